@@ -1,0 +1,66 @@
+"""What a component is, and the one order of the component axis.
+
+Axis letters used everywhere in compread:
+
+    N examples · B batch · T tokens · L layers · H query heads · D model width
+    E head width · C components · K labels
+
+The component axis is ``embed``, then for each layer its heads and its MLP, then ``bias``; for a
+model with H heads in each of its L layers, C = 2 + L·(H + 1). A token mixer that cannot be split
+by head stands as one component of kind ``mixer`` in the place of its layer's heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+Kind = Literal["embed", "head", "mixer", "mlp", "bias"]
+KINDS: tuple[Kind, ...] = ("embed", "head", "mixer", "mlp", "bias")
+
+
+class Component(NamedTuple):
+    """One part of the model whose contribution to the logits is stored.
+
+    ``layer`` and ``head`` count from 0 and are -1 where they do not apply; ``head`` is the query
+    head. ``Component("head", 3, 5).name`` is ``"L3H5"``.
+    """
+
+    kind: Kind
+    layer: int = -1
+    head: int = -1
+
+    @property
+    def name(self) -> str:
+        """The name shown in tables: ``embed``, ``L3H5``, ``L3MIX``, ``L3MLP`` or ``bias``."""
+        if self.kind == "head":
+            return f"L{self.layer}H{self.head}"
+        if self.kind == "mixer":
+            return f"L{self.layer}MIX"
+        if self.kind == "mlp":
+            return f"L{self.layer}MLP"
+        return self.kind
+
+
+class LayerShape(NamedTuple):
+    """What one layer puts on the axis: ``heads`` query heads, or a whole ``mixer``, and an MLP."""
+
+    heads: int
+    mixer: bool = False
+    mlp: bool = True
+
+
+def component_axis(layers: Sequence[LayerShape]) -> tuple[Component, ...]:
+    """The components of a model in axis order.
+
+    ``[c.name for c in component_axis([LayerShape(2)])]`` is
+    ``["embed", "L0H0", "L0H1", "L0MLP", "bias"]``.
+    """
+    axis = [Component("embed")]
+    for layer, shape in enumerate(layers):
+        axis += [Component("head", layer, head) for head in range(shape.heads)]
+        if shape.mixer:
+            axis.append(Component("mixer", layer))
+        if shape.mlp:
+            axis.append(Component("mlp", layer))
+    return (*axis, Component("bias"))

@@ -1,0 +1,53 @@
+"""What one store is made from: a prompt set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One row: the text up to the label, the column of the right label, its split and its id."""
+
+    text: str
+    gold: int
+    split: str
+    id: str
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text, the first 16 hexadecimal digits."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """The rows of one run and where they come from.
+
+    ``prompts`` holds the train rows first, then the test rows, each in the order that budgets
+    count in: the first n train rows are what a budget of n labels may use. ``labels`` are the
+    exact continuations in column order, leading space included.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
+    template: str | None = None
+    template_text: str | None = None
+    demonstrations: tuple[str, ...] = ()
+    seed: int | None = None
+    shots: int | None = None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the labels and every row, the first 16 hexadecimal digits."""
+        rows = [[p.text, p.gold, p.split, p.id] for p in self.prompts]
+        text = json.dumps([self.labels, rows], ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def file_name(self) -> str:
+        """Name of this run's store in a folder of stores: ``TASK-TEMPLATE-kSHOTS-sSEED.h5``."""
+        return f"{self.task}-{self.template}-k{self.shots}-s{self.seed}.h5"

@@ -1,0 +1,126 @@
+"""What one store holds: the run, its labels, and the arrays of its two splits.
+
+These are the types that every later stage works on. The HDF5 layout that carries them is in
+``compread.store.layout``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from compread.errors import StoreError
+
+FORMAT = "compread"
+FORMAT_VERSION = 1
+SPLITS = ("train", "test")
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The label words in column order and the one token each stands for (length K)."""
+
+    word: tuple[str, ...]
+    token_id: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Where a store's numbers come from; written as one JSON object.
+
+    The fields up to ``batch_tokens`` are the run's identity: a stopped run goes on only under the
+    same identity. The rest is filled in when the run ends and may differ between two equal runs.
+    """
+
+    model: str
+    """Hub id, folder or ``.gguf`` file, as given."""
+    model_type: str
+    """``config.model_type`` of the model."""
+    revision: str | None
+    """Hub revision as given, or None."""
+    fingerprint: str
+    """Hash of the model's config and a sample of every weight."""
+    dtype: str
+    """Data type the model ran in, such as ``float32``."""
+    task: str
+    """Task name, or the stem of the prompt file."""
+    template: str | None
+    """Template id, or None for a prompt file."""
+    template_text: str | None
+    demonstrations: tuple[str, ...]
+    """Ids of the demonstrations in prompt order; empty for a prompt file."""
+    seed: int | None
+    shots: int | None
+    prompt_set: str
+    """Hash over every row's prompt, gold label, id and split, and the labels."""
+    shared_prefix: bool
+    """Whether the tokens that all prompts share were run once."""
+    prefix_tokens: int
+    """How many leading tokens all prompts share (0 with ``shared_prefix`` off)."""
+    soft_cap: float | None
+    """The model's final soft-cap; parts sum to the logit before it."""
+    tolerance: float
+    """Largest allowed sum error as a share of the logits' scale."""
+    batch_tokens: int
+    """Token budget of a batch."""
+    worst_sum_error: float = 0.0
+    """Largest sum error of any row, as a share of the logits' scale."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions of compread, torch and transformers."""
+    date: str = ""
+    """When the run ended, ISO 8601 in UTC."""
+    command: str = ""
+    """The command line that made the store."""
+    sample_prompt: str = ""
+    """The first row's prompt, for people."""
+
+    _NOT_IDENTITY = ("worst_sum_error", "versions", "date", "command")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dictionary that JSON can hold."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that two halves of one run must share."""
+        return {k: v for k, v in self.to_dict().items() if k not in self._NOT_IDENTITY}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunInfo:
+        """The inverse of ``to_dict``; unknown keys are ignored, a missing one is an error.
+
+        Raises:
+            StoreError: a field of the run is missing.
+        """
+        known = {f.name for f in fields(cls)}
+        kept = {k: v for k, v in values.items() if k in known}
+        kept["demonstrations"] = tuple(kept.get("demonstrations", ()))
+        try:
+            return cls(**kept)
+        except TypeError as error:
+            raise StoreError(f"the store's `run` attribute lacks a field: {error}") from error
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split's arrays, rows in prompt order."""
+
+    parts: Float32
+    """[N, C, K] contribution of each component to each label logit, before any soft-cap."""
+    full: Float32
+    """[N, K] what the model itself returned for the label tokens."""
+    gold: npt.NDArray[np.int64]
+    """[N] column of the right label."""
+    id: tuple[str, ...]
+    sum_error: Float32
+    """[N] largest |Σ parts - the model's logit before its soft-cap| over the labels, in logits."""
+    label_mass: Float32
+    """[N] probability that the model's full softmax puts on the label tokens."""
+    prompt_hash: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.gold)
