@@ -1,0 +1,133 @@
+"""Hooks that watch a stock forward at the answer position only.
+
+The model's own code runs unchanged. Each hook copies one row a prompt, so nothing that the
+forward makes is kept alive: a slice would hold its whole tensor. The unembedding is handed only
+the answer position, so no [B, T, V] logits are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compread.errors import ModelError
+from compread.model.anatomy import Anatomy
+from compread.model.linear import accumulation_dtype, dtype_of
+from compread.model.trace import first_tensor, hooked, read_tensor
+
+
+@dataclass
+class Sighting:
+    """One forward's activations at the answer positions, in the accumulation type.
+
+    ``embedding`` [B, D] is the residual stream before the first layer; ``norm_input`` and
+    ``norm_output`` [B, D] are around the final norm; ``raw_logits`` and ``logits`` [B, V] are the
+    unembedding's output and what the model returned.
+    """
+
+    answer: Tensor
+    """[B] position of each prompt's last token among the tokens that were run."""
+    dtype: torch.dtype
+    embedding: Tensor = field(default_factory=lambda: torch.empty(0))
+    norm_input: Tensor = field(default_factory=lambda: torch.empty(0))
+    norm_output: Tensor = field(default_factory=lambda: torch.empty(0))
+    raw_logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    inputs: dict[nn.Module, Tensor] = field(default_factory=dict)
+    outputs: dict[nn.Module, Tensor] = field(default_factory=dict)
+
+    def read(self, module: nn.Module) -> Tensor:
+        """[B, width] what the module was called with."""
+        return self.inputs[module]
+
+    def wrote(self, module: nn.Module) -> Tensor:
+        """[B, width] what the module returned."""
+        return self.outputs[module]
+
+    def pick(self, hidden: Tensor) -> Tensor:
+        """Copy the answer rows: [B, T, width] (or [B·T, width]) -> [B, width]."""
+        count = len(self.answer)
+        hidden = hidden.reshape(count, -1, hidden.shape[-1])
+        answer = self.answer.to(hidden.device)
+        return hidden[torch.arange(count, device=hidden.device), answer]
+
+
+class Taps:
+    """The hooks of one anatomy; ``run`` watches one forward."""
+
+    def __init__(self, model: nn.Module, anatomy: Anatomy) -> None:
+        """Remember where to listen; nothing is hooked until ``run``."""
+        self.model = model
+        self.anatomy = anatomy
+        self.dtype = accumulation_dtype(dtype_of(anatomy.unembedding))
+
+    def run(self, answer: Tensor, forward: Callable[[], Any]) -> Sighting:
+        """Watch ``forward()``, a call of the model on B prompts that end at ``answer`` [B].
+
+        Raises:
+            ModelError: a hook was not reached, so the forward took another way than the anatomy.
+        """
+        sighting = Sighting(answer, self.dtype)
+        with self._listen(sighting), torch.inference_mode():
+            output = forward()
+        sighting.logits = output.logits[:, -1].to(self.dtype)
+        missing = [m for m in self._readers() if m not in sighting.inputs]
+        missing += [m for m in self._writers() if m not in sighting.outputs]
+        if missing:
+            names = {module: name for name, module in self.model.named_modules()}
+            raise ModelError(f"the forward did not pass through {names[missing[0]]}, where its "
+                             "contribution is read; the model is refused")
+        return sighting
+
+    def _readers(self) -> list[nn.Module]:
+        norms = [layer.mixer.norm for layer in self.anatomy.layers if layer.mixer.norm is not None]
+        return [layer.projection for layer in self.anatomy.layers] + norms
+
+    def _writers(self) -> list[nn.Module]:
+        norms = [layer.mixer.norm for layer in self.anatomy.layers if layer.mixer.norm is not None]
+        return [layer.mlp.source for layer in self.anatomy.layers] + norms
+
+    @contextmanager
+    def _listen(self, sighting: Sighting) -> Iterator[None]:
+        def keep_read(module: nn.Module, args: Any, kwargs: Any) -> None:
+            sighting.inputs[module] = self._answer_rows(sighting, read_tensor(args, kwargs))
+
+        def keep_wrote(module: nn.Module, args: Any, output: Any) -> None:
+            sighting.outputs[module] = self._answer_rows(sighting, first_tensor(output))
+
+        def keep_embedding(module: nn.Module, args: Any, kwargs: Any) -> None:
+            sighting.embedding = self._answer_rows(sighting, read_tensor(args, kwargs))
+
+        def keep_residual(module: nn.Module, args: Any, kwargs: Any) -> None:
+            sighting.norm_input = self._answer_rows(sighting, read_tensor(args, kwargs))
+
+        def to_answer(module: nn.Module, args: Any) -> Any:
+            rows = sighting.pick(args[0])
+            sighting.norm_output = rows.to(self.dtype)
+            return (rows[:, None], *args[1:])
+
+        def keep_raw(module: nn.Module, args: Any, output: Any) -> None:
+            sighting.raw_logits = output[:, -1].to(self.dtype)
+
+        first, norm = self.anatomy.layers[0].block, self.anatomy.final_norm
+        head = self.anatomy.unembedding
+        handles = [m.register_forward_pre_hook(keep_read, with_kwargs=True) for m in self._readers()]
+        handles += [m.register_forward_hook(keep_wrote) for m in self._writers()]
+        handles.append(first.register_forward_pre_hook(keep_embedding, with_kwargs=True))
+        if norm is not None:
+            handles.append(norm.register_forward_pre_hook(keep_residual, with_kwargs=True))
+        handles.append(head.register_forward_pre_hook(to_answer))
+        handles.append(head.register_forward_hook(keep_raw))
+        with hooked(handles):
+            yield
+
+    def _answer_rows(self, sighting: Sighting, hidden: Tensor | None) -> Tensor:
+        if hidden is None:
+            raise ModelError("a module that is read was called without a hidden state; "
+                             "the model is refused")
+        return sighting.pick(hidden).to(self.dtype)

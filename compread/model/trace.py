@@ -1,0 +1,86 @@
+"""One short probe forward that shows what each module reads and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from compread.model.linear import accumulation_dtype, dtype_of
+
+# Few enough to cost nothing, enough for a causal convolution or a token shift to be itself.
+_PROBE_TOKENS = 6
+
+
+@dataclass
+class Trace:
+    """What modules read and wrote at the probe's last position, each [D] or as wide as it is."""
+
+    dtype: torch.dtype
+    outside: list[nn.Module]
+    """Modules with or without weights that belong to no layer, in the model's order."""
+    read: dict[nn.Module, Tensor] = field(default_factory=dict)
+    wrote: dict[nn.Module, Tensor] = field(default_factory=dict)
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @staticmethod
+    def same(a: Tensor | None, b: Tensor | None) -> bool:
+        """Whether two records are one tensor: equal to the last bit."""
+        return a is not None and b is not None and a.shape == b.shape and bool(torch.equal(a, b))
+
+
+@contextmanager
+def hooked(handles: list[RemovableHandle]) -> Iterator[None]:
+    """Keep hooks for the length of a block and remove them however it ends."""
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def first_tensor(values: Any) -> Tensor | None:
+    """The tensor a module passes on: itself, or the first of a tuple."""
+    if isinstance(values, tuple | list) and values:
+        values = values[0]
+    return values if isinstance(values, Tensor) else None
+
+
+def read_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """The hidden state that a module is called with, positional or by keyword."""
+    return first_tensor(args) if args else first_tensor(kwargs.get("hidden_states"))
+
+
+def trace_forward(model: nn.Module, blocks: Sequence[nn.Module], head: nn.Module) -> Trace:
+    """Run a few tokens and record every layer module's and outer module's input and output."""
+    dtype = dtype_of(model)
+    inside = {module for block in blocks for module in block.modules()}
+    trace = Trace(dtype, [m for m in model.modules() if m is not model and m not in inside])
+    wide = accumulation_dtype(dtype)
+
+    def keep(record: dict[nn.Module, Tensor], module: nn.Module, value: Tensor | None) -> None:
+        # Copied at once: some families add to these tensors in place later in the forward.
+        if value is not None and value.is_floating_point() and value.ndim >= 2:
+            record[module] = value.detach().reshape(-1, value.shape[-1])[-1].to("cpu", wide, copy=True)
+
+    def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        keep(trace.read, module, read_tensor(args, kwargs))
+
+    def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        keep(trace.wrote, module, first_tensor(output))
+
+    handles = []
+    for module in (*inside, *trace.outside):
+        handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+        handles.append(module.register_forward_hook(after, with_kwargs=True))
+    vocabulary = model.config.get_text_config().vocab_size
+    tokens = torch.arange(1, _PROBE_TOKENS + 1).remainder(vocabulary)[None]
+    with hooked(handles), torch.inference_mode():
+        output = model(input_ids=tokens.to(model.device), use_cache=False)
+    trace.logits = output.logits[0, -1].to("cpu", wide)
+    return trace
