@@ -1,0 +1,138 @@
+"""The command line: one file a command, and the one place where errors become exit statuses.
+
+A command parses its options, calls one function of the rooms above, and prints what it returned.
+Each module imports only typer at its top, so that ``compread --help`` starts at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Annotated, Any, cast
+
+import typer
+from typer.main import get_command
+
+from compread import __version__
+from compread.cli.output import READER_GONE, discard_stdout
+from compread.errors import CompreadError
+
+INTERRUPTED = 130
+TERMINATED = 143
+# Every complaint about the command line is one of these, whichever click typer stands on.
+USAGE_ERROR = cast("type[Any]", typer.BadParameter.__base__)
+
+app = typer.Typer(
+    name="compread",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        # Lets --num_fewshot stand for --num-fewshot, in every option of every command.
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+    },
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"compread {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="\b\nExample:\n  compread extract --model M --prompts F.jsonl -o out.h5\n"
+    "  compread rank out.h5 --top 10"
+)
+def _compread(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Read a decoder language model part by part.
+
+    compread splits the label logits of a prompt into the exact contribution of every attention
+    head and MLP, stores them once (extract), and answers every question from that file.
+    """
+
+
+# Each command is a module of its name with a function of its name and an EXAMPLE that runs.
+for _name in ("extract", "analyze", "rank", "reweight", "check", "show", "demo"):
+    if find_spec(f"compread.cli.{_name}"):
+        _module = importlib.import_module(f"compread.cli.{_name}")
+        _epilog = "\b\nExample:\n" + "\n".join(f"  {x}" for x in _module.EXAMPLE.splitlines())
+        app.command(_name, epilog=_epilog)(getattr(_module, _name))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status.
+
+    Args:
+        argv: the arguments after ``compread``; those of the process where None.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A label word that the terminal's encoding lacks must not end the command.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    with _sigterm_as_exit():
+        try:
+            return _run(arguments or ["--help"])
+        except USAGE_ERROR as error:
+            return _complain(*_usage_lines(error), status=2)
+        except CompreadError as error:
+            return _complain(f"error: {error}", status=error.exit_code)
+        except (KeyboardInterrupt, typer.Abort):
+            return _complain("interrupted", status=INTERRUPTED)
+        except BrokenPipeError:
+            discard_stdout()
+            return READER_GONE
+        except MemoryError as error:
+            return _complain(f"error: out of memory: {error}", status=1)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            return _complain(f"error: {where}{error.strerror or error}", status=1)
+
+
+def _run(arguments: list[str]) -> int:
+    run = get_command(app).main
+    status = run(args=arguments, prog_name="compread", standalone_mode=False)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(*lines: str, status: int) -> int:
+    print(*lines, sep="\n", file=sys.stderr)
+    return status
+
+
+def _usage_lines(error: Any) -> tuple[str, str]:
+    """The complaint in one line, and where to read on."""
+    # Newer typers hand on pydantic's words with pydantic's own prefix.
+    message = " ".join(error.format_message().replace("Value error, ", "").split())
+    command = error.ctx.command_path if error.ctx else "compread"
+    return f"error: {message}", f"see: {command} --help"
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that every ``with`` block keeps what it has."""
+
+    def leave(_signal: int, _frame: object) -> None:
+        sys.exit(TERMINATED)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # Only the main thread may set handlers.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,38 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+
+class Format(str, Enum):
+    """The forms a result can be printed in."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    md = "md"
+
+
+class Split(str, Enum):
+    """The two halves of a store."""
+
+    train = "train"
+    test = "test"
+
+
+FORMAT = Annotated[
+    Format, typer.Option("--format", help="How to print the result; json and csv are exact.")
+]
+STORES = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="STORE",
+        help="Stores: .h5 files, folders of them, or - for paths on standard input.",
+        show_default=False,
+    ),
+]
+SPLIT = Annotated[Split, typer.Option("--split", help="Which rows to score the components on.")]

@@ -1,0 +1,63 @@
+"""The one place that prints: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TextIO
+
+import typer
+
+from compread.views.tables import Document, View, render
+
+NARROWEST = 40
+READER_GONE = 141
+
+
+def emit(document: Document, view: View, format: str) -> None:
+    """Print a result in the format asked for, in the width and colours that stdout has."""
+    out = sys.stdout
+    write(render(document, view, format, width=width(out), color=color(out)))
+
+
+def write(text: str) -> None:
+    """Print on stdout at once; a reader that went away, as ``head`` does, ends the command.
+
+    Raises:
+        typer.Exit: the reader is gone; 141, as a shell reports for SIGPIPE.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_stdout()
+        raise typer.Exit(READER_GONE) from None
+
+
+def note(text: str) -> None:
+    """Print one line on stderr: a hint, a warning, or where something was written."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def width(out: TextIO) -> int:
+    """COLUMNS where it is set, else the terminal's width, else 80."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return max(NARROWEST, int(columns))
+    return max(NARROWEST, shutil.get_terminal_size().columns) if out.isatty() else 80
+
+
+def color(out: TextIO) -> bool:
+    """Whether ANSI styles are welcome: on a terminal that is not dumb, without NO_COLOR."""
+    return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def discard_stdout() -> None:
+    """Send what is still buffered for stdout nowhere.
+
+    Without this, Python flushes a broken stdout once more at exit and complains about it.
+    """
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

@@ -1,0 +1,1 @@
+"""What results look like: terminal tables, Markdown, JSON and CSV."""

@@ -1,0 +1,185 @@
+"""One result, four forms: a table for the terminal, Markdown, JSON and CSV.
+
+A *document* is what a command found: a list of rows, or a dictionary whose values are lists of
+rows. JSON and CSV carry the document whole, in full precision. A *view* is what people read: which
+columns, in which order, rounded how. The terminal and Markdown show the view.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+Row = Mapping[str, Any]
+Document = Sequence[Row] | Mapping[str, Sequence[Row]]
+FORMATS = ("table", "json", "csv", "md")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a view.
+
+    ``Column("accuracy", format=".3f").cell({"accuracy": 0.5})`` is ``"0.500"``.
+    """
+
+    key: str
+    header: str = ""
+    """The words on top, ``\\n`` between lines; the key where empty."""
+    justify: Literal["left", "right"] = "right"
+    format: str | Callable[[Row], str] = ""
+    """A format specification such as ``.3f``, or a function of the whole row."""
+    shorten: Literal["start", "end"] | None = None
+    """Which side of a long text may be cut, down to 12 characters, so that the table fits."""
+    drop: int = 0
+    """Columns above 0 may be left out of a narrow terminal, the highest first."""
+
+    def cell(self, row: Row) -> str:
+        """The row's text in this column; empty for a missing value, None and NaN."""
+        if callable(self.format):
+            return printable(self.format(row))
+        value = plain(row.get(self.key))
+        return "" if value is None else printable(format(value, self.format))
+
+    @property
+    def title(self) -> str:
+        """The header, or the key where there is none."""
+        return self.header or self.key
+
+
+@dataclass(frozen=True)
+class Table:
+    """A view: columns over blocks of rows, the blocks set apart by a rule."""
+
+    columns: Sequence[Column]
+    blocks: Sequence[Sequence[Row]]
+    title: str = ""
+    """A line above the table."""
+    note: str = ""
+    """A paragraph below it, for what a reader must know and no column says."""
+
+
+View = Sequence[Column] | Sequence[Table]
+
+
+def render(
+    document: Document,
+    view: View,
+    format: str = "table",
+    *,
+    width: int = 80,
+    color: bool = False,
+) -> str:
+    """The document as text that ends in a line break.
+
+    Args:
+        document: a list of rows, or a dictionary of lists of rows.
+        view: the tables to show, or the columns alone: then each list of the document is one
+            table, titled with its key.
+        format: ``table``, ``md``, ``json`` or ``csv``. JSON is the document itself, NaN as null,
+            one row a line. CSV is RFC 4180 but for line ends without CR, None and NaN as empty
+            fields; a document of several lists whose rows share their keys is one list after the
+            other, and where the keys differ the header is their union after a first column
+            ``table`` that names the list.
+        width: columns of the terminal; only ``table`` looks at it.
+        color: whether ``table`` may use ANSI styles.
+    """
+    if format == "json":
+        return to_json(document)
+    if format == "csv":
+        return to_csv(document)
+    tables = as_tables(document, view)
+    if format == "md":
+        return "\n".join(to_markdown(table) for table in tables)
+    if format != "table":
+        raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
+    from compread.views.terminal import to_terminal
+
+    return "\n".join(to_terminal(table, width, color) for table in tables)
+
+
+def as_tables(document: Document, view: View) -> list[Table]:
+    """The view's tables; a view of columns alone is laid over every list of the document."""
+    if view and isinstance(view[0], Table):
+        return list(cast("Sequence[Table]", view))
+    columns = cast("Sequence[Column]", view)
+    if isinstance(document, Mapping):
+        return [Table(columns, [rows], title=name) for name, rows in document.items()]
+    return [Table(columns, [document])]
+
+
+def to_json(document: Document) -> str:
+    """One JSON document, one row a line, so that ``grep`` and ``jq`` both work on it."""
+
+    def text(value: Any) -> str:
+        return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+
+    def rows_text(rows: Sequence[Row], indent: str) -> str:
+        lines = (f"{indent}  {text(row)}" for row in rows)
+        return "[\n" + ",\n".join(lines) + f"\n{indent}]" if rows else "[]"
+
+    if not isinstance(document, Mapping):
+        return rows_text(document, "") + "\n"
+    lists = (f"  {text(name)}: {rows_text(rows, '  ')}" for name, rows in document.items())
+    return "{\n" + ",\n".join(lists) + "\n}\n"
+
+
+def to_csv(document: Document) -> str:
+    """The document's rows under one header, or nothing without rows; see ``render``."""
+    lists = document if isinstance(document, Mapping) else {"": document}
+    rows = [(name, row) for name, of_name in lists.items() for row in of_name]
+    header = list(dict.fromkeys(key for _, row in rows for key in row))
+    if any(set(row) != set(header) for _, row in rows):
+        header.insert(0, "table")
+        rows = [(name, {"table": name, **row}) for name, row in rows]
+    if not header:
+        return ""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_csv_field(row.get(key)) for key in header] for _, row in rows)
+    return out.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """A GitHub table with every column, between its title and its note."""
+
+    def line(cells: Sequence[str]) -> str:
+        escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+        return "| " + " | ".join(escaped) + " |\n"
+
+    rules = ["---:" if column.justify == "right" else "---" for column in table.columns]
+    lines = [line([column.title for column in table.columns]), line(rules)]
+    lines += [line([c.cell(row) for c in table.columns]) for block in table.blocks for row in block]
+    title = f"**{table.title}**\n\n" if table.title else ""
+    return title + "".join(lines) + (f"\n{table.note}\n" if table.note else "")
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types: NumPy scalars unwrapped, NaN and infinities as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped: a label may be a line break, or worse."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _csv_field(value: Any) -> Any:
+    """A field that reads as it does in JSON, except that a string has no quotes."""
+    value = plain(value)
+    return value if value is None or isinstance(value, (str, float)) else json.dumps(value)
