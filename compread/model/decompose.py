@@ -65,7 +65,7 @@ class WriteFold:
     def bring_in(self, sighting: Sighting) -> tuple[Tensor, Tensor]:
         """Each row's post-norm scale [B] and the constant that the post-norm adds [K]."""
         if self.norm is None or self.write.norm is None:
-            one = self.directions.new_ones(())
+            one = self.directions.new_ones(len(sighting.answer))
             return one, self.directions.new_zeros(len(self.directions))
         scale = self.norm.scale(sighting.read(self.write.norm), sighting.wrote(self.write.norm))
         return scale, self.directions @ self.norm.shift
