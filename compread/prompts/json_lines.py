@@ -1,0 +1,43 @@
+"""Parsing JSON Lines, with the line number in every message."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from compread.errors import PromptError
+
+
+def parse_json_lines(data: bytes, name: str) -> list[tuple[int, dict[str, Any]]]:
+    r"""The objects of a JSON Lines file and the line each stands on (from 1).
+
+    ``parse_json_lines(b'{"a": 1}\n\n{"a": 2}\n', "f")`` is ``[(1, {"a": 1}), (3, {"a": 2})]``.
+
+    Raises:
+        PromptError: not UTF-8, or a line that is not one JSON object of valid text.
+    """
+    try:
+        # Only "\n" ends a row: str.splitlines would also cut at U+2028 inside a text.
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        number = data[: error.start].count(b"\n") + 1
+        raise PromptError(
+            f"{name}, line {number}: not UTF-8 text; save the file as UTF-8"
+        ) from error
+    return [
+        (n, _parse(line, f"{name}, line {n}")) for n, line in enumerate(lines, 1) if line.strip()
+    ]
+
+
+def _parse(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        if "\\u" in line:  # JSON can spell half a surrogate pair, which no text file can hold
+            json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise PromptError(f"{where}: half a surrogate pair, {line[:40]!r}; repair it") from error
+    except (ValueError, RecursionError) as error:
+        raise PromptError(f"{where}: not valid JSON: {error}; repair the line") from error
+    if not isinstance(row, dict):
+        raise PromptError(f"{where}: {line[:40]!r} is not a JSON object; put {{...}} on the line")
+    return row

@@ -1,0 +1,90 @@
+"""The one token of each label.
+
+A label's logit is read at the prompt's last token, so the label must be exactly the next token:
+encode(prompt + label) must be encode(prompt) and one token more. That is tried on prompts with
+every distinct ending, since tokens merge across the seam. Character offsets are never used: some
+tokenizers leave them empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compread.errors import PromptError
+from compread.prompts.encoder import Encoder, Ids, Tokenizer, shown
+from compread.prompts.sets import Prompt, PromptSet
+
+ENDING = 32
+"""Characters at a prompt's end that decide how a label joins it."""
+
+_ADVICE = (
+    "choose a word that is one token for this model, its leading space included, "
+    "and end no prompt in a space"
+)
+
+
+def label_token_ids(prompt_set: PromptSet, ids: Sequence[Ids], encode: Encoder) -> tuple[int, ...]:
+    """The token of each label, tried on one prompt for each distinct ending.
+
+    Of the prompts with one ending the shortest stands for all.
+
+    Args:
+        prompt_set: the prompts and label words.
+        ids: the prompts' tokens.
+        encode: what made them.
+
+    Raises:
+        PromptError: a label that is not one known token after every prompt, or two labels that
+            are the same token.
+    """
+    prompts = prompt_set.prompts
+    shortest: dict[str, int] = {}
+    for n in sorted(range(len(prompts)), key=lambda n: len(ids[n])):
+        shortest.setdefault(prompts[n].text[-ENDING:], n)
+    found = []
+    for label in prompt_set.labels:
+        joined = encode([prompts[n].text + label for n in shortest.values()])
+        tokens = {
+            _next_token(prompts[n], label, ids[n], whole, encode.tokenizer): prompts[n].id
+            for n, whole in zip(shortest.values(), joined, strict=True)
+        }
+        if len(tokens) > 1:
+            rows = ", ".join(
+                f"{shown(encode.tokenizer, [token])} after row {row!r}"
+                for token, row in tokens.items()
+            )
+            raise PromptError(f"label {label!r} is not one token throughout: {rows}; {_ADVICE}")
+        found.append(next(iter(tokens)))
+    _check_distinct(prompt_set.labels, found, encode.tokenizer)
+    return tuple(found)
+
+
+def _next_token(prompt: Prompt, label: str, ids: Ids, joined: Ids, tokenizer: Tokenizer) -> int:
+    more = joined[len(ids) :]
+    if joined[: len(ids)] != ids:
+        same = next((n for n, (a, b) in enumerate(zip(ids, joined, strict=False)) if a != b), 0)
+        raise PromptError(
+            f"label {label!r} merges with the end of prompt {prompt.id!r}, where "
+            f"{shown(tokenizer, ids[same:])} becomes {shown(tokenizer, joined[same:])}: {_ADVICE}"
+        )
+    if len(more) != 1:
+        raise PromptError(
+            f"label {label!r} is {len(more)} tokens after prompt {prompt.id!r} "
+            f"({shown(tokenizer, more)}), not one: {_ADVICE}"
+        )
+    if more[0] == tokenizer.unk_token_id:
+        raise PromptError(
+            f"label {label!r} is unknown to the tokenizer ({shown(tokenizer, more)}): {_ADVICE}"
+        )
+    return more[0]
+
+
+def _check_distinct(labels: Sequence[str], found: Sequence[int], tokenizer: Tokenizer) -> None:
+    owner: dict[int, str] = {}
+    for label, token in zip(labels, found, strict=True):
+        if token in owner:
+            raise PromptError(
+                f"labels {owner[token]!r} and {label!r} are the same token "
+                f"{shown(tokenizer, [token])}: choose words that differ in their token"
+            )
+        owner[token] = label

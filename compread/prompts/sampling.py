@@ -1,0 +1,148 @@
+"""Which rows become demonstrations, train rows and test rows (paper, sections 2.3 and 2.4).
+
+Every order is a sort by SHA-256 of a salt and the row number, so that a seed means the same rows
+on every machine and with every version of Python; no random generator is used.
+
+The train rows of each class stand in one such order, cut into blocks. Seed s draws from block s
+alone: first its demonstrations, then its train rows. Both are therefore disjoint between seeds
+and from each other. A block has room for the task's whole budget of labelled examples, so fewer
+train rows are a prefix of more, and seeds keep their demonstrations when the budget is cut.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from compread.errors import PromptError, UsageError
+
+TEST_ROWS = 2000
+"""Test rows by default, or all there are (paper, section 3)."""
+
+Queues = Sequence[Sequence[int]]
+"""[K] row numbers of each class, in drawing order."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Row numbers of one seed's labelled examples."""
+
+    demonstrations: tuple[int, ...]
+    train: tuple[int, ...]
+
+
+def hash_order(salt: str, numbers: Iterable[int]) -> list[int]:
+    """The numbers in the order of SHA-256 of ``salt:number``."""
+    return sorted(numbers, key=lambda number: sha256(f"{salt}:{number}".encode()).digest())
+
+
+def class_queues(columns: Sequence[int], n_classes: int, salt: str, kept: Iterable[int]) -> Queues:
+    """The ``kept`` rows apart by class, each class in hash order.
+
+    Args:
+        columns: [N] class of each row.
+        n_classes: K.
+        salt: name of the order; the task's name and the split.
+        kept: row numbers that may be drawn.
+    """
+    members: list[list[int]] = [[] for _ in range(n_classes)]
+    for number in kept:
+        members[columns[number]].append(number)
+    return tuple(tuple(hash_order(salt, numbers)) for numbers in members)
+
+
+def balanced_order(queues: Queues, salt: str) -> Iterator[int]:
+    """One row of every class in turn: every prefix is as balanced as can be.
+
+    The classes' order within a round is drawn anew for each round, so that an odd prefix favours
+    no class.
+    """
+    for turn in range(max(map(len, queues))):
+        for column in hash_order(f"{salt}:{turn}", range(len(queues))):
+            if turn < len(queues[column]):
+                yield queues[column][turn]
+
+
+def draw_labelled(
+    queues: Queues, salt: str, *, seed: int, shots: int, n_train: int, budget: int
+) -> Labelled:
+    """Demonstrations and train rows of one seed.
+
+    Where K does not divide ``shots`` or ``n_train``, class counts differ by one. The last two
+    demonstrations have different labels wherever there are two.
+
+    Args:
+        queues: [K] train rows of each class.
+        salt: the task's name.
+        seed: which block of rows.
+        shots: demonstrations.
+        n_train: train rows after them.
+        budget: labelled examples that every block has room for.
+
+    Raises:
+        UsageError: a negative number.
+        PromptError: too few rows for that block; the message says what would work.
+    """
+    if min(seed, shots, n_train) < 0:
+        raise UsageError(f"seed {seed}, {shots} shots, {n_train} train rows: none may be negative")
+    n_classes = len(queues)
+    used = -(-shots // n_classes) - (-n_train // n_classes)  # rows of each class, rounded up
+    size = max(used, -(-budget // n_classes))
+    fewest = min(map(len, queues))
+    if seed * size + used > fewest:
+        raise PromptError(_too_few(salt, seed, shots, n_train, size, used, fewest))
+    block = [queue[seed * size : seed * size + used] for queue in queues]
+    column = {number: k for k, numbers in enumerate(block) for number in numbers}
+    salt = f"{salt}:seed {seed}"
+    shown = list(itertools.islice(balanced_order(block, f"{salt}:demonstrations"), shots))
+    rest = [[number for number in numbers if number not in shown] for numbers in block]
+    train = itertools.islice(balanced_order(rest, f"{salt}:train"), n_train)
+    return Labelled(_last_two_differ(shown, column, f"{salt}:order"), tuple(train))
+
+
+def draw_test(queues: Queues, salt: str, limit: int | None = None) -> tuple[int, ...]:
+    """The balanced test rows: the same for every seed and template.
+
+    With ``limit`` None class counts are equal and at most ``TEST_ROWS`` rows are drawn; any other
+    limit takes the first rows of the same order, counts differing by one at most.
+
+    Raises:
+        UsageError: a limit below one.
+        PromptError: a class without a row.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"a limit of {limit} test rows leaves nothing: give 1 or more")
+    fewest = min(map(len, queues))
+    if not fewest:
+        raise PromptError(
+            f"task {salt!r} has test rows per class {[*map(len, queues)]}: "
+            "every class needs one at least that is not among the train rows"
+        )
+    wanted = TEST_ROWS // len(queues) * len(queues) if limit is None else limit
+    equal = [queue[:fewest] for queue in queues]
+    return tuple(itertools.islice(balanced_order(equal, f"{salt}:test"), wanted))
+
+
+def _last_two_differ(shown: list[int], column: dict[int, int], salt: str) -> tuple[int, ...]:
+    """Reshuffle until the last two labels differ, against recency bias (paper, A.1).
+
+    Ends: two or more rows in balanced order are of two classes at least.
+    """
+    orders = (tuple(hash_order(f"{salt}:{attempt}", shown)) for attempt in itertools.count())
+    return next(o for o in orders if len(o) < 2 or column[o[-1]] != column[o[-2]])
+
+
+def _too_few(
+    task: str, seed: int, shots: int, n_train: int, size: int, used: int, fewest: int
+) -> str:
+    needed = f"{seed * size + used} train rows of each class, and its rarest has {fewest}"
+    if fewest >= used:
+        way = f"the largest seed that works is {(fewest - used) // size}"
+    else:
+        way = f"even seed 0 has room for {fewest} of each, shots and train rows together"
+    return (
+        f"seed {seed} of task {task!r} with {shots} shots and {n_train} train rows needs "
+        f"{needed}: {way}"
+    )

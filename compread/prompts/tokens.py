@@ -1,0 +1,129 @@
+"""Token ids of a prompt set, checked before a model sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from compread.errors import PromptError
+from compread.prompts.encoder import Encoder, Ids, Tokenizer, shown
+from compread.prompts.label_tokens import label_token_ids
+from compread.prompts.sets import Prompt, PromptSet
+
+ROUND_TRIPS = 4
+"""Prompts that are decoded again."""
+EXCERPT = 32
+"""Characters of a prompt in a message."""
+
+
+@dataclass(frozen=True)
+class TokenizedSet:
+    """A prompt set in tokens."""
+
+    ids: tuple[Ids, ...]
+    """One list a prompt, in the set's order; the answer is read at the last token."""
+    label_ids: tuple[int, ...]
+    """[K] the token of each label."""
+    warnings: tuple[str, ...]
+    """What the tokenizer changes, a sentence each."""
+
+
+def tokenize(
+    prompt_set: PromptSet, tokenizer: Tokenizer, max_length: int | None = None
+) -> TokenizedSet:
+    """Encode every prompt and find the token of every label.
+
+    Special tokens are the tokenizer's own, except that none is left after the prompt: an EOS there
+    would move the answer's position.
+
+    Args:
+        prompt_set: the prompts and label words.
+        tokenizer: a ``transformers`` tokenizer.
+        max_length: the model's context length in tokens; None: unlimited.
+
+    Raises:
+        PromptError: a prompt without tokens or beyond ``max_length``; a label that is not one
+            token after every prompt; two labels with one token; a tokenizer that drops all spaces.
+    """
+    prompts = prompt_set.prompts
+    if not prompts:
+        raise PromptError(f"prompt set {prompt_set.task!r} has no rows")
+    _check_not_empty(prompts, [len(prompt.text) for prompt in prompts])
+    encode = Encoder.of(tokenizer, prompts[0].text)
+    ids = encode([prompt.text for prompt in prompts])
+    _check_not_empty(prompts, [len(row) - len(encode.before) for row in ids])
+    _check_lengths(prompts, ids, max_length)
+    label_ids = label_token_ids(prompt_set, ids, encode)
+    warnings = [
+        *_special_token_warnings(encode, ids),
+        *_round_trip_warnings(prompts[:ROUND_TRIPS], ids, encode),
+    ]
+    return TokenizedSet(tuple(ids), label_ids, tuple(dict.fromkeys(warnings)))
+
+
+def _check_not_empty(prompts: Sequence[Prompt], sizes: Iterable[int]) -> None:
+    for prompt, size in zip(prompts, sizes, strict=True):
+        if size == 0:
+            raise PromptError(
+                f"the prompt of row {prompt.id!r} ({prompt.split}) has no tokens: "
+                f"{prompt.text!r}; drop the row or give it a text"
+            )
+
+
+def _check_lengths(prompts: Sequence[Prompt], ids: Sequence[Ids], max_length: int | None) -> None:
+    if max_length is None:
+        return
+    for prompt, row in zip(prompts, ids, strict=True):
+        if len(row) > max_length:
+            raise PromptError(
+                f"the prompt of row {prompt.id!r} ({prompt.split}) has {len(row)} tokens, the "
+                f"model's context has {max_length}: use fewer shots, drop the row, or take a "
+                "model with a longer context"
+            )
+
+
+def _special_token_warnings(encode: Encoder, ids: Sequence[Ids]) -> Iterable[str]:
+    if encode.after:
+        yield (
+            f"the tokenizer ends every text in {shown(encode.tokenizer, encode.after)}; "
+            "dropped, so that the label follows the prompt"
+        )
+    size = len(encode.before)
+    if size and any(row[size : 2 * size] == encode.before for row in ids):
+        yield (
+            f"some prompts begin with {shown(encode.tokenizer, encode.before)} themselves, and "
+            "the tokenizer adds it once more; take it out of the prompts"
+        )
+
+
+def _round_trip_warnings(
+    prompts: Sequence[Prompt], ids: Sequence[Ids], encode: Encoder
+) -> Iterable[str]:
+    """Compare decode(encode(prompt)) with the prompt.
+
+    Some rebuilt tokenizers drop every space. A decoder that joins tokens with spaces would hide
+    that, so the prompt is also encoded without its spaces.
+    """
+    for prompt, row in zip(prompts, ids, strict=False):
+        text = prompt.text
+        back = encode.tokenizer.decode(
+            row[len(encode.before) :],
+            skip_special_tokens=False,
+            clean_up_tokenization_spaces=False,
+        )
+        bare = text.replace(" ", "")
+        if " " in text.strip() and (back.lower() == bare.lower() or encode([bare])[0] == row):
+            raise PromptError(
+                f"the tokenizer drops every space: {text[-EXCERPT:]!r} comes back as "
+                f"{back[-EXCERPT:]!r}; repair its files or use another release of transformers"
+            )
+        if back.removeprefix(" ") in (text, text.removeprefix(" ")):
+            continue
+        if back.lower().removeprefix(" ") == text.lower().removeprefix(" "):
+            yield "the tokenizer changes upper and lower case"
+            continue
+        at = next((n for n, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), 0)
+        yield (
+            f"the tokenizer does not give prompt {prompt.id!r} back: "
+            f"{text[at : at + EXCERPT]!r} comes back as {back[at : at + EXCERPT]!r}"
+        )
