@@ -1,56 +1,52 @@
-"""A table for the terminal: light rules, and never wider than it may be."""
+"""A table for the terminal: light rules, and never wider than it may be.
+
+Laid out by hand rather than with rich, which takes as long to import as a store takes to read.
+"""
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
-
-from rich.box import Box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
+from itertools import zip_longest
+from unicodedata import combining, east_asian_width
 
 from compread.views.tables import Column, Table
 
 SHORTEST = 12
+"""Characters that a shortened text keeps."""
+NARROWEST = 6
+"""Characters that a wrapped column keeps."""
 ELLIPSIS = "..."
-RULES = Box("    \n    \n -- \n    \n -- \n -- \n    \n    \n", ascii=True)
+BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
 def to_terminal(table: Table, width: int = 80, color: bool = False) -> str:
     """The table as lines of at most ``width`` characters.
 
     A table that is too wide is set tighter, then has its long texts shortened, then loses the
-    columns that may be dropped; what was left out is said below it.
+    columns that may be dropped, and at last wraps its cells; what was left out is said below it.
     """
     columns, widths, gap = fit(table, width)
-    grid = _rich_table(table, columns, widths, gap)
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        no_color=not color,
-        highlight=False,
-        legacy_windows=False,
-    )
-    console.print(grid)
-    lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    left_out = [
-        column.title.replace("\n", " ") for column in table.columns if column not in columns
-    ]
-    note = table.note
-    if left_out:
-        note += (
-            f" Left out at this width: {', '.join(left_out)}; a wider terminal shows them, and so "
-            "do the other formats."
-        )
-    wrapped = ["", *textwrap.wrap(note, width)] if note else []
-    title = textwrap.wrap(table.title, width)
-    return "\n".join([*title, *lines, *wrapped]) + "\n"
+
+    def lines(cells: Sequence[str], bottom: bool = False) -> list[str]:
+        return _lines(cells, columns, widths, gap, bottom)
+
+    def styled(line: str, style: str) -> str:
+        return f"{style}{line}{PLAIN}" if color else line
+
+    rule = styled("-" * (sum(widths) + gap * (len(columns) - 1)), DIM)
+    out = [styled(line, BOLD) for line in textwrap.wrap(table.title, width)]
+    out += [styled(line, BOLD) for line in lines([c.title for c in columns], bottom=True)]
+    for block in table.blocks:
+        out += [rule] if block else []
+        for row in block:
+            cells = [
+                shorten(c.cell(row), w, c.shorten) for c, w in zip(columns, widths, strict=True)
+            ]
+            out += lines(cells)
+    note = (table.note + _left_out(table.columns, columns)).strip()
+    out += ["", *textwrap.wrap(note, width)] if note else []
+    return "\n".join(out) + "\n"
 
 
 def fit(table: Table, width: int) -> tuple[list[Column], list[int], int]:
@@ -62,59 +58,87 @@ def fit(table: Table, width: int) -> tuple[list[Column], list[int], int]:
         for gap in (2, 1):
             if sum(widths) + gap * (len(columns) - 1) <= width:
                 return columns, widths, gap
-        excess = sum(widths) + len(columns) - 1 - width
-        shortened = _shorten(columns, widths, excess)
-        droppable = max(columns, key=lambda column: column.drop)
-        if shortened is not None or not droppable.drop:
-            return columns, shortened or widths, 1
+        room = width - (len(columns) - 1)
+        sizes = zip(columns, widths, strict=True)
+        shortened = _squeeze(widths, [SHORTEST if c.shorten else w for c, w in sizes], room)
+        if sum(shortened) <= room:
+            return columns, shortened, 1
+        # The last of those that go first, so that what stays is the beginning.
+        droppable = max(reversed(columns), key=lambda column: column.drop)
+        if not droppable.drop:
+            return columns, _squeeze(shortened, [min(w, NARROWEST) for w in widths], room), 1
         columns.remove(droppable)
 
 
 def shorten(text: str, width: int, side: str | None) -> str:
     """``shorten("stores/sst2.h5", 10, "start")`` is ``"...sst2.h5"``."""
-    if side is None or cell_len(text) <= width:
+    if side is None or cell_width(text) <= width:
         return text
-    while text and cell_len(text) > width - len(ELLIPSIS):
+    while text and cell_width(text) > width - len(ELLIPSIS):
         text = text[1:] if side == "start" else text[:-1]
     return ELLIPSIS + text if side == "start" else text.rstrip() + ELLIPSIS
 
 
+def cell_width(text: str) -> int:
+    """How many columns of a terminal the text takes: 2 for each wide character."""
+    if text.isascii():
+        return len(text)
+    wide = sum(east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(combining(c) > 0 for c in text)
+
+
+def _lines(
+    cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], gap: int, bottom: bool
+) -> list[str]:
+    """One row's lines; cells that need fewer than the others stand on top, or at the bottom."""
+    pieces = [_wrap(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    height = max(map(len, pieces))
+    if bottom:
+        pieces = [[""] * (height - len(piece)) + piece for piece in pieces]
+    joined = []
+    for line in zip_longest(*pieces, fillvalue=""):
+        padded = [
+            " " * (w - cell_width(text)) + text
+            if column.justify == "right"
+            else text + " " * (w - cell_width(text))
+            for text, column, w in zip(line, columns, widths, strict=True)
+        ]
+        joined.append((" " * gap).join(padded).rstrip())
+    return joined
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """The text's lines, none wider than ``width``."""
+    lines = []
+    for line in text.split("\n"):
+        fits = cell_width(line) <= width
+        # Half the width always does where characters may be two columns wide.
+        characters = width if line.isascii() else max(1, width // 2)
+        lines += [line] if fits else textwrap.wrap(line, characters)
+    return lines
+
+
 def _natural_width(table: Table, column: Column) -> int:
     cells = (column.cell(row) for block in table.blocks for row in block)
-    return max(map(cell_len, [*column.title.split("\n"), *cells]))
+    return max(map(cell_width, [*column.title.split("\n"), *cells]))
 
 
-def _shorten(columns: Sequence[Column], widths: list[int], excess: int) -> list[int] | None:
-    """Widths that save ``excess`` on the columns that may be shortened, or None."""
-    shorter = list(widths)
-    while excess > 0:
-        slack = [w - SHORTEST if c.shorten else 0 for c, w in zip(columns, shorter, strict=True)]
-        widest = max(range(len(slack)), key=slack.__getitem__)
-        if slack[widest] <= 0:
-            return None
-        shorter[widest] -= 1
-        excess -= 1
-    return shorter
+def _squeeze(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Take from the widest column, one at a time, until all fit or none has more to give."""
+    widths = list(widths)
+    while sum(widths) > room:
+        slack = [w if w > low else 0 for w, low in zip(widths, least, strict=True)]
+        if not any(slack):
+            break
+        widths[slack.index(max(slack))] -= 1
+    return widths
 
 
-def _rich_table(table: Table, columns: list[Column], widths: list[int], gap: int) -> RichTable:
-    # A box without walls still keeps one blank between two columns; padding adds the second.
-    grid = RichTable(
-        box=RULES,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, gap - 1, 0, 0),
-        header_style="bold",
-        border_style="dim",
+def _left_out(columns: Sequence[Column], kept: Sequence[Column]) -> str:
+    names = [c.title.replace("\n", " ") for c in columns if c not in kept]
+    if not names:
+        return ""
+    return (
+        f" Left out at this width: {', '.join(names)}; a wider terminal shows them, and so do "
+        "the other formats."
     )
-    for column, wide in zip(columns, widths, strict=True):
-        header = Text(column.title, style="bold")
-        grid.add_column(
-            header, justify=column.justify, max_width=wide, vertical="top", overflow="fold"
-        )
-    for block in table.blocks:
-        for row in block:
-            cells = zip(columns, widths, strict=True)
-            grid.add_row(*(Text(shorten(c.cell(row), wide, c.shorten)) for c, wide in cells))
-        grid.add_section()
-    return grid

@@ -1,0 +1,1 @@
+"""What the stored contributions say about each component, without the model."""

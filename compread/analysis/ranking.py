@@ -1,0 +1,125 @@
+"""The components of one or several runs in order of what they can do alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compread.analysis.categories import Category, categorize
+from compread.analysis.components import ComponentStats, Scores
+from compread.analysis.runs import RunStats, average
+from compread.components import Component, Kind
+from compread.errors import UsageError
+from compread.store.schema import Labels
+
+COUNTED_KINDS: tuple[Kind, ...] = ("head", "mixer", "mlp")
+"""What results are about; ``embed`` and ``bias`` are stored so that the sum can be checked."""
+MEASURES = ("accuracy", "accuracy_low", "margin")
+"""What components can be ranked by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Components in order, with the statistics they were ordered by."""
+
+    order: tuple[int, ...]
+    """Positions on the component axis, first rank first."""
+    components: tuple[Component, ...]
+    labels: Labels
+    stats: ComponentStats
+    categories: tuple[Category, ...]
+    stores: int
+    """How many stores the statistics are averages of."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a ranked component, and as the last row the full model, without a rank."""
+        names = predicted_keys(self.labels)
+        rows: list[dict[str, Any]] = []
+        for position, j in enumerate(self.order, start=1):
+            c = self.components[j]
+            rows.append(
+                {
+                    "rank": position,
+                    "component": c.name,
+                    "kind": c.kind,
+                    "layer": c.layer if c.layer >= 0 else None,
+                    "head": c.head if c.head >= 0 else None,
+                    **_score_keys(self.stats.parts, j, names),
+                    "category": self.categories[j],
+                    "n": self.stats.parts.n,
+                    "stores": self.stores,
+                }
+            )
+        full: dict[str, Any] = {"rank": None, "component": "full", "kind": "model"}
+        full |= {"layer": None, "head": None, **_score_keys(self.stats.full, 0, names)}
+        full |= {"category": None, "n": self.stats.full.n, "stores": self.stores}
+        return [*rows, full]
+
+
+def rank(
+    runs: Sequence[RunStats],
+    by: str = "accuracy",
+    kinds: Collection[str] = COUNTED_KINDS,
+    ascending: bool = False,
+    top: int = 0,
+) -> Ranking:
+    """Order the components by one of ``MEASURES``, averaged over the runs.
+
+    Components with equal values stand in the order of the component axis.
+
+    Args:
+        runs: at least one run; several must share components and label words.
+        by: ``accuracy``, ``accuracy_low`` (the cautious order) or ``margin``.
+        kinds: the kinds of components to rank.
+        ascending: the lowest first.
+        top: how many to keep; 0 keeps all.
+
+    Raises:
+        StoreError: two runs differ in their component axis or their label words.
+        UsageError: the model has no component of these kinds.
+    """
+    stats = average(runs)
+    components = runs[0].components
+    chosen = np.array([j for j, c in enumerate(components) if c.kind in kinds], dtype=np.int64)
+    if not len(chosen):
+        there = ", ".join(dict.fromkeys(c.kind for c in components))
+        raise UsageError(
+            f"{runs[0].path} has no component of kind {' or '.join(sorted(kinds))}; it has {there}"
+        )
+    value = getattr(stats.parts, by)[chosen]
+    order = chosen[np.argsort(value if ascending else -value, kind="stable")]
+    return Ranking(
+        order=tuple((order[:top] if top else order).tolist()),
+        components=components,
+        labels=runs[0].labels,
+        stats=stats,
+        categories=categorize(stats),
+        stores=len(runs),
+    )
+
+
+def predicted_keys(labels: Labels) -> list[str]:
+    """The key of each label's predicted share: ``predicted_`` and the word without outer spaces.
+
+    Words that only their spaces tell apart, or that are nothing but space, keep them.
+    """
+    words = [word.strip() for word in labels.word]
+    if len(set(words)) < len(words) or not all(words):
+        words = list(labels.word)
+    return [f"predicted_{word}" for word in words]
+
+
+def _score_keys(scores: Scores, j: int, predicted: Sequence[str]) -> dict[str, Any]:
+    sd = float(scores.accuracy_sd[j])
+    return {
+        "accuracy": float(scores.accuracy[j]),
+        "accuracy_low": float(scores.accuracy_low[j]),
+        "accuracy_high": float(scores.accuracy_high[j]),
+        "accuracy_sd": None if np.isnan(sd) else sd,
+        "margin": float(scores.margin[j]),
+        **dict(zip(predicted, scores.predicted[j].tolist(), strict=True)),
+        "tied": float(scores.tied[j]),
+    }

@@ -1,0 +1,71 @@
+"""``compread rank``."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from compread.cli.options import FORMAT, SPLIT, STORES, Format, Split
+from compread.cli.output import emit
+
+EXAMPLE = (
+    "compread rank out.h5 --top 10 --kind head\ncompread rank stores/ --format json | jq '.[0]'"
+)
+
+
+class By(str, Enum):
+    """What components can be ranked by."""
+
+    accuracy = "accuracy"
+    accuracy_low = "accuracy_low"
+    margin = "margin"
+
+
+class Kind(str, Enum):
+    """The kinds of components, and all of them."""
+
+    head = "head"
+    mlp = "mlp"
+    mixer = "mixer"
+    embed = "embed"
+    bias = "bias"
+    all = "all"
+
+
+def rank(
+    stores: STORES,
+    by: Annotated[
+        By, typer.Option("--by", help="The measure; accuracy-low is the interval's lower end.")
+    ] = By.accuracy,
+    top: Annotated[int, typer.Option("--top", min=0, help="How many to show; 0 for all.")] = 20,
+    kind: Annotated[
+        list[Kind] | None,
+        typer.Option(
+            "--kind", help="Rank this kind only; may be repeated. [default: head, mlp, mixer]"
+        ),
+    ] = None,
+    ascending: Annotated[bool, typer.Option("--ascending", help="Lowest first.")] = False,
+    split: SPLIT = Split.test,
+    format: FORMAT = Format.table,
+) -> None:
+    """Rank the components by what each predicts alone.
+
+    Each component predicts the label with its largest contribution. Of several stores the means
+    are shown; they must share components and label words. The full model's row stands first in
+    the table, and last, as component "full" without a rank, in json and csv.
+    """
+    from compread.analysis.ranking import COUNTED_KINDS
+    from compread.analysis.ranking import rank as rank_components
+    from compread.analysis.runs import read_runs
+    from compread.components import KINDS
+    from compread.store import store_paths
+    from compread.views.ranking import ranking_view
+
+    named = [k.value for k in kind or []]
+    kinds = KINDS if "all" in named else named or COUNTED_KINDS
+    runs = read_runs(store_paths(stores, sys.stdin), split.value)
+    rows = rank_components(runs, by.value, kinds, ascending, top).rows()
+    emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)

@@ -1,0 +1,43 @@
+"""``compread show``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from compread.cli.options import FORMAT, STORES, Format
+from compread.cli.output import emit, width, write
+
+EXAMPLE = "compread show out.h5\ncompread show out.h5 --format json | jq '.runs[0].versions'"
+
+
+def show(
+    stores: STORES,
+    prompt: Annotated[
+        bool, typer.Option("--prompt", help="Print the sample prompt whole, not its end.")
+    ] = False,
+    format: FORMAT = Format.table,
+) -> None:
+    """Show what is in a store.
+
+    The run it came from, its labels with their tokens, how many components and rows it has, how
+    exactly the parts add up, and a sample prompt. Of a run that is not finished it says how many
+    rows are kept, and ends with status 4.
+    """
+    from compread.store import open_store, store_paths
+    from compread.views.store import sample_prompt, store_rows, store_view
+
+    documents, prompts = [], []
+    for path in store_paths(stores, sys.stdin):
+        with open_store(path) as store:
+            documents.append(store_rows(store))
+            prompts.append(sample_prompt(store.run, width(sys.stdout), prompt))
+    if format in (Format.json, Format.csv):
+        together = {k: [row for d in documents for row in d[k]] for k in documents[0]}
+        emit(together, [], format.value)
+        return
+    for document, text in zip(documents, prompts, strict=True):
+        emit(document, store_view(document), format.value)
+        write(f"\n{text}\n")

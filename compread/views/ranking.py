@@ -1,0 +1,84 @@
+"""The ranked component table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from compread.analysis.runs import RunStats
+from compread.views.tables import Column, Row, Table, printable
+
+SHARE = "predicted_"
+NOTE = (
+    "pred.: share of the rows on which the component predicts this label. margin: mean over rows "
+    "of the right label's logit minus the best other label's. Interval: {interval}."
+)
+ONE_STORE = "Wilson's"
+MANY_STORES = "Student's t over the stores"
+
+
+def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: str) -> list[Table]:
+    """The rows of ``Ranking.rows`` with the full model on top, set off by a rule."""
+    *ranked, full = rows
+    interval = ONE_STORE if len(runs) == 1 else MANY_STORES
+    note = NOTE.format(interval=interval) + _ties(ranked)
+    title = f"Components by {by.replace('_', ' ')}: {_source(runs, split)}"
+    return [Table(_columns(full), [[full], ranked], title=title, note=note)]
+
+
+def accuracy_interval(row: Row) -> str:
+    """``0.915 (.87-.95)``, the accuracy and its 95 % interval."""
+    low, high = (_short(row[key]) for key in ("accuracy_low", "accuracy_high"))
+    return f"{row['accuracy']:.3f} ({low}-{high})"
+
+
+def _columns(row: Row) -> list[Column]:
+    # The name says kind, layer and head too, so these make room first.
+    columns = [
+        Column("rank", "#"),
+        Column("component", justify="left"),
+        Column("kind", justify="left", drop=2),
+        Column("layer", drop=3),
+        Column("head", drop=3),
+        Column("accuracy", "accuracy\n(95 % interval)", format=accuracy_interval),
+    ]
+    if row["stores"] > 1:
+        columns.append(Column("accuracy_sd", "sd", format=".3f", drop=4))
+    columns.append(Column("margin", format="+.2f"))
+    for key in row:
+        if key.startswith(SHARE):
+            word = printable(key.removeprefix(SHARE))
+            columns.append(Column(key, f"pred.\n{word}", format=".2f", drop=1))
+    return [*columns, Column("category", justify="left", format=_category)]
+
+
+def _category(row: Row) -> str:
+    return (row["category"] or "").replace("label-biased", "biased")
+
+
+def _short(share: float) -> str:
+    """``.87`` for 0.87, and ``1.0`` for what rounds to 1."""
+    text = f"{share:.2f}"
+    return "1.0" if text == "1.00" else text.removeprefix("0")
+
+
+def _source(runs: Sequence[RunStats], split: str) -> str:
+    tasks = _distinct(run.run.task for run in runs)
+    models = _distinct(run.run.model for run in runs)
+    sizes = _distinct(str(run.stats.full.n) for run in runs)
+    over = f", averaged over {len(runs)} stores" if len(runs) > 1 else ""
+    return f"{tasks}, {sizes} {split} rows{over}, {models}"
+
+
+def _distinct(names: Any) -> str:
+    return " and ".join(dict.fromkeys(printable(name) for name in names))
+
+
+def _ties(ranked: Sequence[Mapping[str, Any]]) -> str:
+    most = max(ranked, key=lambda row: row["tied"])
+    if most["tied"] < 0.01:
+        return ""
+    return (
+        f" Ties go to the first label; {most['component']} has the most, on "
+        f"{most['tied']:.0%} of the rows."
+    )

@@ -1,0 +1,114 @@
+"""What is in a store, for ``show``."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from compread.store import Store
+from compread.store.schema import SPLITS, RunInfo
+from compread.views.tables import Column, Row, Table, printable
+
+PROMPT_LINES = 8
+FIELDS = [Column("field", justify="left"), Column("value", justify="left")]
+LABELS = [Column("column"), Column("word", justify="left", format=lambda r: repr(r["word"]))]
+LABELS += [Column("token_id", "token")]
+KINDS = [Column("kind", justify="left"), Column("count")]
+
+
+def store_rows(store: Store) -> dict[str, list[dict[str, Any]]]:
+    """Everything but the arrays: the run, the labels, how many components and rows of what."""
+    path, words = str(store.path), store.labels.word
+    labels = zip(words, store.labels.token_id, strict=True)
+    kinds = Counter(c.kind for c in store.components)
+    return {
+        "runs": [{"store": path, **store.run.to_dict()}],
+        "labels": [
+            {"store": path, "column": k, "word": word, "token_id": token}
+            for k, (word, token) in enumerate(labels)
+        ],
+        "components": [{"store": path, "kind": k, "count": n} for k, n in kinds.items()],
+        "splits": [{"store": path, **_split_row(store, name)} for name in SPLITS],
+    }
+
+
+def store_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
+    """The tables of one store's document."""
+    run = document["runs"][0]
+    splits = document["splits"]
+    gold = [key for key in splits[0] if key.startswith("gold_")]
+    columns = [Column("split", justify="left"), Column("rows")]
+    columns += [Column(k, f"gold\n{printable(k.removeprefix('gold_'))}", drop=1) for k in gold]
+    columns += [
+        Column("worst_sum_error", "worst sum error\n(logits)", format=".1e"),
+        Column("mean_label_mass", "mean\nlabel mass", format=".3f"),
+    ]
+    return [
+        Table(FIELDS, [_run_rows(run)], title=str(run["store"])),
+        Table(LABELS, [document["labels"]], title="Labels"),
+        Table(KINDS, [document["components"]], title="Components"),
+        Table(columns, [splits], title="Rows"),
+    ]
+
+
+def sample_prompt(run: RunInfo, width: int, whole: bool = False) -> str:
+    """The first row's prompt, indented; its last lines, unless the whole is wanted."""
+    lines = run.sample_prompt.split("\n")
+    shown = lines if whole else lines[-PROMPT_LINES:]
+    hidden = len(lines) - len(shown)
+    heading = (
+        f"Sample prompt, from line {hidden + 1} on (--prompt: all)" if hidden else "Sample prompt"
+    )
+    wrapped = (
+        textwrap.wrap(
+            printable(line),
+            width,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            replace_whitespace=False,
+        )
+        for line in shown
+    )
+    return "\n".join([heading, *(piece for line in wrapped for piece in (line or ["  "]))]) + "\n"
+
+
+def _split_row(store: Store, split: str) -> dict[str, Any]:
+    gold = Counter(store.axes.splits[split].gold)
+    n = store.rows(split)
+    row: dict[str, Any] = {"split": split, "rows": n}
+    row |= {f"gold_{word.strip() or word}": gold[k] for k, word in enumerate(store.labels.word)}
+    row["worst_sum_error"] = float(store.array(split, "sum_error").max()) if n else None
+    row["mean_label_mass"] = float(store.array(split, "label_mass").mean()) if n else None
+    return row
+
+
+def _run_rows(run: Row) -> Sequence[Row]:
+    """The run's fields in words."""
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    tokens = f"{run['prefix_tokens']} tokens that all prompts share"
+    shared = f"{tokens}, run once" if run["shared_prefix"] else "off"
+    error = f"{run['worst_sum_error']:.1e} of the logits' scale, tolerance {run['tolerance']:.1e}"
+    values = {
+        "model": run["model"],
+        "model type": run["model_type"],
+        "revision": run["revision"],
+        "fingerprint": run["fingerprint"],
+        "dtype": run["dtype"],
+        "task": run["task"],
+        "template": run["template"],
+        "template text": run["template_text"],
+        "shots": run["shots"],
+        "seed": run["seed"],
+        "demonstrations": ", ".join(run["demonstrations"]),
+        "prompt set": run["prompt_set"],
+        "shared prefix": shared,
+        "soft-cap": run["soft_cap"],
+        "worst sum error": error,
+        "batch tokens": run["batch_tokens"],
+        "versions": versions,
+        "date": run["date"],
+        "command": run["command"],
+    }
+    return [{"field": k, "value": v} for k, v in values.items() if v not in (None, "")]
