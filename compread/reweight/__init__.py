@@ -1,0 +1,1 @@
+"""Predictions from weighted components: the paper's reweighting, and baselines beside it."""

@@ -1,0 +1,158 @@
+"""Fits methods on the train rows of stores and scores them on the test rows.
+
+The test rows' right labels are read after every fit is done, and only to count hits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from compread.analysis.components import wilson_interval
+from compread.components import Component
+from compread.errors import StoreError, UsageError
+from compread.reweight.method import Fitted, Method
+from compread.reweight.rows import Rows, Training, check_labels, rows_of, training_of
+from compread.store import Store
+from compread.store.schema import Labels, RunInfo
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How a fit does on the test rows."""
+
+    accuracy: float
+    accuracy_low: float
+    """Lower end of the 95 % Wilson interval."""
+    accuracy_high: float
+    n: int
+    """Test rows."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One method fitted on the first train rows of one store."""
+
+    store: str
+    """Path of the store, as given."""
+    run: RunInfo
+    components: tuple[Component, ...]
+    labels: Labels
+    method: str
+    recipe: str | None
+    hyperparameters: dict[str, Any]
+    train_ids: tuple[str, ...]
+    """Ids of the rows it was fitted on."""
+    train_accuracy: float | None
+    """None without train rows."""
+    fitted: Fitted
+    test: Scores | None = None
+    """None until it is scored."""
+
+    def row(self) -> dict[str, Any]:
+        """The keys and values of one line of ``compread reweight``."""
+        test = self.test
+        return {
+            "store": self.store,
+            "task": self.run.task,
+            "template": self.run.template,
+            "seed": self.run.seed,
+            "method": self.method,
+            "recipe": self.recipe,
+            "n_train": len(self.train_ids),
+            "accuracy": test and test.accuracy,
+            "accuracy_low": test and test.accuracy_low,
+            "accuracy_high": test and test.accuracy_high,
+            "train_accuracy": self.train_accuracy,
+            "epochs": self.fitted.epochs,
+            "n": test.n if test else 0,
+        }
+
+
+def reweight(
+    stores: Sequence[Store], methods: Sequence[Method], budgets: Sequence[int | None] = (None,)
+) -> tuple[Fit, ...]:
+    """Fits every method on every store with every budget of train rows, and scores it.
+
+    Args:
+        stores: the runs.
+        methods: from ``compread.reweight.registry.make_methods``.
+        budgets: numbers of train rows, the first ones of each store; None is all of them.
+
+    Returns:
+        Fits in the order store, budget, method.
+
+    Raises:
+        UsageError: a store has too few train rows, or none for a method that is fitted.
+        StoreError: a store has no test rows, fewer than two labels, or a damaged value.
+    """
+    cells = [
+        (store, training) for store in stores for training in _trainings(store, methods, budgets)
+    ]
+    by_method = [method.fit([training for _, training in cells]) for method in methods]
+    fits = [
+        _unscored(store, training, method, fitted)
+        for (store, training), of_cell in zip(cells, zip(*by_method, strict=True), strict=True)
+        for method, fitted in zip(methods, of_cell, strict=True)
+    ]
+    per_store = len(budgets) * len(methods)
+    return tuple(
+        fit
+        for index, store in enumerate(stores)
+        for fit in _scored(store, fits[index * per_store : (index + 1) * per_store])
+    )
+
+
+def hits(fitted: Fitted, rows: Rows, gold: npt.NDArray[np.int64]) -> int:
+    """How many rows have the right label's score as their largest, the first among equals."""
+    return int((fitted.scores(rows).argmax(axis=1) == gold).sum())
+
+
+def _trainings(
+    store: Store, methods: Sequence[Method], budgets: Sequence[int | None]
+) -> Iterator[Training]:
+    name = str(store.path)
+    check_labels(store.labels, name)
+    split = store.split("train")
+    for budget in budgets:
+        training = training_of(split, store.components, budget, name)
+        fitted = [method.name for method in methods if method.needs_training]
+        if fitted and not len(training):
+            why = "--n-train 0 leaves" if len(split) else f"{name} has"
+            raise UsageError(
+                f"{why} no train rows to fit {', '.join(fitted)} on; "
+                + ("ask for more" if len(split) else "extract it with train rows")
+                + ", or for --methods full"
+            )
+        yield training
+
+
+def _unscored(store: Store, training: Training, method: Method, fitted: Fitted) -> Fit:
+    right = hits(fitted, training.rows, training.gold)
+    return Fit(
+        store=str(store.path),
+        run=store.run,
+        components=tuple(store.components),
+        labels=store.labels,
+        method=method.name,
+        recipe=method.recipe,
+        hyperparameters=method.hyperparameters(),
+        train_ids=training.id,
+        train_accuracy=right / len(training) if len(training) else None,
+        fitted=fitted,
+    )
+
+
+def _scored(store: Store, fits: Sequence[Fit]) -> Iterator[Fit]:
+    split = store.split("test")
+    if not len(split):
+        raise StoreError(f"{store.path} has no test rows; extract it with a test split")
+    rows = rows_of(split, store.components)
+    for fit in fits:
+        right, n = hits(fit.fitted, rows, split.gold), len(split)
+        low, high = wilson_interval(np.array([right]), n)
+        yield replace(fit, test=Scores(right / n, float(low[0]), float(high[0]), n))

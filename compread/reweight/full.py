@@ -1,0 +1,36 @@
+"""The model as it is: its own label logits, nothing fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.rows import Rows, Training
+
+
+@dataclass(frozen=True)
+class FullModel(Fitted):
+    """The model's own label logits."""
+
+    def scores(self, rows: Rows) -> Float64:
+        """[N, K] the model's label logits."""
+        return rows.full.astype(float)
+
+
+@dataclass(frozen=True)
+class Full(Method):
+    """The full model, for comparison ("Standard" in Table 4 of the paper)."""
+
+    name: ClassVar[str] = "full"
+    fitted: ClassVar[type[Fitted]] = FullModel
+    needs_training: ClassVar[bool] = False
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """None: nothing is fitted."""
+        return {}
+
+    def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """The same for every run, whatever its rows."""
+        return tuple(FullModel(epochs=None) for _ in training)

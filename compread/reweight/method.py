@@ -1,0 +1,62 @@
+"""What every reweighting method is: ``fit(training rows)`` gives a fitted object that scores rows.
+
+A method is a frozen dataclass whose fields are its options; what it fits is a frozen dataclass of
+arrays. Neither sees the right labels of the rows it is asked to score.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from compread.reweight.rows import Rows, Training
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted(ABC):
+    """A method after it has seen its training rows."""
+
+    epochs: int | None
+    """The epoch at which training stopped, counted from 0; None if there was no training."""
+
+    axes: ClassVar[Mapping[str, str]] = {}
+    """The axis letters of each fitted array: ``{"weights": "C"}``."""
+
+    @abstractmethod
+    def scores(self, rows: Rows) -> Float64:
+        """[N, K] a score for each label; the largest is the prediction, the first among equals."""
+
+    def parameters(self) -> dict[str, Float64]:
+        """The fitted arrays by name."""
+        return {name: getattr(self, name) for name in self.axes}
+
+
+class Method(ABC):
+    """A way to turn components into predictions."""
+
+    name: ClassVar[str]
+    """What ``--methods`` and the tables call it."""
+    fitted: ClassVar[type[Fitted]]
+    needs_training: ClassVar[bool] = True
+    recipe: str | None = None
+    """The name of the set of options in use, where the method has several."""
+
+    @classmethod
+    def make(cls, recipe: str) -> Method:
+        """The method with its options set by a recipe, where it has several."""
+        return cls()
+
+    @abstractmethod
+    def hyperparameters(self) -> dict[str, Any]:
+        """The options it was fitted with, for the weights file."""
+
+    @abstractmethod
+    def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """Fits each run on its own rows; several runs in one call are fitted side by side."""

@@ -1,0 +1,40 @@
+"""The methods by name: the one place to enter a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+
+from compread.errors import UsageError
+from compread.reweight.calib import CalibPlus
+from compread.reweight.comprw import RECIPES, CompRW
+from compread.reweight.full import Full
+from compread.reweight.method import Method
+
+METHODS: dict[str, type[Method]] = {method.name: method for method in (Full, CalibPlus, CompRW)}
+"""In the order of the tables."""
+
+
+def make_methods(names: Sequence[str], recipe: str) -> tuple[Method, ...]:
+    """The methods of these names, each once, in the order given.
+
+    Args:
+        names: such as ``["full", "comprw"]``.
+        recipe: the recipe for those methods that have several.
+
+    Raises:
+        UsageError: no name is given, or a method or recipe is not known.
+    """
+    if not names:
+        raise UsageError(f"--methods names no method; there is {', '.join(METHODS)}")
+    for name in names:
+        _check(name, METHODS, "--methods")
+    _check(recipe, RECIPES, "--recipe")
+    return tuple(METHODS[name].make(recipe) for name in dict.fromkeys(names))
+
+
+def _check(name: str, known: Collection[str], option: str) -> None:
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? There is" if near else "there is"
+        raise UsageError(f"{option} {name!r}: {hint} {', '.join(known)}")

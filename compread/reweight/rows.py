@@ -1,0 +1,87 @@
+"""What a method may see: rows to predict, and labelled rows to learn from.
+
+``Rows`` has no right labels, so a method cannot look at those of the rows it predicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from compread.analysis.ranking import COUNTED_KINDS
+from compread.components import Component
+from compread.errors import StoreError, UsageError
+from compread.store.schema import Float32, Labels, Split
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to predict."""
+
+    parts: Float32
+    """[N, C, K] contribution of each component to each label logit."""
+    full: Float32
+    """[N, K] the model's own label logits."""
+    components: tuple[Component, ...]
+    """The component axis, length C."""
+
+    def reweighted(self) -> npt.NDArray[np.bool_]:
+        """[C] whether a component carries a weight.
+
+        Heads, mixers and MLPs do; the paper leaves the embedding out (its footnote 2).
+        """
+        return np.array([component.kind in COUNTED_KINDS for component in self.components])
+
+    def __len__(self) -> int:
+        return len(self.full)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Labelled rows to learn from."""
+
+    rows: Rows
+    gold: npt.NDArray[np.int64]
+    """[N] column of the right label."""
+    id: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.gold)
+
+
+def rows_of(split: Split, components: Sequence[Component]) -> Rows:
+    """The rows of a split without their right labels."""
+    return Rows(split.parts, split.full, tuple(components))
+
+
+def training_of(
+    split: Split, components: Sequence[Component], n_train: int | None, store: str
+) -> Training:
+    """The first ``n_train`` labelled rows of a split, or all of them.
+
+    Raises:
+        UsageError: the split has fewer rows, or ``n_train`` is negative; ``store`` names it.
+    """
+    count = len(split) if n_train is None else n_train
+    if not 0 <= count <= len(split):
+        raise UsageError(
+            f"--n-train {count}: {store} has {len(split)} train rows; ask for 1 to {len(split)}"
+        )
+    first = Rows(split.parts[:count], split.full[:count], tuple(components))
+    return Training(first, split.gold[:count], split.id[:count])
+
+
+def check_labels(labels: Labels, store: str) -> None:
+    """Refuses a store of a single label, where every method is right without looking.
+
+    Raises:
+        StoreError: the store has fewer than two labels.
+    """
+    if len(labels.word) < 2:
+        raise StoreError(
+            f"{store} has only the label {', '.join(map(repr, labels.word))}; "
+            "reweighting needs at least two, so extract it again with every label of the task"
+        )

@@ -1,0 +1,136 @@
+"""The weights file: fitted methods as one JSON document that another command can use.
+
+    {"format": "compread-weights", "format_version": 1, "compread": "0.1.0", "fits": [fit, …]}
+
+A fit has the method with its recipe and hyperparameters, the component axis, the labels with their
+tokens, the fitted arrays, the run and the rows it was fitted on, and its scores. Numbers are
+written so that reading gives the same bits back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from compread import __version__
+from compread.errors import StoreError, TargetError
+from compread.reweight.fit import Fit
+from compread.reweight.weights_fields import fit_from_json
+
+FORMAT = "compread-weights"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a weights file holds."""
+
+    fits: tuple[Fit, ...]
+
+    def write(self, path: Path, force: bool = False) -> None:
+        """Writes the file beside its target and renames it, so that it is there whole or not.
+
+        Raises:
+            TargetError: the target exists and ``force`` is off, or it cannot be written.
+        """
+        check_target(path, force)
+        head = {"format": FORMAT, "format_version": FORMAT_VERSION, "compread": __version__}
+        lines = ",\n".join(json.dumps(_to_json(fit), allow_nan=False) for fit in self.fits)
+        text = json.dumps(head)[:-1] + f', "fits": [\n{lines}\n]}}\n'
+        try:
+            _replace(path, text)
+        except OSError as error:
+            raise TargetError(f"{path} cannot be written: {error.strerror or error}") from error
+
+    @classmethod
+    def read(cls, path: Path) -> Weights:
+        """The inverse of ``write``.
+
+        Raises:
+            StoreError: the file is missing, not a weights file, of a newer version, or damaged.
+        """
+        document = _document(path)
+        fits = document.get("fits")
+        if not isinstance(fits, list) or not fits:
+            raise StoreError(f"{path} holds no fits; write it again with `compread reweight`")
+        return cls(tuple(fit_from_json(fit, f"{path}: fit {i}") for i, fit in enumerate(fits, 1)))
+
+
+def check_target(path: Path, force: bool) -> None:
+    """Refuses a target before any work is done for it.
+
+    Raises:
+        TargetError: it exists and ``force`` is off, it is a folder, or its folder is missing or
+            cannot be written.
+    """
+    if path.is_dir():
+        raise TargetError(f"{path} is a folder; give the path of a file, such as weights.json")
+    if path.exists() and not force:
+        raise TargetError(f"{path} exists; give another path, or --force to replace it")
+    if not path.parent.is_dir():
+        raise TargetError(f"{path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise TargetError(f"{path}: the folder {path.parent} cannot be written")
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)  # mkstemp keeps others out; a result is for sharing
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no such weights file") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{path} is not a readable weights file: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise StoreError(f"{path} is not a weights file (`format` is not {FORMAT!r})")
+    version = document.get("format_version")
+    if version != FORMAT_VERSION:
+        raise StoreError(
+            f"{path} has format version {version!r}; this compread reads {FORMAT_VERSION}"
+        )
+    return document
+
+
+def _to_json(fit: Fit) -> dict[str, Any]:
+    columns: dict[str, Sequence[Any]] = {
+        "name": [component.name for component in fit.components],
+        "kind": [component.kind for component in fit.components],
+        "layer": [component.layer for component in fit.components],
+        "head": [component.head for component in fit.components],
+    }
+    return {
+        "method": fit.method,
+        "recipe": fit.recipe,
+        "hyperparameters": fit.hyperparameters,
+        "epochs": fit.fitted.epochs,
+        "store": fit.store,
+        "run": fit.run.to_dict(),
+        "n_train": len(fit.train_ids),
+        "train_ids": fit.train_ids,
+        "train_accuracy": fit.train_accuracy,
+        "test": None if fit.test is None else asdict(fit.test),
+        "labels": asdict(fit.labels),
+        "components": columns,
+        "parameters": {name: array.tolist() for name, array in fit.fitted.parameters().items()},
+    }

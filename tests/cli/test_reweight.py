@@ -1,0 +1,199 @@
+"""``compread reweight`` on the command line, on stores of random parts."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from compread.cli import main
+from compread.components import LayerShape, component_axis
+from compread.reweight.weights import Weights
+from compread.store import SplitRows, StoreWriter
+from compread.store.schema import Labels, RunInfo
+
+AXIS = component_axis([LayerShape(3), LayerShape(3)])
+METHODS = ["full", "calib+", "comprw"]
+
+
+def write_store(path, seed=0, n_train=12, n_test=40, words=(" no", " yes"), task="sst2"):
+    """A store whose parts 2 and 6 know the right label."""
+    rng = np.random.default_rng(seed)
+    run = RunInfo(
+        model="tiny", model_type="llama", revision=None, fingerprint="f00d", dtype="float32",
+        task=task, template="t1", template_text="", demonstrations=(), seed=seed, shots=4,
+        prompt_set="beef", shared_prefix=True, prefix_tokens=0, soft_cap=None, tolerance=1e-4,
+        batch_tokens=1024,
+    )  # fmt: skip
+    n, k = n_train + n_test, len(words)
+    gold = rng.integers(0, k, n)
+    parts = rng.normal(size=(n, len(AXIS), k)).astype(np.float32)
+    parts[:, [2, 6]] += np.eye(k, dtype=np.float32)[gold][:, None]
+    ids, cut = [f"row-{i}" for i in range(n)], n_train
+    splits = {
+        "train": SplitRows(gold[:cut], ids[:cut], ids[:cut]),
+        "test": SplitRows(gold[cut:], ids[cut:], ids[cut:]),
+    }
+    labels = Labels(tuple(words), tuple(range(k)))
+    with StoreWriter.open(path, run, AXIS, labels, splits) as writer:
+        writer.append(range(n), parts, parts.sum(1), np.zeros(n), np.ones(n))
+        writer.finish(run)
+    return path
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """A folder of two runs of one task and one of another."""
+    folder = tmp_path_factory.mktemp("stores")
+    for seed, task in enumerate(["sst2", "sst2", "rte"]):
+        write_store(folder / f"{task}-s{seed}.h5", seed, task=task)
+    return folder
+
+
+@pytest.fixture
+def run(capsys):
+    """A function that runs one command line: its status, stdout and stderr."""
+
+    def call(*arguments):
+        status = main(["reweight", *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_json_has_runs_and_their_summary(run, stores):
+    """One store and several give the same two lists, in full precision."""
+    store = stores / "sst2-s0.h5"
+    status, out, err = run(store, "--format", "json")
+    document = json.loads(out)
+    assert (status, err) == (0, "") and list(document) == ["runs", "summary"]
+    assert [row["method"] for row in document["runs"]] == METHODS
+    assert list(document["runs"][0]) == [
+        "store", "task", "template", "seed", "method", "recipe", "n_train", "accuracy",
+        "accuracy_low", "accuracy_high", "train_accuracy", "epochs", "n",
+    ]  # fmt: skip
+    row = document["runs"][2]
+    assert (row["store"], row["n_train"], row["n"]) == (str(store), 12, 40)
+    assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
+    assert list(document["summary"][0]) == [
+        "task", "method", "n_train", "accuracy", "accuracy_sd", "runs",
+    ]  # fmt: skip
+
+
+def test_several_stores_and_budgets(run, stores):
+    """Every store, budget and method has a run; the summary has a row a task, method and budget."""
+    status, out, _ = run(stores, "--n-train", "8,4", "--format", "json")
+    document = json.loads(out)
+    assert status == 0 and len(document["runs"]) == 3 * 2 * 3
+    assert [row["n_train"] for row in document["runs"][:6]] == [8] * 3 + [4] * 3
+    assert {(r["task"], r["runs"]) for r in document["summary"]} == {("sst2", 2), ("rte", 1)}
+
+
+@pytest.mark.parametrize("arguments", [["sst2-s0.h5"], ["."], [".", "--n-train", "4,8,12"]])
+def test_tables_fit_eighty_columns(run, stores, arguments, monkeypatch):
+    """Tables of one store and of several are at most 80 wide and have every method."""
+    monkeypatch.chdir(stores)
+    status, out, _ = run(*arguments)
+    assert status == 0 and max(map(len, out.splitlines())) <= 80
+    assert all(method in out for method in METHODS)
+
+
+def test_the_tables_numbers_are_those_of_json(run, stores):
+    """The table of one store shows the accuracies, the grid the means of the summary."""
+    document = json.loads(run(stores, "--format", "json")[1])
+    _, grid, _ = run(stores)
+    _, single, _ = run(stores / "sst2-s0.h5")
+    for cell in document["summary"]:
+        assert f"{cell['accuracy']:.3f} ({cell['accuracy_sd']:.3f})" in grid
+    for row in document["runs"][3:6]:
+        assert row["store"].endswith("sst2-s0.h5")
+        (line,) = (text for text in single.splitlines() if text.split()[:1] == [row["method"]])
+        assert f"{row['accuracy']:.3f}" in line and f"{row['accuracy_high']:.3f}" in line
+
+
+def test_csv_has_both_lists(run, stores):
+    """CSV names the list of each row."""
+    rows = list(csv.DictReader(io.StringIO(run(stores, "--format", "csv")[1])))
+    assert [row["table"] for row in rows].count("runs") == 9
+    assert [row["table"] for row in rows].count("summary") == 6
+
+
+def test_methods_are_chosen(run, stores):
+    """`--methods` says which, in which order."""
+    out = run(stores / "rte-s2.h5", "--methods", "comprw, full", "--format", "json")[1]
+    assert [row["method"] for row in json.loads(out)["runs"]] == ["comprw", "full"]
+
+
+def test_save_keeps_the_weights(run, stores, tmp_path):
+    """The file holds the fits that were printed; a second run needs `--force`."""
+    path = tmp_path / "weights.json"
+    status, out, err = run(stores, "--save", path, "--format", "json")
+    assert status == 0 and err == f"weights: {path}\n"
+    assert [fit.row() for fit in Weights.read(path).fits] == json.loads(out)["runs"]
+    status, out, err = run(stores, "--save", path)
+    assert (status, out) == (1, "") and "exists" in err and "--force" in err
+    assert run(stores, "--save", path, "--force")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--n-train", "13"], 2, "has 12 train rows"),
+        (["--n-train", "0"], 2, "no train rows to fit calib+, comprw on"),
+        (["--n-train", "x"], 2, "--n-train 'x': give whole numbers"),
+        (["--n-train", "-1"], 2, "give whole numbers"),
+        (["--n-train", "9" * 5000], 2, "give whole numbers"),
+        (["--n-train", "8,"], 2, "give whole numbers"),
+        (["--methods", "full,comprv"], 2, "did you mean 'comprw'"),
+        (["--methods", ""], 2, "there is full, calib+, comprw"),
+        (["--recipe", "paper2"], 2, "--recipe 'paper2'"),
+        (["--save", "."], 1, "is a folder"),
+        (["--save", "nowhere/w.json"], 1, "there is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_is_one_line(run, stores, arguments, status, message):
+    """One clear line on stderr, nothing on stdout, and the right exit status."""
+    got, out, err = run(stores / "sst2-s0.h5", *arguments)
+    assert (got, out) == (status, "")
+    assert message in err and err.startswith("error: ") and len(err.splitlines()) == 1
+
+
+def test_a_nan_in_a_store_is_refused(run, tmp_path):
+    """A store with a NaN ends with status 4 and names the row, and no weights are written."""
+    path = write_store(tmp_path / "nan.h5")
+    with h5py.File(path, "r+") as file:
+        file["test/parts"][3, 2, 0] = np.nan
+    status, out, err = run(path, "--save", tmp_path / "w.json")
+    assert (status, out) == (4, "") and "'row-15'" in err
+    assert not (tmp_path / "w.json").exists()
+
+
+def test_a_single_label_is_refused(run, tmp_path):
+    """A store of one label ends with status 4."""
+    status, out, err = run(write_store(tmp_path / "one.h5", words=(" yes",)))
+    assert (status, out) == (4, "") and "only the label ' yes'" in err
+
+
+def test_full_alone_works_without_train_rows(run, tmp_path):
+    """A store without train rows is scored by `full`, and refused for what is fitted."""
+    path = write_store(tmp_path / "bare.h5", n_train=0)
+    status, out, _ = run(path, "--methods", "full", "--format", "json")
+    assert status == 0 and json.loads(out)["runs"][0]["train_accuracy"] is None
+    status, out, err = run(path)
+    assert (status, out) == (2, "") and "has no train rows" in err
+
+
+def test_torch_is_not_imported(stores):
+    """The command runs without torch, transformers, pandas or matplotlib."""
+    script = (
+        "import sys; from compread.cli import main\n"
+        f"assert main(['reweight', {str(stores)!r}, '--n-train', '4']) == 0\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,112 @@
+"""Each method against a second implementation of its formula."""
+
+import numpy as np
+import pytest
+
+from compread.errors import UsageError
+from compread.reweight.calib import LabelFactors
+from compread.reweight.comprw import ComponentWeights
+from compread.reweight.descent import Recipe, descend_each
+from compread.reweight.registry import METHODS, make_methods
+from compread.reweight.rows import rows_of, training_of
+
+
+@pytest.fixture
+def data(make_store):
+    """Training rows and test rows of a store with three labels."""
+    store = make_store(labels=3)
+    training = training_of(store.split("train"), store.components, None, "s")
+    return training, rows_of(store.split("test"), store.components)
+
+
+def fit(name, training):
+    """The method of this name, fitted."""
+    (method,) = make_methods([name], "official")
+    (fitted,) = method.fit([training])
+    return fitted
+
+
+def test_the_full_model_is_its_own_logits(data):
+    """`full` gives the logits that the model itself returned."""
+    training, rows = data
+    np.testing.assert_array_equal(fit("full", training).scores(rows), rows.full)
+
+
+def test_comprw_is_a_weighted_sum_of_heads_mixers_and_mlps(data):
+    """Its scores are Σ w_j g_j; the embedding and the biases neither count nor are trained."""
+    training, rows = data
+    fitted = fit("comprw", training)
+    kinds = [component.kind for component in rows.components]
+    counted = [j for j, kind in enumerate(kinds) if kind not in ("embed", "bias")]
+    assert len(counted) == len(kinds) - 2
+    assert np.delete(fitted.weights, counted).tolist() == [0, 0]
+    parts = training.rows.parts[:, counted].astype(float)
+    (end,) = descend_each([parts], [training.gold], Recipe())
+    np.testing.assert_array_equal(fitted.weights[counted], end.weights)
+    by_hand = sum(fitted.weights[j] * rows.parts[:, j].astype(float) for j in counted)
+    np.testing.assert_allclose(fitted.scores(rows), by_hand, atol=1e-12)
+
+
+def test_comprw_weights_are_between_zero_and_one(data):
+    """A component is turned down or off, never up or round."""
+    weights = fit("comprw", data[0]).weights
+    assert weights.min() >= 0 and weights.max() <= 1 and weights.std() > 0
+
+
+def test_calib_plus_scales_label_probabilities(data):
+    """Its scores are v times the softmax of the model's logits."""
+    from scipy.special import softmax
+
+    training, rows = data
+    fitted = fit("calib+", training)
+    by_hand = fitted.factors * softmax(rows.full.astype(float), axis=1)
+    np.testing.assert_allclose(fitted.scores(rows), by_hand, rtol=1e-12)
+
+
+def test_components_that_favour_a_label_always_lose_weight(data):
+    """The component that always says the same label ends below those that know the answer."""
+    weights = fit("comprw", data[0]).weights
+    assert weights[5] < min(weights[2], weights[8])
+
+
+def test_equal_scores_go_to_the_first_label(make_store):
+    """With all weights at zero every row is given the first label."""
+    store = make_store(labels=3)
+    rows = rows_of(store.split("test"), store.components)
+    nothing = ComponentWeights(None, np.zeros(len(store.components)))
+    assert (nothing.scores(rows).argmax(1) == 0).all()
+    assert (LabelFactors(None, np.zeros(3)).scores(rows).argmax(1) == 0).all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_constant_components_are_fitted(name, make_store):
+    """Components that say the same on every row give finite scores."""
+    store = make_store()
+    split = store.split("train")
+    split.parts[:] = split.parts[:1]
+    split.full[:] = split.full[:1]
+    training = training_of(split, store.components, None, "s")
+    assert np.isfinite(fit(name, training).scores(training.rows)).all()
+
+
+def test_methods_are_made_in_the_order_given_and_once():
+    """A name given twice is one method."""
+    made = make_methods(["comprw", "full", "comprw"], "official")
+    assert [method.name for method in made] == ["comprw", "full"]
+    assert [method.recipe for method in made] == ["official", None]
+
+
+@pytest.mark.parametrize(
+    ("names", "recipe", "message"),
+    [
+        (["comrw"], "official", "--methods 'comrw': did you mean 'comprw'?"),
+        (["zzz"], "official", "there is full, calib+, comprw"),
+        ([], "official", "names no method"),
+        (["full"], "offical", "--recipe 'offical': did you mean 'official'?"),
+    ],
+)
+def test_an_unknown_method_or_recipe_is_named(names, recipe, message):
+    """The message has the value and what there is."""
+    with pytest.raises(UsageError) as error:
+        make_methods(names, recipe)
+    assert message in str(error.value)

@@ -1,0 +1,155 @@
+"""The weights file: exact, whole or absent, and checked when it is read."""
+
+import json
+
+import numpy as np
+import pytest
+
+from compread.errors import StoreError, TargetError
+from compread.reweight.fit import reweight
+from compread.reweight.registry import METHODS, make_methods
+from compread.reweight.weights import Weights
+
+
+@pytest.fixture(scope="module")
+def fits(make_store):
+    """Every method at two budgets on two stores."""
+    methods = make_methods(list(METHODS), "official")
+    return reweight([make_store(0), make_store(1, labels=3)], methods, (8, 20))
+
+
+@pytest.fixture
+def written(fits, tmp_path):
+    """The file with those fits."""
+    path = tmp_path / "weights.json"
+    Weights(fits).write(path)
+    return path
+
+
+def test_what_is_read_is_what_was_written(fits, written):
+    """Every field comes back, the weights to the bit, and scores the same."""
+    again = Weights.read(written).fits
+    assert [f.row() for f in again] == [f.row() for f in fits]
+    for ours, theirs in zip(again, fits, strict=True):
+        assert {k: v for k, v in vars(ours).items() if k != "fitted"} == {
+            k: v for k, v in vars(theirs).items() if k != "fitted"
+        }
+        assert type(ours.fitted) is type(theirs.fitted)
+        np.testing.assert_equal(ours.fitted.parameters(), theirs.fitted.parameters())
+
+
+def test_the_file_says_what_it_is(written):
+    """Format, version, component names and labels are readable without compread."""
+    document = json.loads(written.read_text(encoding="utf-8"))
+    assert (document["format"], document["format_version"]) == ("compread-weights", 1)
+    fit = next(f for f in document["fits"] if f["method"] == "comprw")
+    assert fit["components"]["name"][:3] == ["embed", "L0H0", "L0H1"]
+    assert len(fit["parameters"]["weights"]) == len(fit["components"]["name"])
+    assert fit["labels"] == {"word": [" label0", " label1"], "token_id": [100, 101]}
+    assert fit["run"]["fingerprint"] == "f00d" and fit["hyperparameters"]["l1"] == 0.01
+
+
+def test_an_existing_file_stays_without_force(fits, written):
+    """Without `force` the old file is kept to the byte; with it, it is replaced."""
+    before = written.read_bytes()
+    with pytest.raises(TargetError, match="exists; give another path, or --force"):
+        Weights(fits[:1]).write(written)
+    assert written.read_bytes() == before
+    Weights(fits[:1]).write(written, force=True)
+    assert len(Weights.read(written).fits) == 1
+
+
+def test_a_write_that_fails_leaves_nothing(fits, written, monkeypatch):
+    """When the disk fails, the old file is untouched and no other file is left."""
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    before = written.read_bytes()
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(TargetError, match="cannot be written: No space left"):
+        Weights(fits[:1]).write(written, force=True)
+    assert written.read_bytes() == before
+    assert list(written.parent.iterdir()) == [written]
+
+
+@pytest.mark.parametrize("name", ["", "missing/weights.json"])
+def test_an_impossible_target_is_refused(fits, tmp_path, name):
+    """A folder, and a file in a folder that is not there, are refused even with `force`."""
+    with pytest.raises(TargetError, match="folder"):
+        Weights(fits).write(tmp_path / name, force=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a readable weights file"),
+        ("{", "not a readable weights file"),
+        ("[" * 100_000, "not a readable weights file"),
+        ("[]", "is not a weights file"),
+        ('{"format": "compread"}', "is not a weights file"),
+        ('{"format": "compread-weights", "format_version": 2}', "version 2; this compread reads 1"),
+        ('{"format": "compread-weights", "format_version": 1}', "holds no fits"),
+        ('{"format": "compread-weights", "format_version": 1, "fits": []}', "holds no fits"),
+        ('{"format": "compread-weights", "format_version": 1, "fits": [3]}', "fit 1 is not an obj"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path, text, message):
+    """Empty, broken, foreign and newer files are told apart."""
+    path = tmp_path / "weights.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(StoreError) as error:
+        Weights.read(path)
+    assert message in str(error.value) and str(path) in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """The message has the path."""
+    with pytest.raises(StoreError, match=r"nope\.json: no such weights file"):
+        Weights.read(tmp_path / "nope.json")
+
+
+NAN = float("nan")
+DAMAGE = {
+    "an unknown method": (("method",), "magic", "no method 'magic'"),
+    "a weight too few": (("parameters", "weights"), [1.0], r"of shape [12] (C), got [1]"),
+    "a weight that is NaN": (("parameters", "weights"), [NAN] * 12, "should be finite"),
+    "weights that are words": (("parameters", "weights"), ["x"] * 12, "not an array of numbers"),
+    "other parameters": (("parameters",), {"factors": [1, 1]}, "the method has ['weights']"),
+    "a component renamed": (("components", "name", 1), "L9H9", "component 'L9H9' does not match"),
+    "a kind unknown": (("components", "kind", 1), "neuron", "does not match its kind"),
+    "a column too short": (("components", "layer"), [1], "differ in length"),
+    "a label without a token": (("labels", "token_id"), [1], "one token id each"),
+    "another number of rows": (("n_train",), 7, "not the number of `train_ids`"),
+    "an accuracy in words": (("test", "accuracy"), "high", "`accuracy` should be of type float"),
+    "an accuracy that is NaN": (("test", "accuracy"), NAN, "`accuracy` should be of type float"),
+    "epochs as a fraction": (("epochs",), 1.5, "`epochs` should be of type int"),
+    "ids that are numbers": (("train_ids",), [1] * 8, "a list of type str"),
+    "a run without a field": (("run",), {"model": "m"}, "`run` is not that of a store"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_field_is_named(written, damage):
+    """The message says which fit, which field, and what was expected."""
+    (*keys, last), value, message = DAMAGE[damage]
+    document = json.loads(written.read_text(encoding="utf-8"))
+    place = document["fits"][2]
+    assert place["method"] == "comprw"
+    for key in keys:
+        place = place[key]
+    place[last] = value
+    written.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(StoreError) as error:
+        Weights.read(written)
+    assert "fit 3" in str(error.value) and message in str(error.value)
+
+
+@pytest.mark.parametrize("field", ["method", "components", "parameters", "run", "train_ids"])
+def test_a_missing_field_is_named(written, field):
+    """A field that is not there is refused by name."""
+    document = json.loads(written.read_text(encoding="utf-8"))
+    del document["fits"][0][field]
+    written.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(StoreError, match=f"fit 1 has no `{field}`"):
+        Weights.read(written)
