@@ -1,0 +1,31 @@
+"""The store: one run, one HDF5 file.
+
+``schema`` what a store holds · ``axes`` its components, labels and rows · ``layout`` the HDF5
+format · ``journal`` the rows of an unfinished run · ``writer`` and ``reader`` · ``paths`` the files
+a command line names · ``progress`` how far an unfinished run has come.
+"""
+
+from compread.store.axes import Axes, SplitRows
+from compread.store.paths import journal_path, store_paths
+from compread.store.progress import PartialStatus, partial_status
+from compread.store.reader import Store, open_store
+from compread.store.schema import FORMAT, FORMAT_VERSION, SPLITS, Labels, RunInfo, Split
+from compread.store.writer import StoreWriter
+
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "SPLITS",
+    "Axes",
+    "Labels",
+    "PartialStatus",
+    "RunInfo",
+    "Split",
+    "SplitRows",
+    "Store",
+    "StoreWriter",
+    "journal_path",
+    "open_store",
+    "partial_status",
+    "store_paths",
+]

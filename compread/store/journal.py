@@ -1,0 +1,225 @@
+"""The append-only journal that a run writes beside its target, ``<target>.partial``.
+
+HDF5 cannot be trusted after a ``kill -9``, a plain file can: a magic line, a header, then one
+record per finished batch, each framed as
+
+    length (8 bytes) · CRC-32 of length and payload (4 bytes) · payload
+
+A frame counts only when all of it is there and its CRC agrees, so whatever a crash leaves at the
+end is recognised, dropped and overwritten. The CRC takes in the length because a crash of the
+machine can leave a tail of zeros, and the CRC of nothing is zero.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import struct
+import weakref
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from compread.store.sink import write_at
+
+MAGIC = b"compread journal 1\n"
+_MAGIC_START = MAGIC[: -len(b"1\n")]
+_FRAME = struct.Struct("<QI")
+
+
+class JournalError(Exception):
+    """The file at the journal's path cannot be gone on with."""
+
+
+class NotAJournalError(JournalError):
+    """It is somebody else's file."""
+
+
+class Journal:
+    """An open, locked journal.
+
+    A record is appended after the last good one, so ``resume`` or ``start`` comes first.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+        OSError: the file cannot be opened, locked or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = _open_locked(path)
+        self._first = self._end = 0  # where records begin, and where the last good one ends
+        _OPEN.add(self)
+
+    def start(self, header: dict[str, Any]) -> None:
+        """Throw away what the file holds and write a new header."""
+        os.ftruncate(self._fd, 0)
+        payload = json.dumps(header).encode()
+        write_at(self._fd, MAGIC + _head(payload) + payload, 0)
+        self._first = self._end = len(MAGIC) + _FRAME.size + len(payload)
+
+    def resume(self) -> Iterator[tuple[int, bytes]]:
+        """The offset and payload of each record, then cut off what follows the last good one."""
+        _, self._first = _read_header(self._fd)
+        self._end = self._first
+        while (payload := _read_frame(self._fd, self._end)) is not None:
+            yield self._end + _FRAME.size, payload
+            self._end += _FRAME.size + len(payload)
+        os.ftruncate(self._fd, self._end)
+
+    def header(self) -> dict[str, Any] | None:
+        """The header; None when the file ends before it does, which means that it has no records.
+
+        Raises:
+            JournalError: the file is somebody else's, of another version, or damaged at its start.
+        """
+        return _read_header(self._fd)[0]
+
+    @property
+    def has_records(self) -> bool:
+        """Whether a batch was appended or taken up."""
+        return self._end > self._first
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the file has no bytes at all, as when locking has just created it."""
+        return os.fstat(self._fd).st_size == 0
+
+    def append(self, payload: bytes) -> int:
+        """Hand a record to the operating system; give the offset of its payload.
+
+        Raises:
+            OSError: the record could not be written; the journal is as before.
+        """
+        try:
+            write_at(self._fd, _head(payload) + payload, self._end)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._end)
+            raise
+        offset = self._end + _FRAME.size
+        self._end = offset + len(payload)
+        return offset
+
+    def read(self, offset: int, size: int) -> bytes:
+        """``size`` bytes from ``offset`` on."""
+        return _read_at(self._fd, offset, size)
+
+    def remove(self) -> None:
+        """Delete the file, then let go of the lock."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the lock was let go of."""
+        return self._fd < 0
+
+    def close(self) -> None:
+        """Let go of the lock; the file stays."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def peek(path: Path) -> tuple[dict[str, Any] | None, list[int]]:
+    """A journal's header and the lengths of its whole records, without lock and without CRCs.
+
+    Raises:
+        JournalError: the file is somebody else's, of another version, or damaged at its start.
+        OSError: the file cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        header, offset = _read_header(fd)
+        size = os.fstat(fd).st_size
+        lengths: list[int] = []
+        while header is not None and len(head := _read_at(fd, offset, _FRAME.size)) == _FRAME.size:
+            length = _FRAME.unpack(head)[0]
+            offset += _FRAME.size + length
+            if length == 0 or offset > size:
+                break
+            lengths.append(length)
+        return header, lengths
+    finally:
+        os.close(fd)
+
+
+# A forked child shares its parent's lock and would keep it after the parent was killed.
+_OPEN: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    for journal in list(_OPEN):
+        journal.close()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
+
+
+def _open_locked(path: Path) -> int:
+    """Open and lock the file that ``path`` names once the lock is held.
+
+    The holder before us may have deleted the file between our open and our lock; the lock would
+    then be on a file without a name, and the next writer would get one of its own.
+    """
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(fd), path.stat()):
+                    return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _head(payload: bytes) -> bytes:
+    """What stands before a payload."""
+    length = struct.pack("<Q", len(payload))
+    return length + struct.pack("<I", zlib.crc32(payload, zlib.crc32(length)))
+
+
+def _read_header(fd: int) -> tuple[dict[str, Any] | None, int]:
+    """The header and where it ends."""
+    start = _read_at(fd, 0, len(MAGIC))
+    if not MAGIC.startswith(start):
+        if start.startswith(_MAGIC_START):
+            raise JournalError("of another version of compread")
+        raise NotAJournalError("not a journal of compread")
+    payload = _read_frame(fd, len(MAGIC))
+    if payload is None:
+        head = _read_at(fd, len(MAGIC), _FRAME.size)
+        promised = _FRAME.unpack(head)[0] if len(head) == _FRAME.size else 0
+        if os.fstat(fd).st_size >= len(MAGIC) + _FRAME.size + max(1, promised):
+            raise JournalError("damaged at its start")
+        return None, len(start)
+    header: dict[str, Any] = json.loads(payload)
+    return header, len(MAGIC) + _FRAME.size + len(payload)
+
+
+def _read_frame(fd: int, offset: int) -> bytes | None:
+    """The payload of the frame at ``offset``, or None when it is torn or damaged."""
+    head = _read_at(fd, offset, _FRAME.size)
+    if len(head) < _FRAME.size:
+        return None
+    length, _ = _FRAME.unpack(head)
+    # Before reading: a damaged length may ask for more memory than there is.
+    if length > os.fstat(fd).st_size - offset - _FRAME.size:
+        return None
+    payload = _read_at(fd, offset + _FRAME.size, length)
+    return payload if _head(payload) == head else None
+
+
+def _read_at(fd: int, offset: int, size: int) -> bytes:
+    pieces = []
+    while size > 0 and (piece := os.pread(fd, min(size, 1 << 30), offset)):
+        pieces.append(piece)
+        offset, size = offset + len(piece), size - len(piece)
+    return b"".join(pieces)

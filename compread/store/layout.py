@@ -1,0 +1,142 @@
+"""The HDF5 layout of a store, format version 1, and the one function that writes it.
+
+::
+
+    /             attributes: format "compread", format_version 1, complete, run (JSON), checksum
+    /components   name, kind  utf-8 [C]        layer, head  int32 [C]  (-1 where they don't apply)
+    /labels       word        utf-8 [K]        token_id     int64 [K]
+    /train, /test parts  float32 [N, C, K]     full         float32 [N, K]
+                  gold   int64 [N]             id           utf-8 [N]
+                  sum_error, label_mass  float32 [N]        prompt_hash  utf-8 [N]
+
+Every byte is under a checksum. HDF5 guards the numbers with Fletcher-32 and, from its 1.10 file
+format on, its own structures too; strings are of fixed length (padded with NUL), because those of
+variable length lie in a heap that nothing guards. ``checksum`` is ``Axes.checksum`` and ties the
+metadata together. Two equal runs give the same bytes: no time stamps, rows in prompt order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from compread.store.axes import Axes
+from compread.store.schema import FORMAT, FORMAT_VERSION, SPLITS, RunInfo
+from compread.store.sink import Sink
+
+TEXT = "text"
+NUMBERS = {"parts": "<f4", "full": "<f4", "sum_error": "<f4", "label_mass": "<f4"}
+ROWS = {"gold": "<i8", "id": TEXT, "prompt_hash": TEXT}
+COMPONENTS = {"name": TEXT, "kind": TEXT, "layer": "<i4", "head": "<i4"}
+LABELS = {"word": TEXT, "token_id": "<i8"}
+
+CHUNK_BYTES = 1 << 20
+ReadRows = Callable[[int, int], npt.NDArray[np.void]]
+
+
+def write_store(path: Path, run: RunInfo, axes: Axes, read_rows: ReadRows) -> None:
+    """Write a finished store to the new file ``path`` and force it onto the disk.
+
+    ``read_rows(start, stop)`` gives the records (``Axes.row_dtype``) of the rows numbered start to
+    stop; it is asked for about ``CHUNK_BYTES`` at a time.
+
+    Raises:
+        OSError: the file cannot be written; what there is of it is left behind.
+    """
+    sink = Sink(path)
+    try:
+        # HDF5's earlier formats have no checksums of their own.
+        with h5py.File(sink, "w", libver=("v110", "v110")) as file:
+            _write_axes(file, axes)
+            _write_numbers(file, axes, read_rows, sink)
+            _write_attributes(file, run, axes)
+        sink.raise_error()
+        sink.sync()
+    finally:
+        sink.close()
+
+
+def run_json(run: RunInfo) -> str:
+    """The ``run`` attribute: plain ASCII, keys in the order of ``RunInfo``."""
+    return json.dumps(run.to_dict(), indent=1)
+
+
+def spans(n: int, step: int) -> Iterator[slice]:
+    """``list(spans(5, 2))`` is slices 0 to 2, 2 to 4, 4 to 5."""
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _write_attributes(file: Any, run: RunInfo, axes: Axes) -> None:
+    text = run_json(run)
+    file.attrs["format"] = _text_array(FORMAT)
+    file.attrs["format_version"] = np.int64(FORMAT_VERSION)
+    file.attrs["run"] = _text_array(text)
+    file.attrs["checksum"] = _text_array(axes.checksum(text))
+    file.attrs["complete"] = np.bool_(True)
+
+
+def _write_axes(file: Any, axes: Axes) -> None:
+    components = file.create_group("components")
+    for name, kind in COMPONENTS.items():
+        _write_column(components, name, kind, [getattr(c, name) for c in axes.components])
+    labels = file.create_group("labels")
+    for name, kind in LABELS.items():
+        _write_column(labels, name, kind, getattr(axes.labels, name))
+    for split in SPLITS:
+        rows = file.create_group(split)
+        for name, kind in ROWS.items():
+            _write_column(rows, name, kind, getattr(axes.splits[split], name))
+
+
+def _write_numbers(file: Any, axes: Axes, read_rows: ReadRows, sink: Sink) -> None:
+    dtype = axes.row_dtype()
+    first = 0
+    for split in SPLITS:
+        n = len(axes.splits[split])
+        for name in NUMBERS:
+            _create(file[split], name, (n, *dtype[name].shape), np.dtype(NUMBERS[name]))
+        for span in spans(n, chunk_rows(n, dtype["parts"].itemsize)):
+            records = read_rows(first + span.start, first + span.stop)
+            for name in NUMBERS:
+                file[split][name][span] = records[name]
+            if sink.error is not None:
+                return
+        first += n
+
+
+def _write_column(group: Any, name: str, kind: str, values: Sequence[Any]) -> None:
+    if kind != TEXT:
+        _create(group, name, (len(values),), np.dtype(kind))[...] = np.asarray(values, dtype=kind)
+        return
+    encoded = [value.encode() for value in values]
+    dtype = h5py.string_dtype("utf-8", max([1, *map(len, encoded)]))
+    dataset = _create(group, name, (len(values),), dtype)
+    # In pieces: one long id pads all the others in memory, though not in the file.
+    for span in spans(len(values), chunk_rows(len(values), dtype.itemsize)):
+        dataset[span] = np.array(encoded[span], dtype=dtype)
+
+
+def _create(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    n = shape[0]
+    if n == 0:  # HDF5 refuses a chunk larger than the dataset, and a chunk of nothing
+        return group.create_dataset(name, shape, dtype, track_times=False)
+    rows = chunk_rows(n, int(np.prod(shape[1:])) * dtype.itemsize)
+    guard = {"fletcher32": True, "shuffle": True, "compression": "gzip", "compression_opts": 1}
+    chunks = (rows, *shape[1:])
+    return group.create_dataset(name, shape, dtype, chunks=chunks, track_times=False, **guard)
+
+
+def chunk_rows(n: int, row_bytes: int) -> int:
+    """Rows of a chunk: about ``CHUNK_BYTES``, at least one, at most ``n``."""
+    return max(1, min(n, CHUNK_BYTES // max(1, row_bytes)))
+
+
+def _text_array(text: str) -> npt.NDArray[Any]:
+    data = text.encode()
+    return np.array(data, dtype=h5py.string_dtype("utf-8", max(1, len(data))))

@@ -1,0 +1,53 @@
+"""Where stores are: the files a command line names, and the files that stand beside a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TextIO
+
+from compread.errors import StoreError
+
+
+def journal_path(target: Path) -> Path:
+    """Where the finished rows of an unfinished run are kept: ``x.h5`` has ``x.h5.partial``."""
+    return target.with_name(target.name + ".partial")
+
+
+def store_paths(arguments: Iterable[str], stdin: TextIO | None = None) -> list[Path]:
+    """The stores that STORE arguments mean, in the order given and each once.
+
+    An argument is a file (which need not exist: opening it tells what is wrong), a folder (its
+    ``*.h5`` in order of their names, hidden ones left out) or ``-`` (one of these a line on
+    ``stdin``).
+
+    Raises:
+        StoreError: a folder without stores, ``-`` without lines, or no argument at all.
+    """
+    paths: dict[Path, Path] = {}
+    for argument in arguments:
+        for name in _lines(stdin) if argument == "-" else [argument]:
+            for path in _expand(Path(name)):
+                paths.setdefault(path.resolve(), path)
+    if not paths:
+        raise StoreError("no store given: name a .h5 file, a folder of them, or - for stdin")
+    return list(paths.values())
+
+
+def _lines(stdin: TextIO | None) -> list[str]:
+    lines = [] if stdin is None else [line.rstrip("\r\n") for line in stdin]
+    if not (names := [line for line in lines if line.strip()]):
+        raise StoreError("no store paths on stdin: - wants one path a line, as extract prints them")
+    return names
+
+
+def _expand(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = [file for file in path.iterdir() if not file.name.startswith(".") and file.is_file()]
+    stores = sorted(file for file in files if file.suffix == ".h5")
+    if not stores:
+        unfinished = sum(file.name.endswith(".h5.partial") for file in files)
+        hint = f" but {unfinished} unfinished: run the same extract again" if unfinished else ""
+        raise StoreError(f"{path}: no finished store (*.h5) in this folder{hint}")
+    return [path / file.name for file in stores]

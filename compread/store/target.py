@@ -1,0 +1,78 @@
+"""What can be wrong with the place a store is written to, said in one line each."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from compread.errors import TargetError
+from compread.store.journal import Journal
+from compread.store.paths import journal_path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turn the system's errors into a ``TargetError`` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        if error.errno in _FULL:
+            raise TargetError(
+                f"{target}: the disk is full ({reason}); the finished rows are kept in "
+                f"{journal_path(target).name}: make room, then the same command (without --force) "
+                "goes on"
+            ) from error
+        raise TargetError(f"{target}: cannot be written ({reason}): choose another -o") from error
+
+
+def check_target(target: Path) -> None:
+    """Refuse a target that a store can never replace.
+
+    Raises:
+        TargetError: it is a folder, a device or the like.
+    """
+    if target.is_dir():
+        raise TargetError(f"{target}: is a folder: name a file in it, such as {target / 'run.h5'}")
+    if target.exists() and not target.is_file():
+        raise TargetError(f"{target}: is not a regular file: choose another -o")
+
+
+def target_exists(target: Path) -> TargetError:
+    """The error for a target that is there already."""
+    return TargetError(f"{target}: exists already: --force replaces it when the new one is done")
+
+
+def journal_unusable(target: Path, reason: str) -> TargetError:
+    """The error for a journal that this run cannot go on with."""
+    name = journal_path(target)
+    return TargetError(f"{name}: {reason}: finish it as it was begun, or --force starts over")
+
+
+def lock(target: Path) -> Journal:
+    """The target's journal, created if need be and locked against other writers.
+
+    Raises:
+        TargetError: another run is writing this target.
+        OSError: the journal cannot be opened, or its file system knows no locks.
+    """
+    try:
+        return Journal(journal_path(target))
+    except BlockingIOError as error:
+        busy = f"{target}: another run is writing it ({journal_path(target).name} is locked)"
+        raise TargetError(f"{busy}: wait for it, or choose another -o") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename outlast a crash of the machine, where the file system can."""
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -1,0 +1,256 @@
+"""Writing a store: finished rows go to a journal, the finished run becomes one HDF5 file.
+
+A run may stop at any moment, ``kill -9`` included, and goes on when it is opened again:
+
+    rows are in the journal  ->  x.h5.tmp is written  ->  renamed to x.h5  ->  journal deleted
+
+A stop before the rename leaves the rows in the journal, a stop after it leaves a finished store
+and a journal that holds the same; opening again does the last steps over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from compread.components import Component
+from compread.errors import StoreError, TargetError
+from compread.store.axes import Axes, SplitRows
+from compread.store.journal import Journal, JournalError, NotAJournalError
+from compread.store.layout import write_store
+from compread.store.paths import journal_path
+from compread.store.reader import open_store
+from compread.store.records import checked_records
+from compread.store.schema import SPLITS, Labels, RunInfo
+from compread.store.target import (
+    check_target,
+    journal_unusable,
+    lock,
+    sync_folder,
+    target_exists,
+    writing,
+)
+
+
+class StoreWriter:
+    """The one writer of a target; a context manager that lets go of its lock at the end.
+
+    ``done`` [N of both splits] says which rows are kept already. Leaving the context keeps them in
+    the journal, unless ``finish`` made them a store or ``discard`` threw them away.
+    """
+
+    path: Path
+    axes: Axes
+    done: npt.NDArray[np.bool_]
+
+    def __init__(self, path: Path, run: RunInfo, axes: Axes, journal: Journal) -> None:
+        """Use ``open``."""
+        self.path, self.axes = path, axes
+        self._run, self._journal = run, journal
+        self._may_replace = self._owned = False
+        self._dtype = axes.row_dtype()
+        self._offset = np.full(axes.n_rows, -1, dtype=np.int64)  # of each row in the journal
+        self.done = np.zeros(axes.n_rows, dtype=bool)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        run: RunInfo,
+        components: Sequence[Component],
+        labels: Labels,
+        splits: Mapping[str, SplitRows],
+        *,
+        force: bool = False,
+    ) -> StoreWriter:
+        """Begin a store at ``path``, or go on with the one that a stopped run left there.
+
+        ``force`` starts over, and lets the new store take an existing one's place when it is
+        finished; until then the old one stays. Row numbers count the train rows first.
+
+        Raises:
+            TargetError: the target exists, is being written by another run, belongs to a run of
+                another identity, or cannot be written.
+            StoreError: the components, labels or rows contradict each other.
+        """
+        path = Path(path)
+        axes = Axes(tuple(components), labels, splits)
+        with writing(path):
+            check_target(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not force and not journal_path(path).exists():
+                raise target_exists(path)
+            journal = lock(path)
+            writer = cls(path, run, axes, journal)
+            try:
+                writer._begin(force)
+            except BaseException:
+                writer.close()
+                raise
+        return writer
+
+    def append(
+        self,
+        rows: Sequence[int] | npt.NDArray[np.int64],
+        parts: npt.NDArray[np.floating[Any]],
+        full: npt.NDArray[np.floating[Any]],
+        sum_error: npt.NDArray[np.floating[Any]],
+        label_mass: npt.NDArray[np.floating[Any]],
+    ) -> None:
+        """Keep a batch: ``rows`` [B], ``parts`` [B, C, K], ``full`` [B, K], and [B] of the others.
+
+        When it returns, the batch outlives the process.
+
+        Raises:
+            StoreError: a wrong shape, a row that is unknown or kept already, or a number that is
+                not finite.
+            TargetError: the disk is full, or fails; the rows kept before stay kept.
+        """
+        numbers = {"parts": parts, "full": full, "sum_error": sum_error, "label_mass": label_mass}
+        records = checked_records(self.axes, self.done, np.asarray(rows, dtype=np.int64), numbers)
+        if not len(records):
+            return
+        with writing(self.path):
+            offset = self._journal.append(records.tobytes())
+        self._keep(records["row"], offset)
+
+    def finish(self, run: RunInfo) -> Path:
+        """Write the store from the journal, move it into place, delete the journal.
+
+        ``run`` is the run of ``open`` with what is known at its end filled in.
+
+        Raises:
+            StoreError: rows are missing, or ``run`` is another one.
+            TargetError: the disk is full or fails, or somebody else's file has appeared at the
+                target; the rows stay kept.
+        """
+        if not self.done.all():
+            missing = f"{np.count_nonzero(~self.done)} of {len(self.done)} rows are missing"
+            raise StoreError(f"{self.path}: {missing}, so the store cannot be finished")
+        if differing := self._differing(json.loads(json.dumps(run.to_dict()))):
+            raise StoreError(f"{self.path}: finished as another run: {', '.join(differing)} differ")
+        if self.path.exists() and not self._may_replace:
+            raise TargetError(
+                f"{self.path}: appeared while this run was writing it; all rows are kept: "
+                "move that file away and run the same command again"
+            )
+        temporary = self.path.with_name(self.path.name + ".tmp")
+        with writing(self.path):
+            try:
+                temporary.unlink(missing_ok=True)  # left by a stop during an earlier finish
+                write_store(temporary, run, self.axes, self._read_rows)
+                temporary.replace(self.path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
+            sync_folder(self.path.parent)
+            self._journal.remove()
+        return self.path
+
+    def discard(self) -> None:
+        """Throw the kept rows away, as when their sums are wrong."""
+        with writing(self.path):
+            self._journal.remove()
+
+    def close(self) -> None:
+        """Let go of the lock; a journal of ours without rows is deleted."""
+        if self._journal.closed:
+            return
+        if self._journal.is_blank or (self._owned and not self._journal.has_records):
+            self._journal.remove()
+        self._journal.close()
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begin(self, force: bool) -> None:
+        """Take up what the locked journal holds, or start it."""
+        header = self._usable_header(force)
+        self._may_replace = force if header is None else bool(header["replace"])
+        if header is not None:
+            self._take_up()
+        if self.path.exists() and not self._may_replace:
+            # A stop between the rename and the end of finish leaves both files, equal ones.
+            self._may_replace = bool(self.done.all()) and self._is_finished_store()
+            if not self._may_replace:
+                raise target_exists(self.path)
+        self._owned = True
+        if header is None:
+            run, axes = self._run.to_dict(), self.axes.to_dict()
+            self._journal.start({"run": run, "axes": axes, "replace": force})
+
+    def _usable_header(self, force: bool) -> dict[str, Any] | None:
+        """The journal's header if this run goes on with it, None if it starts."""
+        try:
+            header = self._journal.header()
+        except NotAJournalError as problem:
+            name = self._journal.path
+            raise TargetError(f"{name}: {problem}, but in the way: move it away") from problem
+        except JournalError as problem:
+            if force:
+                return None
+            raise journal_unusable(self.path, f"is {problem}") from problem
+        if force or header is None:
+            return None
+        if differing := self._differing(header["run"]) + self._differing_axes(header["axes"]):
+            reason = f"belongs to a run that differs in {', '.join(differing)}"
+            raise journal_unusable(self.path, reason)
+        return header
+
+    def _differing(self, there: dict[str, Any]) -> list[str]:
+        """The identity fields in which another run's dictionary differs from this run."""
+        here = json.loads(json.dumps(self._run.identity()))
+        return [
+            _change(key, there.get(key), here[key]) for key in here if there.get(key) != here[key]
+        ]
+
+    def _differing_axes(self, there: dict[str, Any]) -> list[str]:
+        here = self.axes.to_dict()
+        names = [key for key in ("components", "labels") if there[key] != here[key]]
+        splits = [split for split in SPLITS if there["splits"][split] != here["splits"][split]]
+        return names + [f"{split} rows" for split in splits]
+
+    def _take_up(self) -> None:
+        for offset, payload in self._journal.resume():
+            rows = np.frombuffer(payload, dtype=self._dtype)["row"]
+            self._keep(rows, offset)
+
+    def _is_finished_store(self) -> bool:
+        """Whether the target is what this journal makes: the stop came after the rename."""
+        try:
+            with open_store(self.path) as store:
+                same_run = store.run.identity() == self._run.identity()
+                return same_run and store.axes.to_dict() == self.axes.to_dict()
+        except StoreError:
+            return False
+
+    def _keep(self, rows: npt.NDArray[np.int64], offset: int) -> None:
+        self._offset[rows] = offset + self._dtype.itemsize * np.arange(len(rows))
+        self.done[rows] = True
+
+    def _read_rows(self, start: int, stop: int) -> npt.NDArray[np.void]:
+        size = self._dtype.itemsize
+        data = [self._journal.read(int(offset), size) for offset in self._offset[start:stop]]
+        return np.frombuffer(b"".join(data), dtype=self._dtype)
+
+
+def _change(key: str, there: Any, here: Any) -> str:
+    """``"dtype ('float32' there, 'bfloat16' here)"``; long values are left out."""
+    values = f"{there!r} there, {here!r} here"
+    return f"{key} ({values})" if len(values) <= 80 else key

@@ -1,0 +1,124 @@
+"""The journal: what a crash or damage leaves of it, and what is made of that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from store_sample import BATCHES, C, K, N, contents, open_writer, stop_after, write
+
+from compread.errors import StoreError, TargetError
+from compread.store import journal_path, partial_status
+from compread.store.journal import MAGIC
+
+ROW_BYTES = 8 + 4 * (C * K + K + 2)
+HEAD = 12  # bytes of length and CRC before each payload
+ENDS = [(HEAD + ROW_BYTES * len(rows)) for rows in BATCHES[:4]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The contents of the sample run that nothing stopped."""
+    return contents(write(tmp_path_factory.mktemp("whole") / "x.h5"))
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A run stopped after four of its six batches."""
+    stop_after(tmp_path / "x.h5", 4)
+    return tmp_path / "x.h5"
+
+
+def boundaries(size: int) -> list[int]:
+    """Where the header and each of the four records end."""
+    found = [size]
+    for record in reversed(ENDS):
+        found.append(found[-1] - record)
+    return found[::-1]
+
+
+def test_a_torn_journal_goes_on_from_its_last_whole_record(
+    target: Path, whole: dict[str, Any]
+) -> None:
+    """Cut anywhere, a journal keeps exactly its whole records, and the run ends the same."""
+    journal = journal_path(target)
+    data = journal.read_bytes()
+    marks = boundaries(len(data))
+    near = {mark + d for mark in marks for d in (-1, 0, 1, 5, 12, 13)}
+    cuts = {0, 1, len(MAGIC) - 1, len(MAGIC), len(MAGIC) + 3, len(MAGIC) + 12, marks[0] // 2} | near
+    for cut in sorted(cut for cut in cuts if cut <= len(data)):
+        target.unlink(missing_ok=True)
+        journal.write_bytes(data[:cut])
+        kept = sum(len(r) for r, end in zip(BATCHES, marks[1:], strict=False) if end <= cut)
+        status = partial_status(target)
+        assert status is not None and status.done == kept
+        assert status.total == (N if cut >= marks[0] else 0)
+        with open_writer(target) as writer:
+            assert writer.done.sum() == kept
+        write(target)
+        assert contents(target) == whole
+
+
+def test_a_damaged_record_is_dropped(target: Path, whole: dict[str, Any]) -> None:
+    """A flipped bit in a record, or a tail of zeros or noise, is never taken for finished rows."""
+    journal = journal_path(target)
+    data = journal.read_bytes()
+    marks = boundaries(len(data))
+    for offset in (0, 5, 8, 11, 12, 40, ENDS[2] - 1):
+        target.unlink(missing_ok=True)
+        damaged = bytearray(data)
+        damaged[marks[2] + offset] ^= 0x10
+        journal.write_bytes(damaged)
+        with open_writer(target) as writer:
+            assert writer.done.sum() == len(BATCHES[0]) + len(BATCHES[1])
+        write(target)
+        assert contents(target) == whole
+    for tail in (bytes(5000), b"\xff" * 50, data[:300]):
+        target.unlink(missing_ok=True)
+        journal.write_bytes(data + tail)
+        with open_writer(target) as writer:
+            assert writer.done.sum() == sum(map(len, BATCHES[:4]))
+        write(target)
+        assert contents(target) == whole
+
+
+def test_a_damaged_start_needs_force(target: Path) -> None:
+    """A journal whose header is damaged is refused, for nobody knows whose rows it has."""
+    journal = journal_path(target)
+    data = bytearray(journal.read_bytes())
+    data[len(MAGIC) + 100] ^= 1
+    journal.write_bytes(data)
+    with pytest.raises(TargetError, match=r"damaged at its start.*--force starts over"):
+        open_writer(target)
+    assert journal.read_bytes() == data
+    with pytest.raises(StoreError, match=r"damaged at its start"):
+        partial_status(target)
+    write(target, force=True)
+
+
+def test_a_newer_journal_needs_force(target: Path) -> None:
+    """A journal of another format version is refused by its version."""
+    journal_path(target).write_bytes(b"compread journal 2\n" + bytes(100))
+    with pytest.raises(TargetError, match="another version of compread"):
+        open_writer(target)
+    write(target, force=True)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_foreign_file_is_never_taken(target: Path, force: bool) -> None:
+    """A file of somebody else in the journal's place is left alone even with force."""
+    journal_path(target).write_text("a diary")
+    with pytest.raises(TargetError, match=r"not a journal of compread.*move it away"):
+        open_writer(target, force=force)
+    assert journal_path(target).read_text() == "a diary"
+
+
+def test_status_of_no_run(tmp_path: Path) -> None:
+    """Without a journal there is no status; with one it names the run, also during the run."""
+    assert partial_status(tmp_path / "x.h5") is None
+    with open_writer(tmp_path / "x.h5"):
+        status = partial_status(tmp_path / "x.h5")
+    assert status is not None
+    assert (status.done, status.total, status.run["task"]) == (0, N, "sst2")
+    assert str(status) == f"0 of {N} rows are kept in x.h5.partial"
