@@ -1,0 +1,148 @@
+"""Prompt sets in JSON Lines: what is read, and the line of each mistake."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from compread.errors import PromptError
+from compread.prompts import Prompt, read_prompt_file
+
+OPTIONS = [" negative", " positive"]
+
+
+def row(**changes: object) -> dict[str, object]:
+    """A good row with some keys changed, or left out where they are None."""
+    good = {"prompt": "Review: fine\nSentiment:", "label": " positive", "options": OPTIONS}
+    return {key: value for key, value in (good | changes).items() if value is not None}
+
+
+def write(folder: Path, *rows: object) -> Path:
+    """A file of rows; a string is written as it stands."""
+    file = folder / "mine.jsonl"
+    lines = [r if isinstance(r, str) else json.dumps(r, ensure_ascii=False) for r in rows]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def test_rows_and_defaults(tmp_path: Path) -> None:
+    """Split and id have defaults, other keys are ignored, train rows go first."""
+    file = write(
+        tmp_path,
+        row(label=" negative", note="mine"),
+        row(split="train", id="a", prompt="x\u2028y"),
+        "",
+        row(id=7),
+        row(split="train"),
+    )
+    made = read_prompt_file(file)
+    assert (made.task, made.labels) == ("mine", (" negative", " positive"))
+    assert (made.template, made.seed, made.shots, made.demonstrations) == (None, None, None, ())
+    text = "Review: fine\nSentiment:"
+    assert made.prompts == (
+        Prompt("x\u2028y", 1, "train", "a"),
+        Prompt(text, 1, "train", "3"),
+        Prompt(text, 0, "test", "0"),
+        Prompt(text, 1, "test", "7"),
+    )
+
+
+def test_labels_for_the_whole_file(tmp_path: Path) -> None:
+    """Options may be given once for rows that have none, and their order is the columns'."""
+    file = write(tmp_path, row(options=None), row(options=None, label=" negative"))
+    made = read_prompt_file(file, [" positive", " negative"])
+    assert made.labels == (" positive", " negative")
+    assert [prompt.gold for prompt in made.prompts] == [0, 1]
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dash reads standard input."""
+    data = json.dumps(row()).encode()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    assert read_prompt_file("-").task == "stdin"
+
+
+def test_one_id_in_both_splits(tmp_path: Path) -> None:
+    """An id need be unique only within its split."""
+    assert len(read_prompt_file(write(tmp_path, row(id=1), row(id=1, split="train"))).prompts) == 2
+
+
+MISTAKES: list[tuple[list[object], int, str]] = [
+    ([row(), '{"prompt": '], 2, "not valid JSON"),
+    ([row(), "[" * 100_000], 2, "not valid JSON"),
+    ([row(), "", "7"], 3, "'7' is not a JSON object"),
+    ([row(prompt=None, promt="x")], 1, "'prompt' is missing; the row has .*'promt'"),
+    ([row(), row(prompt="")], 2, "'prompt' is ''"),
+    ([row(prompt=["x"])], 1, r"'prompt' is \['x'\]"),
+    ([row(label=None, lable="x")], 1, "'label' is missing"),
+    ([row(label=1)], 1, "'label' is 1"),
+    ([row(label="positive")], 1, "label 'positive' is not among the options .*mind the space"),
+    ([row(options=None)], 1, "'options' is missing; add it to every row, or give --labels"),
+    ([row(), row(options=None)], 2, "'options' is missing"),
+    ([row(), row(options=OPTIONS[::-1])], 2, "options .* differ from .* the rows before have"),
+    ([row(options=[" positive"])], 1, "has 1 words; two or more"),
+    ([row(options=OPTIONS + OPTIONS[:1])], 1, "has a word twice"),
+    ([row(options=" positive")], 1, "is not a list of words"),
+    ([row(options=[" positive", 3])], 1, "is not a list of words"),
+    ([row(options=[" positive", "\0"])], 1, "null character"),
+    ([row(split="dev")], 1, "split 'dev' is neither"),
+    ([row(split=["test"])], 1, "is neither"),
+    ([row(id=3), row(id="3")], 2, "id '3' stands twice in split 'test'"),
+    ([row(id=1), row()], 2, "id '1' stands twice"),
+    ([row(id=True)], 1, "id True is neither"),
+    ([row(id="a\0")], 1, "null character"),
+    ([row(), '{"prompt": "\\ud800", "label": "x"}'], 2, "half a surrogate pair"),
+]
+
+
+@pytest.mark.parametrize(("rows", "line", "message"), MISTAKES)
+def test_mistakes_name_the_line(
+    rows: list[object], line: int, message: str, tmp_path: Path
+) -> None:
+    """Each kind of mistake is told in one line, with the file and the line it stands on."""
+    with pytest.raises(PromptError, match=f"mine.jsonl, line {line}: .*{message}") as caught:
+        read_prompt_file(write(tmp_path, *rows))
+    assert "\n" not in str(caught.value)
+
+
+def test_valid_surrogate_pair(tmp_path: Path) -> None:
+    r"""A whole pair is one character."""
+    text = '{"prompt": "\\ud83d\\ude00", "label": " a", "options": [" a", " b"]}'
+    assert read_prompt_file(write(tmp_path, text)).prompts[0].text == "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([" positive", " bad"], "line 1: options .* differ from .* --labels has"),
+        ([" positive"], "^--labels .* two or more"),
+        ([" positive", " positive"], "^--labels .* twice"),
+    ],
+)
+def test_labels_that_do_not_fit(labels: list[str], message: str, tmp_path: Path) -> None:
+    """Labels given for the file are checked, and must be those of rows that have their own."""
+    with pytest.raises(PromptError, match=message):
+        read_prompt_file(write(tmp_path, row()), labels)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n"])
+def test_empty_file(content: bytes, tmp_path: Path) -> None:
+    """A file without a row is an error, with or without labels."""
+    (tmp_path / "empty.jsonl").write_bytes(content)
+    for labels in (None, OPTIONS):
+        with pytest.raises(PromptError, match=r"empty.jsonl has no rows"):
+            read_prompt_file(tmp_path / "empty.jsonl", labels)
+
+
+def test_unreadable(tmp_path: Path) -> None:
+    """A missing file, a folder and a file that is not UTF-8 are named."""
+    with pytest.raises(PromptError, match=r"cannot read .*nothing.jsonl: No such file"):
+        read_prompt_file(tmp_path / "nothing.jsonl")
+    with pytest.raises(PromptError, match=r"cannot read .*directory"):
+        read_prompt_file(tmp_path)
+    (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "a"}\n{"prompt": "\xe9"}')
+    with pytest.raises(PromptError, match=r"latin.jsonl, line 2: not UTF-8"):
+        read_prompt_file(tmp_path / "latin.jsonl")
