@@ -7,22 +7,27 @@ Each module imports only typer at its top, so that ``compread --help`` starts at
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 from typer.main import get_command
 
 from compread import __version__
-from compread.cli.output import READER_GONE, discard_stdout
+from compread.cli.output import discard_stdout
 from compread.errors import CompreadError
 
 INTERRUPTED = 130
+READER_GONE = 141
 TERMINATED = 143
+COMPLETION = "_COMPREAD_COMPLETE"
+"""Set by the shell when it asks for completions."""
 # Every complaint about the command line is one of these, whichever click typer stands on.
 USAGE_ERROR = cast("type[Any]", typer.BadParameter.__base__)
 
@@ -77,6 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after ``compread``; those of the process where None.
     """
+    # A process started with a closed stdout, as by ``>&-``, has None there.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or sys.stdout
     for stream in (sys.stdout, sys.stderr):
         # A label word that the terminal's encoding lacks must not end the command.
         if hasattr(stream, "reconfigure"):
@@ -89,8 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _complain(*_usage_lines(error), status=2)
         except CompreadError as error:
             return _complain(f"error: {error}", status=error.exit_code)
-        except (KeyboardInterrupt, typer.Abort):
-            return _complain("interrupted", status=INTERRUPTED)
+        except KeyboardInterrupt as interrupt:
+            return _complain(str(interrupt) or "interrupted", status=INTERRUPTED)
         except BrokenPipeError:
             discard_stdout()
             return READER_GONE
@@ -102,9 +110,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    run = get_command(app).main
-    status = run(args=arguments, prog_name="compread", standalone_mode=False)
-    return status if isinstance(status, int) else 0
+    command = get_command(app)
+    if COMPLETION in os.environ:
+        command(prog_name="compread")
+    # Not through click's own main: it has other ideas of Ctrl-C and of closed pipes.
+    try:
+        with command.make_context("compread", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    finally:
+        sys.stdout.flush()
+    return 0
 
 
 def _complain(*lines: str, status: int) -> int:

@@ -7,12 +7,9 @@ import shutil
 import sys
 from typing import TextIO
 
-import typer
-
 from compread.views.tables import Document, View, render
 
 NARROWEST = 40
-READER_GONE = 141
 
 
 def emit(document: Document, view: View, format: str) -> None:
@@ -22,17 +19,13 @@ def emit(document: Document, view: View, format: str) -> None:
 
 
 def write(text: str) -> None:
-    """Print on stdout at once; a reader that went away, as ``head`` does, ends the command.
+    """Print on stdout at once.
 
     Raises:
-        typer.Exit: the reader is gone; 141, as a shell reports for SIGPIPE.
+        BrokenPipeError: the reader went away, as ``head`` does; ``main`` ends quietly then.
     """
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        discard_stdout()
-        raise typer.Exit(READER_GONE) from None
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def note(text: str) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from compread.components import LayerShape
 from compread.errors import ModelError
 from compread.model import facts
-from compread.model.trace import Trace, trace_forward
+from compread.model.trace import CausalLM, Trace, trace_forward
 
 # How far a layer's writes may be from the change of the residual stream, as a share of its size.
 _MISFIT = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -85,7 +85,7 @@ def config_value(config: Any, names: Iterable[str], default: Any = None) -> Any:
     return default
 
 
-def find_anatomy(model: nn.Module) -> Anatomy:
+def find_anatomy(model: CausalLM) -> Anatomy:
     """Find a causal decoder's parts.
 
     Raises:
@@ -94,8 +94,10 @@ def find_anatomy(model: nn.Module) -> Anatomy:
     config = model.config.get_text_config()
     unembedding = model.get_output_embeddings()
     if unembedding is None:
-        raise ModelError(f"{_kind(model)} has no unembedding (output embeddings); expected a "
-                         "causal language model: load one that predicts the next token")
+        raise ModelError(
+            f"{_kind(model)} has no unembedding (output embeddings); expected a "
+            "causal language model: load one that predicts the next token"
+        )
     blocks = _find_blocks(model, config)
     trace = trace_forward(model, blocks, unembedding)
     layers = tuple(_find_layer(model, i, b, config, trace) for i, b in enumerate(blocks))
@@ -112,29 +114,33 @@ def find_anatomy(model: nn.Module) -> Anatomy:
     return anatomy
 
 
-def _kind(model: nn.Module) -> str:
+def _kind(model: CausalLM) -> str:
     return f"model type `{model.config.model_type}` ({type(model).__name__})"
 
 
-def _find_blocks(model: nn.Module, config: Any) -> list[nn.Module]:
+def _find_blocks(model: CausalLM, config: Any) -> list[nn.Module]:
     count = config_value(config, facts.LAYER_COUNT)
     lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
     if not lists:
-        raise ModelError(f"{_kind(model)}: no list of {count} layers found in the model; expected "
-                         "one as its config says: `compread check` tells which families work")
+        raise ModelError(
+            f"{_kind(model)}: no list of {count} layers found in the model; expected "
+            "one as its config says: `compread check` tells which families work"
+        )
     largest = max(lists, key=lambda layers: sum(p.numel() for p in layers.parameters()))
     return list(largest)
 
 
-def _find_layer(model: nn.Module, index: int, block: nn.Module, config: Any, trace: Trace) -> Layer:
+def _find_layer(model: CausalLM, index: int, block: nn.Module, config: Any, trace: Trace) -> Layer:
     mixer = _child(model, index, block, facts.MIXER_NAMES, "attention block")
     mlp = _child(model, index, block, facts.MLP_NAMES, "MLP")
     projection = _output_projection(model, index, mixer, trace)
     z_width = trace.read[projection].shape[-1]
     heads = config_value(config, facts.HEAD_COUNT)
     if not heads or z_width % heads:
-        raise ModelError(f"{_kind(model)}: layer {index}'s output projection reads {z_width} "
-                         f"values, which {heads} heads cannot share equally; the model is refused")
+        raise ModelError(
+            f"{_kind(model)}: layer {index}'s output projection reads {z_width} "
+            f"values, which {heads} heads cannot share equally; the model is refused"
+        )
     scale = float(config_value(config, facts.RESIDUAL_MULTIPLIER, 1.0))
     return Layer(
         block=block,
@@ -147,28 +153,32 @@ def _find_layer(model: nn.Module, index: int, block: nn.Module, config: Any, tra
 
 
 def _child(
-    model: nn.Module, index: int, block: nn.Module, names: Iterable[str], what: str
+    model: CausalLM, index: int, block: nn.Module, names: Iterable[str], what: str
 ) -> nn.Module:
     for name in names:
         child = getattr(block, name, None)
         if isinstance(child, nn.Module):
             return child
     have = ", ".join(name for name, _ in block.named_children())
-    raise ModelError(f"{_kind(model)}: layer {index} has no {what} under a known name "
-                     f"({', '.join(names)}), it has: {have}; the model is refused")
+    raise ModelError(
+        f"{_kind(model)}: layer {index} has no {what} under a known name "
+        f"({', '.join(names)}), it has: {have}; the model is refused"
+    )
 
 
-def _output_projection(
-    model: nn.Module, index: int, mixer: nn.Module, trace: Trace
-) -> nn.Module:
+def _output_projection(model: CausalLM, index: int, mixer: nn.Module, trace: Trace) -> nn.Module:
     """The module with weights, inside the mixer, whose output is the mixer's output."""
     for module in reversed(list(mixer.modules())):
-        if module is not mixer and _has_weights(module) and trace.same(
-            trace.wrote.get(module), trace.wrote.get(mixer)
+        if (
+            module is not mixer
+            and _has_weights(module)
+            and trace.same(trace.wrote.get(module), trace.wrote.get(mixer))
         ):
             return module
-    raise ModelError(f"{_kind(model)}: no output projection found in layer {index}'s "
-                     f"{type(mixer).__name__}; the model is refused")
+    raise ModelError(
+        f"{_kind(model)}: no output projection found in layer {index}'s "
+        f"{type(mixer).__name__}; the model is refused"
+    )
 
 
 def _has_weights(module: nn.Module) -> bool:
@@ -180,15 +190,17 @@ def _post_norm(
 ) -> nn.Module | None:
     """The norm, if any, between a block's output and the residual stream."""
     for child in block.children():
-        if child not in apart and _has_weights(child) and trace.same(
-            trace.read.get(child), trace.wrote[module]
+        if (
+            child not in apart
+            and _has_weights(child)
+            and trace.same(trace.read.get(child), trace.wrote[module])
         ):
             return child
     return None
 
 
 def _find_final_norm(
-    model: nn.Module, last: nn.Module, unembedding: nn.Module, trace: Trace
+    model: CausalLM, last: nn.Module, unembedding: nn.Module, trace: Trace
 ) -> nn.Module | None:
     for module in trace.outside:
         if trace.same(trace.wrote.get(module), trace.read[unembedding]) and trace.same(
@@ -197,11 +209,13 @@ def _find_final_norm(
             return module
     if trace.same(trace.wrote[last], trace.read[unembedding]):
         return None
-    raise ModelError(f"{_kind(model)}: no single norm found between the last layer and the "
-                     "unembedding; the model is refused")
+    raise ModelError(
+        f"{_kind(model)}: no single norm found between the last layer and the "
+        "unembedding; the model is refused"
+    )
 
 
-def _prove(model: nn.Module, anatomy: Anatomy, trace: Trace) -> None:
+def _prove(model: CausalLM, anatomy: Anatomy, trace: Trace) -> None:
     """Check that the writes found explain each layer's change and the logits returned."""
     bound = _MISFIT[trace.dtype]
     for index, layer in enumerate(anatomy.layers):
@@ -212,10 +226,12 @@ def _prove(model: nn.Module, anatomy: Anatomy, trace: Trace) -> None:
             raise ModelError(
                 f"{_kind(model)}: layer {index}'s attention and MLP do not explain what it writes "
                 f"to the residual stream (off by {misfit:.1e} of its size, at most {bound:.0e} "
-                "expected); the model is refused rather than attributed wrongly")
+                "expected); the model is refused rather than attributed wrongly"
+            )
     logits = anatomy.cap(trace.wrote[anatomy.unembedding] * anatomy.logit_scale)
     misfit = float((logits - trace.logits).abs().max() / trace.logits.abs().max())
     if misfit > bound:
         raise ModelError(
             f"{_kind(model)}: the unembedding's output does not explain the returned logits (off "
-            f"by {misfit:.1e} of their size); the model is refused rather than attributed wrongly")
+            f"by {misfit:.1e} of their size); the model is refused rather than attributed wrongly"
+        )

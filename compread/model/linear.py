@@ -50,7 +50,7 @@ def run_precisely(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def bias_of(module: nn.Module, width: int, like: Tensor) -> Tensor:
-    """What an affine module adds whatever its input: ``module(0)``, [D], in the type of ``like``."""
+    """``module(0)``: what an affine module adds whatever its input, [D], typed as ``like``."""
     zero = torch.zeros(1, width, dtype=like.dtype, device=device_of(module))
     with torch.no_grad():
         return run_precisely(module, zero)[0].to(like.device)

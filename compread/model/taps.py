@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from compread.errors import ModelError
 from compread.model.anatomy import Anatomy
 from compread.model.linear import accumulation_dtype, dtype_of
-from compread.model.trace import first_tensor, hooked, read_tensor
+from compread.model.trace import CausalLM, first_tensor, hooked, read_tensor
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Sighting:
 class Taps:
     """The hooks of one anatomy; ``run`` watches one forward."""
 
-    def __init__(self, model: nn.Module, anatomy: Anatomy) -> None:
+    def __init__(self, model: CausalLM, anatomy: Anatomy) -> None:
         """Remember where to listen; nothing is hooked until ``run``."""
         self.model = model
         self.anatomy = anatomy
@@ -80,8 +80,10 @@ class Taps:
         missing += [m for m in self._writers() if m not in sighting.outputs]
         if missing:
             names = {module: name for name, module in self.model.named_modules()}
-            raise ModelError(f"the forward did not pass through {names[missing[0]]}, where its "
-                             "contribution is read; the model is refused")
+            raise ModelError(
+                f"the forward did not pass through {names[missing[0]]}, where its "
+                "contribution is read; the model is refused"
+            )
         return sighting
 
     def _readers(self) -> list[nn.Module]:
@@ -116,7 +118,9 @@ class Taps:
 
         first, norm = self.anatomy.layers[0].block, self.anatomy.final_norm
         head = self.anatomy.unembedding
-        handles = [m.register_forward_pre_hook(keep_read, with_kwargs=True) for m in self._readers()]
+        handles = [
+            m.register_forward_pre_hook(keep_read, with_kwargs=True) for m in self._readers()
+        ]
         handles += [m.register_forward_hook(keep_wrote) for m in self._writers()]
         handles.append(first.register_forward_pre_hook(keep_embedding, with_kwargs=True))
         if norm is not None:
@@ -128,6 +132,7 @@ class Taps:
 
     def _answer_rows(self, sighting: Sighting, hidden: Tensor | None) -> Tensor:
         if hidden is None:
-            raise ModelError("a module that is read was called without a hidden state; "
-                             "the model is refused")
+            raise ModelError(
+                "a module that is read was called without a hidden state; the model is refused"
+            )
         return sighting.pick(hidden).to(self.dtype)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from compread.model.linear import accumulation_dtype, dtype_of
+
+CausalLM: TypeAlias = Any
+"""A causal language model of transformers, whose classes are untyped."""
 
 # Few enough to cost nothing, enough for a causal convolution or a token shift to be itself.
 _PROBE_TOKENS = 6
@@ -56,7 +59,7 @@ def read_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
     return first_tensor(args) if args else first_tensor(kwargs.get("hidden_states"))
 
 
-def trace_forward(model: nn.Module, blocks: Sequence[nn.Module], head: nn.Module) -> Trace:
+def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module) -> Trace:
     """Run a few tokens and record every layer module's and outer module's input and output."""
     dtype = dtype_of(model)
     inside = {module for block in blocks for module in block.modules()}
@@ -66,7 +69,9 @@ def trace_forward(model: nn.Module, blocks: Sequence[nn.Module], head: nn.Module
     def keep(record: dict[nn.Module, Tensor], module: nn.Module, value: Tensor | None) -> None:
         # Copied at once: some families add to these tensors in place later in the forward.
         if value is not None and value.is_floating_point() and value.ndim >= 2:
-            record[module] = value.detach().reshape(-1, value.shape[-1])[-1].to("cpu", wide, copy=True)
+            record[module] = (
+                value.detach().reshape(-1, value.shape[-1])[-1].to("cpu", wide, copy=True)
+            )
 
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         keep(trace.read, module, read_tensor(args, kwargs))

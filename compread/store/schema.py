@@ -69,7 +69,7 @@ class RunInfo:
     batch_tokens: int
     """Token budget of a batch."""
     worst_sum_error: float = 0.0
-    """Largest sum error of any row, as a share of the logits' scale."""
+    """Largest sum error of any row, in logits."""
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of compread, torch and transformers."""
     date: str = ""

@@ -42,13 +42,15 @@ from compread.store.target import (
 class StoreWriter:
     """The one writer of a target; a context manager that lets go of its lock at the end.
 
-    ``done`` [N of both splits] says which rows are kept already. Leaving the context keeps them in
+    ``done`` [N of both splits] says which rows are kept already, ``worst_sum_error`` is the largest
+    of theirs, in logits. Leaving the context keeps them in
     the journal, unless ``finish`` made them a store or ``discard`` threw them away.
     """
 
     path: Path
     axes: Axes
     done: npt.NDArray[np.bool_]
+    worst_sum_error: float
 
     def __init__(self, path: Path, run: RunInfo, axes: Axes, journal: Journal) -> None:
         """Use ``open``."""
@@ -58,6 +60,7 @@ class StoreWriter:
         self._dtype = axes.row_dtype()
         self._offset = np.full(axes.n_rows, -1, dtype=np.int64)  # of each row in the journal
         self.done = np.zeros(axes.n_rows, dtype=bool)
+        self.worst_sum_error = 0.0
 
     @classmethod
     def open(
@@ -119,7 +122,7 @@ class StoreWriter:
             return
         with writing(self.path):
             offset = self._journal.append(records.tobytes())
-        self._keep(records["row"], offset)
+        self._keep(records, offset)
 
     def finish(self, run: RunInfo) -> Path:
         """Write the store from the journal, move it into place, delete the journal.
@@ -228,8 +231,7 @@ class StoreWriter:
 
     def _take_up(self) -> None:
         for offset, payload in self._journal.resume():
-            rows = np.frombuffer(payload, dtype=self._dtype)["row"]
-            self._keep(rows, offset)
+            self._keep(np.frombuffer(payload, dtype=self._dtype), offset)
 
     def _is_finished_store(self) -> bool:
         """Whether the target is what this journal makes: the stop came after the rename."""
@@ -240,7 +242,10 @@ class StoreWriter:
         except StoreError:
             return False
 
-    def _keep(self, rows: npt.NDArray[np.int64], offset: int) -> None:
+    def _keep(self, records: npt.NDArray[np.void], offset: int) -> None:
+        rows = records["row"]
+        worst = float(records["sum_error"].max(initial=0.0))
+        self.worst_sum_error = max(self.worst_sum_error, worst)
         self._offset[rows] = offset + self._dtype.itemsize * np.arange(len(rows))
         self.done[rows] = True
 

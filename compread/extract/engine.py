@@ -1,0 +1,50 @@
+"""Prompts in tokens -> contributions: a loaded model, its anatomy and the folded labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from compread.errors import ResumableError
+from compread.extract.prefix import SharedPrefix, pad_right
+from compread.model.anatomy import Anatomy
+from compread.model.decompose import BatchParts, Decomposer
+from compread.model.taps import Taps
+from compread.model.trace import CausalLM
+
+
+class Engine:
+    """Runs batches of prompts that may share a prefix, and decomposes their label logits."""
+
+    def __init__(self, model: CausalLM, anatomy: Anatomy, label_ids: tuple[int, ...]) -> None:
+        """Fold the labels and get the hooks ready."""
+        self.model = model
+        self.decomposer = Decomposer(anatomy, label_ids)
+        self.taps = Taps(model, anatomy)
+
+    def share(self, tokens: Sequence[int]) -> SharedPrefix | None:
+        """Run a shared prefix; None where there is nothing to share."""
+        return SharedPrefix(self.model, tokens) if tokens else None
+
+    def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
+        """Decompose a batch.
+
+        Args:
+            rows: the tokens of each prompt beyond the prefix.
+            prefix: what the prompts share, run already.
+
+        Raises:
+            ResumableError: the batch does not fit into the device's memory.
+        """
+        tokens, answer = pad_right(rows, self.model.device)
+        cache = {"past_key_values": prefix.for_rows(len(rows))} if prefix else {"use_cache": False}
+        try:
+            sighting = self.taps.run(answer, lambda: self.model(input_ids=tokens, **cache))
+            return self.decomposer.decompose(sighting)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ResumableError(
+                f"a batch of {len(rows)} rows x {tokens.shape[1]} tokens does not fit into the "
+                "device's memory; finished rows are kept: run the same command with a smaller "
+                "--batch-tokens"
+            ) from error

@@ -1,0 +1,207 @@
+"""Loading a model and its tokenizer: a hub id, a folder or a ``.gguf`` file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compread.errors import ModelError, UsageError
+from compread.model import facts
+from compread.model.anatomy import config_value
+from compread.model.hub import gated, resolve
+from compread.model.trace import CausalLM
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+# Enough of each weight to tell two models apart without reading all of a large one.
+_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What the user asked to load."""
+
+    name: str
+    """Hub id, folder, or path of a ``.gguf`` file."""
+    revision: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    device_map: str | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode with its tokenizer."""
+
+    request: ModelRequest
+    revision: str | None
+    """The hub commit that was loaded; None for a local model."""
+    model: CausalLM
+    tokenizer: Any
+    fingerprint: str
+
+    @property
+    def model_type(self) -> str:
+        """``config.model_type``."""
+        return str(self.model.config.model_type)
+
+    @property
+    def dtype(self) -> str:
+        """The type the model runs in, such as ``float32``."""
+        return str(next(self.model.parameters()).dtype).removeprefix("torch.")
+
+    @property
+    def context_length(self) -> int | None:
+        """Longest prompt in tokens that the model was made for, where its config says."""
+        value = config_value(self.model.config.get_text_config(), facts.CONTEXT_LENGTH)
+        return value if isinstance(value, int) and value > 0 else None
+
+
+def choose_device(device: str) -> torch.device:
+    """Resolve ``auto`` to cuda, mps or cpu, and check that a named device exists.
+
+    Raises:
+        UsageError: no such device here.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(
+            f"no device `{device}`: expected auto, cuda, cuda:1, mps or cpu"
+        ) from error
+    count = {
+        "cpu": 1,
+        "mps": int(torch.backends.mps.is_available()),
+        "cuda": torch.cuda.device_count(),
+    }.get(chosen.type, 0)
+    if (chosen.index or 0) >= count:
+        raise UsageError(
+            f"device `{device}` is not here: this machine has {count} of type "
+            f"{chosen.type}; use --device auto to take what there is"
+        )
+    return chosen
+
+
+def load_model(request: ModelRequest) -> LoadedModel:
+    """Load a model and its tokenizer.
+
+    Raises:
+        ModelError: it does not exist, is gated, lacks a file, or needs a package that is missing.
+        UsageError: the device or data type does not exist here.
+    """
+    if request.dtype != "auto" and request.dtype not in DTYPES:
+        raise UsageError(f"no data type `{request.dtype}`: expected auto, {', '.join(DTYPES)}")
+    device = None if request.device_map else choose_device(request.device)
+    source, revision, options = _source(request)
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with _said_plainly(request.name, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    if "gguf_file" in options:
+        options |= _unpacked()
+    with _said_plainly(request.name, "model"):
+        model: CausalLM = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=DTYPES.get(request.dtype, "auto"),
+            device_map=request.device_map,
+            **options,
+        )
+        model.eval()
+        if device is not None and not getattr(model, "hf_device_map", None):
+            model = model.to(device)
+    return LoadedModel(
+        request, revision, model.requires_grad_(False), tokenizer, fingerprint(model)
+    )
+
+
+def _source(request: ModelRequest) -> tuple[str, str | None, dict[str, Any]]:
+    """Where ``from_pretrained`` should look, at which revision, and with which options."""
+    path = Path(request.name).expanduser()
+    local = {"local_files_only": True}
+    if request.name.endswith(".gguf"):
+        if not path.is_file():
+            raise ModelError(
+                f"no such file: {request.name}; expected a .gguf file, a folder with config.json, "
+                "or a hub id"
+            )
+        return str(path.parent), None, {"gguf_file": path.name, **local}
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelError(
+                f"{request.name} is a folder without a config.json; expected one saved with "
+                "save_pretrained"
+            )
+        return str(path), None, local
+    if path.is_absolute() or request.name.startswith((".", "~")) or request.name.count("/") > 1:
+        raise ModelError(
+            f"no such model: {request.name}; expected a folder with config.json, a .gguf file, or "
+            "a hub id such as EleutherAI/pythia-160m"
+        )
+    found = resolve(request.name, request.revision, request.offline)
+    options = {"revision": found.revision, "local_files_only": found.cached_only}
+    return request.name, found.revision, options
+
+
+def _unpacked() -> dict[str, Any]:
+    """Options under which a ``.gguf`` file's weights are unpacked on every machine alike.
+
+    Newer versions of transformers leave them packed where fast kernels are installed, and the
+    numbers would depend on that.
+    """
+    import transformers
+
+    config = getattr(transformers, "GgufConfig", None)
+    return {"quantization_config": config(dequantize=True)} if config else {}
+
+
+@contextmanager
+def _said_plainly(name: str, what: str) -> Iterator[None]:
+    """Turn whatever a loader raises into one line with the next step."""
+    try:
+        yield
+    except Exception as error:  # loaders raise anything: a bad file must not end in a traceback
+        text = str(error)
+        first = next((line.strip() for line in text.splitlines() if line.strip()), repr(error))
+        if isinstance(error, torch.cuda.OutOfMemoryError):
+            reason = (
+                f"{name} does not fit into the device's memory; try --dtype bfloat16 or "
+                "--device-map auto"
+            )
+        elif isinstance(error, ImportError) or "pip install" in text:
+            reason = f"loading {name} needs a package that is not installed: {first}"
+        elif "gated repo" in text:
+            reason = gated(name)
+        elif what == "tokenizer" and Path(name).exists():
+            reason = (
+                f"{name} has no tokenizer that can be loaded; expected tokenizer.json or "
+                f"tokenizer_config.json beside the weights ({first})"
+            )
+        else:
+            reason = f"cannot load the {what} of {name}: {first}"
+        raise ModelError(reason) from error
+
+
+def fingerprint(model: CausalLM) -> str:
+    """A hash that tells two models apart: config, and a spread sample of every weight's bytes."""
+    volatile = {"_name_or_path", "transformers_version", "dtype", "torch_dtype"}
+    config = {k: v for k, v in model.config.to_dict().items() if k not in volatile}
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, weight in sorted(model.named_parameters()):
+        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
+        if not weight.is_meta and weight.numel():
+            step = max(1, weight.numel() // _SAMPLES)
+            sample = weight.detach().reshape(-1)[::step][:_SAMPLES].cpu().contiguous()
+            digest.update(sample.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
