@@ -82,13 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after ``compread``; those of the process where None.
     """
-    # A process started with a closed stdout, as by ``>&-``, has None there.
-    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
-    sys.stderr = sys.stderr or sys.stdout
-    for stream in (sys.stdout, sys.stderr):
-        # A label word that the terminal's encoding lacks must not end the command.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     with _sigterm_as_exit():
         try:
@@ -107,6 +101,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             return _complain(f"error: {where}{error.strerror or error}", status=1)
+
+
+def _prepare_streams() -> None:
+    """Have streams to print on that take any text."""
+    # A process started with a closed one, as by ``>&-``, has None there.
+    nowhere = Path(os.devnull)
+    sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        # A label word that the terminal's encoding lacks must not end the command.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str]) -> int:

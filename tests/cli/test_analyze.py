@@ -1,0 +1,84 @@
+"""``compread analyze`` on planted stores."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from compread.cli import main
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """A function that runs ``analyze``: its status, stdout and stderr, at 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments):
+        status = main(["analyze", *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_one_store_is_a_row_and_a_tally(run, stores):
+    """One run shows its accuracies and, by kind, counts and shares; the oracle is named."""
+    status, out, err = run(stores / "sst2-t1-k4-s0.h5")
+    assert (status, err) == (0, "") and max(map(len, out.splitlines())) <= 80
+    flat = " ".join(out.split())
+    assert "L0H0 0.900 L0H1 0.000" in flat and "same rows they are scored on" in flat
+    assert "heads 4 1 (25.0%) 1 (25.0%) 2 (50.0%)" in flat
+    assert "mean" not in out.split()
+
+
+def test_several_stores_have_mean_and_sd(run, stores):
+    """Several runs are a row each, then mean and sd, within 80 columns."""
+    status, out, _ = run(stores)
+    assert status == 0 and max(map(len, out.splitlines())) <= 80
+    firsts = [line.split()[0] for line in out.splitlines() if line.strip()]
+    assert firsts.count("mean") == firsts.count("sd") == 2
+    assert "population form" in " ".join(out.split())
+
+
+def test_json_has_runs_and_summary(run, stores):
+    """The document has both lists, with stable keys, whether there is one run or three."""
+    one = json.loads(run(stores / "sst2-t1-k4-s0.h5", "--format", "json")[1])
+    all_ = json.loads(run(stores, "--format", "json")[1])
+    assert [len(one["runs"]), len(one["summary"])] == [1, 0]
+    assert [len(all_["runs"]), len(all_["summary"])] == [3, 2]
+    assert one["runs"][0]["best"] == "L0H0"
+    assert {"full_accuracy", "best", "worst", "biased_share", "good_share", "bad_share"} <= set(
+        one["runs"][0]
+    )
+    mean = sum(row["full_accuracy"] for row in all_["runs"]) / 3
+    assert all_["summary"][0]["full_accuracy"] == pytest.approx(mean)
+
+
+def test_csv_is_one_table(run, stores):
+    """Runs and summary share their columns, so CSV is one table."""
+    rows = list(csv.DictReader(io.StringIO(run(stores, "--format", "csv")[1])))
+    assert [row["store"] for row in rows][3:] == ["mean", "sd"]
+    document = json.loads(run(stores, "--format", "json")[1])
+    for text, row in zip(rows, document["runs"] + document["summary"], strict=True):
+        assert list(text) == list(row)
+        assert float(text["full_accuracy"]) == row["full_accuracy"]
+
+
+def test_markdown_has_both_tables(run, stores):
+    """Both tables are GitHub tables under their titles."""
+    out = run(stores, "--format", "md")[1]
+    assert out.count("**") == 4 and out.count("| mean |") == 2
+
+
+def test_stores_need_not_share_their_axes(run, stores, tmp_path, write_store):
+    """A run of another task is just another row."""
+    write_store(tmp_path / "rte.h5", words=(" no", " yes"), task="rte")
+    status, out, _ = run(stores, tmp_path, "--format", "json")
+    assert status == 0
+    assert [row["task"] for row in json.loads(out)["runs"]] == ["sst2"] * 3 + ["rte"]
+
+
+def test_rows_that_are_not_there_are_a_usage_error(run, tmp_path, write_store):
+    """A split without rows is status 2."""
+    status, out, err = run(write_store(tmp_path / "s.h5", n_train=0), "--split", "train")
+    assert (status, out) == (2, "") and "has no train rows" in err

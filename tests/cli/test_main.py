@@ -1,0 +1,197 @@
+"""What is true of every command line: statuses, one-line errors, quiet pipes, quick starts."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import compread
+from compread import cli
+from compread.cli import main
+from compread.errors import CompreadError, ResumableError, StoreError, SumError
+
+
+def process(*arguments, **kwargs):
+    """A real ``compread`` process."""
+    command = [sys.executable, "-m", "compread", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "80"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, **kwargs)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_names_the_commands(capsys, arguments):
+    """Help goes to stdout with status 0, in order of use, and ends in an example."""
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    names = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line]
+    assert [n for n in names if n in ("analyze", "rank", "show")] == ["analyze", "rank", "show"]
+    assert "compread rank out.h5" in out.splitlines()[-1] and err == ""
+
+
+@pytest.mark.parametrize("command", [c.name for c in cli.app.registered_commands])
+def test_every_commands_help_ends_in_an_example(capsys, command):
+    """The last lines of a command's help can be pasted."""
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"compread {command} " in out.partition("Example:")[2]
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_version(capsys):
+    """``--version`` prints the version."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"compread {compread.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rnak"], "rnak"),
+        (["rank"], "STORE"),
+        (["rank", "x.h5", "--topp", "3"], "--topp"),
+        (["rank", "x.h5", "--top", "many"], "--top"),
+        (["rank", "x.h5", "--top", "-1"], "--top"),
+        (["rank", "x.h5", "--by", "beauty"], "'beauty' is not one of 'accuracy'"),
+        (["rank", "x.h5", "--format", "xml"], "'table', 'json', 'csv', 'md'"),
+    ],
+)
+def test_usage_errors_are_two_plain_lines(capsys, arguments, words):
+    """A wrong command line ends with status 2, and stderr says what and where to read on."""
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    complaint, hint = err.splitlines()
+    assert complaint.startswith("error: ") and words in complaint and out == ""
+    assert hint.startswith("see: compread") and hint.endswith("--help")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (CompreadError("wrong"), 1, "error: wrong"),
+        (SumError("off by one"), 3, "error: off by one"),
+        (StoreError("s.h5: no such store"), 4, "error: s.h5: no such store"),
+        (ResumableError("stopped"), 5, "error: stopped"),
+        (OSError(28, "No space left on device", "s.h5"), 1, "error: s.h5: No space left on device"),
+        (PermissionError("not yours"), 1, "error: not yours"),
+        (MemoryError("4 GiB"), 1, "error: out of memory: 4 GiB"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt("5 rows are kept"), 130, "5 rows are kept"),
+    ],
+)
+def test_errors_are_one_line_and_a_status(capsys, monkeypatch, error, status, line):
+    """What a command raises becomes one line on stderr and its exit status."""
+
+    def fail(*_args, **_kwargs):
+        raise error
+
+    monkeypatch.setattr("compread.store.store_paths", fail)
+    assert main(["rank", "x.h5"]) == status
+    assert capsys.readouterr().err.strip() == line
+
+
+def test_underscores_may_stand_for_hyphens(capsys, stores):
+    """Option names and choices take both spellings."""
+    store = str(stores / "sst2-t1-k4-s0.h5")
+    outs = []
+    for value in ("accuracy_low", "accuracy-low"):
+        assert main(["rank", store, "--by", value]) == 0
+        outs.append(capsys.readouterr().out)
+    assert outs[0] == outs[1]
+
+
+SLOW = """
+import sys, time
+from compread import cli
+import compread.store
+def wait(*_):
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaned up", flush=True)
+compread.store.store_paths = wait
+sys.exit(cli.main(["rank", "x.h5"]))
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_unwind(number, status):
+    """Ctrl-C and SIGTERM run the clean-up of whatever is open, then give their status."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", SLOW], **pipes) as child:
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        out, err = child.communicate(timeout=30)
+    assert (child.returncode, out) == (status, "cleaned up\n")
+    assert "Traceback" not in err
+
+
+def test_the_sigterm_handler_is_put_back():
+    """After a command line in-process, SIGTERM does what it did before."""
+    before = signal.getsignal(signal.SIGTERM)
+    main(["--version"])
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_reader_that_left_is_no_error(stores, form):
+    """Behind a closed pipe, as ``| head`` leaves it, nothing is said and the status is 141."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "compread", "rank", str(stores), "--format", form]
+    with os.fdopen(write, "w") as out:
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("shell", "status", "out"),
+    [
+        ("{} rank {} >/dev/full", 1, "error: No space left on device\n"),
+        ("{} rank {} >&-", 0, ""),
+        ("{} rank nowhere.h5 2>&-", 4, ""),
+        ("{} rank {} --format csv | head -1 | cut -c 1-14", 0, "rank,component\n"),
+        ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {} show {} | wc -l >/dev/null", 0, ""),
+    ],
+)
+def test_streams_of_all_kinds(stores, shell, status, out):
+    """A full disk is one line, a closed stream is no error, an ASCII locale neither."""
+    store = stores / "sst2-t1-k4-s0.h5"
+    line = shell.format(f"{sys.executable} -m compread", store)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (done.returncode, done.stdout + done.stderr) == (status, out)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["rank", "STORE"], ["show", "STORE"]])
+def test_light_commands_import_nothing_heavy(stores, arguments):
+    """Help needs no NumPy, reading a store neither torch nor SciPy's statistics."""
+    store = str(stores / "sst2-t1-k4-s0.h5")
+    arguments = [store if a == "STORE" else a for a in arguments]
+    code = (
+        "import sys; from compread.cli import main; status = main(sys.argv[1:]);"
+        "print(*sorted(sys.modules), file=sys.stderr); sys.exit(status)"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    modules = set(done.stderr.split())
+    heavy = {"torch", "transformers", "datasets", "scipy.stats", "matplotlib"}
+    if arguments == ["--help"]:
+        heavy |= {"numpy", "h5py"}
+    assert "compread.cli.rank" in modules and not heavy & modules
+
+
+def test_the_module_is_the_command():
+    """``python -m compread`` passes on the status."""
+    done = process("show", "nowhere.h5")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("error: nowhere.h5") and done.stderr.count("\n") == 1
+
+
+def test_the_shell_gets_completions():
+    """Bash, asking what may follow ``compread r``, hears ``rank``."""
+    asked = {"_COMPREAD_COMPLETE": "complete_bash", "COMP_WORDS": "compread r", "COMP_CWORD": "1"}
+    command = [sys.executable, "-m", "compread"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **asked})
+    assert done.returncode == 0 and "rank" in done.stdout.split()

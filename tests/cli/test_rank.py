@@ -1,0 +1,188 @@
+"""``compread rank`` on planted stores."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from compread.cli import main
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """A function that runs ``rank``: its status, stdout and stderr, at 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments):
+        status = main(["rank", *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def store(stores):
+    """One planted store."""
+    return stores / "sst2-t1-k4-s0.h5"
+
+
+def test_the_table_has_every_column_in_eighty(run, store):
+    """All columns fit 80 characters; the full model is on top, the best component under it."""
+    status, out, err = run(store)
+    assert (status, err) == (0, "") and max(map(len, out.splitlines())) <= 80
+    table = out.splitlines()
+    for word in (
+        "component",
+        "kind",
+        "layer",
+        "head",
+        "margin",
+        "negative",
+        "positive",
+        "category",
+    ):
+        assert word in table[2]
+    assert "(95 % interval)" in table[2] and "accuracy" in table[1]
+    assert table[4].split()[:2] == ["full", "model"]
+    assert table[6].split()[:6] == ["1", "L0H0", "head", "0", "0", "0.900"]
+    assert table[6].endswith("good") and "Left out" not in out
+
+
+def test_ties_are_reported(run, store):
+    """A component whose logits are equal is named below the table."""
+    assert "L1H1 has the most, on 100% of the rows" in " ".join(run(store)[1].split())
+
+
+def test_json_starts_with_the_best_and_ends_with_the_full_model(run, store):
+    """``.[0]`` is the top component; the full model is last, without a rank."""
+    rows = json.loads(run(store, "--format", "json")[1])
+    assert (rows[0]["rank"], rows[0]["component"], rows[0]["accuracy"]) == (1, "L0H0", 0.9)
+    assert (rows[-1]["rank"], rows[-1]["component"], rows[-1]["kind"]) == (None, "full", "model")
+    assert {row["n"] for row in rows} == {100}
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_csv_equals_json(run, stores, store, several):
+    """CSV has the keys of JSON and, to the last digit, its values."""
+    where = stores if several else store
+    rows = json.loads(run(where, "--format", "json")[1])
+    lines = list(csv.DictReader(io.StringIO(run(where, "--format", "csv")[1])))
+    assert [list(line) for line in lines] == [list(row) for row in rows]
+    for line, row in zip(lines, rows, strict=True):
+        for key, value in row.items():
+            text = line[key]
+            assert (float(text) if isinstance(value, float) else text) == (
+                "" if value is None else value if isinstance(value, float) else str(value)
+            )
+
+
+def test_markdown_has_every_row(run, store):
+    """Markdown has a line for the header, its rule, the full model and each component."""
+    out = run(store, "--format", "md")[1]
+    assert sum(line.startswith("|") for line in out.splitlines()) == 2 + 1 + 8
+
+
+def test_several_stores_are_averaged(run, stores):
+    """The table says how many stores, and shows their sd where there is room."""
+    status, out, _ = run(stores)
+    assert status == 0 and "averaged over 3 stores" in out and "Student's t" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_stores_may_come_on_stdin(run, stores, monkeypatch):
+    """``-`` reads paths, one a line, as extract prints them."""
+    paths = "".join(f"{path}\n" for path in sorted(stores.iterdir()))
+    monkeypatch.setattr("sys.stdin", io.StringIO(paths))
+    piped = run("-", "--format", "json")[1]
+    assert piped == run(stores, "--format", "json")[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        (["--ascending"], "L0H1"),
+        (["--kind", "mlp"], "MLP"),
+        (["--kind", "mixer"], "L2MIX"),
+        (["--kind", "embed"], "embed"),
+        (["--kind", "bias", "--kind", "embed", "--top", "1"], ""),
+    ],
+)
+def test_options_choose(run, store, options, first):
+    """``--ascending`` turns the order, ``--kind`` limits it, ``--top`` cuts it."""
+    rows = json.loads(run(store, *options, "--format", "json")[1])
+    assert first in rows[0]["component"]
+    if "--top" in options:
+        assert len(rows) == 2 and rows[0]["kind"] in ("bias", "embed")
+
+
+def test_all_kinds_and_all_ranks(run, store):
+    """``--kind all --top 0`` is the whole axis and the full model."""
+    rows = json.loads(run(store, "--kind", "all", "--top", "0", "--format", "json")[1])
+    assert len(rows) == 10 + 1
+
+
+def test_split_chooses_the_rows(run, store):
+    """``--split train`` scores on the train rows."""
+    assert json.loads(run(store, "--split", "train", "--format", "json")[1])[0]["n"] == 10
+    assert "10 train rows" in run(store, "--split", "train")[1]
+
+
+def test_many_labels_still_fit(run, tmp_path, write_store):
+    """With four labels the columns that the name repeats make room, and the note says so."""
+    words = (" World", " Sports", " Business", " Technology")
+    path = write_store(tmp_path / "ag.h5", words=words)
+    out = run(path)[1]
+    assert max(map(len, out.splitlines())) <= 80
+    assert all(word.strip() in out.splitlines()[2] for word in words)
+    assert "Left out at this width: kind, layer, head" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["nowhere.h5"], 4, "no such store"),
+        (["STORE", "--kind", "mixer"], 0, ""),
+        (["STORE", "nowhere.h5"], 4, "no such store"),
+    ],
+)
+def test_statuses(run, store, arguments, status, words):
+    """A missing store is status 4 and one line, and nothing is on stdout."""
+    got, out, err = run(*[store if a == "STORE" else a for a in arguments])
+    assert got == status and words in err and bool(out) == (status == 0)
+    assert err.count("\n") == (1 if status else 0)
+
+
+def test_stores_that_differ_are_refused(run, store, tmp_path, write_store):
+    """Stores of other labels cannot be averaged: status 4, both named."""
+    other = write_store(tmp_path / "other.h5", words=(" no", " yes"))
+    status, out, err = run(store, other)
+    assert (status, out) == (4, "") and str(store) in err and str(other) in err
+
+
+def test_a_damaged_store_is_refused(run, store, tmp_path):
+    """A flipped bit in the numbers is status 4, not a wrong table."""
+    data = bytearray(store.read_bytes())
+    data[len(data) // 2] ^= 1
+    broken = tmp_path / "broken.h5"
+    broken.write_bytes(data)
+    status, out, err = run(broken)
+    assert (status, out) == (4, "") and "damaged" in err
+
+
+@pytest.mark.parametrize("width", ["80", "120", "garbage", "0"])
+def test_no_colour_and_no_wide_line_in_a_pipe(run, store, monkeypatch, width):
+    """What is piped has no escape codes and keeps COLUMNS, or 80 where that says nothing."""
+    monkeypatch.setenv("COLUMNS", width)
+    out = run(store)[1]
+    assert "\x1b" not in out
+    assert max(map(len, out.splitlines())) <= (120 if width == "120" else 80)
+
+
+@pytest.mark.parametrize(("no_color", "styled"), [("", True), ("1", False)])
+def test_colour_on_a_terminal(run, store, monkeypatch, no_color, styled):
+    """A terminal gets styles unless NO_COLOR is set."""
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert ("\x1b" in run(store)[1]) == styled

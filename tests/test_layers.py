@@ -1,0 +1,110 @@
+"""The rooms of the package import one way only, and torch stays in two of them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import compread
+
+ROOT = Path(compread.__file__).parent
+# In the order of the data's way; a module imports from its own room and from those before it.
+ROOMS = [
+    "__init__", "errors", "components", "prompts", "store", "model", "extract", "analysis",
+    "reweight", "views", "cli", "__main__",
+]  # fmt: skip
+TORCH_ROOMS = ("model", "extract")
+ONLY_IN = {"torch": TORCH_ROOMS, "transformers": TORCH_ROOMS, "typer": ("cli",)}
+MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+
+
+def room_of(module: Path) -> str:
+    """The first part of a module's path: its folder, or its name at the top."""
+    return module.parts[0].removesuffix(".py")
+
+
+def imports(source: str, package: str) -> set[str]:
+    """Every module that a source text imports, at its top or inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1]
+            name = node.module or ""
+            stem = ".".join([*base, name] if name else base) if node.level else name
+            found |= {f"{stem}.{alias.name}" for alias in node.names}
+    return found
+
+
+def faults(source: str, room: str, package: str) -> list[str]:
+    """The imports of a source text that its room may not have."""
+    wrong = []
+    for name in sorted(imports(source, package)):
+        top, _, rest = name.partition(".")
+        if top == "compread":
+            target = rest.partition(".")[0]
+            allowed = target not in ROOMS or ROOMS.index(target) <= ROOMS.index(room)
+        else:
+            allowed = room in ONLY_IN.get(top, ROOMS)
+        if not allowed:
+            wrong.append(f"{room} imports {name}")
+    return wrong
+
+
+def prints_or_exits(source: str) -> list[str]:
+    """Calls of ``print``, ``exit`` and ``sys.exit`` in a source text."""
+    calls = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return [ast.unparse(f) for f in calls if ast.unparse(f) in ("print", "exit", "sys.exit")]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_go_one_way(module):
+    """A module imports only from its own room and from those before it."""
+    assert room_of(module) in ROOMS
+    package = ".".join(("compread", *module.parts[:-1]))
+    assert faults((ROOT / module).read_text("utf-8"), room_of(module), package) == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_only_the_command_line_prints(module):
+    """Nothing below the command line prints or exits."""
+    if room_of(module) not in ("cli", "__main__"):
+        assert prints_or_exits((ROOT / module).read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch",
+        "def f():\n    from transformers import AutoModel",
+        "from compread.views.tables import render",
+        "from compread import cli",
+        "from ..views import tables",
+        "from .. import reweight",
+        "import typer",
+    ],
+)
+def test_a_wrong_import_is_seen(source):
+    """The test itself sees each kind of wrong import, in a module of ``compread.analysis``."""
+    assert faults(source, "analysis", "compread.analysis")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from compread.store import open_store",
+        "from .components import Scores",
+        "from ..errors import StoreError",
+        "import numpy as np",
+        "from compread import __version__",
+    ],
+)
+def test_a_right_import_is_let_through(source):
+    """Imports of earlier rooms, of the own room and of other packages are fine."""
+    assert faults(source, "analysis", "compread.analysis") == []
+
+
+def test_a_print_is_seen():
+    """The test itself sees a print and an exit."""
+    assert prints_or_exits("def f():\n    print(1)\n    sys.exit(2)") == ["print", "sys.exit"]

@@ -1,0 +1,96 @@
+"""Tables stay inside the terminal and lose the right thing first."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compread.views.tables import Column, Table, render
+from compread.views.terminal import cell_width, shorten
+
+PATH = "stores/a-very-long-folder-name/sst2-review-k4-s0.h5"
+ROW = {"path": PATH, "component": "L12H3", "layer": 12, "head": 3, "accuracy": 0.91234}
+COLUMNS = [
+    Column("path", justify="left", shorten="start"),
+    Column("component", justify="left"),
+    Column("layer", drop=1),
+    Column("head", drop=1),
+    Column("accuracy", "accuracy\n(test)", format=".3f"),
+]
+
+
+def lines(width, columns=COLUMNS, rows=(ROW,), **kwargs):
+    """The lines of a one-block table."""
+    return render(list(rows), [Table(columns, [list(rows)], **kwargs)], width=width).splitlines()
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 120])
+def test_no_line_is_too_long(width):
+    """Whatever the width, no line is longer."""
+    text = lines(width, title="A title of several words " * 5, note="A note of several words " * 9)
+    assert max(map(len, text)) <= width
+
+
+def test_a_wide_terminal_shows_everything():
+    """With room, nothing is cut and two blanks part the columns; headers end on one line."""
+    header, second, rule, row = lines(120)
+    assert header.split() == ["accuracy"]
+    assert second.split() == ["path", "component", "layer", "head", "(test)"]
+    assert row == f"{PATH}  L12H3         12     3     0.912"
+    assert rule == "-" * len(row)
+
+
+def test_long_texts_are_cut_before_columns_go():
+    """At 60 columns the path loses its start, and every column is still there."""
+    text = lines(60)
+    assert text[-1].startswith("...") and "sst2-review-k4-s0.h5 L12H3" in text[-1]
+    assert "layer" in text[1] and "head" in text[1]
+
+
+def test_columns_that_may_go_are_named():
+    """At 38 columns the last droppable column is gone, and the note says so."""
+    text = lines(38)
+    assert "layer" in text[1] and "head" not in text[1]
+    assert " ".join(text).endswith(
+        "Left out at this width: head; a wider terminal shows them, and so do the other formats."
+    )
+
+
+def test_cells_wrap_when_nothing_else_helps():
+    """A long value without a side to cut is wrapped between words, whole."""
+    columns = [Column("field", justify="left"), Column("value", justify="left")]
+    value = "several words that need more than one line"
+    text = lines(30, columns, [{"field": "command", "value": value}])
+    assert " ".join(line[8:].strip() for line in text[2:]) == value
+    assert len(text) > 3
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "side", "wanted"),
+    [
+        ("abcdefghij", 10, "start", "abcdefghij"),
+        ("abcdefghij", 7, "start", "...ghij"),
+        ("abcdefghij", 7, "end", "abcd..."),
+        ("abcdefghij", 3, None, "abcdefghij"),
+        ("好好好好", 7, "end", "好好..."),
+    ],
+)
+def test_shorten(text, width, side, wanted):
+    """A text too long is cut at the side named, at most to the width."""
+    assert shorten(text, width, side) == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(words=st.lists(st.text(max_size=40), min_size=1, max_size=5), width=st.integers(40, 100))
+def test_any_text_fits(words, width):
+    """No label, however wide or wild its characters, breaks the table."""
+    columns = [Column("a", justify="left"), Column("b")]
+    rows = [{"a": word, "b": 1} for word in words]
+    text = render(rows, columns, width=width)
+    assert all(cell_width(line) <= width for line in text.splitlines())
+
+
+def test_styles_only_on_request():
+    """Escape codes appear with ``color``, never without."""
+    view = [Table(COLUMNS, [[ROW]], title="Title")]
+    assert "\x1b" not in render([ROW], view)
+    assert "\x1b[1mTitle\x1b[0m" in render([ROW], view, color=True)
