@@ -15,7 +15,7 @@ def analyze(
     split: SPLIT = Split.test,
     format: FORMAT = Format.table,
 ) -> None:
-    """Summarise each run: full model, best and worst component, categories.
+    """Summarise runs: full model, best, worst, categories.
 
     Heads, MLPs and whole mixers are counted, embed and bias never. A component is label-biased
     when it predicts one label on every row; else good when its accuracy is at least the full

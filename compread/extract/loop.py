@@ -24,7 +24,7 @@ from compread.model.decompose import BatchParts
 from compread.model.loading import LoadedModel
 from compread.model.tolerance import sum_tolerance
 from compread.prompts import PromptSet, TokenizedSet, tokenize
-from compread.store import SPLITS, Labels, RunInfo, SplitRows, StoreWriter
+from compread.store import SPLITS, Labels, RunInfo, SplitRows, StoreWriter, open_store
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class ExtractOptions:
     """Run the tokens that all prompts share once."""
     force: bool = False
     """Replace an existing store and start over a stopped one."""
+    reuse: bool = False
+    """Leave a finished store of the very same run as it is."""
     command: str = ""
     """The command line, kept in the store."""
 
@@ -46,18 +48,18 @@ class Extraction:
     """What a finished run did."""
 
     path: Path
-    rows: int
-    """Rows computed now; those kept from a stopped run are not counted."""
     kept: int
-    """Rows that a stopped run had left."""
-    seconds: float
-    tokens_whole: int
-    """Tokens that whole prompts would have taken for ``rows``."""
-    tokens_run: int
-    """Tokens that were computed for them, the shared prefix once."""
-    worst_error: float
-    """Largest sum error of the rows computed now, as a share of the logits' scale."""
+    """Rows that an earlier run had left."""
     warnings: tuple[str, ...]
+    rows: int = 0
+    """Rows computed now."""
+    seconds: float = 0.0
+    tokens_whole: int = 0
+    """Tokens that whole prompts would have taken for ``rows``."""
+    tokens_run: int = 0
+    """Tokens that were computed for them, the shared prefix once."""
+    worst_error: float = 0.0
+    """Largest sum error of ``rows``, as a share of the logits' scale."""
 
 
 Progress = Callable[[int, int], None]
@@ -97,6 +99,9 @@ class Extractor:
         engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids)
         prefix, warnings = self._share(engine, tokens, options)
         run = self._describe(prompt_set, prefix, options)
+        warnings = (*tokens.warnings, *warnings)
+        if options.reuse and not options.force and _is_finished(target, run):
+            return Extraction(target, kept=len(tokens.ids), warnings=warnings)
         own = [row[run.prefix_tokens :] for row in tokens.ids]
         writer = StoreWriter.open(
             target,
@@ -127,7 +132,7 @@ class Extractor:
             tokens_whole=sum(len(tokens.ids[row]) for row in fresh),
             tokens_run=sum(len(own[row]) for row in fresh) + run.prefix_tokens,
             worst_error=worst,
-            warnings=(*tokens.warnings, *warnings),
+            warnings=warnings,
         )
 
     def _share(
@@ -187,8 +192,8 @@ class Extractor:
             raise SumError(
                 f"the parts of row {ids[row]} add up to {float(batch.sum_error[row]):.3g} logits "
                 f"away from the model's own ({float(errors[row]):.1e} of the logits' scale, at "
-                f"most {self.tolerance:.1e} allowed in {self.loaded.dtype}); nothing was written: run "
-                f"`compread check {self.loaded.request.name}`, or try --dtype float32"
+                f"most {self.tolerance:.1e} allowed in {self.loaded.dtype}); nothing was written: "
+                f"run `compread check {self.loaded.request.name}`, or try --dtype float32"
             )
         return float(errors.max())
 
@@ -215,6 +220,14 @@ class Extractor:
             batch_tokens=options.batch_tokens,
             sample_prompt=prompt_set.prompts[0].text,
         )
+
+
+def _is_finished(target: Path, run: RunInfo) -> bool:
+    """Whether the target is a finished store of this very run."""
+    if not target.exists():
+        return False
+    with open_store(target) as store:
+        return store.run.identity() == run.identity()
 
 
 def _split_rows(prompt_set: PromptSet, split: str) -> SplitRows:

@@ -49,5 +49,10 @@ class PromptSet:
 
     @property
     def file_name(self) -> str:
-        """Name of this run's store in a folder of stores: ``TASK-TEMPLATE-kSHOTS-sSEED.h5``."""
+        """Name of this run's store in a folder of stores: ``TASK-TEMPLATE-kSHOTS-sSEED.h5``.
+
+        A prompt set from a file has neither template, shots nor seed: ``TASK.h5``.
+        """
+        if self.template is None:
+            return f"{self.task}.h5"
         return f"{self.task}-{self.template}-k{self.shots}-s{self.seed}.h5"

@@ -10,6 +10,7 @@ from compread.store.paths import journal_path, store_paths
 from compread.store.progress import PartialStatus, partial_status
 from compread.store.reader import Store, open_store
 from compread.store.schema import FORMAT, FORMAT_VERSION, SPLITS, Labels, RunInfo, Split
+from compread.store.target import check_free, check_target
 from compread.store.writer import StoreWriter
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "SplitRows",
     "Store",
     "StoreWriter",
+    "check_free",
+    "check_target",
     "journal_path",
     "open_store",
     "partial_status",

@@ -43,6 +43,16 @@ def check_target(target: Path) -> None:
         raise TargetError(f"{target}: is not a regular file: choose another -o")
 
 
+def check_free(target: Path) -> None:
+    """Refuse a target that a finished store stands at, unless a stopped run goes on there.
+
+    Raises:
+        TargetError: it exists.
+    """
+    if target.exists() and not journal_path(target).exists():
+        raise target_exists(target)
+
+
 def target_exists(target: Path) -> TargetError:
     """The error for a target that is there already."""
     return TargetError(f"{target}: exists already: --force replaces it when the new one is done")

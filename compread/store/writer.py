@@ -25,11 +25,11 @@ from compread.errors import StoreError, TargetError
 from compread.store.axes import Axes, SplitRows
 from compread.store.journal import Journal, JournalError, NotAJournalError
 from compread.store.layout import write_store
-from compread.store.paths import journal_path
 from compread.store.reader import open_store
 from compread.store.records import checked_records
 from compread.store.schema import SPLITS, Labels, RunInfo
 from compread.store.target import (
+    check_free,
     check_target,
     journal_unusable,
     lock,
@@ -88,8 +88,8 @@ class StoreWriter:
         with writing(path):
             check_target(path)
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and not force and not journal_path(path).exists():
-                raise target_exists(path)
+            if not force:
+                check_free(path)
             journal = lock(path)
             writer = cls(path, run, axes, journal)
             try:

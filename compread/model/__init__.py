@@ -1,0 +1,25 @@
+"""From a model to exact contributions.
+
+Reading order: ``loading`` and ``hub`` (a model and its tokenizer), ``linear`` and ``norms`` (the
+linear map of a module, read by running it), ``trace`` and ``anatomy`` (where the parts are),
+``facts`` (what is known of families by name), ``taps`` (hooks at the answer position),
+``decompose`` (activations -> parts), ``tolerance`` (how far the sum may be off).
+"""
+
+from compread.model.anatomy import Anatomy, find_anatomy
+from compread.model.decompose import BatchParts, Decomposer
+from compread.model.loading import LoadedModel, ModelRequest, load_model
+from compread.model.taps import Taps
+from compread.model.tolerance import sum_tolerance
+
+__all__ = [
+    "Anatomy",
+    "BatchParts",
+    "Decomposer",
+    "LoadedModel",
+    "ModelRequest",
+    "Taps",
+    "find_anatomy",
+    "load_model",
+    "sum_tolerance",
+]
