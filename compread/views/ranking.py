@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from compread.views.tables import Column, Row, Table, printable
 SHARE = "predicted_"
 NOTE = (
     "pred.: share of the rows on which the component predicts this label. margin: mean over rows "
-    "of the right label's logit minus the best other label's. Interval: {interval}."
+    "of the right label's logit minus the best other's, in logits. Interval: {interval}."
 )
 ONE_STORE = "Wilson's"
 MANY_STORES = "Student's t over the stores"
@@ -23,7 +24,8 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
     interval = ONE_STORE if len(runs) == 1 else MANY_STORES
     note = NOTE.format(interval=interval) + _ties(ranked)
     title = f"Components by {by.replace('_', ' ')}: {_source(runs, split)}"
-    return [Table(_columns(full), [[full], ranked], title=title, note=note)]
+    digits = decimals([row["margin"] for row in ranked])
+    return [Table(_columns(full, digits), [[full], ranked], title=title, note=note)]
 
 
 def accuracy_interval(row: Row) -> str:
@@ -32,7 +34,18 @@ def accuracy_interval(row: Row) -> str:
     return f"{row['accuracy']:.3f} ({low}-{high})"
 
 
-def _columns(row: Row) -> list[Column]:
+def decimals(values: Sequence[float]) -> int:
+    """Decimals that give the middle one of the values two digits; 2 to 4.
+
+    Contributions to the logits differ by orders of magnitude between models:
+    ``decimals([0.004, -0.02])`` is 3, ``decimals([1.5])`` is 2.
+    """
+    sizes = sorted(abs(value) for value in values)
+    middle = sizes[len(sizes) // 2] if sizes else 0.0
+    return min(4, max(2, 1 - math.floor(math.log10(middle)))) if middle else 2
+
+
+def _columns(row: Row, digits: int) -> list[Column]:
     # The name says kind, layer and head too, so these make room first.
     columns = [
         Column("rank", "#"),
@@ -44,7 +57,7 @@ def _columns(row: Row) -> list[Column]:
     ]
     if row["stores"] > 1:
         columns.append(Column("accuracy_sd", "sd", format=".3f", drop=4))
-    columns.append(Column("margin", format="+.2f"))
+    columns.append(Column("margin", format=f"+.{digits}f"))
     for key in row:
         if key.startswith(SHARE):
             word = printable(key.removeprefix(SHARE))

@@ -35,8 +35,9 @@ def test_every_commands_help_ends_in_an_example(capsys, command):
     """The last lines of a command's help can be pasted."""
     assert main([command, "--help"]) == 0
     out = capsys.readouterr().out
-    assert f"compread {command} " in out.partition("Example:")[2]
-    assert max(map(len, out.splitlines())) <= 80
+    text, _, example = out.partition("Example:")
+    assert f"compread {command} " in example
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_version(capsys):
