@@ -94,7 +94,7 @@ def extract(
         bool, typer.Option("--quiet", "-q", help="No progress and no summary on stderr.")
     ] = False,
 ) -> None:
-    """Run a model once over prompts and store every component's label logits.
+    """Run a model once and store every component's label logits.
 
     Prints the path of each finished store, one a line. A run that was stopped goes on where it
     was when the same command is given again. Exit status 3: the parts did not add up to the

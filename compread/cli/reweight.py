@@ -49,7 +49,7 @@ def reweight(
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     format: FORMAT = Format.table,
 ) -> None:
-    """Fit component weights and baselines on train rows, and score them on the test rows.
+    """Fit component weights on train rows; score them on test rows.
 
     JSON has `runs`, one row for each store, number of train rows and method, and `summary`, their
     mean and standard deviation over the stores of a task. `epochs` is the epoch at which training
