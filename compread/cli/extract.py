@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +22,7 @@ compread extract --model gpt2 --tasks sst2 --seeds 0-4 -o stores/ | xargs compre
 
 
 def extract(
+    context: typer.Context,
     model: Annotated[
         str, typer.Option("--model", help="Hub id, folder or .gguf file.", show_default=False)
     ],
@@ -116,15 +115,16 @@ def extract(
             note(f"--- right label: {prompt_set.labels[prompt.gold]!r}")
 
     from compread.extract import ExtractOptions, Extractor
-    from compread.model import ModelRequest, load_model
+    from compread.model import ModelRequest, load_model, quieten_libraries
 
+    quieten_libraries(bars=sys.stderr.isatty() and not quiet)
     request = ModelRequest(model, revision, dtype, device, device_map, offline)
     options = ExtractOptions(
         batch_tokens=batch_tokens,
         share=share,
         force=force,
         reuse=output.suffix != ".h5",
-        command=shlex.join(["compread", *sys.argv[1:]]),
+        command=context.obj,
     )
     extractor = Extractor(load_model(request))
     for prompt_set, target in zip(sets, targets, strict=True):
@@ -201,14 +201,14 @@ def _targets(output: Path, sets: list[PromptSet]) -> list[Path]:
 
 
 def _summary(done: Extraction) -> str:
-    """One line of what a run did and what it cost."""
+    """What a run did and what it cost."""
     kept = f" (+ {done.kept} kept from before)" if done.kept else ""
     if not done.rows:
         return f"{done.path.name}: all {done.kept} rows were kept from before"
     saved = 1 - done.tokens_run / done.tokens_whole
     return (
-        f"{done.path.name}: {done.rows} rows{kept} in {done.seconds:.1f} s, "
-        f"{done.rows / done.seconds:.1f} rows/s, {done.tokens_run / done.seconds:.0f} tokens/s, "
-        f"{saved:.0%} of tokens saved by sharing; worst sum error {done.worst_error:.1e} of the "
-        "logits' scale"
+        f"{done.path.name}: {done.rows} rows{kept} in {done.seconds:.1f} s\n"
+        f"  {done.rows / done.seconds:.1f} rows/s, {done.tokens_run / done.seconds:.0f} tokens/s, "
+        f"{saved:.0%} of tokens saved by sharing\n"
+        f"  worst sum error {done.worst_error:.1e} of the logits' scale"
     )

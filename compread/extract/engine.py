@@ -10,7 +10,7 @@ from compread.errors import ResumableError
 from compread.extract.prefix import SharedPrefix, pad_right
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
-from compread.model.taps import Taps
+from compread.model.taps import Sighting, Taps
 from compread.model.trace import CausalLM
 
 
@@ -22,6 +22,7 @@ class Engine:
         self.model = model
         self.decomposer = Decomposer(anatomy, label_ids)
         self.taps = Taps(model, anatomy)
+        self._all_taps = Taps(model, anatomy, all_writes=True)
 
     def share(self, tokens: Sequence[int]) -> SharedPrefix | None:
         """Run a shared prefix; None where there is nothing to share."""
@@ -37,14 +38,23 @@ class Engine:
         Raises:
             ResumableError: the batch does not fit into the device's memory.
         """
-        tokens, answer = pad_right(rows, self.model.device)
-        cache = {"past_key_values": prefix.for_rows(len(rows))} if prefix else {"use_cache": False}
         try:
-            sighting = self.taps.run(answer, lambda: self.model(input_ids=tokens, **cache))
-            return self.decomposer.decompose(sighting)
+            return self.decomposer.decompose(self.watch(rows, prefix))
         except torch.cuda.OutOfMemoryError as error:
             raise ResumableError(
-                f"a batch of {len(rows)} rows x {tokens.shape[1]} tokens does not fit into the "
-                "device's memory; finished rows are kept: run the same command with a smaller "
-                "--batch-tokens"
+                f"a batch of {len(rows)} rows does not fit into the device's memory; the finished "
+                "rows are kept: choose a smaller --batch-tokens (with --force), or --device-map"
             ) from error
+
+    def watch(
+        self,
+        rows: Sequence[Sequence[int]],
+        prefix: SharedPrefix | None = None,
+        *,
+        all_writes: bool = False,
+    ) -> Sighting:
+        """The activations that ``run`` decomposes, with every block's write where asked for."""
+        tokens, answer = pad_right(rows, self.model.device)
+        cache = {"past_key_values": prefix.for_rows(len(rows))} if prefix else {"use_cache": False}
+        taps = self._all_taps if all_writes else self.taps
+        return taps.run(answer, lambda: self.model(input_ids=tokens, **cache))

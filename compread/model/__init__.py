@@ -8,7 +8,8 @@ linear map of a module, read by running it), ``trace`` and ``anatomy`` (where th
 
 from compread.model.anatomy import Anatomy, find_anatomy
 from compread.model.decompose import BatchParts, Decomposer
-from compread.model.loading import LoadedModel, ModelRequest, load_model
+from compread.model.loading import LoadedModel, ModelRequest, load_config, load_model
+from compread.model.quiet import quieten_libraries
 from compread.model.taps import Taps
 from compread.model.tolerance import sum_tolerance
 
@@ -20,6 +21,8 @@ __all__ = [
     "ModelRequest",
     "Taps",
     "find_anatomy",
+    "load_config",
     "load_model",
+    "quieten_libraries",
     "sum_tolerance",
 ]

@@ -128,9 +128,11 @@ class Decomposer:
 
     def decompose(self, sighting: Sighting) -> BatchParts:
         """Turn one forward's sighting into contributions."""
-        x, y = sighting.norm_input, sighting.norm_output
         place = self.directions.device
-        scale = self.final_norm.scale(x, y) if self.anatomy.final_norm else x.new_ones(len(x))
+        if self.anatomy.final_norm is None:
+            scale = self.directions.new_ones(len(sighting.answer))
+        else:
+            scale = self.final_norm.scale(sighting.norm_input, sighting.norm_output)
         columns = [_project(sighting.embedding, self.directions)]  # each [B, ?, K]
         biases = []
         for fold in self.layers:

@@ -28,3 +28,40 @@ LOGIT_DIVISOR = ("logits_scaling",)
 
 SOFT_CAP = ("final_logit_softcapping",)
 """Config entries c of a final soft-cap, logit -> c·tanh(logit / c) (Gemma-2)."""
+
+TWIN_HEADS = 4
+TWIN_KV_COUNT = ("num_key_value_heads", "n_head_kv", "num_kv_heads", "n_kv_heads")
+TWIN_SIZE = {
+    "vocab_size": 96,
+    "hidden_size": 48,
+    "d_model": 48,
+    "n_embd": 48,
+    "embed_dim": 48,
+    "word_embed_proj_dim": 48,
+    "intermediate_size": 40,
+    "ffn_dim": 40,
+    "ffn_hidden_size": 40,
+    "n_inner": 40,
+    "d_ff": 40,
+    "moe_intermediate_size": 24,
+    "shared_expert_intermediate_size": 24,
+    "num_attention_heads": TWIN_HEADS,
+    "n_head": TWIN_HEADS,
+    "n_heads": TWIN_HEADS,
+    "num_heads": TWIN_HEADS,
+    "head_dim": 16,
+    "num_experts": 4,
+    "num_local_experts": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 16,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 12,
+    "sliding_window": 8,
+}
+"""Sizes of the twin by config entry; entries that a config lacks or that are not numbers stay."""
+
+TWIN_SIZES: dict[str, dict[str, object]] = {}
+"""By model type: entries that a consistent small config of this type needs besides."""

@@ -125,6 +125,22 @@ def load_model(request: ModelRequest) -> LoadedModel:
     )
 
 
+def load_config(name: str, revision: str | None = None, offline: bool = False) -> Any:
+    """The config of a model: a hub id, a folder, a ``.gguf`` file, or a bare model type.
+
+    Raises:
+        ModelError: there is no such model or type, or its config cannot be read.
+    """
+    from transformers import CONFIG_MAPPING, AutoConfig
+
+    if name in CONFIG_MAPPING and not Path(name).exists():
+        with _said_plainly(name, "config"):
+            return AutoConfig.for_model(name)
+    source, _, options = _source(ModelRequest(name, revision, offline=offline))
+    with _said_plainly(name, "config"):
+        return AutoConfig.from_pretrained(source, **options)
+
+
 def _source(request: ModelRequest) -> tuple[str, str | None, dict[str, Any]]:
     """Where ``from_pretrained`` should look, at which revision, and with which options."""
     path = Path(request.name).expanduser()

@@ -36,6 +36,12 @@ class FrozenNorm:
         seen = directions * self.gain.to(directions)
         return seen - seen.mean(-1, keepdim=True) if self.centred else seen
 
+    def linear(self, x: Tensor, scale: Tensor) -> Tensor:
+        """The frozen norm without its shift: x [..., D], scale [...] -> [..., D]."""
+        if self.centred:
+            x = x - x.mean(-1, keepdim=True)
+        return x * self.gain * scale[..., None]
+
     def scale(self, x: Tensor, y: Tensor) -> Tensor:
         """The factor s that the norm applied to each row: x, y [B, D] -> [B]."""
         x, y = x.to(self.gain), y.to(self.gain)

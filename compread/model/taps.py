@@ -60,11 +60,18 @@ class Sighting:
 class Taps:
     """The hooks of one anatomy; ``run`` watches one forward."""
 
-    def __init__(self, model: CausalLM, anatomy: Anatomy) -> None:
-        """Remember where to listen; nothing is hooked until ``run``."""
+    def __init__(self, model: CausalLM, anatomy: Anatomy, *, all_writes: bool = False) -> None:
+        """Remember where to listen; nothing is hooked until ``run``.
+
+        ``all_writes`` keeps every block's write, which a proof needs and a decomposition does not.
+        """
         self.model = model
         self.anatomy = anatomy
         self.dtype = accumulation_dtype(dtype_of(anatomy.unembedding))
+        norms = [layer.mixer.norm for layer in anatomy.layers if layer.mixer.norm is not None]
+        self._readers = [layer.projection for layer in anatomy.layers] + norms
+        self._writers = [layer.mlp.source for layer in anatomy.layers]
+        self._writers += [x.mixer.source for x in anatomy.layers] if all_writes else norms
 
     def run(self, answer: Tensor, forward: Callable[[], Any]) -> Sighting:
         """Watch ``forward()``, a call of the model on B prompts that end at ``answer`` [B].
@@ -76,8 +83,8 @@ class Taps:
         with self._listen(sighting), torch.inference_mode():
             output = forward()
         sighting.logits = output.logits[:, -1].to(self.dtype)
-        missing = [m for m in self._readers() if m not in sighting.inputs]
-        missing += [m for m in self._writers() if m not in sighting.outputs]
+        missing = [m for m in self._readers if m not in sighting.inputs]
+        missing += [m for m in self._writers if m not in sighting.outputs]
         if missing:
             names = {module: name for name, module in self.model.named_modules()}
             raise ModelError(
@@ -85,14 +92,6 @@ class Taps:
                 "contribution is read; the model is refused"
             )
         return sighting
-
-    def _readers(self) -> list[nn.Module]:
-        norms = [layer.mixer.norm for layer in self.anatomy.layers if layer.mixer.norm is not None]
-        return [layer.projection for layer in self.anatomy.layers] + norms
-
-    def _writers(self) -> list[nn.Module]:
-        norms = [layer.mixer.norm for layer in self.anatomy.layers if layer.mixer.norm is not None]
-        return [layer.mlp.source for layer in self.anatomy.layers] + norms
 
     @contextmanager
     def _listen(self, sighting: Sighting) -> Iterator[None]:
@@ -118,10 +117,8 @@ class Taps:
 
         first, norm = self.anatomy.layers[0].block, self.anatomy.final_norm
         head = self.anatomy.unembedding
-        handles = [
-            m.register_forward_pre_hook(keep_read, with_kwargs=True) for m in self._readers()
-        ]
-        handles += [m.register_forward_hook(keep_wrote) for m in self._writers()]
+        handles = [m.register_forward_pre_hook(keep_read, with_kwargs=True) for m in self._readers]
+        handles += [m.register_forward_hook(keep_wrote) for m in self._writers]
         handles.append(first.register_forward_pre_hook(keep_embedding, with_kwargs=True))
         if norm is not None:
             handles.append(norm.register_forward_pre_hook(keep_residual, with_kwargs=True))

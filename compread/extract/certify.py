@@ -1,0 +1,225 @@
+"""Proof that a model family is read rightly, on a tiny loud twin in float64 (``compread check``).
+
+Four identities, each with its worst error over layers, rows and labels:
+
+1. heads = block: the heads of a layer, each pushed alone through the output projection and the
+   frozen post-norm, add up to what the block writes to the residual stream;
+2. writes = residual: the embedding and all writes add up to the final residual;
+3. parts = logits: the contributions add up to the model's own label logits (and the final
+   soft-cap of that sum is what the model returned), and each head's contribution is that of its
+   own write;
+4. shared = whole: running the shared prefix once changes no contribution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compread.errors import ModelError
+from compread.extract.engine import Engine
+from compread.model.anatomy import Layer, find_anatomy
+from compread.model.decompose import LayerFold
+from compread.model.linear import bias_of, run_precisely
+from compread.model.taps import Sighting
+from compread.model.trace import CausalLM
+from compread.model.twin import build_twin
+
+EXACT = 1e-9
+"""Bound, relative, where the family's norms compute in float64 when asked to."""
+ROUNDED = 1e-6
+"""Bound where transformers computes the norms in float32 whatever the model's type."""
+
+_LABELS = (3, 9, 17)
+_PREFIX = 10
+_OWN = (1, 4, 7, 12)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One identity: its worst relative error, where that was, and what is allowed."""
+
+    name: str
+    error: float
+    bound: float
+    where: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the error is within the bound; a NaN is not."""
+        return self.error <= self.bound
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The verdict on one family: ``certified``, ``refused`` or ``not applicable``."""
+
+    model_type: str
+    verdict: str
+    reason: str = ""
+    proofs: tuple[Proof, ...] = ()
+    layers: int | None = None
+    """Layers of the twin."""
+    components: int | None = None
+    """C of the twin."""
+
+    @property
+    def worst_error(self) -> float | None:
+        """The largest error of any proof; None where none was made."""
+        return max((proof.error for proof in self.proofs), default=None)
+
+    @property
+    def certified(self) -> bool:
+        """Whether every identity was tested and held."""
+        return self.verdict == "certified"
+
+
+def certify(config: Any) -> Certificate:
+    """Build the twin of the model that a config describes and prove the identities on it."""
+    kind = str(config.get_text_config(decoder=True).model_type)
+    if getattr(config, "is_encoder_decoder", False):
+        return Certificate(kind, "not applicable", "encoder-decoder")
+    try:
+        model = build_twin(config)
+        if not _is_causal(model):
+            return Certificate(kind, "not applicable", "encoder-only: later tokens are seen")
+        engine = Engine(model, find_anatomy(model), _LABELS)
+        proofs = prove(engine)
+    except ModelError as error:
+        return Certificate(kind, "refused", str(error))
+    size = len(engine.decomposer.layers), len(engine.decomposer.components)
+    failed = [proof for proof in proofs if not proof.holds]
+    if failed:
+        worst = failed[0]
+        at = f" at {worst.where}" if worst.where else ""
+        reason = f"{worst.name} fails{at}: off by {worst.error:.1e}, {worst.bound:.0e} allowed"
+        return Certificate(kind, "refused", reason, proofs, *size)
+    return Certificate(kind, "certified", "", proofs, *size)
+
+
+def prove(engine: Engine) -> tuple[Proof, ...]:
+    """Prove the four identities on a model.
+
+    Raises:
+        ModelError: the model's anatomy is not found, or its forward takes another way.
+    """
+    rows = _prompts(engine.model)
+    bound = EXACT if _norms_are_exact(engine, rows) else ROUNDED
+    sighting = engine.watch(rows, all_writes=True)
+    whole = engine.decomposer.decompose(sighting)
+    prefix = engine.share(rows[0][:_PREFIX])
+    shared = engine.run([row[_PREFIX:] for row in rows], prefix)
+    scale = whole.scale[:, None]
+    returned = engine.decomposer.anatomy.cap(whole.parts.sum(1))
+    return (
+        _heads_proof(engine, sighting, bound),
+        _writes_proof(engine, sighting, bound),
+        Proof("each head = its write", _folds_error(engine, sighting, whole.parts), bound),
+        Proof("parts = logits", float((whole.sum_error / whole.scale).max()), bound),
+        Proof("capped sum = output", float(((returned - whole.full).abs() / scale).max()), bound),
+        Proof(
+            "shared prefix = whole",
+            float(((shared.parts - whole.parts).abs().amax(1) / scale).max()),
+            # Attention's softmax is float32 in many families whatever the model's type.
+            ROUNDED,
+        ),
+    )
+
+
+def _prompts(model: CausalLM) -> list[list[int]]:
+    """Prompts of different lengths behind one prefix."""
+    vocabulary = model.config.get_text_config().vocab_size
+    draw = torch.Generator().manual_seed(0)
+    tokens = torch.randint(1, vocabulary, (len(_OWN), _PREFIX + max(_OWN)), generator=draw)
+    tokens[:, :_PREFIX] = tokens[0, :_PREFIX]
+    return [row[: _PREFIX + own].tolist() for row, own in zip(tokens, _OWN, strict=True)]
+
+
+def _is_causal(model: CausalLM) -> bool:
+    """Whether a later token leaves an earlier position's logits alone."""
+    tokens = torch.arange(1, 8)[None]
+    other = tokens.clone()
+    other[0, -1] = 9
+    with torch.inference_mode():
+        first, second = (model(input_ids=t, use_cache=False).logits[0, 2] for t in (tokens, other))
+    return bool(torch.allclose(first, second, rtol=1e-6, atol=1e-9 * float(first.abs().max())))
+
+
+def _norms_are_exact(engine: Engine, rows: list[list[int]]) -> bool:
+    """Whether the final norm computes in the model's own float64."""
+    norm = engine.decomposer.anatomy.final_norm
+    if norm is None:
+        return True
+    sighting = engine.watch(rows)
+    x, y, frozen = sighting.norm_input, sighting.norm_output, engine.decomposer.final_norm
+    seen = frozen.linear(x, frozen.scale(x, y)) + frozen.shift
+    return float((seen - y).abs().max() / y.abs().max()) < EXACT / 100
+
+
+def _head_writes(layer: Layer, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Each head alone through the output projection, [B, H, D], and the projection's bias [D]."""
+    count, width = len(z), z.shape[-1]
+    bias = bias_of(layer.projection, width, z)
+    alone = torch.zeros(count, layer.heads, width, dtype=z.dtype)
+    for head in range(layer.heads):
+        own = slice(head * layer.head_width, (head + 1) * layer.head_width)
+        alone[:, head, own] = z[:, own]
+    with torch.no_grad():
+        return run_precisely(layer.projection, alone.reshape(-1, width)).reshape(
+            count, layer.heads, -1
+        ) - bias, bias
+
+
+def _frozen_heads(fold: LayerFold, sighting: Sighting) -> tuple[Tensor, Tensor]:
+    """Each head's write to the residual stream [B, H, D] and the constant beside them [B, D]."""
+    heads, bias = _head_writes(fold.layer, sighting.read(fold.layer.projection))
+    write = fold.layer.mixer
+    bias = bias.expand(len(heads), -1)
+    if write.norm is not None and fold.mixer.norm is not None:
+        norm = fold.mixer.norm
+        scale = norm.scale(sighting.read(write.norm), sighting.wrote(write.norm))
+        heads = norm.linear(heads, scale[:, None])
+        bias = norm.linear(bias, scale) + norm.shift
+    return heads * write.scale, bias * write.scale
+
+
+def _heads_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
+    errors = {}
+    for index, fold in enumerate(engine.decomposer.layers):
+        heads, bias = _frozen_heads(fold, sighting)
+        write = sighting.wrote(fold.layer.mixer.source) * fold.layer.mixer.scale
+        misfit = (heads.sum(1) + bias - write).abs().max() / write.abs().max()
+        errors[f"layer {index}"] = float(misfit)
+    worst = max(errors, key=errors.__getitem__)
+    return Proof("heads = block's write", errors[worst], bound, worst)
+
+
+def _writes_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
+    total = sighting.embedding.clone()
+    for layer in engine.decomposer.anatomy.layers:
+        for write in (layer.mixer, layer.mlp):
+            total += sighting.wrote(write.source) * write.scale
+    residual = sighting.norm_input
+    return Proof(
+        "writes = residual", float((total - residual).abs().max() / residual.abs().max()), bound
+    )
+
+
+def _folds_error(engine: Engine, sighting: Sighting, parts: Tensor) -> float:
+    """Worst difference between a head's folded contribution and that of its write in full."""
+    decomposer = engine.decomposer
+    scale = decomposer.final_norm.scale(sighting.norm_input, sighting.norm_output)
+    worst = 0.0
+    for index, fold in enumerate(decomposer.layers):
+        heads, _ = _frozen_heads(fold, sighting)
+        expected = heads @ decomposer.directions.T * scale[:, None, None]
+        rows = [
+            i
+            for i, component in enumerate(decomposer.components)
+            if component.kind == "head" and component.layer == index
+        ]
+        worst = max(worst, float((parts[:, rows] - expected).abs().max()))
+    return worst / float(parts.abs().max())

@@ -1,0 +1,61 @@
+"""What ``check`` found, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from compread.views.tables import Column, Table
+
+if TYPE_CHECKING:
+    from compread.extract import Certificate
+
+PROOFS = [
+    Column("proof", justify="left"),
+    Column("error", "worst\nerror", format=".1e"),
+    Column("allowed", format=".0e"),
+    Column("holds", format=lambda row: "holds" if row["holds"] else "FAILS"),
+    Column("where", justify="left"),
+]
+NOTE = (
+    "Errors are relative to the size of what is compared. The twin has {components} components in "
+    "{layers} layers, computed in float64."
+)
+
+
+def certificate_rows(certificates: Sequence[Certificate]) -> dict[str, list[dict[str, Any]]]:
+    """One row a model type, and one row a proof of it."""
+    models = [
+        {
+            "model_type": c.model_type,
+            "verdict": c.verdict,
+            "reason": c.reason,
+            "worst_error": c.worst_error,
+            "layers": c.layers,
+            "components": c.components,
+        }
+        for c in certificates
+    ]
+    proofs = [
+        {
+            "model_type": c.model_type,
+            "proof": proof.name,
+            "error": proof.error,
+            "allowed": proof.bound,
+            "holds": proof.holds,
+            "where": proof.where,
+        }
+        for c in certificates
+        for proof in c.proofs
+    ]
+    return {"models": models, "proofs": proofs}
+
+
+def certificate_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
+    """The proofs of one model under its verdict."""
+    model, proofs = document["models"][0], document["proofs"]
+    verdict = f"{model['model_type']}: {model['verdict']}"
+    if model["reason"]:
+        verdict += f": {model['reason']}"
+    note = NOTE.format(**model) if proofs else ""
+    return [Table(PROOFS, [proofs], title=verdict, note=note)]
