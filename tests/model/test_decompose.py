@@ -1,0 +1,95 @@
+"""Parts are what a hand computation says they are, and they add up."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from by_hand import parts_by_hand
+from loud import DEVICES, FAMILIES, LABELS, PROMPTS, engine_of, loud_engine, loud_model, worst_error
+
+from compread.model import sum_tolerance
+
+HALF = [torch.bfloat16, torch.float16]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_part_is_what_it_is_by_hand(name: str, device: str) -> None:
+    """Every head, MLP, embedding and bias agrees with hooks, a frozen norm and the unembedding."""
+    family = FAMILIES[name]
+    engine = loud_engine(name, torch.float64, device)
+    model = engine.model
+    names = [component.name for component in engine.decomposer.components]
+    batch = engine.run(PROMPTS)
+    for row, prompt in enumerate(PROMPTS):
+        expected = parts_by_hand(model, family, prompt, LABELS)
+        loudest = max(float(part.abs().max()) for part in expected.values())
+        logits = expected.pop("logits")
+        assert names == ["embed", *list(expected)[1:]]
+        for column, part in enumerate(expected.values()):
+            off = (batch.parts[row, column] - part.cpu()).abs().max()
+            assert off <= 1e-6 * loudest, (names[column], row)
+        assert torch.allclose(batch.full[row], logits.cpu(), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_parts_add_up_in_float64(name: str, device: str) -> None:
+    """Within 1e-9 where the norm honours float64; transformers' RMSNorm computes in float32."""
+    engine = loud_engine(name, torch.float64, device)
+    assert worst_error(engine) < (1e-9 if FAMILIES[name].exact else 1e-6)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_parts_add_up_in_float32(name: str, device: str) -> None:
+    """In float32 the sum is within 1e-5, a tenth of the tolerance."""
+    assert worst_error(loud_engine(name, torch.float32, device)) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", HALF, ids=str)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_parts_add_up_in_half_precision(name: str, dtype: torch.dtype) -> None:
+    """In bfloat16 and float16 the sum is within the stated tolerance."""
+    assert worst_error(loud_engine(name, dtype)) < sum_tolerance(dtype, 3)
+
+
+def test_half_precision_parts_are_near_those_of_float32() -> None:
+    """Parts of a rounded model are those of the model, as far as its precision goes."""
+    exact, rounded = (
+        loud_engine("llama grouped", dtype).run(PROMPTS)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert rounded.parts.dtype == torch.float32
+    off = (exact.parts - rounded.parts).abs().amax((1, 2)) / exact.scale
+    assert 0 < float(off.max()) < 0.1
+
+
+def test_soft_capped_parts_sum_to_the_logit_before_the_cap() -> None:
+    """Σ parts is the raw logit; capped, it is what the model returns."""
+    batch = loud_engine("gemma2", torch.float64).run(PROMPTS)
+    total = batch.parts.sum(1)
+    assert torch.allclose(total, batch.pre_cap, atol=1e-6)
+    assert torch.allclose(7 * torch.tanh(total / 7), batch.full, atol=1e-6)
+    assert float((total - batch.full).abs().max()) > 0.1
+
+
+def test_label_mass_is_the_softmax_on_the_labels() -> None:
+    """``label_mass`` is the share of the whole vocabulary's probability."""
+    engine = loud_engine("gpt2", torch.float64)
+    model, batch = engine.model, engine.run(PROMPTS)
+    for row, prompt in enumerate(PROMPTS):
+        logits = model(torch.tensor([prompt])).logits[0, -1]
+        share = logits.exp()[list(LABELS)].sum() / logits.exp().sum()
+        assert float(batch.label_mass[row]) == pytest.approx(float(share))
+        assert float(batch.scale[row]) == pytest.approx(float(logits.abs().max()))
+
+
+def test_a_model_without_a_final_norm_adds_up() -> None:
+    """Where the unembedding reads the residual stream itself, the directions are its rows."""
+    model = loud_model("llama grouped")
+    del model.model.norm
+    model.model.norm = lambda hidden: hidden
+    engine = engine_of(model)
+    assert engine.decomposer.anatomy.final_norm is None
+    assert worst_error(engine) < 1e-6
