@@ -59,6 +59,7 @@ TWIN_SIZE = {
     "qk_rope_head_dim": 8,
     "qk_nope_head_dim": 8,
     "v_head_dim": 12,
+    "rotary_dim": 8,
     "sliding_window": 8,
 }
 """Sizes of the twin by config entry; entries that a config lacks or that are not numbers stay."""
