@@ -21,8 +21,8 @@ from torch import Tensor
 
 from compread.errors import ModelError
 from compread.extract.engine import Engine
-from compread.model.anatomy import Layer, find_anatomy
-from compread.model.decompose import LayerFold
+from compread.model.anatomy import Write, find_anatomy
+from compread.model.decompose import Fold
 from compread.model.linear import bias_of, run_precisely
 from compread.model.taps import Sighting
 from compread.model.trace import CausalLM
@@ -90,7 +90,7 @@ def certify(config: Any) -> Certificate:
         proofs = prove(engine)
     except ModelError as error:
         return Certificate(kind, "refused", str(error))
-    size = len(engine.decomposer.layers), len(engine.decomposer.components)
+    size = len(engine.decomposer.folds), len(engine.decomposer.components)
     failed = [proof for proof in proofs if not proof.holds]
     if failed:
         worst = failed[0]
@@ -159,39 +159,43 @@ def _norms_are_exact(engine: Engine, rows: list[list[int]]) -> bool:
     return float((seen - y).abs().max() / y.abs().max()) < EXACT / 100
 
 
-def _head_writes(layer: Layer, z: Tensor) -> tuple[Tensor, Tensor]:
+def _heads_alone(write: Write, z: Tensor) -> tuple[Tensor, Tensor]:
     """Each head alone through the output projection, [B, H, D], and the projection's bias [D]."""
-    count, width = len(z), z.shape[-1]
-    bias = bias_of(layer.projection, width, z)
-    alone = torch.zeros(count, layer.heads, width, dtype=z.dtype)
-    for head in range(layer.heads):
-        own = slice(head * layer.head_width, (head + 1) * layer.head_width)
+    bias = bias_of(write.module, write.width, z)
+    each = write.width // write.heads
+    alone = torch.zeros(len(z), write.heads, write.width, dtype=z.dtype)
+    for head in range(write.heads):
+        own = slice(head * each, (head + 1) * each)
         alone[:, head, own] = z[:, own]
     with torch.no_grad():
-        return run_precisely(layer.projection, alone.reshape(-1, width)).reshape(
-            count, layer.heads, -1
-        ) - bias, bias
+        out = run_precisely(write.module, alone.reshape(-1, write.width))
+    return out.reshape(len(z), write.heads, -1) - bias, bias
 
 
-def _frozen_heads(fold: LayerFold, sighting: Sighting) -> tuple[Tensor, Tensor]:
+def _frozen_heads(fold: Fold, sighting: Sighting) -> tuple[Tensor, Tensor]:
     """Each head's write to the residual stream [B, H, D] and the constant beside them [B, D]."""
-    heads, bias = _head_writes(fold.layer, sighting.read(fold.layer.projection))
-    write = fold.layer.mixer
+    write, norm = fold.write, fold.norm
+    heads, bias = _heads_alone(write, sighting.read(write.module))
     bias = bias.expand(len(heads), -1)
-    if write.norm is not None and fold.mixer.norm is not None:
-        norm = fold.mixer.norm
+    if norm is not None and write.norm is not None:
         scale = norm.scale(sighting.read(write.norm), sighting.wrote(write.norm))
         heads = norm.linear(heads, scale[:, None])
         bias = norm.linear(bias, scale) + norm.shift
     return heads * write.scale, bias * write.scale
 
 
+def _split_folds(engine: Engine) -> dict[int, Fold]:
+    """The folds that are split by head, by layer."""
+    layers = enumerate(engine.decomposer.folds)
+    return {i: fold for i, folds in layers for fold in folds if fold.heads is not None}
+
+
 def _heads_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
-    errors = {}
-    for index, fold in enumerate(engine.decomposer.layers):
+    errors = {"": 0.0}
+    for index, fold in _split_folds(engine).items():
         heads, bias = _frozen_heads(fold, sighting)
-        write = sighting.wrote(fold.layer.mixer.source) * fold.layer.mixer.scale
-        misfit = (heads.sum(1) + bias - write).abs().max() / write.abs().max()
+        written = sighting.wrote(fold.write.source) * fold.write.scale
+        misfit = (heads.sum(1) + bias - written).abs().max() / written.abs().max()
         errors[f"layer {index}"] = float(misfit)
     worst = max(errors, key=errors.__getitem__)
     return Proof("heads = block's write", errors[worst], bound, worst)
@@ -200,12 +204,11 @@ def _heads_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
 def _writes_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
     total = sighting.embedding.clone()
     for layer in engine.decomposer.anatomy.layers:
-        for write in (layer.mixer, layer.mlp):
+        for write in layer.writes:
             total += sighting.wrote(write.source) * write.scale
     residual = sighting.norm_input
-    return Proof(
-        "writes = residual", float((total - residual).abs().max() / residual.abs().max()), bound
-    )
+    misfit = (total - residual).abs().max() / residual.abs().max()
+    return Proof("writes = residual", float(misfit), bound)
 
 
 def _folds_error(engine: Engine, sighting: Sighting, parts: Tensor) -> float:
@@ -213,7 +216,7 @@ def _folds_error(engine: Engine, sighting: Sighting, parts: Tensor) -> float:
     decomposer = engine.decomposer
     scale = decomposer.final_norm.scale(sighting.norm_input, sighting.norm_output)
     worst = 0.0
-    for index, fold in enumerate(decomposer.layers):
+    for index, fold in _split_folds(engine).items():
         heads, _ = _frozen_heads(fold, sighting)
         expected = heads @ decomposer.directions.T * scale[:, None, None]
         rows = [

@@ -11,13 +11,13 @@ residual stream and what logits came out, or the model is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from compread.components import LayerShape
+from compread.components import Kind, LayerShape
 from compread.errors import ModelError
 from compread.model import facts
 from compread.model.trace import CausalLM, Trace, trace_forward
@@ -30,9 +30,16 @@ _MISFIT = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 1e-2, torch.
 class Write:
     """One block's write to the residual stream: ``scale`` · ``norm``(output of ``module``)."""
 
+    kind: Kind
+    """``head`` (attention, split by head), ``mixer`` (a token mixer that is not) or ``mlp``."""
     module: nn.Module
+    """The module whose output is written; for heads, the output projection."""
     norm: nn.Module | None
     scale: float
+    heads: int = 0
+    """H, where the kind is ``head``."""
+    width: int = 0
+    """H·E, what the output projection reads."""
 
     @property
     def source(self) -> nn.Module:
@@ -42,19 +49,17 @@ class Write:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its block, the mixer's output projection with its head layout, and its writes."""
+    """One layer: its block and what the block writes, in the order of the component axis."""
 
     block: nn.Module
-    projection: nn.Module
-    heads: int
-    head_width: int
-    mixer: Write
-    mlp: Write
+    writes: tuple[Write, ...]
 
     @property
     def shape(self) -> LayerShape:
         """What this layer puts on the component axis."""
-        return LayerShape(self.heads)
+        kinds = [write.kind for write in self.writes]
+        heads = sum(write.heads for write in self.writes)
+        return LayerShape(heads, mixer="mixer" in kinds, mlp="mlp" in kinds)
 
 
 @dataclass(frozen=True)
@@ -131,39 +136,52 @@ def _find_blocks(model: CausalLM, config: Any) -> list[nn.Module]:
 
 
 def _find_layer(model: CausalLM, index: int, block: nn.Module, config: Any, trace: Trace) -> Layer:
-    mixer = _child(model, index, block, facts.MIXER_NAMES, "attention block")
-    mlp = _child(model, index, block, facts.MLP_NAMES, "MLP")
-    projection = _output_projection(model, index, mixer, trace)
-    z_width = trace.read[projection].shape[-1]
-    heads = config_value(config, facts.HEAD_COUNT)
-    if not heads or z_width % heads:
-        raise ModelError(
-            f"{_kind(model)}: layer {index}'s output projection reads {z_width} "
-            f"values, which {heads} heads cannot share equally; the model is refused"
-        )
     scale = float(config_value(config, facts.RESIDUAL_MULTIPLIER, 1.0))
-    return Layer(
-        block=block,
-        projection=projection,
-        heads=heads,
-        head_width=z_width // heads,
-        mixer=Write(projection, _post_norm(block, projection, (mixer, mlp), trace), scale),
-        mlp=Write(mlp, _post_norm(block, mlp, (mixer, mlp), trace), scale),
-    )
+    named = facts.WRITES.get(model.config.model_type, {})
+    found: list[Write] = []
+    for kind, names in facts.BLOCK_NAMES.items():
+        module = _module(block, (named[kind],) if kind in named else names, trace)
+        if module is None:
+            continue
+        if kind == "head" and kind not in named:
+            module = _output_projection(model, index, module, trace)
+        split = _split(model, index, module, config, trace) if kind == "head" else {}
+        found.append(Write(kind, module, None, scale, **split))
+    if not found:
+        have = ", ".join(name for name, _ in block.named_children())
+        raise ModelError(
+            f"{_kind(model)}: layer {index} has no block under a known name, it has: {have}; the "
+            "model is refused"
+        )
+    modules = {write.module for write in found}
+    return Layer(block, tuple(replace(w, norm=_post_norm(block, w, modules, trace)) for w in found))
 
 
-def _child(
-    model: CausalLM, index: int, block: nn.Module, names: Iterable[str], what: str
-) -> nn.Module:
+def _module(block: nn.Module, names: Iterable[str], trace: Trace) -> nn.Module | None:
+    """The first of the dotted names that is a module of this layer and was run."""
     for name in names:
-        child = getattr(block, name, None)
-        if isinstance(child, nn.Module):
-            return child
-    have = ", ".join(name for name, _ in block.named_children())
-    raise ModelError(
-        f"{_kind(model)}: layer {index} has no {what} under a known name "
-        f"({', '.join(names)}), it has: {have}; the model is refused"
-    )
+        module: Any = block
+        for step in name.split("."):
+            module = getattr(module, step, None)
+        if isinstance(module, nn.Module) and module in trace.wrote:
+            return module
+    return None
+
+
+def _split(
+    model: CausalLM, index: int, projection: nn.Module, config: Any, trace: Trace
+) -> dict[str, int]:
+    """How many heads share the output projection's input, and how wide that is."""
+    heads = config_value(config, facts.HEAD_COUNT)
+    if isinstance(heads, list | tuple):
+        heads = heads[index]
+    width = trace.read[projection].shape[-1]
+    if not heads or width % heads:
+        raise ModelError(
+            f"{_kind(model)}: layer {index}'s output projection reads {width} values, which "
+            f"{heads} heads cannot share equally; the model is refused"
+        )
+    return {"heads": int(heads), "width": width}
 
 
 def _output_projection(model: CausalLM, index: int, mixer: nn.Module, trace: Trace) -> nn.Module:
@@ -172,7 +190,7 @@ def _output_projection(model: CausalLM, index: int, mixer: nn.Module, trace: Tra
         if (
             module is not mixer
             and _has_weights(module)
-            and trace.same(trace.wrote.get(module), trace.wrote.get(mixer))
+            and trace.same(trace.wrote.get(module), trace.wrote[mixer])
         ):
             return module
     raise ModelError(
@@ -186,14 +204,14 @@ def _has_weights(module: nn.Module) -> bool:
 
 
 def _post_norm(
-    block: nn.Module, module: nn.Module, apart: tuple[nn.Module, ...], trace: Trace
+    block: nn.Module, write: Write, blocks: set[nn.Module], trace: Trace
 ) -> nn.Module | None:
     """The norm, if any, between a block's output and the residual stream."""
     for child in block.children():
         if (
-            child not in apart
+            child not in blocks
             and _has_weights(child)
-            and trace.same(trace.read.get(child), trace.wrote[module])
+            and trace.same(trace.read.get(child), trace.wrote[write.module])
         ):
             return child
     return None
@@ -220,11 +238,11 @@ def _prove(model: CausalLM, anatomy: Anatomy, trace: Trace) -> None:
     bound = _MISFIT[trace.dtype]
     for index, layer in enumerate(anatomy.layers):
         change = trace.wrote[layer.block] - trace.read[layer.block]
-        writes = sum(w.scale * trace.wrote[w.source] for w in (layer.mixer, layer.mlp))
+        writes = sum(write.scale * trace.wrote[write.source] for write in layer.writes)
         size = trace.wrote[layer.block].abs().max()
         if (misfit := float((change - writes).abs().max() / size)) > bound:
             raise ModelError(
-                f"{_kind(model)}: layer {index}'s attention and MLP do not explain what it writes "
+                f"{_kind(model)}: layer {index}'s blocks do not explain what it writes "
                 f"to the residual stream (off by {misfit:.1e} of its size, at most {bound:.0e} "
                 "expected); the model is refused rather than attributed wrongly"
             )

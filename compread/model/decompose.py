@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from compread.components import Component, component_axis
-from compread.model.anatomy import Anatomy, Layer, Write
+from compread.model.anatomy import Anatomy, Write
 from compread.model.linear import (
     accumulation_dtype,
     bias_of,
@@ -54,34 +54,40 @@ class BatchParts:
 
 
 @dataclass(frozen=True)
-class WriteFold:
-    """The labels seen from one block's write: before its post-norm where it has one."""
+class Fold:
+    """The labels seen from one write: at the residual stream, and from each head."""
 
     write: Write
-    norm: FrozenNorm | None
     directions: Tensor
     """[K, D] at the residual stream, the write's constant scale included."""
+    norm: FrozenNorm | None = None
+    """The post-norm of a block split by head; other writes are read after theirs."""
+    heads: Tensor | None = None
+    """F_l [K, H, E]"""
+    bias: Tensor | None = None
+    """[K] the output projection's bias, before the post-norm's scale."""
 
-    def bring_in(self, sighting: Sighting) -> tuple[Tensor, Tensor]:
-        """Each row's post-norm scale [B] and the constant that the post-norm adds [K]."""
+    def columns(self, sighting: Sighting) -> Tensor:
+        """The contributions of this write's components [B, n, K], before the final scale."""
+        if self.heads is None:
+            return _project(sighting.wrote(self.write.source), self.directions)
+        _, count, width = self.heads.shape
+        z = sighting.read(self.write.module).to(self.heads.device).reshape(-1, count, width)
+        heads = torch.einsum("bhe,khe->bhk", z, self.heads)
+        return heads * self._scale(sighting)[:, None, None]
+
+    def constant(self, sighting: Sighting) -> Tensor | None:
+        """[B, K] what belongs to no head: the projection's bias and the post-norm's shift."""
+        if self.bias is None:
+            return None
+        constant = self.bias * self._scale(sighting)[:, None]
+        return constant if self.norm is None else constant + self.directions @ self.norm.shift
+
+    def _scale(self, sighting: Sighting) -> Tensor:
+        """[B] the factor that the post-norm applied."""
         if self.norm is None or self.write.norm is None:
-            one = self.directions.new_ones(len(sighting.answer))
-            return one, self.directions.new_zeros(len(self.directions))
-        scale = self.norm.scale(sighting.read(self.write.norm), sighting.wrote(self.write.norm))
-        return scale, self.directions @ self.norm.shift
-
-
-@dataclass(frozen=True)
-class LayerFold:
-    """F_l [K, H, E] of one layer, its projection's bias and its MLP, folded."""
-
-    layer: Layer
-    heads: Tensor
-    """[K, H, E]"""
-    projection_bias: Tensor
-    """[K] the output projection's bias, seen before any post-norm's scale."""
-    mixer: WriteFold
-    mlp: WriteFold
+            return self.directions.new_ones(len(sighting.answer))
+        return self.norm.scale(sighting.read(self.write.norm), sighting.wrote(self.write.norm))
 
 
 class Decomposer:
@@ -99,61 +105,47 @@ class Decomposer:
         # Constant part of the logits: the unembedding's bias and the final norm's β.
         self.constant = (rows @ self.final_norm.shift.to(rows) + bias) * anatomy.logit_scale  # [K]
         self.directions = self.final_norm.pull_back(rows) * anatomy.logit_scale  # [K, D]
-        self.layers = [self._fold(layer) for layer in anatomy.layers]
+        self.folds = [[self._fold(write) for write in layer.writes] for layer in anatomy.layers]
 
     def _read(self, norm: nn.Module | None, place: torch.device) -> FrozenNorm:
         if norm is None:
             return identity_norm(self.anatomy.width, self.dtype, place)
         return read_norm(norm, self.anatomy.width, self.dtype)
 
-    def _fold_write(self, write: Write) -> WriteFold:
-        norm = None if write.norm is None else self._read(write.norm, device_of(write.norm))
-        place = device_of(write.source)
-        return WriteFold(write, norm, (self.directions * write.scale).to(place))
-
-    def _fold(self, layer: Layer) -> LayerFold:
-        mixer = self._fold_write(layer.mixer)
-        directions = mixer.directions
-        if mixer.norm is not None:
-            directions = mixer.norm.pull_back(directions)
-        z_width = layer.heads * layer.head_width
-        heads = pull_back(layer.projection, z_width, directions)
-        return LayerFold(
-            layer=layer,
-            heads=heads.reshape(len(directions), layer.heads, layer.head_width),
-            projection_bias=directions @ bias_of(layer.projection, z_width, directions),
-            mixer=mixer,
-            mlp=self._fold_write(layer.mlp),
+    def _fold(self, write: Write) -> Fold:
+        directions = (self.directions * write.scale).to(device_of(write.source))
+        if write.kind != "head":
+            return Fold(write, directions)
+        norm = None
+        before = directions
+        if write.norm is not None:
+            norm = self._read(write.norm, device_of(write.norm))
+            before = norm.pull_back(directions)
+        heads = pull_back(write.module, write.width, before)
+        return Fold(
+            write=write,
+            directions=directions,
+            norm=norm,
+            heads=heads.reshape(len(before), write.heads, -1),
+            bias=before @ bias_of(write.module, write.width, before),
         )
 
     def decompose(self, sighting: Sighting) -> BatchParts:
         """Turn one forward's sighting into contributions."""
+        x, y = sighting.norm_input, sighting.norm_output
         place = self.directions.device
-        if self.anatomy.final_norm is None:
-            scale = self.directions.new_ones(len(sighting.answer))
-        else:
-            scale = self.final_norm.scale(sighting.norm_input, sighting.norm_output)
+        scale = self.final_norm.scale(x, y) if self.anatomy.final_norm else x.new_ones(len(x))
+        folds = [fold for layer in self.folds for fold in layer]
         columns = [_project(sighting.embedding, self.directions)]  # each [B, ?, K]
-        biases = []
-        for fold in self.layers:
-            heads, bias = self._heads(fold, sighting)
-            mlp = _project(sighting.wrote(fold.mlp.write.source), fold.mlp.directions)
-            columns += [heads, mlp]
-            biases.append(bias.to(place))
-        columns.append(torch.stack(biases).sum(0)[:, None])
+        columns += [fold.columns(sighting).to(place) for fold in folds]
+        bias = torch.zeros_like(columns[0])
+        for fold in folds:
+            if (constant := fold.constant(sighting)) is not None:
+                bias += constant.to(place)[:, None]
         # One copy to the CPU a batch: a copy a layer would wait for the device each time.
-        parts = torch.cat([c.to(place) for c in columns], 1) * scale.to(place)[:, None, None]
+        parts = torch.cat([*columns, bias], 1) * scale.to(place)[:, None, None]
         parts[:, -1] += self.constant.to(place)
         return self._judge(parts.cpu(), sighting)  # [B, C, K]
-
-    def _heads(self, fold: LayerFold, sighting: Sighting) -> tuple[Tensor, Tensor]:
-        """One layer's heads [B, H, K] and its output projection's bias [B, K]."""
-        z = sighting.read(fold.layer.projection).to(fold.heads.device)
-        z = z.reshape(len(z), fold.layer.heads, fold.layer.head_width)  # [B, H, E]
-        scale, shift = fold.mixer.bring_in(sighting)
-        heads = torch.einsum("bhe,khe->bhk", z, fold.heads) * scale.reshape(-1, 1, 1)
-        bias = fold.projection_bias * scale.reshape(-1, 1) + shift
-        return heads, bias
 
     def _judge(self, parts: Tensor, sighting: Sighting) -> BatchParts:
         ids = torch.tensor(self.label_ids)

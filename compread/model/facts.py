@@ -7,11 +7,21 @@ write before a number is computed.
 
 from __future__ import annotations
 
-MIXER_NAMES = ("self_attn", "attn", "attention", "self_attention")
-"""Names, inside a layer, of the block that mixes tokens."""
+from compread.components import Kind
 
-MLP_NAMES = ("mlp", "feed_forward", "ffn", "block_sparse_moe")
-"""Names, inside a layer, of the feed-forward block."""
+BLOCK_NAMES: dict[Kind, tuple[str, ...]] = {
+    "head": ("self_attn", "attn", "attention", "self_attention", "multi_head_attention"),
+    "mixer": ("mamba", "mixer", "linear_attn", "temporal_block", "conv", "short_conv"),
+    "mlp": ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "mlp_block", "fc2"),
+}
+"""Names, inside a layer, of attention, of other token mixers, and of the feed-forward block."""
+
+WRITES: dict[str, dict[Kind, str]] = {
+    # Their blocks return the residual stream with the write added to it.
+    "bloom": {"head": "self_attention.dense", "mlp": "mlp.dense_4h_to_h"},
+    "mpt": {"mlp": "ffn.down_proj"},
+}
+"""By model type: where a write is, if not at the output of the block that makes it."""
 
 LAYER_COUNT = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 HEAD_COUNT = ("num_attention_heads", "n_head", "n_heads", "num_heads")

@@ -68,10 +68,12 @@ class Taps:
         self.model = model
         self.anatomy = anatomy
         self.dtype = accumulation_dtype(dtype_of(anatomy.unembedding))
-        norms = [layer.mixer.norm for layer in anatomy.layers if layer.mixer.norm is not None]
-        self._readers = [layer.projection for layer in anatomy.layers] + norms
-        self._writers = [layer.mlp.source for layer in anatomy.layers]
-        self._writers += [x.mixer.source for x in anatomy.layers] if all_writes else norms
+        writes = [write for layer in anatomy.layers for write in layer.writes]
+        heads = [write for write in writes if write.kind == "head"]
+        norms = [write.norm for write in heads if write.norm is not None]
+        self._readers = [write.module for write in heads] + norms
+        self._writers = [w.source for w in writes if all_writes or w.kind != "head"]
+        self._writers += [norm for norm in norms if norm not in self._writers]
 
     def run(self, answer: Tensor, forward: Callable[[], Any]) -> Sighting:
         """Watch ``forward()``, a call of the model on B prompts that end at ``answer`` [B].
