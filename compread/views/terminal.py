@@ -39,7 +39,7 @@ def to_terminal(table: Table, width: int = 80, color: bool = False, unicode: boo
         border_style="dim",
     )
     for c in sizes:
-        grid.add_column(c.title, justify=c.justify, no_wrap=room >= gaps, overflow="fold")
+        grid.add_column(c.title, justify=c.justify, overflow="fold")
     for block in table.blocks:
         for row in block:
             grid.add_row(*(shorten(c.cell(row), size, c.shorten) for c, size in sizes.items()))
