@@ -15,7 +15,8 @@ NARROWEST = 40
 def emit(document: Document, view: View, format: str) -> None:
     """Print a result in the format asked for, in the width and colours that stdout has."""
     out = sys.stdout
-    write(render(document, view, format, width=width(out), color=color(out)))
+    styles = {"color": color(out), "unicode": unicode(out)}
+    write(render(document, view, format, width=width(out), **styles))
 
 
 def write(text: str) -> None:
@@ -44,6 +45,11 @@ def width(out: TextIO) -> int:
 def color(out: TextIO) -> bool:
     """Whether ANSI styles are welcome: on a terminal that is not dumb, without NO_COLOR."""
     return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def unicode(out: TextIO) -> bool:
+    """Whether the encoding has every character."""
+    return (out.encoding or "").lower().startswith("utf")
 
 
 def discard_stdout() -> None:

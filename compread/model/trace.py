@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from compread.errors import ModelError
 from compread.model.linear import accumulation_dtype, dtype_of
 
 CausalLM: TypeAlias = Any
@@ -60,7 +61,11 @@ def read_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
 
 
 def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module) -> Trace:
-    """Run a few tokens and record every layer module's and outer module's input and output."""
+    """Run a few tokens and record every layer module's and outer module's input and output.
+
+    Raises:
+        ModelError: the model cannot run them.
+    """
     dtype = dtype_of(model)
     inside = {module for block in blocks for module in block.modules()}
     trace = Trace(dtype, [m for m in model.modules() if m is not model and m not in inside])
@@ -68,7 +73,7 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
 
     def keep(record: dict[nn.Module, Tensor], module: nn.Module, value: Tensor | None) -> None:
         # Copied at once: some families add to these tensors in place later in the forward.
-        if value is not None and value.is_floating_point() and value.ndim >= 2:
+        if value is not None and value.is_floating_point() and value.ndim >= 2 and value.numel():
             record[module] = (
                 value.detach().reshape(-1, value.shape[-1])[-1].to("cpu", wide, copy=True)
             )
@@ -85,7 +90,15 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
         handles.append(module.register_forward_hook(after, with_kwargs=True))
     vocabulary = model.config.get_text_config().vocab_size
     tokens = torch.arange(1, _PROBE_TOKENS + 1).remainder(vocabulary)[None]
-    with hooked(handles), torch.inference_mode():
-        output = model(input_ids=tokens.to(model.device), use_cache=False)
+    try:
+        with hooked(handles), torch.inference_mode():
+            output = model(input_ids=tokens.to(model.device), use_cache=False)
+    except Exception as error:  # a family's own code may fail in any way
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"model type `{model.config.model_type}` ({type(model).__name__}) cannot run "
+            f"{_PROBE_TOKENS} tokens: {type(error).__name__}: {reason}; try another --dtype or "
+            "--device, or another release of transformers"
+        ) from error
     trace.logits = output.logits[0, -1].to("cpu", wide)
     return trace

@@ -46,7 +46,7 @@ def store_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
         Column("mean_label_mass", "mean\nlabel mass", format=".3f"),
     ]
     return [
-        Table(FIELDS, [_run_rows(run)], title=str(run["store"])),
+        Table(FIELDS, [_run_rows(run)], title=printable(run["store"])),
         Table(LABELS, [document["labels"]], title="Labels"),
         Table(KINDS, [document["components"]], title="Components"),
         Table(columns, [splits], title="Rows"),
@@ -89,7 +89,7 @@ def _run_rows(run: Row) -> Sequence[Row]:
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     tokens = f"{run['prefix_tokens']} tokens that all prompts share"
     shared = f"{tokens}, run once" if run["shared_prefix"] else "off"
-    error = f"{run['worst_sum_error']:.1e} of the logits' scale, tolerance {run['tolerance']:.1e}"
+    tolerance = f"(tolerance: {run['tolerance']:.1e} of the logits' scale)"
     values = {
         "model": run["model"],
         "model type": run["model_type"],
@@ -105,7 +105,7 @@ def _run_rows(run: Row) -> Sequence[Row]:
         "prompt set": run["prompt_set"],
         "shared prefix": shared,
         "soft-cap": run["soft_cap"],
-        "worst sum error": error,
+        "worst sum error": f"{run['worst_sum_error']:.1e} logits {tolerance}",
         "batch tokens": run["batch_tokens"],
         "versions": versions,
         "date": run["date"],

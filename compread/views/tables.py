@@ -73,6 +73,7 @@ def render(
     *,
     width: int = 80,
     color: bool = False,
+    unicode: bool = True,
 ) -> str:
     """The document as text that ends in a line break.
 
@@ -87,6 +88,7 @@ def render(
             ``table`` that names the list.
         width: columns of the terminal; only ``table`` looks at it.
         color: whether ``table`` may use ANSI styles.
+        unicode: whether the rules of ``table`` may be lines rather than hyphens.
     """
     if format == "json":
         return to_json(document)
@@ -99,7 +101,7 @@ def render(
         raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
     from compread.views.terminal import to_terminal
 
-    return "\n".join(to_terminal(table, width, color) for table in tables)
+    return "\n".join(to_terminal(table, width, color, unicode) for table in tables)
 
 
 def as_tables(document: Document, view: View) -> list[Table]:

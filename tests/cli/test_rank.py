@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -186,3 +189,15 @@ def test_colour_on_a_terminal(run, store, monkeypatch, no_color, styled):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert ("\x1b" in run(store)[1]) == styled
+
+
+def test_rules_suit_the_encoding(store):
+    """A stdout that is not UTF-8 gets hyphens for lines, one that is gets lines."""
+    code = "import sys; from compread.cli import main; sys.exit(main())"
+
+    def ran(encoding):
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        command = [sys.executable, "-c", code, "rank", str(store)]
+        return subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+
+    assert ran("ascii").decode("ascii") == ran("utf-8").decode().replace("─", "-")

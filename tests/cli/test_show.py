@@ -36,8 +36,8 @@ def test_everything_is_on_one_screen(run, store):
     for words in (
         "model tiny", "fingerprint f00d", "demonstrations a, b", "compread extract -o s.h5",
         "7 tokens that all prompts share, run once", "0 ' negative' 100", "1 ' positive' 101",
-        "head 4", "mixer 1", "1.0e-06 0.800", "2.0e-07 of the logits' scale",
-        "tolerance 1.0e-04",
+        "head 4", "mixer 1", "1.0e-06 0.800",
+        "worst sum error 2.0e-07 logits (tolerance: 1.0e-04 of the logits' scale)",
     ):  # fmt: skip
         assert words in flat
     assert out.rstrip().endswith("Review: dull\n  Sentiment:")

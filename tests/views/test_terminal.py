@@ -1,11 +1,14 @@
 """Tables stay inside the terminal and lose the right thing first."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from compread.views.tables import Column, Table, render
-from compread.views.terminal import cell_width, shorten
+from compread.views.terminal import shorten
 
 PATH = "stores/a-very-long-folder-name/sst2-review-k4-s0.h5"
 ROW = {"path": PATH, "component": "L12H3", "layer": 12, "head": 3, "accuracy": 0.91234}
@@ -36,7 +39,7 @@ def test_a_wide_terminal_shows_everything():
     assert header.split() == ["accuracy"]
     assert second.split() == ["path", "component", "layer", "head", "(test)"]
     assert row == f"{PATH}  L12H3         12     3     0.912"
-    assert rule == "-" * len(row)
+    assert rule == "─" * len(row)
 
 
 def test_long_texts_are_cut_before_columns_go():
@@ -79,6 +82,63 @@ def test_shorten(text, width, side, wanted):
     assert shorten(text, width, side) == wanted
 
 
+def test_the_wider_text_is_cut_no_further_than_needed():
+    """A text that may be cut takes all the room that the other columns leave."""
+    text = lines(44, [COLUMNS[0], COLUMNS[4]])
+    assert len(text[-1]) == 44 and text[-1].endswith("/sst2-review-k4-s0.h5    0.912")
+
+
+def test_blocks_are_set_off_by_rules():
+    """A rule under the header and between two blocks; an empty block has none."""
+    blocks = [[ROW], [], [ROW, ROW], []]
+    text = render([ROW], [Table(COLUMNS[1:2], blocks)]).splitlines()
+    row, rule = "L12H3", "─" * len("component")
+    assert text == ["component", rule, row, rule, row, row]
+
+
+def test_rules_are_hyphens_where_lines_cannot_be_printed():
+    """Without ``unicode`` a table of ASCII texts is ASCII."""
+    view = [Table(COLUMNS, [[ROW], [ROW]], title="Title", note="A note of words. " * 20)]
+    plain = render([ROW], view, width=60, unicode=False)
+    assert plain.isascii() and plain == render([ROW], view, width=60).replace("─", "-")
+
+
+@pytest.mark.parametrize("color", [False, True])
+@pytest.mark.parametrize("text", ["[bold]x[/bold]", "[/]", ":smile:", "'a' 12 None", "\\[x]"])
+def test_texts_stay_as_they_are(text, color):
+    """Title, header, cells and note show rich's markup and emoji codes as any other text."""
+    columns = [Column("a", text, justify="left"), Column("b", justify="left", shorten="end")]
+    view = [Table(columns, [[{"a": text, "b": text}]], title=text, note=text)]
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", render([], view, color=color))
+    assert shown.count(text) == 5
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"FORCE_COLOR": "1", "TERM": "xterm-256color"},
+        {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "20", "LINES": "3"},
+        {"TTY_COMPATIBLE": "1", "COLORTERM": "truecolor"},
+    ],
+)
+@pytest.mark.parametrize("color", [False, True])
+def test_the_arguments_decide(monkeypatch, variables, color):
+    """Width and styles come from the caller, whatever the environment says."""
+    view = [Table(COLUMNS, [[ROW]], title="Title", note="Words. " * 30)]
+    before = render([ROW], view, width=70, color=color)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert render([ROW], view, width=70, color=color) == before
+
+
+def test_wide_characters_count_twice():
+    """Characters of two columns each are wrapped and padded by what they take."""
+    columns = [Column("a", justify="left"), Column("b")]
+    text = lines(40, columns, [{"a": "好" * 30, "b": 1}])
+    assert max(len(line) + line.count("好") for line in text) <= 40
+    assert "".join(text).count("好") == 30
+
+
 @settings(max_examples=60, deadline=None)
 @given(words=st.lists(st.text(max_size=40), min_size=1, max_size=5), width=st.integers(40, 100))
 def test_any_text_fits(words, width):
@@ -86,7 +146,7 @@ def test_any_text_fits(words, width):
     columns = [Column("a", justify="left"), Column("b")]
     rows = [{"a": word, "b": 1} for word in words]
     text = render(rows, columns, width=width)
-    assert all(cell_width(line) <= width for line in text.splitlines())
+    assert all(cell_len(line) <= width for line in text.splitlines())
 
 
 def test_styles_only_on_request():
