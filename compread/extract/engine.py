@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from compread.errors import ResumableError
-from compread.extract.prefix import SharedPrefix, pad_right
+from compread.extract.prefix import SharedPrefix, handing_on, pad_right
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.taps import Sighting, Taps
@@ -25,7 +25,11 @@ class Engine:
         self._all_taps = Taps(model, anatomy, all_writes=True)
 
     def share(self, tokens: Sequence[int]) -> SharedPrefix | None:
-        """Run a shared prefix; None where there is nothing to share."""
+        """Run a shared prefix; None where there is nothing to share.
+
+        Raises:
+            CannotShareError: the family's cache cannot be handed on.
+        """
         return SharedPrefix(self.model, tokens) if tokens else None
 
     def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
@@ -36,6 +40,7 @@ class Engine:
             prefix: what the prompts share, run already.
 
         Raises:
+            CannotShareError: the family cannot go on from a prefix.
             ResumableError: the batch does not fit into the device's memory.
         """
         try:
@@ -55,6 +60,9 @@ class Engine:
     ) -> Sighting:
         """The activations that ``run`` decomposes, with every block's write where asked for."""
         tokens, answer = pad_right(rows, self.model.device)
-        cache = {"past_key_values": prefix.for_rows(len(rows))} if prefix else {"use_cache": False}
         taps = self._all_taps if all_writes else self.taps
-        return taps.run(answer, lambda: self.model(input_ids=tokens, **cache))
+        if prefix is None:
+            return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
+        cache = prefix.for_rows(len(rows))
+        with handing_on():
+            return taps.run(answer, lambda: self.model(input_ids=tokens, past_key_values=cache))

@@ -18,9 +18,9 @@ from compread import __version__
 from compread.errors import SumError
 from compread.extract.batches import plan_batches
 from compread.extract.engine import Engine
-from compread.extract.prefix import SharedPrefix, shared_length
-from compread.model.anatomy import find_anatomy
+from compread.extract.prefix import CannotShareError, SharedPrefix, shared_length
 from compread.model.decompose import BatchParts
+from compread.model.find import find_anatomy
 from compread.model.loading import LoadedModel
 from compread.model.tolerance import sum_tolerance
 from compread.prompts import PromptSet, TokenizedSet, tokenize
@@ -138,13 +138,20 @@ class Extractor:
     def _share(
         self, engine: Engine, tokens: TokenizedSet, options: ExtractOptions
     ) -> tuple[SharedPrefix | None, tuple[str, ...]]:
-        """The shared prefix, proved on the longest row, or the reason for whole prompts."""
+        """The shared prefix, proved on two rows, or the reason for whole prompts."""
         length = shared_length(tokens.ids) if options.share else 0
         if not length:
             return None, ()
-        row = max(tokens.ids, key=len)
-        prefix = engine.share(row[:length])
-        whole, shared = engine.run([row]), engine.run([row[length:]], prefix)
+        # Two rows of different lengths: a cache may be right for one and wrong for a batch.
+        rows = [max(tokens.ids, key=len), min(tokens.ids, key=len)]
+        whole = engine.run(rows)
+        try:
+            prefix = engine.share(rows[0][:length])
+            shared = engine.run([row[length:] for row in rows], prefix)
+        except CannotShareError as error:
+            return None, (
+                f"the model cannot go on from a shared prefix ({error}); whole prompts are run",
+            )
         misfit = float(((whole.parts - shared.parts).abs().amax((1, 2)) / whole.scale).max())
         if misfit <= self.tolerance:
             return prefix, ()

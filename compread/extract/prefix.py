@@ -7,12 +7,14 @@ computed on one row and handed to each batch, so a row costs only the tokens of 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from compread.errors import ModelError
 from compread.model.trace import CausalLM
 
 # Below this a prefix saves less than handing it on costs.
@@ -32,22 +34,57 @@ def shared_length(ids: Sequence[Sequence[int]]) -> int:
     return length if length >= _WORTH_SHARING else 0
 
 
+class CannotShareError(ModelError):
+    """A family's cache cannot be handed from one row to a batch; whole prompts must be run."""
+
+
 class SharedPrefix:
-    """The keys and values of a prefix, computed once."""
+    """What a model remembers of a prefix (keys, values, states), computed once."""
 
     def __init__(self, model: CausalLM, tokens: Sequence[int]) -> None:
-        """Run the prefix as one row."""
+        """Run the prefix as one row.
+
+        Raises:
+            CannotShareError: the model keeps nothing that could be handed on.
+        """
         self.tokens = tuple(tokens)
         row = torch.tensor([self.tokens], device=model.device)
-        with torch.inference_mode():
+        with handing_on(), torch.inference_mode():
             # The base model has no unembedding, whose logits nobody would read.
-            self._cache = model.base_model(input_ids=row, use_cache=True).past_key_values
+            output = model.base_model(input_ids=row, use_cache=True)
+        self._cache = getattr(output, "past_key_values", None)
+        if self._cache is None:
+            raise CannotShareError(f"{type(model).__name__} returns no `past_key_values`")
 
     def for_rows(self, count: int) -> Any:
-        """A cache for a batch of ``count`` rows; the forward adds its own tokens to this copy."""
-        cache = copy.deepcopy(self._cache)
-        cache.batch_repeat_interleave(count)
+        """A cache for a batch of ``count`` rows; the forward adds its own tokens to this copy.
+
+        Raises:
+            CannotShareError: the cache cannot be repeated.
+        """
+        cache: Any = copy.deepcopy(self._cache)
+        with handing_on():
+            if _every_layer(cache, "batch_repeat_interleave"):
+                cache.batch_repeat_interleave(count)
+            else:  # states of linear attention can only be reordered: row 0, count times
+                cache.reorder_cache(torch.zeros(count, dtype=torch.long))
         return cache
+
+
+def _every_layer(cache: Any, method: str) -> bool:
+    return all(hasattr(layer, method) for layer in cache.layers)
+
+
+@contextmanager
+def handing_on() -> Iterator[None]:
+    """Turn whatever a family's cache raises into the one signal that it cannot be shared."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except Exception as error:  # caches are as various as families
+        reason = " ".join(str(error).split())[:200]
+        raise CannotShareError(f"{type(error).__name__}: {reason}") from error
 
 
 def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

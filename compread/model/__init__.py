@@ -6,8 +6,9 @@ linear map of a module, read by running it), ``trace`` and ``anatomy`` (where th
 ``decompose`` (activations -> parts), ``tolerance`` (how far the sum may be off).
 """
 
-from compread.model.anatomy import Anatomy, find_anatomy
+from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
+from compread.model.find import find_anatomy
 from compread.model.loading import LoadedModel, ModelRequest, load_config, load_model
 from compread.model.quiet import quieten_libraries
 from compread.model.taps import Taps

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from compread.components import Component, component_axis
-from compread.model.anatomy import Anatomy, Write
+from compread.components import Component, Kind, component_axis
+from compread.model.anatomy import Anatomy, Carry, Layer, Write
 from compread.model.linear import (
     accumulation_dtype,
     bias_of,
@@ -60,6 +60,8 @@ class Fold:
     write: Write
     directions: Tensor
     """[K, D] at the residual stream, the write's constant scale included."""
+    norms_after: int = 0
+    """How many norms the stream itself meets between this write and the final norm."""
     norm: FrozenNorm | None = None
     """The post-norm of a block split by head; other writes are read after theirs."""
     heads: Tensor | None = None
@@ -105,17 +107,43 @@ class Decomposer:
         # Constant part of the logits: the unembedding's bias and the final norm's β.
         self.constant = (rows @ self.final_norm.shift.to(rows) + bias) * anatomy.logit_scale  # [K]
         self.directions = self.final_norm.pull_back(rows) * anatomy.logit_scale  # [K, D]
-        self.folds = [[self._fold(write) for write in layer.writes] for layer in anatomy.layers]
+        self.carried: list[tuple[nn.Module, FrozenNorm]] = []
+        """The norms that the stream itself meets, the last one first."""
+        self.shifts: list[tuple[Tensor, int]] = []
+        """What carries add to the logits [K], and how many norms come after."""
+        self.embed_directions = self.directions
+        self.folds = [self._walk(layer) for layer in reversed(anatomy.layers)][::-1]
+
+    def _walk(self, layer: Layer) -> list[Fold]:
+        """Fold a layer's writes, its last step first, and bring the directions before it."""
+        folds = []
+        for step in reversed(layer.steps):
+            if isinstance(step, Write):
+                folds.append(self._fold(step, self.embed_directions))
+            else:
+                self.embed_directions = self._carry(step, self.embed_directions)
+        return folds[::-1]
+
+    def _carry(self, carry: Carry, after: Tensor) -> Tensor:
+        """Directions behind a carry, seen from before it."""
+        if carry.norm is None:
+            if carry.shift is not None:
+                self.shifts.append((after @ carry.shift.detach().to(after), len(self.carried)))
+            return carry.scale_only(after)
+        norm = self._read(carry.norm, device_of(carry.norm))
+        self.shifts.append((after @ norm.shift.to(after), len(self.carried)))
+        self.carried.append((carry.norm, norm))
+        return norm.pull_back(after)
 
     def _read(self, norm: nn.Module | None, place: torch.device) -> FrozenNorm:
         if norm is None:
             return identity_norm(self.anatomy.width, self.dtype, place)
         return read_norm(norm, self.anatomy.width, self.dtype)
 
-    def _fold(self, write: Write) -> Fold:
-        directions = (self.directions * write.scale).to(device_of(write.source))
+    def _fold(self, write: Write, after: Tensor) -> Fold:
+        directions = (after * write.scale).to(device_of(write.source))
         if write.kind != "head":
-            return Fold(write, directions)
+            return Fold(write, directions, len(self.carried))
         norm = None
         before = directions
         if write.norm is not None:
@@ -125,6 +153,7 @@ class Decomposer:
         return Fold(
             write=write,
             directions=directions,
+            norms_after=len(self.carried),
             norm=norm,
             heads=heads.reshape(len(before), write.heads, -1),
             bias=before @ bias_of(write.module, write.width, before),
@@ -132,20 +161,34 @@ class Decomposer:
 
     def decompose(self, sighting: Sighting) -> BatchParts:
         """Turn one forward's sighting into contributions."""
-        x, y = sighting.norm_input, sighting.norm_output
         place = self.directions.device
-        scale = self.final_norm.scale(x, y) if self.anatomy.final_norm else x.new_ones(len(x))
-        folds = [fold for layer in self.folds for fold in layer]
-        columns = [_project(sighting.embedding, self.directions)]  # each [B, ?, K]
-        columns += [fold.columns(sighting).to(place) for fold in folds]
-        bias = torch.zeros_like(columns[0])
-        for fold in folds:
-            if (constant := fold.constant(sighting)) is not None:
-                bias += constant.to(place)[:, None]
+        scales = [scale.to(place)[:, None, None] for scale in self.scales(sighting)]
+        columns = [_project(sighting.embedding, self.embed_directions) * scales[-1]]
+        bias = torch.zeros_like(columns[0])  # [B, 1, K], as each of the others is [B, ?, K]
+        for folds in self.folds:
+            own: dict[Kind, list[Tensor]] = {"head": [], "mixer": [], "mlp": []}
+            for fold in folds:
+                scale = scales[fold.norms_after]
+                own[fold.write.kind].append(fold.columns(sighting).to(place) * scale)
+                if (constant := fold.constant(sighting)) is not None:
+                    bias += constant.to(place)[:, None] * scale
+            columns += own["head"]
+            # What several modules write as one block is one component.
+            columns += [torch.stack(own[k]).sum(0) for k in ("mixer", "mlp") if own[k]]
+        for shift, norms_after in self.shifts:
+            bias += shift * scales[norms_after]
         # One copy to the CPU a batch: a copy a layer would wait for the device each time.
-        parts = torch.cat([*columns, bias], 1) * scale.to(place)[:, None, None]
-        parts[:, -1] += self.constant.to(place)
+        parts = torch.cat([*columns, bias + self.constant.to(place)], 1)
         return self._judge(parts.cpu(), sighting)  # [B, C, K]
+
+    def scales(self, sighting: Sighting) -> list[Tensor]:
+        """[B] the factor that all norms after a write apply, by how many meet the stream itself."""
+        x, y = sighting.norm_input, sighting.norm_output
+        scales = [self.final_norm.scale(x, y) if self.anatomy.final_norm else x.new_ones(len(x))]
+        for module, norm in self.carried:
+            own = norm.scale(sighting.read(module), sighting.wrote(module))
+            scales.append(scales[-1] * own.to(scales[-1]))
+        return scales
 
     def _judge(self, parts: Tensor, sighting: Sighting) -> BatchParts:
         ids = torch.tensor(self.label_ids)

@@ -13,7 +13,7 @@ import torch
 
 from compread.errors import ModelError, UsageError
 from compread.model import facts
-from compread.model.anatomy import config_value
+from compread.model.blocks import config_value
 from compread.model.hub import gated, resolve
 from compread.model.trace import CausalLM
 

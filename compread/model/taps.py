@@ -71,6 +71,7 @@ class Taps:
         writes = [write for layer in anatomy.layers for write in layer.writes]
         heads = [write for write in writes if write.kind == "head"]
         norms = [write.norm for write in heads if write.norm is not None]
+        norms += [c.norm for layer in anatomy.layers for c in layer.carries if c.norm is not None]
         self._readers = [write.module for write in heads] + norms
         self._writers = [w.source for w in writes if all_writes or w.kind != "head"]
         self._writers += [norm for norm in norms if norm not in self._writers]
@@ -85,6 +86,8 @@ class Taps:
         with self._listen(sighting), torch.inference_mode():
             output = forward()
         sighting.logits = output.logits[:, -1].to(self.dtype)
+        if self.anatomy.final_norm is None:
+            sighting.norm_input = sighting.norm_output
         missing = [m for m in self._readers if m not in sighting.inputs]
         missing += [m for m in self._writers if m not in sighting.outputs]
         if missing:

@@ -30,7 +30,16 @@ class Trace:
     """Modules with or without weights that belong to no layer, in the model's order."""
     read: dict[nn.Module, Tensor] = field(default_factory=dict)
     wrote: dict[nn.Module, Tensor] = field(default_factory=dict)
+    repeated: set[nn.Module] = field(default_factory=set)
+    """Modules that were run more than once."""
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @staticmethod
+    def factor(a: Tensor | None, b: Tensor | None) -> float | None:
+        """The number that brings one record nearest to another; None where none can."""
+        if a is None or b is None or a.shape != b.shape or not bool(a.any()):
+            return None
+        return float((a @ b) / (a @ a))
 
     @staticmethod
     def same(a: Tensor | None, b: Tensor | None) -> bool:
@@ -82,6 +91,8 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
         keep(trace.read, module, read_tensor(args, kwargs))
 
     def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        if module in trace.wrote:
+            trace.repeated.add(module)
         keep(trace.wrote, module, first_tensor(output))
 
     handles = []

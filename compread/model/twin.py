@@ -14,6 +14,7 @@ import torch
 
 from compread.errors import ModelError
 from compread.model import facts
+from compread.model.blocks import config_value
 from compread.model.trace import CausalLM
 
 _SEED = 0
@@ -27,15 +28,13 @@ def build_twin(config: Any, dtype: torch.dtype = torch.float64) -> CausalLM:
     Raises:
         ModelError: the shrunken model cannot be built.
     """
-    from transformers import AutoModelForCausalLM
-
     text = config.get_text_config(decoder=True)
     try:
         small = shrink(text)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
-            auto: Any = AutoModelForCausalLM
-            model: CausalLM = auto.from_config(small, dtype=torch.float32, **_slow_but_exact(small))
+            options = {"dtype": torch.float32, **_slow_but_exact(small)}
+            model: CausalLM = _class_of(config, small)._from_config(small, **options)
             make_loud(model)
     except Exception as error:  # a family's own code may fail in any way on sizes it never saw
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -44,6 +43,13 @@ def build_twin(config: Any, dtype: torch.dtype = torch.float64) -> CausalLM:
         ) from error
     model.to(dtype).eval()
     return model
+
+
+def _class_of(config: Any, text: Any) -> Any:
+    """The causal language model of a text config, or of the shell that it was taken from."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING as classes
+
+    return classes[type(text) if type(text) in classes else type(config)]
 
 
 def _slow_but_exact(config: Any) -> dict[str, str]:
@@ -69,6 +75,9 @@ def make_loud(model: CausalLM) -> None:
                 weight.normal_(0, 0.3)
             else:
                 weight.uniform_(0.5, 1.5)
+        for name, value in model.named_buffers():
+            if name.endswith(facts.LOUD_BUFFERS):
+                value.uniform_(0.5, 1.5)
 
 
 def shrink(config: Any) -> Any:
@@ -76,39 +85,52 @@ def shrink(config: Any) -> Any:
     values = config.to_dict()
     for volatile in ("quantization_config", "dtype", "torch_dtype", "transformers_version"):
         values.pop(volatile, None)
-    layers = _layers_to_keep(values)
+    count = int(config_value(config, facts.LAYER_COUNT, 0))
+    kept = _layers_to_keep(values, count)
     small: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, list) and layers and len(value) == layers[0]:
-            small[name] = [value[i] for i in layers[1]]
+        if isinstance(value, list) and len(value) == count > 1:
+            small[name] = [value[i] for i in kept]
+        elif name == facts.BY_LAYER and value:
+            by_layer = {int(i): _small_all(own) for i, own in value.items()}
+            small[name] = {new: by_layer[old] for new, old in enumerate(kept) if old in by_layer}
+        elif name == facts.SHARED_KV and value:
+            small[name] = sum(i >= count - value for i in kept)
         else:
             small[name] = _small(name, value, values)
-    for name in facts.LAYER_COUNT:
-        if isinstance(values.get(name), int):
-            small[name] = len(layers[1]) if layers else _LEAST_LAYERS
+    small |= {name: len(kept) for name in facts.LAYER_COUNT if isinstance(values.get(name), int)}
     small |= facts.TWIN_SIZES.get(config.model_type, {})
     return type(config)(**small)
 
 
-def _layers_to_keep(values: dict[str, Any]) -> tuple[int, list[int]] | None:
-    """How many layers there are, and those that show every kind; None where all are alike."""
-    count = next((values[n] for n in facts.LAYER_COUNT if isinstance(values.get(n), int)), 0)
-    lists = [v for v in values.values() if isinstance(v, list) and len(v) == count and count > 1]
-    if not lists:
-        return None
-    kinds = [str([v[i] for v in lists]) for i in range(count)]
+def _layers_to_keep(values: dict[str, Any], count: int) -> list[int]:
+    """The layers that show every kind there is, and a few more."""
+    lists = [v for v in values.values() if isinstance(v, list) and len(v) == count > 1]
+    own = {int(i): str(v) for i, v in (values.get(facts.BY_LAYER) or {}).items()}
+    shared = count - (values.get(facts.SHARED_KV) or 0)
+    kinds = [str(([v[i] for v in lists], own.get(i), i >= shared)) for i in range(count)]
     first = sorted({kinds.index(kind) for kind in kinds})[:_MOST_LAYERS]
     more = [i for i in range(count) if i not in first]
-    return count, sorted(first + more[: max(0, _LEAST_LAYERS - len(first))])
+    return sorted(first + more[: max(0, _LEAST_LAYERS - len(first))])
+
+
+def _small_all(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _small(name, value, values) for name, value in values.items()}
 
 
 def _small(name: str, value: Any, values: dict[str, Any]) -> Any:
-    if name in facts.TWIN_KV_COUNT and isinstance(value, int):
+    """A small value for one entry of a config."""
+    if value is None:
+        return facts.TWIN_NONE.get(name, facts.TWIN_LOUD[name] if "softcap" in name else None)
+    if name in facts.TWIN_LOUD and (value == 1 or isinstance(value, list | tuple)):
+        return facts.TWIN_LOUD[name]
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        return value
+    if name in facts.TWIN_KV_COUNT:
         heads = next((values[n] for n in facts.HEAD_COUNT if isinstance(values.get(n), int)), 0)
         return 1 if value == 1 else facts.TWIN_HEADS if value == heads else 2
-    if name.endswith("_token_id") and isinstance(value, int):
+    if name.endswith("_token_id"):
         return value % facts.TWIN_SIZE["vocab_size"]
-    size = facts.TWIN_SIZE.get(name)
-    if size is not None and isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return size
-    return value
+    if name == "head_dim" and value == values.get("qk_rope_head_dim"):
+        name = "qk_rope_head_dim"
+    return min(value, facts.TWIN_SIZE.get(name, value))

@@ -24,10 +24,11 @@ def test_the_modules_are_those_of_the_modelling_file(name: str) -> None:
     blocks = list(model.get_submodule(family.layers))
     assert [layer.block for layer in anatomy.layers] == blocks
     for layer, block in zip(anatomy.layers, blocks, strict=True):
-        assert layer.projection is block.get_submodule(family.projection)
-        assert layer.mixer.module is layer.projection
-        assert layer.mlp.module is block.get_submodule(family.mlp)
-        for write, path in ((layer.mixer, family.post_mixer), (layer.mlp, family.post_mlp)):
+        mixer, mlp = layer.writes
+        assert (mixer.kind, mlp.kind) == ("head", "mlp")
+        assert mixer.module is block.get_submodule(family.projection)
+        assert mlp.module is block.get_submodule(family.mlp)
+        for write, path in ((mixer, family.post_mixer), (mlp, family.post_mlp)):
             assert write.norm is (block.get_submodule(path) if path else None)
             assert write.scale == family.residual
     assert anatomy.final_norm is model.get_submodule(family.norm)
@@ -41,7 +42,9 @@ def test_sizes_and_constants(name: str) -> None:
     model = loud_model(family)
     anatomy = find_anatomy(model)
     width = getattr(model.config, "head_dim", None) or 36 // family.heads
-    assert {(layer.heads, layer.head_width) for layer in anatomy.layers} == {(family.heads, width)}
+    mixers = [layer.writes[0] for layer in anatomy.layers]
+    assert {(w.heads, w.width) for w in mixers} == {(family.heads, family.heads * width)}
+    assert {layer.shape.heads for layer in anatomy.layers} == {family.heads}
     assert anatomy.width == 36
     assert anatomy.logit_scale == pytest.approx(family.logit)
     assert anatomy.soft_cap == family.cap
@@ -105,9 +108,9 @@ def doubled_mixer(model: Any) -> None:
     layer.self_attn = Doubled(layer.self_attn)
 
 
-def double_before_the_head(model: Any) -> None:
+def shift_before_the_head(model: Any) -> None:
     """Something stands between the final norm and the unembedding."""
-    model.lm_head.register_forward_pre_hook(lambda module, args: (2 * args[0],))
+    model.lm_head.register_forward_pre_hook(lambda module, args: (2 * args[0] + 1,))
 
 
 def config(**changes: Any) -> Callable[[Any], None]:
@@ -118,13 +121,20 @@ def config(**changes: Any) -> Callable[[Any], None]:
 REFUSALS = {
     "seven heads": (config(num_attention_heads=7), "reads 48 values, which 7 heads cannot share"),
     "nine layers": (config(num_hidden_layers=9), "no list of 9 layers found"),
-    "unknown mixer": (with_block(("blend", "mlp")), r"no attention block .*it has: .*blend"),
-    "unknown MLP": (with_block(("self_attn", "cook")), r"no MLP .*it has: .*cook"),
-    "attention twice": (with_block(times=2.0), r"layer 1's attention and MLP do not explain"),
-    "a little more": (with_block(times=1.001), r"layer 1's attention and MLP do not explain"),
+    "unknown mixer": (
+        with_block(("blend", "mlp")),
+        r"layer 1's blocks do not explain .*it has: .*blend",
+    ),
+    "unknown MLP": (
+        with_block(("self_attn", "cook")),
+        r"layer 1's blocks do not explain .*it has: .*cook",
+    ),
+    "unknown both": (with_block(("blend", "cook")), r"no block under a known name, it has: .*cook"),
+    "attention twice": (with_block(times=2.0), r"layer 1's blocks do not explain"),
+    "a little more": (with_block(times=1.001), r"layer 1's blocks do not explain"),
     "scaled mixer": (doubled_mixer, "no output projection found in layer 1's Doubled"),
-    "after the norm": (double_before_the_head, "no single norm found"),
-    "residual scale": (config(residual_multiplier=0.5), "layer 0's attention and MLP do not"),
+    "after the norm": (shift_before_the_head, "no single norm found"),
+    "residual scale": (config(residual_multiplier=0.5), "layer 0's blocks do not"),
     "logit scale": (config(logit_scale=0.5), "output does not explain the returned logits"),
     "soft-cap": (config(final_logit_softcapping=2.0), "does not explain the returned logits"),
 }

@@ -15,7 +15,7 @@ from loud import FAMILIES, LABELS, engine_of, loud_engine, loud_model, make_loud
 
 from compread.extract import Engine
 from compread.model import decompose, sum_tolerance
-from compread.model.decompose import WriteFold
+from compread.model.decompose import Fold
 from compread.model.norms import FrozenNorm
 
 Break = Callable[[pytest.MonkeyPatch, Engine], Engine]
@@ -26,8 +26,13 @@ def _refold(engine: Engine, **changes: Any) -> Engine:
     return Engine(engine.model, replace(engine.decomposer.anatomy, **changes), LABELS)
 
 
-def _change_layers(engine: Engine, change: Callable[[Any], Any]) -> Engine:
-    engine.decomposer.layers = [change(fold) for fold in engine.decomposer.layers]
+def _change_heads(engine: Engine, change: Callable[[Any], Any]) -> Engine:
+    """Change the folds that are split by head."""
+    layers = engine.decomposer.folds
+    assert all(any(fold.heads is not None for fold in folds) for folds in layers)
+    engine.decomposer.folds = [
+        [fold if fold.heads is None else change(fold) for fold in folds] for folds in layers
+    ]
     return engine
 
 
@@ -91,14 +96,12 @@ def own_norm_per_part(patch: pytest.MonkeyPatch, engine: Engine) -> Engine:
 
 def no_output_bias(patch: pytest.MonkeyPatch, engine: Engine) -> Engine:
     """The output projections' biases are left out."""
-    return _change_layers(
-        engine, lambda f: replace(f, projection_bias=torch.zeros_like(f.projection_bias))
-    )
+    return _change_heads(engine, lambda f: replace(f, bias=torch.zeros_like(f.bias)))
 
 
 def wrong_head_order(patch: pytest.MonkeyPatch, engine: Engine) -> Engine:
     """The heads' folds stand in the opposite order."""
-    return _change_layers(engine, lambda f: replace(f, heads=f.heads.flip(1)))
+    return _change_heads(engine, lambda f: replace(f, heads=f.heads.flip(1)))
 
 
 def head_width_outside_heads(patch: pytest.MonkeyPatch, engine: Engine) -> Engine:
@@ -108,18 +111,13 @@ def head_width_outside_heads(patch: pytest.MonkeyPatch, engine: Engine) -> Engin
         k, h, e = fold.heads.shape
         return replace(fold, heads=fold.heads.reshape(k, e, h).transpose(1, 2).contiguous())
 
-    return _change_layers(engine, transpose)
+    return _change_heads(engine, transpose)
 
 
 def no_post_norm_scale(patch: pytest.MonkeyPatch, engine: Engine) -> Engine:
     """The scale of the norm behind the attention is left out."""
-    real = WriteFold.bring_in
-
-    def bring_in(fold: WriteFold, sighting: Any) -> Any:
-        scale, shift = real(fold, sighting)
-        return torch.ones_like(scale), shift
-
-    patch.setattr(WriteFold, "bring_in", bring_in)
+    real = Fold._scale
+    patch.setattr(Fold, "_scale", lambda fold, sighting: torch.ones_like(real(fold, sighting)))
     return engine
 
 
@@ -129,8 +127,7 @@ def no_residual_multiplier(patch: pytest.MonkeyPatch, engine: Engine) -> Engine:
     return _refold(
         engine,
         layers=tuple(
-            replace(x, mixer=replace(x.mixer, scale=1.0), mlp=replace(x.mlp, scale=1.0))
-            for x in layers
+            replace(x, steps=tuple(replace(write, scale=1.0) for write in x.writes)) for x in layers
         ),
     )
 
@@ -139,7 +136,7 @@ def no_logit_multiplier(patch: pytest.MonkeyPatch, engine: Engine) -> Engine:
     """The folded labels lack the multiplier of the logits; the logits have it."""
     scale = engine.decomposer.anatomy.logit_scale
     engine.decomposer.directions /= scale
-    return _change_layers(engine, lambda f: replace(f, heads=f.heads / scale))
+    return _change_heads(engine, lambda f: replace(f, heads=f.heads / scale))
 
 
 def embedding_of_a_pad(patch: pytest.MonkeyPatch, engine: Engine) -> Engine:

@@ -101,7 +101,8 @@ def test_a_forward_that_goes_around_a_part_is_refused() -> None:
     model = loud_model("llama grouped")
     anatomy = find_anatomy(model)
     model.spare = torch.nn.Linear(3, 3)
-    spared = replace(anatomy.layers[0], projection=model.spare)
+    attention, mlp = anatomy.layers[0].writes
+    spared = replace(anatomy.layers[0], steps=(replace(attention, module=model.spare), mlp))
     taps = Taps(model, replace(anatomy, layers=(spared, *anatomy.layers[1:])))
     tokens = torch.tensor(some_prompts(5))
     with pytest.raises(ModelError, match=r"did not pass through spare.*refused"):

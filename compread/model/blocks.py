@@ -1,0 +1,176 @@
+"""What one layer does to the residual stream, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from compread.components import Kind
+from compread.errors import ModelError
+from compread.model import facts
+from compread.model.anatomy import Carry, Write
+from compread.model.trace import CausalLM, Trace
+
+
+def config_value(config: Any, names: Iterable[str], default: Any = None) -> Any:
+    """The first of ``names`` that the config has a value for."""
+    for name in names:
+        value = getattr(config, name, None)
+        if value is not None:
+            return value
+    return default
+
+
+def kind_of(model: CausalLM) -> str:
+    """How a refusal names the model."""
+    return f"model type `{model.config.model_type}` ({type(model).__name__})"
+
+
+def find_steps(
+    model: CausalLM, index: int, block: nn.Module, config: Any, trace: Trace
+) -> tuple[Write | Carry, ...]:
+    """The steps of a layer, those of its family (``facts``) or those with the usual names.
+
+    Raises:
+        ModelError: the layer has none, or a head or its projection cannot be found.
+    """
+    steps: list[Write | Carry] = []
+    named = facts.STEPS.get(config.model_type)
+    for verb, names in named or facts.BLOCK_NAMES:
+        if verb == "norm" or verb == "times" or verb == "plus":
+            steps += _carry(verb, _part(block, names))
+        elif (module := _module(block, names, trace)) is not None:
+            kind = verb if named else _kind_by_class(module, verb)
+            steps.append(_write(model, index, kind, module, config, trace, block))
+    if not any(isinstance(step, Write) for step in steps):
+        have = ", ".join(name for name, _ in block.named_children())
+        raise ModelError(
+            f"{kind_of(model)}: layer {index} has no block under a known name, it has: {have}; the "
+            "model is refused"
+        )
+    _refuse_repeated(model, index, steps, trace)
+    modules = {step.module for step in steps if isinstance(step, Write)}
+    norms = {step.norm for step in steps if isinstance(step, Carry) and step.norm is not None}
+    return tuple(
+        replace(step, norm=_post_norm(block, step, modules | norms, trace))
+        if isinstance(step, Write)
+        else step
+        for step in steps
+    )
+
+
+def _refuse_repeated(model: CausalLM, index: int, steps: list[Write | Carry], trace: Trace) -> None:
+    for step in steps:
+        module = step.module if isinstance(step, Write) else step.norm
+        if module in trace.repeated:
+            raise ModelError(
+                f"{kind_of(model)}: layer {index}'s {type(module).__name__} is run more than once "
+                "in one forward, and its writes cannot be told apart; the model is refused"
+            )
+
+
+def _carry(verb: str, part: Any) -> list[Carry]:
+    if part is None:
+        return []
+    if verb == "norm":
+        return [Carry(norm=part)]
+    return [Carry(factor=part) if verb == "times" else Carry(shift=part)]
+
+
+def _part(block: nn.Module, names: Iterable[str]) -> Any:
+    """The first of the dotted names that this layer has something under."""
+    for name in names:
+        part: Any = block
+        for step in name.split("."):
+            part = getattr(part, step, None)
+        if part is not None:
+            return part
+    return None
+
+
+def _module(block: nn.Module, names: Iterable[str], trace: Trace) -> nn.Module | None:
+    """The first of the dotted names that is a module of this layer and was run."""
+    for name in names:
+        module = _part(block, (name,))
+        if isinstance(module, nn.Module) and module in trace.wrote:
+            return module
+    return None
+
+
+def _kind_by_class(module: nn.Module, kind: Kind) -> Kind:
+    """The kind that the class's name tells, where one name is used for several kinds of block."""
+    if kind == "mlp":
+        return kind
+    name = type(module).__name__.lower()
+    for other, words in facts.CLASS_WORDS.items():
+        if any(word in name for word in words):
+            return other
+    return kind
+
+
+def _write(
+    model: CausalLM,
+    index: int,
+    kind: Kind,
+    module: nn.Module,
+    config: Any,
+    trace: Trace,
+    block: Any,
+) -> Write:
+    names = facts.WRITE_MULTIPLIER[kind]
+    scale = float(config_value(block, names, config_value(config, names, 1.0)))
+    if kind != "head":
+        return Write(kind, module, None, scale)
+    projection = _output_projection(model, index, module, trace)
+    return Write(kind, projection, None, scale, **_split(model, index, projection, config, trace))
+
+
+def _split(
+    model: CausalLM, index: int, projection: nn.Module, config: Any, trace: Trace
+) -> dict[str, int]:
+    """How many heads share the output projection's input, and how wide that is."""
+    heads = config_value(config, facts.HEAD_COUNT)
+    if isinstance(heads, list | tuple):
+        heads = heads[index]
+    width = trace.read[projection].shape[-1]
+    if not heads or width % heads:
+        raise ModelError(
+            f"{kind_of(model)}: layer {index}'s output projection reads {width} values, which "
+            f"{heads} heads cannot share equally; the model is refused"
+        )
+    return {"heads": int(heads), "width": width}
+
+
+def _output_projection(model: CausalLM, index: int, mixer: nn.Module, trace: Trace) -> nn.Module:
+    """The module with weights, inside the mixer, whose output is the mixer's output."""
+    inside = [module for module in mixer.modules() if module is not mixer]
+    if not inside:
+        return mixer
+    for module in reversed(inside):
+        if _has_weights(module) and trace.same(trace.wrote.get(module), trace.wrote[mixer]):
+            return module
+    raise ModelError(
+        f"{kind_of(model)}: no output projection found in layer {index}'s "
+        f"{type(mixer).__name__}; the model is refused"
+    )
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+def _post_norm(
+    block: nn.Module, write: Write, others: set[nn.Module], trace: Trace
+) -> nn.Module | None:
+    """The norm, if any, between a block's output and the residual stream."""
+    for child in block.children():
+        if (
+            child not in others
+            and _has_weights(child)
+            and trace.same(trace.read.get(child), trace.wrote[write.module])
+        ):
+            return child
+    return None

@@ -1,0 +1,172 @@
+"""Finding a decoder's anatomy on the model itself.
+
+One short probe forward shows what every module reads and returns, and the parts are told by what
+they do. A layer's output projection is the module whose output is its mixer's output; a post-norm
+is the module that reads that output; the final norm is the module whose output the unembedding
+reads. Names are used only to tell a layer's mixer from its MLP (``facts``). At the end the anatomy
+must explain what each layer did to the residual stream and what logits came out, or the model is
+refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compread.errors import ModelError
+from compread.model import facts
+from compread.model.anatomy import Anatomy, Carry, Layer, Write
+from compread.model.blocks import config_value, find_steps, kind_of
+from compread.model.trace import CausalLM, Trace, trace_forward
+
+# How far a layer's writes may be from the change of the residual stream, as a share of its size.
+_MISFIT = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+
+
+def find_anatomy(model: CausalLM) -> Anatomy:
+    """Find a causal decoder's parts.
+
+    Raises:
+        ModelError: a part cannot be found, or the parts found do not explain what the model does.
+    """
+    config = model.config.get_text_config()
+    if reason := facts.REFUSED.get(config.model_type):
+        raise ModelError(f"{kind_of(model)}: {reason}; the model is refused")
+    unembedding = model.get_output_embeddings()
+    if unembedding is None:
+        raise ModelError(
+            f"{kind_of(model)} has no unembedding (output embeddings); expected a "
+            "causal language model: load one that predicts the next token"
+        )
+    blocks = _find_blocks(model, config)
+    trace = trace_forward(model, blocks, unembedding)
+    anatomy = Anatomy(
+        layers=tuple(_find_layer(model, i, blocks, config, trace) for i in range(len(blocks))),
+        final_norm=_find_final_norm(model, blocks[-1], unembedding, trace),
+        unembedding=unembedding,
+        logit_scale=_logit_scale(config),
+        soft_cap=config_value(config, facts.SOFT_CAP),
+        width=trace.wrote[blocks[-1]].shape[-1],
+    )
+    logits = anatomy.cap(trace.wrote[unembedding] * anatomy.logit_scale)
+    if (misfit := _misfit(logits, trace.logits)) > _MISFIT[trace.dtype]:
+        raise ModelError(
+            f"{kind_of(model)}: the unembedding's output does not explain the returned logits (off "
+            f"by {misfit:.1e} of their size); the model is refused rather than attributed wrongly"
+        )
+    return anatomy
+
+
+def _logit_scale(config: Any) -> float:
+    """The constant between the unembedding's output and the logits."""
+    if config.model_type in facts.SCALED_BEFORE_UNEMBEDDING:
+        return 1.0
+    times = config_value(config, facts.LOGIT_MULTIPLIER, 1.0)
+    return float(times / config_value(config, facts.LOGIT_DIVISOR, 1.0))
+
+
+def _find_blocks(model: CausalLM, config: Any) -> list[nn.Module]:
+    counts = [getattr(config, name, None) for name in facts.LAYER_COUNT]
+    count = next((c for c in counts if c), None)
+    lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) in counts]
+    if not lists:
+        raise ModelError(
+            f"{kind_of(model)}: no list of {count} layers found in the model; expected "
+            "one as its config says: `compread check` tells which families work"
+        )
+    largest = max(lists, key=lambda layers: sum(p.numel() for p in layers.parameters()))
+    return list(largest)
+
+
+def _find_layer(
+    model: CausalLM, index: int, blocks: list[nn.Module], config: Any, trace: Trace
+) -> Layer:
+    block = blocks[index]
+    if block not in trace.wrote or block not in trace.read:
+        raise ModelError(
+            f"{kind_of(model)}: layer {index} was not run on a hidden state; the model is refused"
+        )
+    layer = Layer(block, find_steps(model, index, block, config, trace))
+    _prove_layer(model, index, layer, trace)
+    if index + 1 == len(blocks):
+        return layer
+    return replace(layer, steps=layer.steps + _between(model, index, blocks, trace))
+
+
+def _between(
+    model: CausalLM, index: int, blocks: list[nn.Module], trace: Trace
+) -> tuple[Carry, ...]:
+    """What is done to the stream between a layer and the next: nothing, or a constant factor."""
+    wrote, read = trace.wrote[blocks[index]], trace.read.get(blocks[index + 1])
+    if trace.same(wrote, read):
+        return ()
+    factor = trace.factor(wrote, read)
+    # RWKV halves the stream every so many layers.
+    if factor is None or _misfit(wrote * (factor := round(factor, 4)), read) > 1e-12:
+        raise ModelError(
+            f"{kind_of(model)}: what layer {index + 1} reads is not what layer {index} wrote, "
+            "so something else changes the residual stream; the model is refused"
+        )
+    return (Carry(factor=factor),)
+
+
+def _find_final_norm(
+    model: CausalLM, last: nn.Module, unembedding: nn.Module, trace: Trace
+) -> nn.Module | None:
+    """The module between the last layer and the unembedding.
+
+    A constant factor behind it (MiniCPM) is seen as part of the scale that the norm applied.
+    """
+    read = trace.read[unembedding]
+    for module in trace.outside:
+        wrote = trace.wrote.get(module)
+        factor = trace.factor(wrote, read)
+        if factor is None or wrote is None:
+            continue
+        follows = trace.same(trace.read.get(module), trace.wrote[last])
+        if (
+            follows
+            and module is not unembedding
+            and _misfit(wrote * factor, read) < _MISFIT[trace.dtype]
+        ):
+            return module
+    if trace.same(trace.wrote[last], read):
+        return None
+    raise ModelError(
+        f"{kind_of(model)}: no single norm found between the last layer and the "
+        "unembedding; the model is refused"
+    )
+
+
+def _prove_layer(model: CausalLM, index: int, layer: Layer, trace: Trace) -> None:
+    """Check that a layer's steps lead from what it reads to what it writes."""
+    stream = trace.read[layer.block]
+    misfit = 0.0
+    for step in layer.steps:
+        if isinstance(step, Write):
+            stream = stream + step.scale * trace.wrote[step.source]
+        elif step.norm is None:
+            stream = step.apply(stream)
+        else:
+            misfit = max(misfit, _misfit(stream, trace.read[step.norm]))
+            stream = trace.wrote[step.norm]
+    misfit = max(misfit, _misfit(stream, trace.wrote[layer.block]))
+    bound = _MISFIT[trace.dtype]
+    # A NaN must fail too, so the comparison is for what is good.
+    if not misfit <= bound:
+        have = ", ".join(name for name, _ in layer.block.named_children())
+        raise ModelError(
+            f"{kind_of(model)}: layer {index}'s blocks do not explain what it writes "
+            f"to the residual stream (off by {misfit:.1e} of its size, at most {bound:.0e} "
+            f"expected; it has: {have}); the model is refused rather than attributed wrongly"
+        )
+
+
+def _misfit(found: Tensor, expected: Tensor | None) -> float:
+    """The largest difference as a share of the largest value."""
+    if expected is None or found.shape != expected.shape:
+        return float("inf")
+    return float((found - expected).abs().max() / expected.abs().max())
