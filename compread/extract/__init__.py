@@ -2,7 +2,7 @@
 
 Reading order: ``prefix`` (what prompts share is run once), ``batches`` (which rows run together),
 ``engine`` (a batch of tokens -> contributions), ``loop`` (a prompt set -> a store), ``certify``
-(proof that a family is read rightly, on a tiny twin).
+(proof that a family is read rightly, on a tiny twin), ``sweep`` (that for all families at once).
 """
 
 from compread.extract.batches import plan_batches
@@ -10,6 +10,7 @@ from compread.extract.certify import Certificate, Proof, certify
 from compread.extract.engine import Engine
 from compread.extract.loop import Extraction, ExtractOptions, Extractor
 from compread.extract.prefix import SharedPrefix, shared_length
+from compread.extract.sweep import causal_types, certify_all, certify_type
 
 __all__ = [
     "Certificate",
@@ -19,7 +20,10 @@ __all__ = [
     "Extractor",
     "Proof",
     "SharedPrefix",
+    "causal_types",
     "certify",
+    "certify_all",
+    "certify_type",
     "plan_batches",
     "shared_length",
 ]

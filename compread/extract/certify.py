@@ -79,6 +79,8 @@ class Certificate:
     """Layers of the twin."""
     components: int | None = None
     """C of the twin."""
+    died: bool = False
+    """Whether the check itself crashed or had to be ended."""
 
     @property
     def worst_error(self) -> float | None:

@@ -133,6 +133,8 @@ _DRAFT = "it drafts for another model from that model's hidden states, keys and 
 
 REFUSED: dict[str, str] = {
     "blt": "bytes are grouped into patches and three stacks hand hidden states to one another",
+    "beam": "every addition scales the residual stream and the write by their depth, which is not "
+    "followed yet",
     "deepseek_v4": _HYPER,
     "gemma3n_text": _ALTUP,
     "gemma4_assistant": _DRAFT,
@@ -141,6 +143,7 @@ REFUSED: dict[str, str] = {
     "hy_v4": _HYPER,
     "modernbert-decoder": "its unembedding reads the residual stream through a nonlinear layer",
     "qwen4_exp_text": _HYPER,
+    "zaya": "learned vectors scale each write and the residual stream, which is not followed yet",
     "reformer": "reversible layers keep two residual streams that are joined at the end",
 }
 """By model type: why its logits are no sum of its parts."""
@@ -325,21 +328,18 @@ TWIN_SIZES: dict[str, dict[str, object]] = {
     "rwkv": {"rescale_every": 2},
     "stablelm": {"num_attention_heads": 3, "num_key_value_heads": 3},
     "zamba": {
-        "num_hidden_layers": 6,
-        "attn_layer_period": 3,
-        "attn_layer_offset": 1,
+        "num_hidden_layers": 5,
+        "layers_block_type": [
+            "linear_attention",
+            "linear_attention",
+            "hybrid",
+            "linear_attention",
+            "hybrid",
+        ],
         "attention_hidden_size": 96,
         "attention_head_dim": 24,
         "n_mamba_heads": 2,
     },
-    "zamba2": {
-        "num_hidden_layers": 4,
-        "hybrid_layer_ids": [1, 3],
-        "attention_hidden_size": 96,
-        "attention_head_dim": 24,
-        "kv_channels": 12,
-        "num_query_groups": 4,
-        "adapter_rank": 4,
-    },
+    "zamba2": {"adapter_rank": 4},
 }
 """By model type: entries that a consistent small config of this type needs besides."""
