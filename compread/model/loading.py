@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,15 +108,19 @@ def load_model(request: ModelRequest) -> LoadedModel:
 
     with _said_plainly(request.name, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    _check_knows_text(tokenizer, request.name)
     if "gguf_file" in options:
         options |= _unpacked()
     with _said_plainly(request.name, "model"):
-        model: CausalLM = AutoModelForCausalLM.from_pretrained(
+        auto: Any = AutoModelForCausalLM
+        model, loaded = auto.from_pretrained(
             source,
             dtype=DTYPES.get(request.dtype, "auto"),
             device_map=request.device_map,
+            output_loading_info=True,
             **options,
         )
+        _check_whole(loaded["missing_keys"], request.name)
         model.eval()
         if device is not None and not getattr(model, "hf_device_map", None):
             model = model.to(device)
@@ -181,11 +185,36 @@ def _unpacked() -> dict[str, Any]:
     return {"quantization_config": config(dequantize=True)} if config else {}
 
 
+def _check_knows_text(tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer without a vocabulary, as transformers makes one where no file has it."""
+    sample = tokenizer("Is 1 a word?", add_special_tokens=False)["input_ids"]
+    if set(sample) <= set(tokenizer.all_special_ids):
+        raise ModelError(_no_tokenizer(name))
+
+
+def _check_whole(missing: Iterable[str], name: str) -> None:
+    """Refuse weights that transformers would fill with random numbers."""
+    if lacking := sorted(missing):
+        raise ModelError(
+            f"{name} lacks {len(lacking)} of the weights of a causal language model, such as "
+            f"{lacking[0]}; expected a complete one: load it again from where it came"
+        )
+
+
+def _no_tokenizer(name: str) -> str:
+    return (
+        f"{name} has no tokenizer; expected tokenizer.json beside the weights: save the model's "
+        "own there with save_pretrained"
+    )
+
+
 @contextmanager
 def _said_plainly(name: str, what: str) -> Iterator[None]:
     """Turn whatever a loader raises into one line with the next step."""
     try:
         yield
+    except ModelError:
+        raise
     except Exception as error:  # loaders raise anything: a bad file must not end in a traceback
         text = str(error)
         first = next((line.strip() for line in text.splitlines() if line.strip()), repr(error))
@@ -194,18 +223,23 @@ def _said_plainly(name: str, what: str) -> Iterator[None]:
                 f"{name} does not fit into the device's memory; try --dtype bfloat16 or "
                 "--device-map auto"
             )
+        elif what == "tokenizer" and _lacks_tokenizer_files(Path(name).expanduser()):
+            reason = _no_tokenizer(name)
+        elif "does not recognize this architecture" in text:
+            reason = f"{name}: {first} Try pip install -U transformers"
         elif isinstance(error, ImportError) or "pip install" in text:
             reason = f"loading {name} needs a package that is not installed: {first}"
         elif "gated repo" in text:
             reason = gated(name)
-        elif what == "tokenizer" and Path(name).exists():
-            reason = (
-                f"{name} has no tokenizer that can be loaded; expected tokenizer.json or "
-                f"tokenizer_config.json beside the weights ({first})"
-            )
         else:
             reason = f"cannot load the {what} of {name}: {first}"
         raise ModelError(reason) from error
+
+
+def _lacks_tokenizer_files(folder: Path) -> bool:
+    """Whether nothing in a local folder looks like a tokenizer's."""
+    patterns = ("*token*", "vocab*", "*.model", "merges.txt")
+    return folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in patterns)
 
 
 def fingerprint(model: CausalLM) -> str:
