@@ -110,8 +110,8 @@ def test_another_architecture_is_not_filled_with_random_weights(
     """A config that the weights do not belong to is refused."""
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    sizes = {"vocab_size": 9, "n_embd": 8, "n_head": 2, "n_layer": 1, "tie_word_embeddings": True}
-    (copy / "config.json").write_text(json.dumps({"model_type": "gpt2", **sizes}))
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    (copy / "config.json").write_text(json.dumps({"model_type": "bert", **sizes}))
     with pytest.raises(ModelError, match=r"lacks \d+ of the weights"):
         load_model(ModelRequest(str(copy)))
 
