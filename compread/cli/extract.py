@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -132,7 +133,8 @@ def extract(
             with RowProgress(target.name, quiet=quiet) as progress:
                 done = extractor.extract(prompt_set, target, options, progress)
         except KeyboardInterrupt:
-            note(f"{target}: the finished rows are kept; the same command goes on from there")
+            without = " without --force" if force else ""
+            note(f"{target}: finished rows are kept; the same command{without} goes on from there")
             raise
         for warning in done.warnings:
             note(f"warning: {warning}")
@@ -168,10 +170,15 @@ def _prompt_sets(
         return [read_prompt_file(prompts, labels.split(",") if labels else None)]
     if labels:
         raise UsageError("--labels goes with --prompts; a task brings its own label words")
+    names = dict.fromkeys(comma_list(tasks or []))
+    if not names:
+        raise UsageError("--tasks is empty: expected names of tasks, such as sst2")
     sets = []
-    for name in comma_list(tasks or []):
+    for name in names:
         task = load_task(name)
         wanted = list(task.templates)[:1] if templates is None else comma_list([templates])
+        if not wanted:
+            raise UsageError("--templates is empty: expected template ids, or all")
         if wanted == ["all"]:
             wanted = list(task.templates)
         sets += prompt_sets(

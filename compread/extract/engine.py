@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -25,8 +26,13 @@ class Engine:
         self._all_taps = Taps(model, anatomy, all_writes=True)
 
     def share(self, tokens: Sequence[int]) -> SharedPrefix | None:
-        """Run a shared prefix; None where there is nothing to share."""
-        return SharedPrefix(self.model, tokens) if tokens else None
+        """Run a shared prefix; None where there is nothing to share.
+
+        Raises:
+            ResumableError: the prefix does not fit into the device's memory.
+        """
+        with _enough_memory(f"the shared prefix of {len(tokens)} tokens"):
+            return SharedPrefix(self.model, tokens) if tokens else None
 
     def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
         """Decompose a batch.
@@ -38,13 +44,8 @@ class Engine:
         Raises:
             ResumableError: the batch does not fit into the device's memory.
         """
-        try:
+        with _enough_memory(f"a batch of {len(rows)} rows"):
             return self.decomposer.decompose(self.watch(rows, prefix))
-        except torch.cuda.OutOfMemoryError as error:
-            raise ResumableError(
-                f"a batch of {len(rows)} rows does not fit into the device's memory; the finished "
-                "rows are kept: choose a smaller --batch-tokens (with --force), or --device-map"
-            ) from error
 
     def watch(
         self,
@@ -58,3 +59,15 @@ class Engine:
         cache = {"past_key_values": prefix.for_rows(len(rows))} if prefix else {"use_cache": False}
         taps = self._all_taps if all_writes else self.taps
         return taps.run(answer, lambda: self.model(input_ids=tokens, **cache))
+
+
+@contextmanager
+def _enough_memory(what: str) -> Iterator[None]:
+    """Turn the device's lack of memory into one line that says what to change."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise ResumableError(
+            f"{what} does not fit into the device's memory; the finished rows are kept: choose a "
+            "smaller --batch-tokens (with --force), or --device-map"
+        ) from error
