@@ -50,7 +50,8 @@ TINY = Family(
     "LlamaConfig",
     {"vocab_size": 320, "num_hidden_layers": 2, "hidden_size": 24, "num_attention_heads": 4,
      "num_key_value_heads": 2, "head_dim": 8, "intermediate_size": 20, "bos_token_id": 0,
-     "eos_token_id": 1, "max_position_embeddings": CONTEXT, "tie_word_embeddings": False},
+     "eos_token_id": 1, "max_position_embeddings": CONTEXT, "tie_word_embeddings": False,
+     "attention_bias": True},
 )  # fmt: skip
 
 
