@@ -216,6 +216,7 @@ def _said_plainly(name: str, what: str) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as error:  # loaders raise anything: a bad file must not end in a traceback
+        error = _cause(error)
         text = str(error)
         first = next((line.strip() for line in text.splitlines() if line.strip()), repr(error))
         if isinstance(error, torch.cuda.OutOfMemoryError):
@@ -236,9 +237,25 @@ def _said_plainly(name: str, what: str) -> Iterator[None]:
         raise ModelError(reason) from error
 
 
+def _cause(error: Exception) -> Exception:
+    """What went wrong first, where all that was seen in the end is a missing package.
+
+    Before version 5, transformers meets a broken tokenizer.json by trying its other readers, and
+    complains of the packages that those would need.
+    """
+    first: BaseException = error
+    while first.__context__ is not None:
+        first = first.__context__
+    aside = isinstance(error, ImportError) and not isinstance(first, ImportError)
+    return first if aside and isinstance(first, Exception) else error
+
+
 def _lacks_tokenizer_files(folder: Path) -> bool:
-    """Whether nothing in a local folder looks like a tokenizer's."""
-    patterns = ("*token*", "vocab*", "*.model", "merges.txt")
+    """Whether nothing in a local folder looks like a tokenizer's.
+
+    The special tokens' file does not count: it names tokens of a vocabulary that is elsewhere.
+    """
+    patterns = ("tokenizer*", "tekken*", "*.tiktoken", "vocab*", "*.model", "merges.txt")
     return folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in patterns)
 
 

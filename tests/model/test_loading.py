@@ -85,7 +85,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "no tokenizer": (no_tokenizer, "has no tokenizer; expected tokenizer.json"),
     "no tokenizer, gpt2": (gpt2_without_tokenizer, "has no tokenizer; expected tokenizer.json"),
     "broken tokenizer": (spoil("tokenizer.json", "{"), "cannot load the tokenizer of"),
-    "no weights": (remove("model.safetensors"), "no file named model.safetensors"),
+    "no weights": (remove("model.safetensors"), "no file named .*model.safetensors"),
     "broken weights": (spoil("model.safetensors", "xx"), "cannot load the model of"),
     "a weight too few": (lose_a_weight, r"lacks 1 of the weights .*layers.1.mlp.down_proj"),
 }
