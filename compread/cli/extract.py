@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -100,6 +101,9 @@ def extract(
     was when the same command is given again. Exit status 3: the parts did not add up to the
     model's own logits, and nothing was written.
     """
+    if quiet or not sys.stderr.isatty():
+        # Read when tqdm is imported, and torch already does that.
+        os.environ.setdefault("TQDM_DISABLE", "1")
     from compread.store import check_free, check_target
 
     sets = _prompt_sets(
