@@ -13,6 +13,7 @@ import pytest
 from hand_packages import make_sdist, make_wheel, pinned, point_pip_at
 
 from compread.errors import FetchError
+from compread.prompts import fetch
 from compread.prompts.fetch import cache_folder, fetch_package, is_fetched
 
 pytestmark = pytest.mark.skipif(find_spec("pip") is None, reason="this Python has no pip to test")
@@ -50,6 +51,16 @@ def test_a_package_is_fetched_once(
     assert (first.name, first.read_bytes()) == (source.name, source.read_bytes())
     assert fetch_package(pinned(source), cache) == first and is_fetched(pinned(source), cache)
     assert downloads(index) == 1 and not leftovers(cache)
+
+
+def test_progress_counts_bytes(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While pip runs, the caller hears again and again how many bytes are there."""
+    monkeypatch.setattr(fetch, "SECONDS_BETWEEN_REPORTS", 0.01)
+    file, heard = make_wheel(index, {"tiny.bin": bytes(20_000_000)}), list[int]()
+    fetch_package(pinned(file), tmp_path / "cache", heard.append)
+    assert len(heard) > 3 and heard[0] < 1000 and max(heard) == file.stat().st_size
 
 
 def test_what_a_killed_process_left_is_cleared(index: Path, tmp_path: Path) -> None:
