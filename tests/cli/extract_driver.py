@@ -35,10 +35,14 @@ def start(arguments: list[str]) -> int:
 
 
 def lives_until(share: float, path: Path, pid: int) -> bool:
-    """Wait until a child has kept this share of its rows; whether it was not done before."""
+    """Wait until a child has kept this share of the rows left; whether it was not done before."""
+    before = partial_status(path)
+    start = before.done if before else 0
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         kept = partial_status(path)
-        if share <= 0 or (kept and kept.total and kept.done >= share * kept.total):
+        if share <= 0 or (
+            kept and kept.total and kept.done >= start + share * (kept.total - start)
+        ):
             return True
         time.sleep(0.001)
     return False
@@ -53,7 +57,7 @@ def kill(folder: Path, n: int, arguments: list[str]) -> None:
         for _ in range(min(KILLS_OF_ONE_TARGET, n - killed)):
             pid = start([*arguments, "-o", str(path)])
             # By rows and not by the clock, which a busy machine would make all one moment.
-            if lives_until(moments.uniform(-0.2, 1), path, pid):
+            if lives_until(moments.uniform(-0.2, 0.9), path, pid):
                 time.sleep(moments.uniform(0, 0.02))
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
