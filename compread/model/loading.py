@@ -14,6 +14,7 @@ import torch
 from compread.errors import ModelError, UsageError
 from compread.model import facts
 from compread.model.anatomy import config_value
+from compread.model.gguf_file import begin_as_stated, unpacked
 from compread.model.hub import gated, resolve
 from compread.model.trace import CausalLM
 
@@ -108,9 +109,11 @@ def load_model(request: ModelRequest) -> LoadedModel:
 
     with _said_plainly(request.name, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        if "gguf_file" in options:
+            begin_as_stated(tokenizer, Path(source, options["gguf_file"]))
     _check_knows_text(tokenizer, request.name)
     if "gguf_file" in options:
-        options |= _unpacked()
+        options |= unpacked()
     with _said_plainly(request.name, "model"):
         auto: Any = AutoModelForCausalLM
         model, loaded = auto.from_pretrained(
@@ -171,18 +174,6 @@ def _source(request: ModelRequest) -> tuple[str, str | None, dict[str, Any]]:
     found = resolve(request.name, request.revision, request.offline)
     options = {"revision": found.revision, "local_files_only": found.cached_only}
     return request.name, found.revision, options
-
-
-def _unpacked() -> dict[str, Any]:
-    """Options under which a ``.gguf`` file's weights are unpacked on every machine alike.
-
-    Newer versions of transformers leave them packed where fast kernels are installed, and the
-    numbers would depend on that.
-    """
-    import transformers
-
-    config = getattr(transformers, "GgufConfig", None)
-    return {"quantization_config": config(dequantize=True)} if config else {}
 
 
 def _check_knows_text(tokenizer: Any, name: str) -> None:
