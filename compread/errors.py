@@ -2,6 +2,7 @@
 
     CompreadError            1  anything a user, a file or a model can get wrong
     ├── UsageError           2  the command line asks for something that makes no sense
+    ├── FetchError           1  a download that fails, or is not the file it should be
     ├── PromptError          1  a task, a template, a prompt set, a label or its tokens
     ├── ModelError           1  a model or tokenizer that cannot be loaded or read
     ├── SumError             3  the parts do not add up to the model's own logits
@@ -26,6 +27,10 @@ class UsageError(CompreadError):
     """Options that contradict each other or lack one they need."""
 
     exit_code = 2
+
+
+class FetchError(CompreadError):
+    """A package that cannot be downloaded, or is not the one that is wanted."""
 
 
 class PromptError(CompreadError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -121,7 +122,9 @@ def _run(arguments: list[str]) -> int:
         command(prog_name="compread")
     # Not through click's own main: it has other ideas of Ctrl-C and of closed pipes.
     try:
-        with command.make_context("compread", arguments) as context:
+        # The command line as it was given, for whoever keeps a record of it.
+        line = shlex.join(["compread", *arguments])
+        with command.make_context("compread", arguments, obj=line) as context:
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code

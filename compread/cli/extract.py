@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,6 +101,9 @@ def extract(
     was when the same command is given again. Exit status 3: the parts did not add up to the
     model's own logits, and nothing was written.
     """
+    if quiet or not sys.stderr.isatty():
+        # Read when tqdm is imported, and torch already does that.
+        os.environ.setdefault("TQDM_DISABLE", "1")
     from compread.store import check_free, check_target
 
     sets = _prompt_sets(
@@ -132,7 +137,8 @@ def extract(
             with RowProgress(target.name, quiet=quiet) as progress:
                 done = extractor.extract(prompt_set, target, options, progress)
         except KeyboardInterrupt:
-            note(f"{target}: the finished rows are kept; the same command goes on from there")
+            without = " without --force" if force else ""
+            note(f"{target}: finished rows are kept; the same command{without} goes on from there")
             raise
         for warning in done.warnings:
             note(f"warning: {warning}")
@@ -168,10 +174,15 @@ def _prompt_sets(
         return [read_prompt_file(prompts, labels.split(",") if labels else None)]
     if labels:
         raise UsageError("--labels goes with --prompts; a task brings its own label words")
+    names = dict.fromkeys(comma_list(tasks or []))
+    if not names:
+        raise UsageError("--tasks is empty: expected names of tasks, such as sst2")
     sets = []
-    for name in comma_list(tasks or []):
+    for name in names:
         task = load_task(name)
         wanted = list(task.templates)[:1] if templates is None else comma_list([templates])
+        if not wanted:
+            raise UsageError("--templates is empty: expected template ids, or all")
         if wanted == ["all"]:
             wanted = list(task.templates)
         sets += prompt_sets(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -29,8 +30,10 @@ class Engine:
 
         Raises:
             CannotShareError: the family's cache cannot be handed on.
+            ResumableError: the prefix does not fit into the device's memory.
         """
-        return SharedPrefix(self.model, tokens) if tokens else None
+        with _enough_memory(f"the shared prefix of {len(tokens)} tokens"):
+            return SharedPrefix(self.model, tokens) if tokens else None
 
     def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
         """Decompose a batch.
@@ -43,13 +46,8 @@ class Engine:
             CannotShareError: the family cannot go on from a prefix.
             ResumableError: the batch does not fit into the device's memory.
         """
-        try:
+        with _enough_memory(f"a batch of {len(rows)} rows"):
             return self.decomposer.decompose(self.watch(rows, prefix))
-        except torch.cuda.OutOfMemoryError as error:
-            raise ResumableError(
-                f"a batch of {len(rows)} rows does not fit into the device's memory; the finished "
-                "rows are kept: choose a smaller --batch-tokens (with --force), or --device-map"
-            ) from error
 
     def watch(
         self,
@@ -66,3 +64,15 @@ class Engine:
         cache = prefix.for_rows(len(rows))
         with handing_on():
             return taps.run(answer, lambda: self.model(input_ids=tokens, past_key_values=cache))
+
+
+@contextmanager
+def _enough_memory(what: str) -> Iterator[None]:
+    """Turn the device's lack of memory into one line that says what to change."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise ResumableError(
+            f"{what} does not fit into the device's memory; the finished rows are kept: choose a "
+            "smaller --batch-tokens (with --force), or --device-map"
+        ) from error

@@ -24,7 +24,15 @@ from compread.model.find import find_anatomy
 from compread.model.loading import LoadedModel
 from compread.model.tolerance import sum_tolerance
 from compread.prompts import PromptSet, TokenizedSet, tokenize
-from compread.store import SPLITS, Labels, RunInfo, SplitRows, StoreWriter, open_store
+from compread.store import (
+    SPLITS,
+    Labels,
+    RunInfo,
+    SplitRows,
+    StoreWriter,
+    journal_path,
+    open_store,
+)
 
 
 @dataclass(frozen=True)
@@ -230,8 +238,8 @@ class Extractor:
 
 
 def _is_finished(target: Path, run: RunInfo) -> bool:
-    """Whether the target is a finished store of this very run."""
-    if not target.exists():
+    """Whether the target is a finished store of this very run, with nothing left to clean up."""
+    if not target.exists() or journal_path(target).exists():
         return False
     with open_store(target) as store:
         return store.run.identity() == run.identity()

@@ -1,8 +1,8 @@
 """From a model to exact contributions.
 
-Reading order: ``loading`` and ``hub`` (a model and its tokenizer), ``linear`` and ``norms`` (the
-linear map of a module, read by running it), ``trace`` and ``anatomy`` (where the parts are),
-``facts`` (what is known of families by name), ``taps`` (hooks at the answer position),
+Reading order: ``loading``, ``hub`` and ``gguf_file`` (a model and its tokenizer), ``linear`` and
+``norms`` (the linear map of a module, read by running it), ``trace`` and ``anatomy`` (where the
+parts are), ``facts`` (what is known of families by name), ``taps`` (hooks at the answer position),
 ``decompose`` (activations -> parts), ``tolerance`` (how far the sum may be off).
 """
 

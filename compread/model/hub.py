@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from compread.errors import ModelError
 
@@ -39,11 +40,12 @@ def resolve(name: str, revision: str | None, offline: bool) -> Resolved:
         RevisionNotFoundError,
     )
 
-    cached = False
+    cached: str | None = None
     try:
-        cached = isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str)
+        found = try_to_load_from_cache(name, "config.json", revision=revision)
+        cached = Path(found).parent.name if isinstance(found, str) else None
         if offline or constants.HF_HUB_OFFLINE:
-            return _from_cache(name, revision, cached, "the hub is off (--offline)")
+            return _from_cache(name, cached, "the hub is off (--offline)")
         info = HfApi().model_info(name, revision=revision, timeout=_TIMEOUT)
         return Resolved(info.sha, cached_only=False)
     except HFValidationError as error:
@@ -63,11 +65,11 @@ def resolve(name: str, revision: str | None, offline: bool) -> Resolved:
             "private, run `hf auth login` or set HF_TOKEN first"
         ) from error
     except OSError as error:  # the base of every network error of huggingface_hub's clients
-        return _from_cache(name, revision, cached, f"the hub cannot be reached ({_short(error)})")
+        return _from_cache(name, cached, f"the hub cannot be reached ({_short(error)})")
     except Exception as error:  # httpx's errors are not OSErrors
         if not type(error).__module__.startswith("http"):
             raise
-        return _from_cache(name, revision, cached, f"the hub cannot be reached ({_short(error)})")
+        return _from_cache(name, cached, f"the hub cannot be reached ({_short(error)})")
 
 
 def gated(name: str) -> str:
@@ -78,13 +80,14 @@ def gated(name: str) -> str:
     )
 
 
-def _from_cache(name: str, revision: str | None, cached: bool, why: str) -> Resolved:
-    if not cached:
+def _from_cache(name: str, commit: str | None, why: str) -> Resolved:
+    """The cached commit, so that a run begun with a network goes on without one."""
+    if commit is None:
         raise ModelError(
             f"{name} is not in the local cache and {why}; download it first on a "
             "machine with a network, or give a folder or a .gguf file"
         )
-    return Resolved(revision, cached_only=True)
+    return Resolved(commit, cached_only=True)
 
 
 def _short(error: Exception) -> str:

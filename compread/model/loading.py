@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from compread.errors import ModelError, UsageError
 from compread.model import facts
 from compread.model.blocks import config_value
+from compread.model.gguf_file import begin_as_stated, unpacked
 from compread.model.hub import gated, resolve
 from compread.model.trace import CausalLM
 
@@ -108,15 +109,21 @@ def load_model(request: ModelRequest) -> LoadedModel:
 
     with _said_plainly(request.name, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        if "gguf_file" in options:
+            begin_as_stated(tokenizer, Path(source, options["gguf_file"]))
+    _check_knows_text(tokenizer, request.name)
     if "gguf_file" in options:
-        options |= _unpacked()
+        options |= unpacked()
     with _said_plainly(request.name, "model"):
-        model: CausalLM = AutoModelForCausalLM.from_pretrained(
+        auto: Any = AutoModelForCausalLM
+        model, loaded = auto.from_pretrained(
             source,
             dtype=DTYPES.get(request.dtype, "auto"),
             device_map=request.device_map,
+            output_loading_info=True,
             **options,
         )
+        _check_whole(loaded["missing_keys"], request.name)
         model.eval()
         if device is not None and not getattr(model, "hf_device_map", None):
             model = model.to(device)
@@ -169,16 +176,27 @@ def _source(request: ModelRequest) -> tuple[str, str | None, dict[str, Any]]:
     return request.name, found.revision, options
 
 
-def _unpacked() -> dict[str, Any]:
-    """Options under which a ``.gguf`` file's weights are unpacked on every machine alike.
+def _check_knows_text(tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer without a vocabulary, as transformers makes one where no file has it."""
+    sample = tokenizer("Is 1 a word?", add_special_tokens=False)["input_ids"]
+    if set(sample) <= set(tokenizer.all_special_ids):
+        raise ModelError(_no_tokenizer(name))
 
-    Newer versions of transformers leave them packed where fast kernels are installed, and the
-    numbers would depend on that.
-    """
-    import transformers
 
-    config = getattr(transformers, "GgufConfig", None)
-    return {"quantization_config": config(dequantize=True)} if config else {}
+def _check_whole(missing: Iterable[str], name: str) -> None:
+    """Refuse weights that transformers would fill with random numbers."""
+    if lacking := sorted(missing):
+        raise ModelError(
+            f"{name} lacks {len(lacking)} of the weights of a causal language model, such as "
+            f"{lacking[0]}; expected a complete one: load it again from where it came"
+        )
+
+
+def _no_tokenizer(name: str) -> str:
+    return (
+        f"{name} has no tokenizer; expected tokenizer.json beside the weights: save the model's "
+        "own there with save_pretrained"
+    )
 
 
 @contextmanager
@@ -186,7 +204,10 @@ def _said_plainly(name: str, what: str) -> Iterator[None]:
     """Turn whatever a loader raises into one line with the next step."""
     try:
         yield
+    except ModelError:
+        raise
     except Exception as error:  # loaders raise anything: a bad file must not end in a traceback
+        error = _cause(error)
         text = str(error)
         first = next((line.strip() for line in text.splitlines() if line.strip()), repr(error))
         if isinstance(error, torch.cuda.OutOfMemoryError):
@@ -194,18 +215,39 @@ def _said_plainly(name: str, what: str) -> Iterator[None]:
                 f"{name} does not fit into the device's memory; try --dtype bfloat16 or "
                 "--device-map auto"
             )
+        elif what == "tokenizer" and _lacks_tokenizer_files(Path(name).expanduser()):
+            reason = _no_tokenizer(name)
+        elif "does not recognize this architecture" in text:
+            reason = f"{name}: {first} Try pip install -U transformers"
         elif isinstance(error, ImportError) or "pip install" in text:
             reason = f"loading {name} needs a package that is not installed: {first}"
         elif "gated repo" in text:
             reason = gated(name)
-        elif what == "tokenizer" and Path(name).exists():
-            reason = (
-                f"{name} has no tokenizer that can be loaded; expected tokenizer.json or "
-                f"tokenizer_config.json beside the weights ({first})"
-            )
         else:
             reason = f"cannot load the {what} of {name}: {first}"
         raise ModelError(reason) from error
+
+
+def _cause(error: Exception) -> Exception:
+    """What went wrong first, where all that was seen in the end is a missing package.
+
+    Before version 5, transformers meets a broken tokenizer.json by trying its other readers, and
+    complains of the packages that those would need.
+    """
+    first: BaseException = error
+    while first.__context__ is not None:
+        first = first.__context__
+    aside = isinstance(error, ImportError) and not isinstance(first, ImportError)
+    return first if aside and isinstance(first, Exception) else error
+
+
+def _lacks_tokenizer_files(folder: Path) -> bool:
+    """Whether nothing in a local folder looks like a tokenizer's.
+
+    The special tokens' file does not count: it names tokens of a vocabulary that is elsewhere.
+    """
+    patterns = ("tokenizer*", "tekken*", "*.tiktoken", "vocab*", "*.model", "merges.txt")
+    return folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in patterns)
 
 
 def fingerprint(model: CausalLM) -> str:

@@ -32,15 +32,22 @@ def writing(target: Path) -> Iterator[None]:
 
 
 def check_target(target: Path) -> None:
-    """Refuse a target that a store can never replace.
+    """Refuse a target that a store can never replace, or whose folder cannot hold one.
 
     Raises:
-        TargetError: it is a folder, a device or the like.
+        TargetError: it is a folder, a device or the like, or below a file or a locked folder.
     """
     if target.is_dir():
         raise TargetError(f"{target}: is a folder: name a file in it, such as {target / 'run.h5'}")
     if target.exists() and not target.is_file():
         raise TargetError(f"{target}: is not a regular file: choose another -o")
+    nearest = next(folder for folder in target.absolute().parents if folder.exists())
+    if not nearest.is_dir():
+        raise TargetError(f"{target}: cannot be written ({nearest} is a file): choose another -o")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise TargetError(
+            f"{target}: cannot be written (no permission in {nearest}): choose another -o"
+        )
 
 
 def check_free(target: Path) -> None:

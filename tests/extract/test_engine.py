@@ -180,3 +180,15 @@ def test_out_of_memory_can_be_resumed(monkeypatch: pytest.MonkeyPatch, shared: b
         monkeypatch.setattr(engine.model, "forward", no_room)
     with pytest.raises(ResumableError, match=r"3 rows .*--batch-tokens"):
         engine.run(some_prompts(4, 5, 6), prefix)
+
+
+def test_a_prefix_that_does_not_fit_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same line where the room is lacking for the prefix itself."""
+    engine = engine_of(loud_model("gpt2", torch.float32))
+
+    def no_room(*args: Any, **kwargs: Any) -> Any:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(engine.model.transformer, "forward", no_room)
+    with pytest.raises(ResumableError, match="shared prefix of 6 tokens does not fit"):
+        engine.share(some_prompts(6)[0])

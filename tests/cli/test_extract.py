@@ -1,0 +1,504 @@
+"""``compread extract`` on a tiny model: paths on stdout, one line for what is wrong, statuses."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import huggingface_hub
+import pytest
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from stores import contents
+from tiny_folder import CONTEXT, LABELS, review_rows, save_tiny, write_rows
+
+from compread.cli import main
+from compread.extract import Extractor
+from compread.model import Decomposer
+from compread.store import open_store
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of tiny models: ``tiny``, ``lower`` (deaf to case) and ``mute`` (no tokenizer)."""
+    folder = tmp_path_factory.mktemp("models")
+    save_tiny(folder / "tiny")
+    save_tiny(folder / "lower", lower=True)
+    save_tiny(folder / "mute", tokenizer=False)
+    return folder
+
+
+@pytest.fixture
+def run(
+    models: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
+    """A function that runs ``extract``: its status, stdout and stderr. The folder is ``tmp_path``.
+
+    Whatever a library prints past Python's streams is caught too.
+    """
+    # ``--offline`` and the command's silence are for a process; put back what they set.
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_PROGRESS_BARS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.chdir(tmp_path)
+    capfd.readouterr()
+
+    def call(*arguments: Any, model: Any = None) -> tuple[int, str, str]:
+        command = ["extract", "--model", str(model or models / "tiny"), *map(str, arguments)]
+        status = main(command)
+        return status, *capfd.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    """A prompt file of twelve rows."""
+    return write_rows(tmp_path / "reviews.jsonl", review_rows(12, n_train=4))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with an ``sst2`` of made-up rows."""
+    folder = tmp_path / "data"
+    (folder / "sst2").mkdir(parents=True)
+    for split, n in (("train", 130), ("test", 20)):
+        rows = [{"sentence": f"a {split} film {i}", "label": i % 2} for i in range(n)]
+        write_rows(folder / "sst2" / f"{split}.jsonl", rows)
+    return folder
+
+
+# --- what it does -----------------------------------------------------------------------------
+
+
+def test_a_prompt_file_becomes_a_store(run: Run, prompts: Path, tmp_path: Path) -> None:
+    """Stdout is the path alone; stderr says what was run, how fast and how exact."""
+    status, out, err = run("--prompts", prompts, "-o", "run.h5")
+    assert (status, out) == (0, "run.h5\n")
+    assert err.startswith("run.h5: 12 rows in ") and "worst sum error" in err
+    assert err.count("\n") == 3
+    with open_store(tmp_path / "run.h5") as store:
+        assert (store.rows("train"), store.rows("test")) == (4, 8)
+        assert (store.run.task, store.run.template, store.run.seed) == ("reviews", None, None)
+        assert store.run.command.startswith("compread extract --model")
+        assert store.run.command.endswith("-o run.h5")
+
+
+def test_quiet_says_nothing(run: Run, prompts: Path) -> None:
+    """With ``-q`` stderr is empty, library noise included."""
+    assert run("--prompts", prompts, "-o", "run.h5", "-q") == (0, "run.h5\n", "")
+
+
+def test_a_grid_of_seeds_becomes_a_folder(run: Run, data: Path, tmp_path: Path) -> None:
+    """One store a seed under its own name, one path a line; disjoint demonstrations."""
+    grid = ("--tasks", "sst2", "--data-dir", data, "--seeds", "0-1", "--limit", 10, "-o", "out")
+    status, out, _ = run(*grid)
+    names = [f"out/sst2-review-sentiment-k4-s{seed}.h5" for seed in (0, 1)]
+    assert (status, out.split()) == (0, names)
+    demonstrations = []
+    for seed, name in enumerate(names):
+        with open_store(tmp_path / name) as store:
+            run_info = store.run
+            assert (run_info.task, run_info.seed, run_info.shots) == ("sst2", seed, 4)
+            assert (store.rows("train"), store.rows("test")) == (20, 10)
+            assert store.labels.word == LABELS
+            demonstrations.append(set(run_info.demonstrations))
+    assert not demonstrations[0] & demonstrations[1]
+
+
+def test_a_grid_goes_on_where_it_was(run: Run, data: Path, tmp_path: Path) -> None:
+    """Finished stores of the grid are left as they are; their paths are printed all the same."""
+    grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 10, "-o", "out")
+    assert run(*grid, "--seeds", "0")[0] == 0
+    first = tmp_path / "out" / "sst2-review-sentiment-k4-s0.h5"
+    made = first.stat().st_mtime_ns
+    status, out, err = run(*grid, "--seeds", "0,1")
+    assert (status, len(out.split())) == (0, 2)
+    assert first.stat().st_mtime_ns == made
+    assert "s0.h5: all 30 rows were kept from before" in err
+
+
+def test_all_templates(run: Run, data: Path) -> None:
+    """``--templates all`` makes a store of each; one whose labels are not tokens says which."""
+    grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 4, "--num-fewshot", 0, "-o", "out")
+    wanted = "review-sentiment,review-question"
+    status, out, _ = run(*grid, "--n-train", 2, "--templates", wanted)
+    assert status == 0
+    assert out.split() == [f"out/sst2-{name}-k0-s0.h5" for name in wanted.split(",")]
+    status, _, err = run(*grid, "--n-train", 2, "--templates", "all")
+    assert status == 1 and "' sad'" in err
+
+
+def test_prompts_from_standard_input(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--prompts -`` reads stdin; ``--labels`` gives the options that the rows leave out."""
+    rows = review_rows(4)
+    for row in rows:
+        del row["options"]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+    status, out, _ = run("--prompts", "-", "--labels", " negative, positive", "-o", "out/")
+    assert (status, out) == (0, "out/stdin.h5\n")
+    with open_store(tmp_path / "out" / "stdin.h5") as store:
+        assert store.labels.word == LABELS
+
+
+def test_sharing_off_gives_the_same_parts(run: Run, prompts: Path, tmp_path: Path) -> None:
+    """``--no-share`` runs whole prompts, whose parts are within 1e-4."""
+    run("--prompts", prompts, "-o", "shared.h5")
+    status, _, err = run("--prompts", prompts, "-o", "whole.h5", "--no-share")
+    assert status == 0 and "0% of tokens saved" in err
+    with open_store(tmp_path / "shared.h5") as shared, open_store(tmp_path / "whole.h5") as whole:
+        assert (shared.run.shared_prefix, whole.run.shared_prefix) == (True, False)
+        off = abs(shared.split("test").parts - whole.split("test").parts)
+    assert off.max() < 1e-4
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision(run: Run, prompts: Path, tmp_path: Path, dtype: str) -> None:
+    """``--dtype`` is what the model runs in; the sum holds within that type's tolerance."""
+    assert run("--prompts", prompts, "-o", "run.h5", "--dtype", dtype)[0] == 0
+    with open_store(tmp_path / "run.h5") as store:
+        assert store.run.dtype == dtype
+
+
+def test_show_prompts(run: Run, prompts: Path) -> None:
+    """``--show-prompts`` prints on stderr what the model reads, and the right label."""
+    status, out, err = run("--prompts", prompts, "-o", "run.h5", "--show-prompts", 1)
+    assert (status, out) == (0, "run.h5\n")
+    assert "Review: a good film\nSentiment: positive\nReview: good 0\nSentiment:\n" in err
+    assert "right label: ' negative'" in err and "row r1" not in err
+
+
+def test_force_replaces(run: Run, prompts: Path, tmp_path: Path) -> None:
+    """An existing OUT is refused before the model is loaded; ``--force`` makes it anew."""
+    command = ("--prompts", prompts, "-o", "run.h5")
+    assert run(*command)[0] == 0
+    before = (tmp_path / "run.h5").stat()
+    status, out, err = run(*command, model="/no/such/model")
+    assert (status, out) == (1, "") and "--force" in err and err.count("\n") == 1
+    assert run(*command)[0] == 1
+    assert (tmp_path / "run.h5").stat().st_mtime_ns == before.st_mtime_ns
+    assert run(*command, "--force")[:2] == (0, "run.h5\n")
+    assert (tmp_path / "run.h5").stat().st_mtime_ns > before.st_mtime_ns
+
+
+# --- what can be wrong ------------------------------------------------------------------------
+
+Rows = list[dict[str, Any]]
+
+
+def with_row(**changes: Any) -> Callable[[Rows], None]:
+    """A prompt file whose row 1 is changed."""
+    return lambda rows: rows[1].update(changes)
+
+
+def with_options(*options: str) -> Callable[[Rows], None]:
+    """A prompt file with other labels."""
+
+    def change(rows: Rows) -> None:
+        for i, row in enumerate(rows):
+            row.update(options=list(options), label=options[i % len(options)])
+
+    return change
+
+
+BAD_ROWS: dict[str, tuple[Callable[[Rows], None], str]] = {
+    "empty prompt": (with_row(prompt=""), "reviews.jsonl, line 2: 'prompt' is ''"),
+    "two tokens": (with_options(" negative", " awful"), "label ' awful' is 6 tokens"),
+    "not an option": (with_row(label=" great"), "line 2: label ' great' is not among the options"),
+    "too long": (with_row(prompt="x" * CONTEXT), f"has {CONTEXT + 1} tokens, the model's context"),
+    "one option": (with_options(" negative"), "two or more are needed"),
+    "same id": (with_row(id="r0"), "line 2: id 'r0' stands twice"),
+    "split": (with_row(split="dev"), "line 2: split 'dev' is neither 'train' nor 'test'"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), BAD_ROWS.values(), ids=BAD_ROWS)
+def test_bad_rows(run: Run, tmp_path: Path, change: Callable[[Rows], None], words: str) -> None:
+    """A row that cannot be used is named in one line, with status 1 and nothing written."""
+    rows = review_rows(3)
+    change(rows)
+    write_rows(tmp_path / "reviews.jsonl", rows)
+    status, out, err = run("--prompts", "reviews.jsonl", "-o", "out/run.h5")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("error: ") and words in err
+    assert [path.name for path in tmp_path.iterdir()] == ["reviews.jsonl"]
+
+
+def test_a_broken_line_is_named_by_its_number(run: Run, tmp_path: Path) -> None:
+    """JSON that breaks off on line 3 is said to be on line 3."""
+    file = write_rows(tmp_path / "reviews.jsonl", review_rows(4))
+    lines = file.read_text().splitlines()
+    lines[2] = lines[2][:20]
+    file.write_text("\n".join(lines))
+    status, out, err = run("--prompts", file, "-o", "run.h5")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert f"{file}, line 3: not valid JSON" in err
+
+
+def test_two_labels_of_one_token(run: Run, models: Path, tmp_path: Path) -> None:
+    """Words that the tokenizer cannot tell apart are refused by name."""
+    rows = review_rows(2, labels=(" positive", " Positive"))
+    write_rows(tmp_path / "p.jsonl", rows)
+    status, out, err = run("--prompts", "p.jsonl", "-o", "run.h5", model=models / "lower")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "labels ' positive' and ' Positive' are the same token" in err
+
+
+def test_a_tokenizer_that_changes_the_text_is_a_warning(
+    run: Run, models: Path, prompts: Path
+) -> None:
+    """A warning on stderr; the run goes on."""
+    status, out, err = run("--prompts", prompts, "-o", "run.h5", model=models / "lower")
+    assert (status, out) == (0, "run.h5\n")
+    assert "warning: the tokenizer changes upper and lower case" in err.splitlines()
+
+
+USAGE = {
+    "neither": ([], "give either --tasks or --prompts"),
+    "both": (["--tasks", "sst2", "--prompts", "reviews.jsonl"], "give either --tasks or --prompts"),
+    "seeds of a file": (["--prompts", "reviews.jsonl", "--seeds", "0-2"], "go with --tasks"),
+    "limit of a file": (["--prompts", "reviews.jsonl", "--limit", "5"], "go with --tasks"),
+    "labels of a task": (["--tasks", "sst2", "--labels", "a,b"], "--labels goes with --prompts"),
+    "no task": (["--tasks", ","], "--tasks is empty"),
+    "no template": (["--tasks", "sst2", "--templates", ","], "--templates is empty"),
+    "seeds": (["--tasks", "sst2", "--seeds", "zero"], "--seeds zero: expected numbers"),
+    "device": (["--prompts", "reviews.jsonl", "--device", "gpu"], "no device `gpu`: expected auto"),
+    "dtype": (["--prompts", "reviews.jsonl", "--dtype", "int8"], "no data type `int8`"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), USAGE.values(), ids=USAGE)
+def test_options_that_make_no_sense(
+    run: Run, prompts: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    """Status 2, one line, nothing written."""
+    status, out, err = run(*options, "-o", "run.h5")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err and not (tmp_path / "run.h5").exists()
+
+
+def test_two_runs_do_not_fit_one_store(run: Run, data: Path) -> None:
+    """A .h5 path for a grid of two is refused with the number of runs."""
+    grid = ("--tasks", "sst2", "--data-dir", data, "--seeds", "0-1", "--limit", 4)
+    status, _, err = run(*grid, "-o", "run.h5")
+    assert status == 2 and "ask for 2 runs; give a folder" in err
+
+
+def test_a_task_named_twice_is_run_once(run: Run, data: Path) -> None:
+    """``--tasks sst2,sst2`` is one run."""
+    status, out, _ = run("--tasks", "sst2,sst2", "--data-dir", data, "--limit", 4, "-o", "run.h5")
+    assert (status, out) == (0, "run.h5\n")
+
+
+def test_an_unknown_task_gets_the_nearest_name(run: Run) -> None:
+    """``ss2`` is answered with ``sst2``."""
+    status, out, err = run("--tasks", "ss2", "-o", "out")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "did you mean 'sst2'" in err
+
+
+MODELS = {
+    "no folder": ("/no/such/model", "no such model: /no/such/model"),
+    "no gguf": ("nowhere.gguf", "no such file: nowhere.gguf"),
+    "no hub id": ("two words", "neither a folder nor a hub id"),
+    "not cached": ("someone/no-such-model", "not in the local cache and the hub is off"),
+    "no config": (".", "is a folder without a config.json"),
+}
+
+
+@pytest.mark.parametrize(("model", "words"), MODELS.values(), ids=MODELS)
+def test_models_that_are_not_there(
+    run: Run, prompts: Path, tmp_path: Path, model: str, words: str
+) -> None:
+    """One line, status 1, nothing written."""
+    status, out, err = run("--prompts", prompts, "--offline", "-o", "out/run.h5", model=model)
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert words in err and not (tmp_path / "out").exists()
+
+
+def test_a_model_without_a_tokenizer(run: Run, models: Path, prompts: Path) -> None:
+    """The folder is named, and the file that it lacks."""
+    status, out, err = run("--prompts", prompts, "-o", "run.h5", model=models / "mute")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "mute has no tokenizer; expected tokenizer.json" in err
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(RepositoryNotFoundError, "no such model on the hub"), (GatedRepoError, "is gated; accept")],
+)
+def test_what_the_hub_refuses(
+    run: Run, prompts: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception], words: str
+) -> None:
+    """A model that the hub does not have, or does not give, is one line."""
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        response = SimpleNamespace(status_code=401, headers={}, request=None)
+        raise kind("raw\ntext", response=response)
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
+    status, out, err = run("--prompts", prompts, "-o", "run.h5", model="someone/secret")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("reviews.jsonl/run.h5", "reviews.jsonl is a file"),
+        ("reviews.jsonl/out/run.h5", "reviews.jsonl is a file"),
+        ("reviews.jsonl/out", "reviews.jsonl is a file"),
+        ("reviews.jsonl", "is a file; give a .h5 path or a folder"),
+        ("folder.h5", "is a folder: name a file in it"),
+    ],
+)
+def test_outputs_that_cannot_be_written(
+    run: Run, prompts: Path, tmp_path: Path, output: str, words: str
+) -> None:
+    """Known before the model is loaded; nothing is made and nothing is changed."""
+    (tmp_path / "folder.h5").mkdir()
+    before = prompts.read_bytes()
+    status, out, err = run("--prompts", prompts, "-o", output, model="/no/such/model")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert words in err and prompts.read_bytes() == before
+
+
+def test_a_folder_without_permission(
+    run: Run, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only folder is one line, before the model is loaded."""
+    (tmp_path / "locked").mkdir(mode=0o500)
+    if os.geteuid() == 0:  # root may write into any folder
+        monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "locked")
+    status, out, err = run("--prompts", prompts, "-o", "locked/run.h5", model="/no/such/model")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "cannot be written (no permission in" in err
+
+
+def test_a_second_writer_is_refused(run: Run, prompts: Path, monkeypatch: Any) -> None:
+    """While a run is on, another one of the same target is told so."""
+    inner: list[tuple[int, str, str]] = []
+    real = Extractor._run_batches
+
+    def with_another_inside(self: Extractor, *args: Any) -> Any:
+        if not inner:
+            inner.append(run("--prompts", prompts, "-o", "run.h5", "-q"))
+        return real(self, *args)
+
+    monkeypatch.setattr(Extractor, "_run_batches", with_another_inside)
+    assert run("--prompts", prompts, "-o", "run.h5", "-q")[0] == 0
+    ((status, out, err),) = inner
+    assert (status, out) == (1, "") and "another run is writing it" in err
+
+
+def test_a_wrong_sum_is_status_3(
+    run: Run, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts that do not add up end with 3, one line with the next step, and no store."""
+    real = Decomposer.decompose
+
+    def decompose(self: Decomposer, sighting: Any) -> Any:
+        batch = real(self, sighting)
+        return replace(batch, parts=batch.parts * 1.01)
+
+    monkeypatch.setattr(Decomposer, "decompose", decompose)
+    status, out, err = run("--prompts", prompts, "-o", "run.h5")
+    assert (status, out, err.count("\n")) == (3, "", 1)
+    assert "add up to" in err and "compread check" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["reviews.jsonl"]
+
+
+def test_ctrl_c_in_the_middle(
+    run: Run, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status 130, the next step on stderr, nothing on stdout; the same command goes on."""
+    command = ("--prompts", prompts, "--batch-tokens", 20)
+    run(*command, "-o", "whole.h5")
+    calls: list[int] = []
+
+    def interrupt(self: Any, done: int, total: int) -> None:
+        calls.append(done)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("compread.cli.extract.RowProgress.__call__", interrupt)
+        status, out, err = run(*command, "-o", "run.h5")
+    assert (status, out) == (130, "")
+    assert "run.h5: finished rows are kept; the same command goes on from there" in err
+    status, out, err = run(*command, "-o", "run.h5")
+    assert (status, out) == (0, "run.h5\n") and f"(+ {calls[-1]} kept from before)" in err
+    assert contents(tmp_path / "run.h5") == contents(tmp_path / "whole.h5")
+
+
+def test_ctrl_c_under_force_says_how_to_go_on(
+    run: Run, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a stopped ``--force``, the command without it goes on and replaces the old store."""
+    command = ("--prompts", prompts, "-o", "run.h5", "--batch-tokens", 20)
+    run(*command, "--no-share")
+    real, calls = Extractor._judge, 0
+
+    def interrupt(self: Extractor, *args: Any) -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return real(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Extractor, "_judge", interrupt)
+        status, _, err = run(*command, "--force")
+    assert status == 130 and "the same command without --force goes on" in err
+    with open_store(tmp_path / "run.h5") as store:
+        assert not store.run.shared_prefix
+    status, _, err = run(*command)
+    assert status == 0 and "kept from before" in err
+    with open_store(tmp_path / "run.h5") as store:
+        assert store.run.shared_prefix
+
+
+# --- in bash ----------------------------------------------------------------------------------
+
+
+def test_the_chain_in_bash(models: Path, prompts: Path, tmp_path: Path) -> None:
+    """``extract && rank --format json | …`` and ``extract | xargs rank`` get results alone."""
+    compread = f"{sys.executable} -m compread"
+    parse = f"{sys.executable} -c 'import json, sys; print(len(json.load(sys.stdin)))'"
+    line = (
+        "set -euo pipefail\n"
+        f"{compread} extract --model {models}/tiny --prompts {prompts} -o a.h5 --offline >out\n"
+        f"{compread} rank $(cat out) --format json | {parse}\n"
+        f"{compread} extract --model {models}/tiny --prompts {prompts} -o b/ --offline"
+        f" | xargs {compread} rank --top 1 --format csv | wc -l"
+    )
+    done = subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    entries, csv_lines = map(int, done.stdout.split())
+    assert entries > 0 and csv_lines > 1
+    assert (tmp_path / "out").read_text() == "a.h5\n"
+    said = done.stderr.splitlines()
+    assert [line for line in said if not line.startswith("  ")] == [
+        line for line in said if line.startswith(("a.h5: 12 rows", "reviews.h5: 12 rows"))
+    ]
