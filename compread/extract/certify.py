@@ -229,19 +229,23 @@ def _frozen_heads(fold: Fold, sighting: Sighting) -> tuple[Tensor, Tensor]:
     return heads * write.scale, bias * write.scale
 
 
-def _split_folds(engine: Engine) -> dict[int, Fold]:
-    """The folds that are split by head, by layer."""
-    layers = enumerate(engine.decomposer.folds)
-    return {i: fold for i, folds in layers for fold in folds if fold.heads is not None}
+def _split_folds(engine: Engine) -> Iterator[tuple[int, int, Fold]]:
+    """The folds that are split by head: their layer, and the number of their first head there."""
+    for layer, folds in enumerate(engine.decomposer.folds):
+        first = 0
+        for fold in folds:
+            if fold.heads is not None:
+                yield layer, first, fold
+                first += fold.write.heads
 
 
 def _heads_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
     errors = {"": 0.0}
-    for index, fold in _split_folds(engine).items():
+    for index, first, fold in _split_folds(engine):
         heads, bias = _frozen_heads(fold, sighting)
         written = sighting.wrote(fold.write.source) * fold.write.scale
         misfit = (heads.sum(1) + bias - written).abs().max() / written.abs().max()
-        errors[f"layer {index}"] = float(misfit)
+        errors[f"layer {index}, head {first} on"] = float(misfit)
     worst = max(errors, key=errors.__getitem__)
     return Proof("heads = block's write", errors[worst], bound, worst)
 
@@ -269,14 +273,15 @@ def _folds_error(engine: Engine, sighting: Sighting, parts: Tensor) -> float:
     decomposer = engine.decomposer
     scales = decomposer.scales(sighting)
     worst = 0.0
-    for index, fold in _split_folds(engine).items():
+    for index, first, fold in _split_folds(engine):
         heads, _ = _frozen_heads(fold, sighting)
         stream = fold.directions / fold.write.scale
         expected = heads @ stream.T * scales[fold.norms_after][:, None, None]
+        wanted = range(first, first + fold.write.heads)
         rows = [
             i
             for i, component in enumerate(decomposer.components)
-            if component.kind == "head" and component.layer == index
+            if component.layer == index and component.kind == "head" and component.head in wanted
         ]
         worst = max(worst, float((parts[:, rows] - expected).abs().max()))
     return worst / float(parts.abs().max())

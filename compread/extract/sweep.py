@@ -20,7 +20,13 @@ from compread.model import facts, load_config, quieten_libraries
 
 _SECONDS = 90.0
 _BYTES = 12 << 30
-_PRELOAD = ["compread.extract.certify", "transformers.models.auto.modeling_auto"]
+# What nearly every type imports: two seconds once, rather than for each.
+_PRELOAD = [
+    "torch._dynamo",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.llama.modeling_llama",
+    "compread.extract.certify",
+]
 
 Checked = Callable[[Certificate], None]
 """Called with each certificate as it comes."""

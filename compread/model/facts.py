@@ -43,6 +43,12 @@ _GRANITE_MOE: tuple[Step, ...] = (
     ("mlp", ("shared_mlp",)),
 )
 
+# What attention and MLP return goes through a convolution over positions, which no head survives.
+_INKLING: tuple[Step, ...] = (
+    ("mixer", ("attn_sconv", "post_attention_convolution")),
+    ("mlp", ("mlp_sconv", "post_mlp_convolution")),
+)
+
 STEPS: dict[str, tuple[Step, ...]] = {
     # Their blocks return the residual stream with the write added to it.
     "bloom": (("head", ("self_attention.dense",)), ("mlp", ("mlp.dense_4h_to_h",))),
@@ -88,6 +94,8 @@ STEPS: dict[str, tuple[Step, ...]] = {
         ("mlp", ("output.dense",)),
         ("norm", ("output.LayerNorm",)),
     ),
+    "inkling_text": _INKLING,
+    "inkling2_text": _INKLING,
     "gemma4_text": _GEMMA4,
     "gemma4_unified_text": _GEMMA4,
     # Experts and an MLP beside them that all tokens share.
@@ -221,6 +229,9 @@ TWIN_SIZE = {
     "qk_nope_head_dim": 8,
     "qk_head_dim": 16,
     "v_head_dim": 12,
+    "swa_num_attention_heads": TWIN_HEADS,
+    "swa_num_key_value_heads": 2,
+    "swa_head_dim": 16,
     "index_topk": 8,
     "index_head_dim": 16,
     "index_n_heads": 2,
@@ -285,6 +296,11 @@ TWIN_LOUD: dict[str, object] = {
 LOUD_BUFFERS = ("layer_scalar",)
 """Trained values that are kept as buffers."""
 
+_ZAMBA = ["linear_attention", "linear_attention", "hybrid", "linear_attention", "hybrid"]
+
+FLOAT32_CLASSES = ("Inkling2TopKRouter",)
+"""Classes that turn their input to float32 and need weights of that type."""
+
 TWIN_SIZES: dict[str, dict[str, object]] = {
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
     "cohere_compass_text": {
@@ -329,17 +345,20 @@ TWIN_SIZES: dict[str, dict[str, object]] = {
     "stablelm": {"num_attention_heads": 3, "num_key_value_heads": 3},
     "zamba": {
         "num_hidden_layers": 5,
-        "layers_block_type": [
-            "linear_attention",
-            "linear_attention",
-            "hybrid",
-            "linear_attention",
-            "hybrid",
-        ],
+        "layers_block_type": _ZAMBA,
         "attention_hidden_size": 96,
         "attention_head_dim": 24,
         "n_mamba_heads": 2,
     },
-    "zamba2": {"adapter_rank": 4},
+    "zamba2": {
+        "num_hidden_layers": 5,
+        "layers_block_type": _ZAMBA,
+        "hybrid_layer_ids": [2, 4],
+        "attention_hidden_size": 96,
+        "attention_head_dim": 24,
+        "kv_channels": 12,
+        "num_query_groups": 4,
+        "adapter_rank": 4,
+    },
 }
 """By model type: entries that a consistent small config of this type needs besides."""

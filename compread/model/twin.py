@@ -42,6 +42,9 @@ def build_twin(config: Any, dtype: torch.dtype = torch.float64) -> CausalLM:
             f"no tiny twin of `{text.model_type}` can be built: {type(error).__name__}: {reason}"
         ) from error
     model.to(dtype).eval()
+    for module in model.modules():
+        if type(module).__name__ in facts.FLOAT32_CLASSES:
+            module.float()
     return model
 
 
