@@ -74,18 +74,17 @@ def certify_all(
     context.set_forkserver_preload(_PRELOAD)
     waiting = list(names)
     found: dict[str, Certificate] = {}
-    order, running = list(waiting), [_start(context, waiting.pop(0), seconds)]
-    while running:
+    order, running = list(waiting), list[_Running]()
+    while waiting or running:
         while waiting and len(running) < jobs:
             running.append(_start(context, waiting.pop(0), seconds))
-        ended = wait([one.answer for one in running], timeout=0.2)
+        left = min(one.deadline for one in running) - time.monotonic()
+        ended = wait([one.answer for one in running], timeout=max(0.0, left))
         for one in list(running):
             if one.answer in ended or time.monotonic() > one.deadline:
                 running.remove(one)
                 found[one.name] = _collect(one, one.answer in ended, seconds)
                 checked(found[one.name])
-        if not running and waiting:
-            running.append(_start(context, waiting.pop(0), seconds))
     return [found[name] for name in order]
 
 

@@ -45,8 +45,8 @@ _GRANITE_MOE: tuple[Step, ...] = (
 
 # What attention and MLP return goes through a convolution over positions, which no head survives.
 _INKLING: tuple[Step, ...] = (
-    ("mixer", ("attn_sconv", "post_attention_convolution")),
-    ("mlp", ("mlp_sconv", "post_mlp_convolution")),
+    ("mixer", ("attn_sconv",)),
+    ("mlp", ("mlp_sconv",)),
 )
 
 STEPS: dict[str, tuple[Step, ...]] = {
@@ -95,7 +95,6 @@ STEPS: dict[str, tuple[Step, ...]] = {
         ("norm", ("output.LayerNorm",)),
     ),
     "inkling_text": _INKLING,
-    "inkling2_text": _INKLING,
     "gemma4_text": _GEMMA4,
     "gemma4_unified_text": _GEMMA4,
     # Experts and an MLP beside them that all tokens share.
@@ -149,6 +148,8 @@ REFUSED: dict[str, str] = {
     "gemma4_unified_assistant": _DRAFT,
     "hrm_text": "its layers are run several times in one forward, so a layer has many writes",
     "hy_v4": _HYPER,
+    "inkling2_text": "the residual stream starts anew every few layers and each block reads an "
+    "attention over all earlier ones",
     "modernbert-decoder": "its unembedding reads the residual stream through a nonlinear layer",
     "qwen4_exp_text": _HYPER,
     "zaya": "learned vectors scale each write and the residual stream, which is not followed yet",
@@ -176,6 +177,9 @@ LOGIT_MULTIPLIER = ("logit_scale", "lm_head_multiplier")
 
 LOGIT_DIVISOR = ("logits_scaling",)
 """Config entries that divide the logits (Granite)."""
+
+DIVISOR_MULTIPLIES = ("hyperclovax",)
+"""Types that multiply the logits by the entry that others divide them by."""
 
 SCALED_BEFORE_UNEMBEDDING = ("minicpm3",)
 """Types whose logit divisor acts on the final norm's output, where it needs no help."""
@@ -267,7 +271,7 @@ TWIN_SIZE = {
 }
 """Sizes of the twin by config entry; those that a config lacks or has smaller stay."""
 
-TWIN_NONE = {"num_key_value_heads": 2, "num_experts_per_tok": 2}
+TWIN_NONE = {"num_key_value_heads": 2, "num_experts_per_tok": 2, "final_logit_softcapping": 8.0}
 """What an entry that the config leaves open becomes."""
 
 TWIN_LOUD: dict[str, object] = {
@@ -289,17 +293,13 @@ TWIN_LOUD: dict[str, object] = {
     "full_attn_beta_factor": 0.8,
     "mlp_alpha_factor": 1.1,
     "mlp_beta_factor": 0.9,
-    "final_logit_softcapping": 8.0,
 }
-"""Values of constants that a config leaves at one or open, where nobody would miss them."""
+"""Values of constants that a config leaves at one, where nobody would miss them."""
 
 LOUD_BUFFERS = ("layer_scalar",)
 """Trained values that are kept as buffers."""
 
 _ZAMBA = ["linear_attention", "linear_attention", "hybrid", "linear_attention", "hybrid"]
-
-FLOAT32_CLASSES = ("Inkling2TopKRouter",)
-"""Classes that turn their input to float32 and need weights of that type."""
 
 TWIN_SIZES: dict[str, dict[str, object]] = {
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},

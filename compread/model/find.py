@@ -65,7 +65,10 @@ def _logit_scale(config: Any) -> float:
     if config.model_type in facts.SCALED_BEFORE_UNEMBEDDING:
         return 1.0
     times = config_value(config, facts.LOGIT_MULTIPLIER, 1.0)
-    return float(times / config_value(config, facts.LOGIT_DIVISOR, 1.0))
+    divisor = config_value(config, facts.LOGIT_DIVISOR, 1.0)
+    return float(
+        times * divisor if config.model_type in facts.DIVISOR_MULTIPLIES else times / divisor
+    )
 
 
 def _find_blocks(model: CausalLM, config: Any) -> list[nn.Module]:

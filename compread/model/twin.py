@@ -42,9 +42,6 @@ def build_twin(config: Any, dtype: torch.dtype = torch.float64) -> CausalLM:
             f"no tiny twin of `{text.model_type}` can be built: {type(error).__name__}: {reason}"
         ) from error
     model.to(dtype).eval()
-    for module in model.modules():
-        if type(module).__name__ in facts.FLOAT32_CLASSES:
-            module.float()
     return model
 
 
@@ -124,7 +121,7 @@ def _small_all(values: dict[str, Any]) -> dict[str, Any]:
 def _small(name: str, value: Any, values: dict[str, Any]) -> Any:
     """A small value for one entry of a config."""
     if value is None:
-        return facts.TWIN_NONE.get(name, facts.TWIN_LOUD[name] if "softcap" in name else None)
+        return facts.TWIN_NONE.get(name)
     if name in facts.TWIN_LOUD and (value == 1 or isinstance(value, list | tuple)):
         return facts.TWIN_LOUD[name]
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:

@@ -1,0 +1,75 @@
+"""``compread check``: a verdict in a table, in JSON, and in the exit status."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from compread.cli import main
+
+
+def test_a_certified_type(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 0, and each identity with its error and what is allowed."""
+    assert main(["check", "gpt2", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (model,) = found["models"]
+    assert (model["model_type"], model["verdict"], model["reason"]) == ("gpt2", "certified", "")
+    assert model["shared_prefix"] is True
+    assert {proof["state"] for proof in found["proofs"]} == {"holds"}
+    assert all(proof["error"] <= proof["allowed"] for proof in found["proofs"])
+
+
+@pytest.mark.parametrize(("kind", "word"), [("bart", "encoder-decoder"), ("gemma3n", "AltUp")])
+def test_others_end_with_3_and_the_reason(
+    kind: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is not certified is not an error, but no success either."""
+    assert main(["check", kind]) == 3
+    assert word in capsys.readouterr().out
+
+
+def test_a_type_whose_prefix_cannot_be_shared(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is certified; the table says that prompts are run whole."""
+    assert main(["check", "mamba"]) == 0
+    out = capsys.readouterr().out
+    assert "certified" in out and "not shared" in out
+
+
+@pytest.mark.parametrize("arguments", [[], ["gpt2", "--all"]])
+def test_a_model_or_all(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """One of the two is needed, and not both."""
+    assert main(["check", *arguments]) == 2
+    assert "MODEL or --all" in capsys.readouterr().err
+
+
+def test_all_in_one_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each type once, by verdict and with its reason, however many there are."""
+    import compread.extract as extract
+
+    monkeypatch.setattr(extract, "causal_types", lambda: ["bart", "reformer", "rwkv"])
+    assert main(["check", "--all", "--format", "md"]) == 0
+    shown = capsys.readouterr()
+    for words in (
+        "certified: 1 model types",
+        "| reformer | reversible",
+        "| bart | encoder-decoder",
+    ):
+        assert words in shown.out
+    assert "3/3 " in shown.err
+
+
+def test_a_check_that_died_is_no_success(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """The exit status says so even where other types are certified."""
+    import compread.extract as extract
+
+    found = [
+        extract.Certificate("good", "certified"),
+        extract.Certificate("bad", "refused", "its check died (exit status -9)", died=True),
+    ]
+    monkeypatch.setattr(extract, "certify_all", lambda *args, **options: found)
+    assert main(["check", "--all"]) == 3
+    assert "exit status -9" in capsys.readouterr().out
