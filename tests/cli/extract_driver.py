@@ -63,7 +63,8 @@ def kill(folder: Path, n: int, arguments: list[str]) -> None:
                 os.waitpid(pid, 0)
             killed += 1
             kept = partial_status(path)
-            print(kept.done if kept else "finished" if path.exists() else 0)
+            # At once: a fork would take along what is still buffered, and print it too.
+            print(kept.done if kept else "finished" if path.exists() else 0, flush=True)
             if path.exists():
                 break
         if not path.exists() or partial_status(path):
