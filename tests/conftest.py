@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 
 from compread.components import LayerShape, component_axis
 from compread.store import Labels, RunInfo, Split, SplitRows, StoreWriter
+
+# Processes that tests start buffer as they do for users, or faults of a late flush go unseen.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 AXIS = component_axis([LayerShape(2), LayerShape(2), LayerShape(0, mixer=True)])
 PROMPT = "Review: ok\nSentiment: positive\n\n" * 4 + "Review: dull\nSentiment:"

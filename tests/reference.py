@@ -66,19 +66,19 @@ class Intervention:
         self.model, self.places = model, places
         self.tokens = torch.tensor([prompt])
         self.writes: dict[nn.Module, Tensor] = {}
-        norms: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+        norms: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}  # by call: some are used twice
 
         def keep(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             self.writes[module] = _first(output).detach().clone()
 
         def keep_norm(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             x = args[0] if args else kwargs["hidden_states"]
-            norms[module] = x.detach().clone(), output.detach().clone()
+            norms.setdefault(module, []).append((x.detach().clone(), output.detach().clone()))
 
         recorders = [(m, keep) for m in places.writes] + [(m, keep_norm) for m in places.norms]
         with _hooks(recorders):
             self.whole = self._logits()
-        self.frozen = {norm: frozen(norm, x, y) for norm, (x, y) in norms.items()}
+        self.frozen = {n: [frozen(n, x, y) for x, y in calls] for n, calls in norms.items()}
 
     def _logits(self) -> Tensor:
         raw: list[Tensor] = []
@@ -106,8 +106,10 @@ class Intervention:
                 value = value - _first(forward(module, z)) + _first(forward(module, without))
             return _like(output, value)
 
+        calls = {norm: iter(maps) for norm, maps in self.frozen.items()}
+
         def freeze(module: nn.Module, args: Any, kwargs: Any, output: Tensor) -> Tensor:
-            return self.frozen[module](args[0] if args else kwargs["hidden_states"])
+            return next(calls[module])(args[0] if args else kwargs["hidden_states"])
 
         changed = [(m, put_back) for m in self.places.writes]
         changed += [(m, freeze) for m in self.places.norms]

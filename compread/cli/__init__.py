@@ -100,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except MemoryError as error:
             return _complain(f"error: out of memory: {error}", status=1)
         except OSError as error:
+            _discard_unwritable()
             where = f"{error.filename}: " if error.filename else ""
             return _complain(f"error: {where}{error.strerror or error}", status=1)
 
@@ -114,6 +115,14 @@ def _prepare_streams() -> None:
         # A label word that the terminal's encoding lacks must not end the command.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_unwritable() -> None:
+    """Forget what stdout cannot take, as on a full disk: Python would try it once more at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard_stdout()
 
 
 def _run(arguments: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from os.path import commonprefix
 from typing import Any
 
 from torch import nn
@@ -43,7 +44,7 @@ def find_steps(
         if verb == "norm" or verb == "times" or verb == "plus":
             steps += _carry(verb, _part(block, names))
         elif (module := _module(block, names, trace)) is not None:
-            kind = verb if named else _kind_by_class(module, verb)
+            kind = verb if named and verb != "head" else _kind_by_class(model, module, verb)
             steps.append(_write(model, index, kind, module, config, trace, block))
     if not any(isinstance(step, Write) for step in steps):
         have = ", ".join(name for name, _ in block.named_children())
@@ -100,11 +101,14 @@ def _module(block: nn.Module, names: Iterable[str], trace: Trace) -> nn.Module |
     return None
 
 
-def _kind_by_class(module: nn.Module, kind: Kind) -> Kind:
+def _kind_by_class(model: CausalLM, module: nn.Module, kind: Kind) -> Kind:
     """The kind that the class's name tells, where one name is used for several kinds of block."""
     if kind == "mlp":
         return kind
-    name = type(module).__name__.lower()
+    name = type(module).__name__
+    # The family's own name must not tell: RecurrentGemma's attention is attention.
+    family = commonprefix([type(model).__name__, name])  # noqa: RUF071  # no paths
+    name = name.removeprefix(family).lower()
     for other, words in facts.CLASS_WORDS.items():
         if any(word in name for word in words):
             return other

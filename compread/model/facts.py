@@ -23,8 +23,8 @@ BLOCK_NAMES: tuple[Step, ...] = (
 
 CLASS_WORDS: dict[Kind, Names] = {
     "mixer": ("mamba", "rwkv", "delta", "lightning", "linearattention", "recurrent", "conv"),
-    "mlp": ("mlp", "moe", "expert"),
     "head": ("attention",),
+    "mlp": ("mlp", "moe", "expert"),
 }
 """Words in a class's name that tell its kind, where a family uses one name for several kinds."""
 
@@ -70,7 +70,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "minimax": (
         ("norm", ("input_layernorm",)),
         ("times", ("attn_alpha_factor",)),
-        ("mixer", ("self_attn",)),
+        ("head", ("self_attn",)),
         ("norm", ("post_attention_layernorm",)),
         ("times", ("mlp_alpha_factor",)),
         ("mlp", ("mlp",)),

@@ -42,9 +42,9 @@ class RunInfo:
     model_type: str
     """``config.model_type`` of the model."""
     revision: str | None
-    """Hub revision as given, or None."""
+    """Hub commit that was loaded; None for a local model."""
     fingerprint: str
-    """Hash of the model's config and a sample of every weight."""
+    """Hash of the model's type and a sample of every weight."""
     dtype: str
     """Data type the model ran in, such as ``float32``."""
     task: str

@@ -57,13 +57,14 @@ def kill(folder: Path, n: int, arguments: list[str]) -> None:
         for _ in range(min(KILLS_OF_ONE_TARGET, n - killed)):
             pid = start([*arguments, "-o", str(path)])
             # By rows and not by the clock, which a busy machine would make all one moment.
-            if lives_until(moments.uniform(-0.2, 0.9), path, pid):
-                time.sleep(moments.uniform(0, 0.02))
+            if lives_until(moments.uniform(-0.2, 0.7), path, pid):
+                time.sleep(moments.uniform(0, 0.01))
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             killed += 1
             kept = partial_status(path)
-            print(kept.done if kept else "finished" if path.exists() else 0)
+            # At once: a fork would take along what is still buffered, and print it too.
+            print(kept.done if kept else "finished" if path.exists() else 0, flush=True)
             if path.exists():
                 break
         if not path.exists() or partial_status(path):

@@ -73,6 +73,24 @@ def test_the_others_are_declined_in_words(kind: str) -> None:
     assert certificate.verdict == verdict and words in certificate.reason
 
 
+@pytest.mark.parametrize(
+    ("kind", "layers"),
+    {
+        "afmoe": ["head mlp"],
+        "qwen2_moe": ["head mlp"],
+        "recurrent_gemma": ["mixer mlp", "head mlp"],
+        "nemotron_h": ["mixer", "mlp", "head"],
+        "minimax": ["mixer mlp", "head mlp"],
+        "falcon_h1": ["head mixer mlp"],
+    }.items(),
+)
+def test_kinds_are_told_by_the_block_not_by_the_family_s_name(kind: str, layers: list[str]) -> None:
+    """A family called moe or recurrent has attention all the same."""
+    anatomy = twin_engine(kind).decomposer.anatomy
+    found = {" ".join(write.kind for write in layer.writes) for layer in anatomy.layers}
+    assert found == set(layers)
+
+
 # --- an independent reference -------------------------------------------------------------------
 
 
