@@ -52,7 +52,8 @@ def find_anatomy(model: CausalLM) -> Anatomy:
         width=trace.wrote[blocks[-1]].shape[-1],
     )
     logits = anatomy.cap(trace.wrote[unembedding] * anatomy.logit_scale)
-    if (misfit := _misfit(logits, trace.logits)) > _MISFIT[trace.dtype]:
+    # A NaN must fail too, so the comparison is for what is good.
+    if not (misfit := _misfit(logits, trace.logits)) <= _MISFIT[trace.dtype]:
         raise ModelError(
             f"{kind_of(model)}: the unembedding's output does not explain the returned logits (off "
             f"by {misfit:.1e} of their size); the model is refused rather than attributed wrongly"
@@ -158,7 +159,6 @@ def _prove_layer(model: CausalLM, index: int, layer: Layer, trace: Trace) -> Non
             stream = trace.wrote[step.norm]
     misfit = max(misfit, _misfit(stream, trace.wrote[layer.block]))
     bound = _MISFIT[trace.dtype]
-    # A NaN must fail too, so the comparison is for what is good.
     if not misfit <= bound:
         have = ", ".join(name for name, _ in layer.block.named_children())
         raise ModelError(
