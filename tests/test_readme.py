@@ -1,0 +1,59 @@
+"""What the README shows can be typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from families import CERTIFIED
+from typer.main import get_command
+
+from compread.cli import app
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+# In a bash block, in a console block after the prompt, or in the demo's own words.
+COMMAND_LINES = [
+    part.strip()
+    for block in re.findall(r"```(?:bash|console)\n(.*?)```", TEXT, re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    for part in re.split(r"&&|\||\s#", line.removeprefix("$ "))
+    if re.match(r"\s*(xargs )?compread\s", part)
+]
+
+
+def command_words(line: str) -> list[str]:
+    """The words after ``compread``."""
+    return shlex.split(line.removeprefix("xargs "))[1:]
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_every_command_and_option_exists(line: str) -> None:
+    """A command line of the README names a command and options that are there."""
+    words = command_words(line)
+    commands: Any = get_command(app)
+    assert words[0] in commands.commands
+    known = {name for p in commands.commands[words[0]].params for name in p.opts} | {"--help"}
+    assert {word for word in words if re.match(r"--?[a-z]", word)} <= known
+
+
+def test_every_command_is_shown() -> None:
+    """Each command has a row in the README's table."""
+    commands: Any = get_command(app)
+    assert set(commands.commands) <= set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE))
+
+
+def test_the_list_of_certified_types_is_that_of_the_sweep() -> None:
+    """The README names the types that the slow suite certifies, all of them and no others."""
+    listed = TEXT.partition("Certified types</summary>")[2].partition("</details>")[0]
+    assert set(re.findall(r"`([^`]+)`", listed)) == set(CERTIFIED)
+    assert f"**{len(CERTIFIED)} are" in TEXT
+
+
+def test_links_lead_somewhere() -> None:
+    """Relative links of the README are files of the project."""
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
+        assert (README.parent / target).exists(), target
