@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from compread.errors import ModelError
-from compread.model import facts
+from compread.model import facts, twin_sizes
 from compread.model.blocks import config_value
 from compread.model.trace import CausalLM
 
@@ -76,7 +76,7 @@ def make_loud(model: CausalLM) -> None:
             else:
                 weight.uniform_(0.5, 1.5)
         for name, value in model.named_buffers():
-            if name.endswith(facts.LOUD_BUFFERS):
+            if name.endswith(twin_sizes.LOUD_BUFFERS):
                 value.uniform_(0.5, 1.5)
 
 
@@ -99,7 +99,7 @@ def shrink(config: Any) -> Any:
         else:
             small[name] = _small(name, value, values)
     small |= {name: len(kept) for name in facts.LAYER_COUNT if isinstance(values.get(name), int)}
-    small |= facts.TWIN_SIZES.get(config.model_type, {})
+    small |= twin_sizes.TWIN_SIZES.get(config.model_type, {})
     return type(config)(**small)
 
 
@@ -121,16 +121,16 @@ def _small_all(values: dict[str, Any]) -> dict[str, Any]:
 def _small(name: str, value: Any, values: dict[str, Any]) -> Any:
     """A small value for one entry of a config."""
     if value is None:
-        return facts.TWIN_NONE.get(name)
-    if name in facts.TWIN_LOUD and (value == 1 or isinstance(value, list | tuple)):
-        return facts.TWIN_LOUD[name]
+        return twin_sizes.TWIN_NONE.get(name)
+    if name in twin_sizes.TWIN_LOUD and (value == 1 or isinstance(value, list | tuple)):
+        return twin_sizes.TWIN_LOUD[name]
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         return value
-    if name in facts.TWIN_KV_COUNT:
+    if name in twin_sizes.TWIN_KV_COUNT:
         heads = next((values[n] for n in facts.HEAD_COUNT if isinstance(values.get(n), int)), 0)
-        return 1 if value == 1 else facts.TWIN_HEADS if value == heads else 2
+        return 1 if value == 1 else twin_sizes.TWIN_HEADS if value == heads else 2
     if name.endswith("_token_id"):
-        return value % facts.TWIN_SIZE["vocab_size"]
+        return value % twin_sizes.TWIN_SIZE["vocab_size"]
     if name == "head_dim" and value == values.get("qk_rope_head_dim"):
         name = "qk_rope_head_dim"
-    return min(value, facts.TWIN_SIZE.get(name, value))
+    return min(value, twin_sizes.TWIN_SIZE.get(name, value))

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import AutoConfig, GPT2Config
 
 from compread.extract import Engine, Proof, causal_types, certify, certify_all, certify_type
-from compread.extract.certify import prove
+from compread.extract.proofs import prove
 from compread.model import facts, find_anatomy
 from compread.model.anatomy import Anatomy, Carry, Layer, Write
 from compread.model.norms import FrozenNorm

@@ -1,0 +1,196 @@
+"""The identities that show that a model is read rightly, each with its worst error.
+
+1. heads = block: the heads of a layer, each pushed alone through the output projection and the
+   frozen post-norm, add up to what the block writes to the residual stream;
+2. writes = residual: the embedding and all writes add up to the final residual;
+3. parts = logits: the contributions add up to the model's own label logits (and the final
+   soft-cap of that sum is what the model returned), and each head's contribution is that of its
+   own write;
+4. shared = whole: running the shared prefix once changes no contribution. Where it does, or where
+   a family's cache cannot be handed on, extract runs whole prompts, so this may be ``not shared``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from compread.extract.engine import Engine
+from compread.extract.prefix import CannotShareError
+from compread.model.anatomy import Write
+from compread.model.decompose import BatchParts, Fold
+from compread.model.linear import bias_of, run_precisely
+from compread.model.taps import Sighting
+from compread.model.trace import CausalLM
+
+EXACT = 1e-9
+"""Bound, relative, where the family's norms compute in float64 when asked to."""
+ROUNDED = 1e-6
+"""Bound where transformers computes the norms in float32 whatever the model's type."""
+
+_PREFIX = 10
+_OWN = (1, 4, 7, 12)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One identity: its worst relative error, where that was, and what is allowed."""
+
+    name: str
+    error: float | None
+    """None where the proof could not be made."""
+    bound: float
+    where: str = ""
+    needed: bool = True
+    """Whether the family is read wrongly where this fails; if not, extract does without."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the error is within the bound; a NaN is not."""
+        return self.error is not None and self.error <= self.bound
+
+    @property
+    def state(self) -> str:
+        """``holds``, ``fails``, or ``not shared`` where extract runs whole prompts instead."""
+        return "holds" if self.holds else "fails" if self.needed else "not shared"
+
+
+def prove(engine: Engine) -> tuple[Proof, ...]:
+    """Prove the four identities on a model.
+
+    Raises:
+        ModelError: the model's anatomy is not found, or its forward takes another way.
+    """
+    rows = _prompts(engine.model)
+    bound = EXACT if _norms_are_exact(engine, rows) else ROUNDED
+    sighting = engine.watch(rows, all_writes=True)
+    whole = engine.decomposer.decompose(sighting)
+    scale = whole.scale[:, None]
+    returned = engine.decomposer.anatomy.cap(whole.parts.sum(1))
+    return (
+        _heads_proof(engine, sighting, bound),
+        _writes_proof(engine, sighting, bound),
+        Proof("each head = its write", _folds_error(engine, sighting, whole.parts), bound),
+        Proof("parts = logits", float((whole.sum_error / whole.scale).max()), bound),
+        Proof("capped sum = output", float(((returned - whole.full).abs() / scale).max()), bound),
+        _shared_proof(engine, rows, whole),
+    )
+
+
+def _shared_proof(engine: Engine, rows: list[list[int]], whole: BatchParts) -> Proof:
+    name = "shared prefix = whole"
+    try:
+        prefix = engine.share(rows[0][:_PREFIX])
+        shared = engine.run([row[_PREFIX:] for row in rows], prefix)
+    except CannotShareError as error:
+        return Proof(name, None, ROUNDED, str(error), needed=False)
+    misfit = (shared.parts - whole.parts).abs().amax((1, 2)) / whole.scale
+    # Attention's softmax is float32 in many families whatever the model's type. Where sharing
+    # changes the numbers, extract finds that out too and runs whole prompts.
+    return Proof(name, float(misfit.max()), ROUNDED, needed=False)
+
+
+def _prompts(model: CausalLM) -> list[list[int]]:
+    """Prompts of different lengths behind one prefix."""
+    vocabulary = model.config.get_text_config().vocab_size
+    draw = torch.Generator().manual_seed(0)
+    tokens = torch.randint(1, vocabulary, (len(_OWN), _PREFIX + max(_OWN)), generator=draw)
+    tokens[:, :_PREFIX] = tokens[0, :_PREFIX]
+    return [row[: _PREFIX + own].tolist() for row, own in zip(tokens, _OWN, strict=True)]
+
+
+def _norms_are_exact(engine: Engine, rows: list[list[int]]) -> bool:
+    """Whether the final norm computes in the model's own float64."""
+    norm = engine.decomposer.anatomy.final_norm
+    if norm is None:
+        return True
+    sighting = engine.watch(rows)
+    x, y, frozen = sighting.norm_input, sighting.norm_output, engine.decomposer.final_norm
+    seen = frozen.linear(x, frozen.scale(x, y)) + frozen.shift
+    return float((seen - y).abs().max() / y.abs().max()) < EXACT / 100
+
+
+def _heads_alone(write: Write, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Each head alone through the output projection, [B, H, D], and the projection's bias [D]."""
+    bias = bias_of(write.module, write.width, z)
+    each = write.width // write.heads
+    alone = torch.zeros(len(z), write.heads, write.width, dtype=z.dtype)
+    for head in range(write.heads):
+        own = slice(head * each, (head + 1) * each)
+        alone[:, head, own] = z[:, own]
+    with torch.no_grad():
+        out = run_precisely(write.module, alone.reshape(-1, write.width))
+    return out.reshape(len(z), write.heads, -1) - bias, bias
+
+
+def _frozen_heads(fold: Fold, sighting: Sighting) -> tuple[Tensor, Tensor]:
+    """Each head's write to the residual stream [B, H, D] and the constant beside them [B, D]."""
+    write, norm = fold.write, fold.norm
+    heads, bias = _heads_alone(write, sighting.read(write.module))
+    bias = bias.expand(len(heads), -1)
+    if norm is not None and write.norm is not None:
+        scale = norm.scale(sighting.read(write.norm), sighting.wrote(write.norm))
+        heads = norm.linear(heads, scale[:, None])
+        bias = norm.linear(bias, scale) + norm.shift
+    return heads * write.scale, bias * write.scale
+
+
+def _split_folds(engine: Engine) -> Iterator[tuple[int, int, Fold]]:
+    """The folds that are split by head: their layer, and the number of their first head there."""
+    for layer, folds in enumerate(engine.decomposer.folds):
+        first = 0
+        for fold in folds:
+            if fold.heads is not None:
+                yield layer, first, fold
+                first += fold.write.heads
+
+
+def _heads_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
+    errors = {"": 0.0}
+    for index, first, fold in _split_folds(engine):
+        heads, bias = _frozen_heads(fold, sighting)
+        written = sighting.wrote(fold.write.source) * fold.write.scale
+        misfit = (heads.sum(1) + bias - written).abs().max() / written.abs().max()
+        errors[f"layer {index}, head {first} on"] = float(misfit)
+    worst = max(errors, key=errors.__getitem__)
+    return Proof("heads = block's write", errors[worst], bound, worst)
+
+
+def _writes_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
+    decomposer = engine.decomposer
+    norms = dict(decomposer.carried)
+    total = sighting.embedding.clone()
+    for step in (step for layer in decomposer.anatomy.layers for step in layer.steps):
+        if isinstance(step, Write):
+            total = total + sighting.wrote(step.source) * step.scale
+        elif step.norm is None:
+            total = step.apply(total)
+        else:
+            norm = norms[step.norm]
+            scale = norm.scale(sighting.read(step.norm), sighting.wrote(step.norm))
+            total = norm.linear(total, scale) + norm.shift
+    residual = sighting.norm_input
+    misfit = (total - residual).abs().max() / residual.abs().max()
+    return Proof("writes = residual", float(misfit), bound)
+
+
+def _folds_error(engine: Engine, sighting: Sighting, parts: Tensor) -> float:
+    """Worst difference between a head's folded contribution and that of its write in full."""
+    decomposer = engine.decomposer
+    scales = decomposer.scales(sighting)
+    worst = 0.0
+    for index, first, fold in _split_folds(engine):
+        heads, _ = _frozen_heads(fold, sighting)
+        stream = fold.directions / fold.write.scale
+        expected = heads @ stream.T * scales[fold.norms_after][:, None, None]
+        wanted = range(first, first + fold.write.heads)
+        rows = [
+            i
+            for i, component in enumerate(decomposer.components)
+            if component.layer == index and component.kind == "head" and component.head in wanted
+        ]
+        worst = max(worst, float((parts[:, rows] - expected).abs().max()))
+    return worst / float(parts.abs().max())
