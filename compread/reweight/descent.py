@@ -128,7 +128,8 @@ def descend(features: Float64, gold: Int64, recipe: Recipe) -> tuple[Descent, ..
             solved = _all_right(scores, gold)
         step = (slope.reshape(runs, 1, -1) @ sums)[:, 0]  # [R, J]
         if recipe.clip:
-            step *= (weights >= 0) & (weights <= 1)  # a weight at the edge still moves
+            # A weight at the edge still moves, as under torch up to 2.13; all weights start there.
+            step *= (weights >= 0) & (weights <= 1)
         step += recipe.l1 * np.sign(weights)
         weights -= recipe.learning_rate * step * (going & ~solved)[:, None]
         if check and recipe.check_after_step:

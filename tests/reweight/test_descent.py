@@ -25,8 +25,12 @@ def torch_descent(features, gold, *, l1, clip, epochs, after, trace=()):
     w = torch.ones(x.shape[1], dtype=x.dtype, requires_grad=True)
     sgd = torch.optim.SGD([w], lr=0.05)
 
+    def clipped():
+        # The gradient of clamp in the torch of the released code; from 2.14 on it is 0 at the edge.
+        return torch.where((w >= 0) & (w <= 1), w, w.detach().clamp(0, 1))
+
     def scores():
-        return torch.einsum("njk,j->nk", x, w.clamp(0, 1) if clip else w)
+        return torch.einsum("njk,j->nk", x, clipped() if clip else w)
 
     def solved(epoch):
         return epoch % 100 == 0 and bool((scores().argmax(1) == y).all())
