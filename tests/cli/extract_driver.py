@@ -89,5 +89,7 @@ def slow(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1] == "slow":
+        # A shell starts its background jobs, tests among them, deaf to Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.exit(slow(sys.argv[2:]))
     kill(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

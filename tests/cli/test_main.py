@@ -103,7 +103,9 @@ def test_underscores_may_stand_for_hyphens(capsys, stores):
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+# A shell starts its background jobs, tests among them, deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from compread import cli
 import compread.store
 def wait(*_):
