@@ -59,8 +59,14 @@ def kill(folder: Path, n: int) -> None:
 
 def hold(path: Path) -> None:
     """Keep a writer open until killed, with a child that outlives the kill."""
+
+    def live_on() -> None:
+        # The child says so itself: by then it has let go of what a fork hands on.
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+
     with open_writer(path):
-        print(fork(lambda: time.sleep(60)), flush=True)
+        fork(live_on)
         time.sleep(60)
 
 
