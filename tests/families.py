@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-import transformers
-
 import transformers
 from transformers import CONFIG_MAPPING
 
@@ -52,13 +49,3 @@ def lacking(kind: str) -> str | None:
     if kind in UNREADABLE_BEFORE_5 and int(version.partition(".")[0]) < 5:
         return f"{kind} is refused with transformers {version}"
     return None
-
-
-OTHERWISE_BEFORE_5 = {"afmoe", "doge", "gemma4_text", "minimax", "nemotron_h", "recurrent_gemma"}
-"""Families that transformers 4 lacks or writes in another way, which is refused there."""
-
-
-def skip_unless_as_today(kind: str) -> None:
-    """Skip a test of a family that the installed transformers has otherwise, or not at all."""
-    if kind in OTHERWISE_BEFORE_5 and int(transformers.__version__.split(".")[0]) < 5:
-        pytest.skip(f"{kind} is another model in transformers {transformers.__version__}")

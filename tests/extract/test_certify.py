@@ -56,7 +56,6 @@ def _is_here(request: pytest.FixtureRequest) -> None:
 
 def twin_engine(kind: str) -> Engine:
     """The engine of a type's twin."""
-    skip_unless_as_today(kind)
     model = build_twin(AutoConfig.for_model(kind))
     return Engine(model, find_anatomy(model), LABELS)
 
@@ -69,7 +68,6 @@ def failing(engine: Engine) -> set[str]:
 @pytest.mark.parametrize("kind", QUICK)
 def test_a_type_is_certified(kind: str) -> None:
     """Every identity is tested and holds within what the type's norms allow."""
-    skip_unless_as_today(kind)
     certificate = certify(AutoConfig.for_model(kind))
     assert certificate.verdict == "certified", certificate.reason
     assert len(certificate.proofs) == 6
@@ -151,7 +149,6 @@ def reference_error(kind: str) -> float:
 @pytest.mark.parametrize("kind", QUICK)
 def test_parts_are_what_is_lost_without_them(kind: str) -> None:
     """Taking a head or block out, all else frozen, lowers the logits by exactly its part."""
-    skip_unless_as_today(kind)
     assert reference_error(kind) < 1e-6
 
 
