@@ -7,6 +7,7 @@ computed on one row and handed to each batch, so a row costs only the tokens of 
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -52,9 +53,10 @@ class SharedPrefix:
         with handing_on(), torch.inference_mode():
             # The base model has no unembedding, whose logits nobody would read.
             output = model.base_model(input_ids=row, use_cache=True)
-        self._cache = getattr(output, "past_key_values", None)
+        name = cache_argument(model)
+        self._cache = getattr(output, name, None)
         if self._cache is None:
-            raise CannotShareError(f"{type(model).__name__} returns no `past_key_values`")
+            raise CannotShareError(f"{type(model).__name__} returns no `{name}`")
 
     def for_rows(self, count: int) -> Any:
         """A cache for a batch of ``count`` rows; the forward adds its own tokens to this copy.
@@ -69,6 +71,11 @@ class SharedPrefix:
             else:  # states of linear attention can only be reordered: row 0, count times
                 cache.reorder_cache(torch.zeros(count, dtype=torch.long))
         return cache
+
+
+def cache_argument(model: CausalLM) -> str:
+    """What the forward calls its cache: `cache` since transformers 5.24, which warns otherwise."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def _every_layer(cache: Any, method: str) -> bool:

@@ -29,7 +29,9 @@ def test_each_part_is_what_it_is_by_hand(name: str, device: str) -> None:
         for column, part in enumerate(expected.values()):
             off = (batch.parts[row, column] - part.cpu()).abs().max()
             assert off <= 1e-6 * loudest, (names[column], row)
-        assert torch.allclose(batch.full[row], logits.cpu(), rtol=1e-9, atol=0)
+        # A norm in float32 rounds a row alone and a row of a batch apart.
+        rtol = 1e-9 if family.exact else 1e-6
+        assert torch.allclose(batch.full[row], logits.cpu(), rtol=rtol, atol=0)
 
 
 @pytest.mark.parametrize("device", DEVICES)
