@@ -28,7 +28,8 @@ class PromptSet:
 
     ``prompts`` holds the train rows first, then the test rows, each in the order that budgets
     count in: the first n train rows are what a budget of n labels may use. ``labels`` are the
-    exact continuations in column order, leading space included.
+    exact continuations in column order, leading space included; several of them may stand for one
+    class, and a row's ``gold`` is then the column of the right class's first word.
     """
 
     task: str
@@ -39,6 +40,8 @@ class PromptSet:
     demonstrations: tuple[str, ...] = ()
     seed: int | None = None
     shots: int | None = None
+    classes: tuple[str, ...] = ()
+    """[K] class of each label; empty: each label is a class of its own."""
 
     @property
     def hash(self) -> str:
