@@ -41,7 +41,8 @@ def extract(
         str | None, typer.Option("--prompts", help="A prompt set in JSON Lines; - for stdin.")
     ] = None,
     templates: Annotated[
-        str | None, typer.Option("--templates", help="Template ids, all, contrast. [default: first]")
+        str | None,
+        typer.Option("--templates", help="Template ids, all, contrast. [default: first]"),
     ] = None,
     seeds: Annotated[
         str, typer.Option("--seeds", help="Demonstration sets, such as 0-4 or 0,2.")
