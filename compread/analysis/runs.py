@@ -38,7 +38,7 @@ def run_stats(store: Store, split: str = "test") -> RunStats:
     if not n:
         other = "train" if split == "test" else "test"
         raise UsageError(f"{store.path} has no {split} rows; try --split {other}")
-    gold = np.asarray(store.axes.splits[split].gold, dtype=np.int64)
+    gold = store.gold(split)
     stats = collect_stats(store.iter_parts(split), store.array(split, "full"), gold)
     return RunStats(str(store.path), store.run, store.components, store.labels, stats)
 

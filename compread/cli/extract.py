@@ -41,7 +41,8 @@ def extract(
         str | None, typer.Option("--prompts", help="A prompt set in JSON Lines; - for stdin.")
     ] = None,
     templates: Annotated[
-        str | None, typer.Option("--templates", help="Template ids, or all. [default: the first]")
+        str | None,
+        typer.Option("--templates", help="Template ids, all, contrast. [default: first]"),
     ] = None,
     seeds: Annotated[
         str, typer.Option("--seeds", help="Demonstration sets, such as 0-4 or 0,2.")
@@ -183,8 +184,6 @@ def _prompt_sets(
         wanted = list(task.templates)[:1] if templates is None else comma_list([templates])
         if not wanted:
             raise UsageError("--templates is empty: expected template ids, or all")
-        if wanted == ["all"]:
-            wanted = list(task.templates)
         sets += prompt_sets(
             task,
             wanted,

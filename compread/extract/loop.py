@@ -25,7 +25,7 @@ from compread.model.loading import LoadedModel
 from compread.model.tolerance import sum_tolerance
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 from compread.store import (
-    SPLITS,
+    ALL_SPLITS,
     Labels,
     RunInfo,
     SplitRows,
@@ -115,8 +115,8 @@ class Extractor:
             target,
             run,
             engine.decomposer.components,
-            Labels(prompt_set.labels, tokens.label_ids),
-            {split: _split_rows(prompt_set, split) for split in SPLITS},
+            Labels(prompt_set.labels, tokens.label_ids, prompt_set.classes),
+            {split: _split_rows(prompt_set, split) for split in ALL_SPLITS},
             force=options.force,
         )
         with writer:
@@ -233,6 +233,7 @@ class Extractor:
             soft_cap=self.anatomy.soft_cap,
             tolerance=self.tolerance,
             batch_tokens=options.batch_tokens,
+            protocol=dict(prompt_set.protocol),
             sample_prompt=prompt_set.prompts[0].text,
         )
 

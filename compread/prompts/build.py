@@ -1,11 +1,12 @@
 """From a task's rows to its prompt sets: demonstrations, train rows and test rows as text.
 
-Prompt = each demonstration's input, its label word and a newline, then the row's own input.
+Prompt = the task's instruction and a blank line where it has one, then each demonstration's input,
+its label word and a newline, then the row's own input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,22 +15,36 @@ from compread.prompts.sampling import Queues, class_queues, draw_labelled, draw_
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.sources import Row, load_rows
 from compread.prompts.tasks import Task, Template
-from compread.prompts.templates import render, template_fields
+from compread.prompts.templates import fulfils, render, template_fields
 
 
 @dataclass(frozen=True)
 class Pool:
     """The rows of one split, and those of each class in drawing order."""
 
+    task: str
+    """The task that the rows are of."""
     split: str
     rows: Sequence[Row]
-    columns: Sequence[int]
-    """[N] column of each row's label."""
+    classes: Mapping[int, int]
+    """Class of each row that may be drawn, by the row's number."""
     queues: Queues
 
     def id(self, number: int) -> str:
         """``"train-1238"`` for row 1238 of the split, counted from 0."""
         return f"{self.split}-{number}"
+
+    def text(self, template: Template, number: int) -> str:
+        """A row's input.
+
+        Raises:
+            PromptError: the row cannot be rendered.
+        """
+        try:
+            return render(template, self.rows[number])
+        except PromptError as error:
+            where = f"row {self.id(number)} of task {self.task!r}"
+            raise PromptError(f"{where}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,9 @@ class Pools:
 def make_pools(task: Task, rows_train: Sequence[Row], rows_test: Sequence[Row]) -> Pools:
     """Sort a task's rows by class; done once for all templates and seeds.
 
+    ``rows_train`` are the lender's where the task has one. Rows that the task's ``where`` rules out
+    are left aside.
+
     Rows are the same if they agree in every field that the task's templates read. A train row that
     stood before is left out, and so is a test row that is anywhere in the train file: the test
     rows are then the same for each seed.
@@ -50,14 +68,15 @@ def make_pools(task: Task, rows_train: Sequence[Row], rows_test: Sequence[Row]) 
     Raises:
         PromptError: a label that is not one of the task's values.
     """
+    source = task.lender or task
     fields = sorted(set().union(*(template_fields(t.text) for t in task.templates.values())))
+    train, test = _named(source, rows_train), _named(task, rows_test)
     first: dict[tuple[str, ...], int] = {}
-    for number, row in enumerate(rows_train):
-        first.setdefault(_content(row, fields), number)
-    unseen = [n for n, row in enumerate(rows_test) if _content(row, fields) not in first]
+    for number in _usable(source, "train", train):
+        first.setdefault(_content(train[number], fields), number)
+    unseen = [n for n in _usable(task, "test", test) if _content(test[n], fields) not in first]
     return Pools(
-        _pool(task, "train", rows_train, list(first.values())),
-        _pool(task, "test", rows_test, unseen),
+        _pool(source, "train", train, list(first.values())), _pool(task, "test", test, unseen)
     )
 
 
@@ -89,21 +108,31 @@ def build_prompt_set(
     template = task.template(template_id)
     shots = task.shots if shots is None else shots
     n_train = task.train_rows(shots) if n_train is None else n_train
+    # By the lender's name, a task shares its demonstrations with the task it borrows them from.
     drawn = draw_labelled(
-        pools.train.queues, task.name, seed=seed, shots=shots, n_train=n_train, budget=task.budget
+        pools.train.queues,
+        (task.lender or task).name,
+        seed=seed,
+        shots=shots,
+        n_train=n_train,
+        budget=task.budget,
     )
-    prefix = "".join(
-        f"{_input(task, template, pools.train, n)}{template.labels[pools.train.columns[n]]}\n"
+    shown = "".join(
+        f"{pools.train.text(template, n)}{template.labels[pools.train.classes[n]]}\n"
         for n in drawn.demonstrations
     )
     chosen = [(pools.train, n) for n in drawn.train]
     chosen += [(pools.test, n) for n in draw_test(pools.test.queues, task.name, limit)]
     return PromptSet(
         task=task.name,
-        labels=template.labels,
+        labels=template.verbalizer.columns,
+        classes=template.verbalizer.column_classes,
         prompts=tuple(
             Prompt(
-                prefix + _input(task, template, pool, n), pool.columns[n], pool.split, pool.id(n)
+                _instruction(task, template, pool, n) + shown + pool.text(template, n),
+                template.verbalizer.column(pool.classes[n]),
+                pool.split,
+                pool.id(n),
             )
             for pool, n in chosen
         ),
@@ -125,18 +154,16 @@ def prompt_sets(
     data_dir: Path | None = None,
     offline: bool = False,
 ) -> list[PromptSet]:
-    """The grid of templates (None: all of the task's) and seeds, template by template.
+    """The grid of templates (as in ``Task.chosen_templates``) and seeds, template by template.
 
     Raises:
         PromptError: rows that cannot be loaded, and what ``build_prompt_set`` raises.
         UsageError: as in ``build_prompt_set``.
     """
-    wanted = list(dict.fromkeys(task.templates if templates is None else templates))
-    for template_id in wanted:
-        task.template(template_id)  # a wrong name shows before anything is downloaded
+    wanted = task.chosen_templates(templates)  # a wrong name shows before anything is downloaded
     pools = make_pools(
         task,
-        load_rows(task, "train", data_dir, offline),
+        load_rows(task.lender or task, "train", data_dir, offline),
         load_rows(task, "test", data_dir, offline),
     )
     return [
@@ -148,13 +175,38 @@ def prompt_sets(
     ]
 
 
+def _named(task: Task, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows with the names that the task's templates use."""
+    if not task.fields:
+        return rows
+    for name in task.fields.values():
+        for row in rows:
+            if name not in row:
+                there = ", ".join(map(repr, row))
+                raise PromptError(f"a row of task {task.name!r} has no {name!r}, only {there}")
+    return [{**row, **{to: row[of] for to, of in task.fields.items()}} for row in rows]
+
+
+def _usable(task: Task, split: str, rows: Sequence[Row]) -> list[int]:
+    """Numbers of the rows that the task's ``where`` lets through."""
+    found = []
+    for number, row in enumerate(rows):
+        try:
+            if fulfils(task.where, row):
+                found.append(number)
+        except PromptError as error:
+            where = f"row {split}-{number} of task {task.name!r}"
+            raise PromptError(f"{where}: its 'where' {error}") from error
+    return found
+
+
 def _pool(task: Task, split: str, rows: Sequence[Row], kept: Sequence[int]) -> Pool:
-    columns = [_column(task, f"{split}-{number}", row) for number, row in enumerate(rows)]
-    queues = class_queues(columns, len(task.label_values), f"{task.name}:{split}", kept)
-    return Pool(split, rows, columns, queues)
+    classes = {number: _class(task, f"{split}-{number}", rows[number]) for number in kept}
+    queues = class_queues(classes, len(task.label_values), f"{task.name}:{split}", kept)
+    return Pool(task.name, split, rows, classes, queues)
 
 
-def _column(task: Task, row_id: str, row: Row) -> int:
+def _class(task: Task, row_id: str, row: Row) -> int:
     field, values = task.label_field, task.label_values
     if field not in row:
         there = ", ".join(map(repr, row))
@@ -172,8 +224,8 @@ def _content(row: Row, fields: Sequence[str]) -> tuple[str, ...]:
     return tuple(v.strip() if isinstance(v, str) else repr(v) for v in values)
 
 
-def _input(task: Task, template: Template, pool: Pool, number: int) -> str:
-    try:
-        return render(template, pool.rows[number])
-    except PromptError as error:
-        raise PromptError(f"row {pool.id(number)} of task {task.name!r}: {error}") from error
+def _instruction(task: Task, template: Template, pool: Pool, number: int) -> str:
+    if not task.instruction:
+        return ""
+    instruction = Template("instruction", task.instruction, template.verbalizer)
+    return f"{pool.text(instruction, number)}\n\n"

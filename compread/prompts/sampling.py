@@ -12,7 +12,7 @@ train rows are a prefix of more, and seeds keep their demonstrations when the bu
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -38,18 +38,20 @@ def hash_order(salt: str, numbers: Iterable[int]) -> list[int]:
     return sorted(numbers, key=lambda number: sha256(f"{salt}:{number}".encode()).digest())
 
 
-def class_queues(columns: Sequence[int], n_classes: int, salt: str, kept: Iterable[int]) -> Queues:
+def class_queues(
+    classes: Sequence[int] | Mapping[int, int], n_classes: int, salt: str, kept: Iterable[int]
+) -> Queues:
     """The ``kept`` rows apart by class, each class in hash order.
 
     Args:
-        columns: [N] class of each row.
-        n_classes: K.
+        classes: class of each row, by its number.
+        n_classes: how many there are.
         salt: name of the order; the task's name and the split.
         kept: row numbers that may be drawn.
     """
     members: list[list[int]] = [[] for _ in range(n_classes)]
     for number in kept:
-        members[columns[number]].append(number)
+        members[classes[number]].append(number)
     return tuple(tuple(hash_order(salt, numbers)) for numbers in members)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,11 @@ class Prompt:
 class PromptSet:
     """The rows of one run and where they come from.
 
-    ``prompts`` holds the train rows first, then the test rows, each in the order that budgets
-    count in: the first n train rows are what a budget of n labels may use. ``labels`` are the
-    exact continuations in column order, leading space included.
+    ``prompts`` holds the train rows first, then the test rows, then those of the split
+    ``calibration`` (content-free, ``gold`` 0), each in the order that budgets count in: the first n
+    train rows are what a budget of n labels may use. ``labels`` are the exact continuations in
+    column order, leading space included; several of them may stand for one class, and a row's
+    ``gold`` is then the column of the right class's first word.
     """
 
     task: str
@@ -39,12 +43,17 @@ class PromptSet:
     demonstrations: tuple[str, ...] = ()
     seed: int | None = None
     shots: int | None = None
+    classes: tuple[str, ...] = ()
+    """[K] class of each label; empty: each label is a class of its own."""
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    """How the prompts were made, for the record: values that JSON can hold."""
 
     @property
     def hash(self) -> str:
         """SHA-256 over the labels and every row, the first 16 hexadecimal digits."""
         rows = [[p.text, p.gold, p.split, p.id] for p in self.prompts]
-        text = json.dumps([self.labels, rows], ensure_ascii=False)
+        pooled = [self.classes] if self.classes not in ((), self.labels) else []
+        text = json.dumps([self.labels, rows, *pooled], ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

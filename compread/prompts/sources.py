@@ -40,7 +40,8 @@ def load_rows(
         rows = _load_hub(task, task.source, split, offline)
         where = f"split {task.source.splits[split]!r} of data set {task.source.id!r}"
     else:
-        raise PromptError(f"task {task.name!r} is not on the hub: {_local_way(task)}")
+        where = f" ({task.access})" if task.access else ""
+        raise PromptError(f"task {task.name!r} is not on the hub: {_local_way(task)}{where}")
     if not rows:
         raise PromptError(f"{where} has no rows; task {task.name!r} needs one of each class")
     return rows
@@ -124,7 +125,8 @@ def _offline(on: bool) -> Iterator[None]:
 
 
 def _local_way(task: Task) -> str:
-    return f"give --data-dir DIR with DIR/{task.name}/train.jsonl and test.jsonl"
+    files = "test.jsonl" if task.lender else "train.jsonl and test.jsonl"
+    return f"give --data-dir DIR with DIR/{task.name}/{files}"
 
 
 def _reason(error: Exception) -> str:

@@ -7,11 +7,12 @@ keys are those of ``task_files.read_task_file``. Nothing about a single task is 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from compread.errors import PromptError
+from compread.prompts.verbalizers import Verbalizer
 
 BUILT_IN = Path(__file__).with_name("tasks")
 
@@ -23,10 +24,17 @@ class Template:
     id: str
     text: str
     """Jinja2 source of the input over the row's fields; it ends right before the label."""
-    labels: tuple[str, ...]
-    """[K] exact continuations in column order, leading space included."""
+    verbalizer: Verbalizer
+    """The words of each class."""
     wording: str = ""
     """Where the wording comes from."""
+    contrast_of: str | None = None
+    """The template that this one is a small edit of (paper, section 4 and Table 9)."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The first word of each class, as the demonstrations show it."""
+        return self.verbalizer.first
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Source:
 
     id: str
     splits: Mapping[str, str]
-    """The data set's name of our ``train`` and of our ``test`` split."""
+    """The data set's name of our ``train`` (unless another task lends it) and ``test`` split."""
     config: str | None = None
     revision: str | None = None
     """Pinned commit, or None for the newest."""
@@ -51,13 +59,24 @@ class Task:
     """None: the rows come from ``--data-dir`` alone."""
     label_field: str
     label_values: tuple[int | str | bool, ...]
-    """[K] values of the label field in column order."""
+    """Values of the label field in class order."""
     templates: Mapping[str, Template]
     shots: int
     """Demonstrations in a prompt by default."""
     budget: int = 24
     """Labelled examples in all, demonstrations included (the paper's K, section 5.1)."""
     license: str = ""
+    lender: Task | None = None
+    """The task whose train rows are this one's demonstrations and train rows, as in the paper's
+    out-of-distribution runs; this task's rows are all test rows."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Further names of a row's fields: name in the templates -> name in the row."""
+    instruction: str = ""
+    """Jinja2 source of what stands before the demonstrations, with a blank line after it."""
+    where: str = ""
+    """Jinja2 expression that a row must fulfil to be used; empty: all rows are."""
+    access: str = ""
+    """How to come by data that are not on the hub."""
 
     def template(self, template_id: str) -> Template:
         """The template of that id.
@@ -69,6 +88,24 @@ class Task:
             what = f"template {template_id!r} of task {self.name!r}"
             raise PromptError(_unknown(what, template_id, self.templates))
         return self.templates[template_id]
+
+    def chosen_templates(self, wanted: Sequence[str] | None) -> list[str]:
+        """The template ids that a list of ids and groups means, each once.
+
+        The group ``all`` is every template that is not a contrast, ``contrast`` the others; None
+        or no id at all is ``all``.
+
+        Raises:
+            PromptError: the task has no such template.
+        """
+        ids: list[str] = []
+        for name in wanted or ["all"]:
+            if name in self.templates or name not in ("all", "contrast"):
+                ids.append(self.template(name).id)
+            else:
+                of = name == "contrast"
+                ids += [t.id for t in self.templates.values() if bool(t.contrast_of) == of]
+        return list(dict.fromkeys(ids))
 
     def train_rows(self, shots: int) -> int:
         """Train rows by default: what ``shots`` demonstrations leave of the budget."""
@@ -99,7 +136,7 @@ def load_task(name: str, include_path: Path | None = None) -> Task:
     files = _task_files(include_path)
     if name not in files:
         raise PromptError(_unknown(f"task {name!r}", name, sorted(files)))
-    return read_task_file(files[name])
+    return read_task_file(files[name], lambda other: load_task(other, include_path))
 
 
 def _task_files(include_path: Path | None) -> dict[str, Path]:

@@ -52,6 +52,39 @@ def render(template: Template, row: Mapping[str, Any]) -> str:
         raise PromptError(f"template {template.id!r} {what}; the row has {there}") from error
 
 
+def check_expression(text: str) -> None:
+    """See whether a text is a Jinja2 expression, or nothing.
+
+    Raises:
+        PromptError: it is not.
+    """
+    _expression(text)
+
+
+def fulfils(expression: str, row: Mapping[str, Any]) -> bool:
+    """Whether an expression is true of a row; the empty one always is.
+
+    Raises:
+        PromptError: the expression fails on this row.
+    """
+    if not expression:
+        return True
+    try:
+        return bool(_expression(expression)(**row))
+    except Exception as error:  # as in ``render``
+        raise PromptError(f"{expression!r} fails: {error}") from error
+
+
+@cache
+def _expression(text: str) -> Any:
+    from jinja2 import TemplateSyntaxError
+
+    try:
+        return _environment().compile_expression(text or "true", undefined_to_none=False)
+    except TemplateSyntaxError as error:
+        raise PromptError(f"{text!r} is not a Jinja2 expression: {error.message}") from error
+
+
 @cache
 def _environment() -> SandboxedEnvironment:
     from jinja2 import StrictUndefined

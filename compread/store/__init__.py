@@ -1,25 +1,41 @@
 """The store: one run, one HDF5 file.
 
 ``schema`` what a store holds · ``axes`` its components, labels and rows · ``layout`` the HDF5
-format · ``journal`` the rows of an unfinished run · ``writer`` and ``reader`` · ``paths`` the files
-a command line names · ``progress`` how far an unfinished run has come.
+format · ``journal`` the rows of an unfinished run · ``writer`` and ``reader`` · ``pooling`` from
+words to classes · ``paths`` the files a command line names · ``progress`` how far an unfinished run
+has come.
 """
 
 from compread.store.axes import Axes, SplitRows
 from compread.store.paths import journal_path, store_paths
+from compread.store.pooling import DEFAULT_POOL, POOLS, Pooling
 from compread.store.progress import PartialStatus, partial_status
 from compread.store.reader import Store, open_store
-from compread.store.schema import FORMAT, FORMAT_VERSION, SPLITS, Labels, RunInfo, Split
+from compread.store.schema import (
+    ALL_SPLITS,
+    CALIBRATION,
+    FORMAT,
+    FORMAT_VERSION,
+    SPLITS,
+    Labels,
+    RunInfo,
+    Split,
+)
 from compread.store.target import check_free, check_target
 from compread.store.writer import StoreWriter
 
 __all__ = [
+    "ALL_SPLITS",
+    "CALIBRATION",
+    "DEFAULT_POOL",
     "FORMAT",
     "FORMAT_VERSION",
+    "POOLS",
     "SPLITS",
     "Axes",
     "Labels",
     "PartialStatus",
+    "Pooling",
     "RunInfo",
     "Split",
     "SplitRows",

@@ -1,13 +1,16 @@
-"""The HDF5 layout of a store, format version 1, and the one function that writes it.
+"""The HDF5 layout of a store, format version 2, and the one function that writes it.
 
 ::
 
-    /             attributes: format "compread", format_version 1, complete, run (JSON), checksum
+    /             attributes: format "compread", format_version 2, complete, run (JSON), checksum
     /components   name, kind  utf-8 [C]        layer, head  int32 [C]  (-1 where they don't apply)
-    /labels       word        utf-8 [K]        token_id     int64 [K]
-    /train, /test parts  float32 [N, C, K]     full         float32 [N, K]
+    /labels       word, class utf-8 [K]        token_id     int64 [K]
+    /train, /test, /calibration
+                  parts  float32 [N, C, K]     full         float32 [N, K]
                   gold   int64 [N]             id           utf-8 [N]
                   sum_error, label_mass  float32 [N]        prompt_hash  utf-8 [N]
+
+Version 1 has neither ``class`` (each word is its own) nor ``/calibration`` (no rows).
 
 Every byte is under a checksum. HDF5 guards the numbers with Fletcher-32 and, from its 1.10 file
 format on, its own structures too; strings are of fixed length (padded with NUL), because those of
@@ -27,14 +30,14 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.store.axes import Axes
-from compread.store.schema import FORMAT, FORMAT_VERSION, SPLITS, RunInfo
+from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, RunInfo
 from compread.store.sink import Sink
 
 TEXT = "text"
 NUMBERS = {"parts": "<f4", "full": "<f4", "sum_error": "<f4", "label_mass": "<f4"}
 ROWS = {"gold": "<i8", "id": TEXT, "prompt_hash": TEXT}
 COMPONENTS = {"name": TEXT, "kind": TEXT, "layer": "<i4", "head": "<i4"}
-LABELS = {"word": TEXT, "token_id": "<i8"}
+LABELS = {"word": TEXT, "token_id": "<i8", "class": TEXT}
 
 CHUNK_BYTES = 1 << 20
 ReadRows = Callable[[int, int], npt.NDArray[np.void]]
@@ -87,8 +90,9 @@ def _write_axes(file: Any, axes: Axes) -> None:
         _write_column(components, name, kind, [getattr(c, name) for c in axes.components])
     labels = file.create_group("labels")
     for name, kind in LABELS.items():
-        _write_column(labels, name, kind, getattr(axes.labels, name))
-    for split in SPLITS:
+        values = axes.labels.class_name if name == "class" else getattr(axes.labels, name)
+        _write_column(labels, name, kind, values)
+    for split in ALL_SPLITS:
         rows = file.create_group(split)
         for name, kind in ROWS.items():
             _write_column(rows, name, kind, getattr(axes.splits[split], name))
@@ -97,7 +101,7 @@ def _write_axes(file: Any, axes: Axes) -> None:
 def _write_numbers(file: Any, axes: Axes, read_rows: ReadRows, sink: Sink) -> None:
     dtype = axes.row_dtype()
     first = 0
-    for split in SPLITS:
+    for split in ALL_SPLITS:
         n = len(axes.splits[split])
         for name in NUMBERS:
             _create(file[split], name, (n, *dtype[name].shape), np.dtype(NUMBERS[name]))

@@ -20,7 +20,7 @@ class PartialStatus:
     done: int
     """Rows kept."""
     total: int
-    """Rows of both splits; 0 while the journal's start is not written yet."""
+    """Rows of all splits; 0 while the journal's start is not written yet."""
     run: dict[str, Any]
     """``RunInfo.to_dict`` of the run as it began; empty while the start is not written yet."""
 

@@ -19,8 +19,17 @@ from compread.components import Component
 from compread.errors import StoreError
 from compread.store.axes import Axes, SplitRows, finite_rows
 from compread.store.layout import COMPONENTS, LABELS, NUMBERS, ROWS, TEXT, chunk_rows, spans
+from compread.store.pooling import Pooling
 from compread.store.progress import partial_status
-from compread.store.schema import FORMAT, FORMAT_VERSION, SPLITS, Labels, RunInfo, Split
+from compread.store.schema import (
+    ALL_SPLITS,
+    FORMAT,
+    FORMAT_VERSION,
+    SPLITS,
+    Labels,
+    RunInfo,
+    Split,
+)
 
 _READ_BYTES = 32 << 20
 
@@ -37,6 +46,8 @@ class Store:
     run: RunInfo
     axes: Axes = field(repr=False)
     _file: Any = field(repr=False)
+    pooling: Pooling | None = None
+    """How several words of a class become one label; None: labels are the columns as stored."""
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -45,8 +56,8 @@ class Store:
 
     @property
     def labels(self) -> Labels:
-        """The labels (length K)."""
-        return self.axes.labels
+        """The labels (length K), or the classes that they are pooled to."""
+        return self.pooling.labels if self.pooling else self.axes.labels
 
     def rows(self, split: str) -> int:
         """N of a split."""
@@ -60,12 +71,21 @@ class Store:
         """
         rows = self._split_rows(split)
         numbers = {name: self.array(split, name) for name in NUMBERS}
-        gold = np.asarray(rows.gold, dtype=np.int64)
-        return Split(gold=gold, id=tuple(rows.id), prompt_hash=tuple(rows.prompt_hash), **numbers)
+        return Split(
+            gold=self.gold(split),
+            id=tuple(rows.id),
+            prompt_hash=tuple(rows.prompt_hash),
+            **numbers,
+        )
+
+    def gold(self, split: str) -> npt.NDArray[np.int64]:
+        """[N] the right label of each row of a split."""
+        gold = np.asarray(self._split_rows(split).gold, dtype=np.int64)
+        return self.pooling.gold(gold) if self.pooling else gold
 
     def array(self, split: str, name: str) -> npt.NDArray[np.float32]:
         """One of a split's number arrays: ``parts``, ``full``, ``sum_error`` or ``label_mass``."""
-        return self._read(split, name, slice(0, self.rows(split)))
+        return self._pooled(split, name, slice(0, self.rows(split)))
 
     def iter_parts(
         self, split: str, rows: int | None = None
@@ -79,7 +99,7 @@ class Store:
         chunk = chunk_rows(n, row_bytes)
         step = rows or max(1, _READ_BYTES // (row_bytes * chunk)) * chunk
         for span in spans(n, step):
-            yield span, self._read(split, "parts", span)
+            yield span, self._pooled(split, "parts", span)
 
     def close(self) -> None:
         """Close the file."""
@@ -97,11 +117,24 @@ class Store:
         self.close()
 
     def _split_rows(self, split: str) -> SplitRows:
-        if split not in SPLITS:
-            raise StoreError(f"{self.path}: no split {split!r}: a store has {' and '.join(SPLITS)}")
+        if split not in ALL_SPLITS:
+            known = ", ".join(ALL_SPLITS)
+            raise StoreError(f"{self.path}: no split {split!r}: a store has {known}")
         return self.axes.splits[split]
 
+    def _pooled(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
+        values = self._read(split, name, span)
+        if self.pooling is None or name not in ("parts", "full"):
+            return values
+        if name == "full":
+            return self.pooling.full(values)
+        bias = next(j for j, c in enumerate(self.components) if c.kind == "bias")
+        return self.pooling.parts(values, self._read(split, "full", span), bias)
+
     def _read(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
+        if span.stop == span.start:  # a store of version 1 has no calibration group
+            dtype = self.axes.row_dtype()[name]
+            return np.empty((0, *dtype.shape), dtype=np.float32)
         with _damage_is_an_error(self.path):
             values: npt.NDArray[np.float32] = self._file[split][name][span]
         finite = finite_rows(values)
@@ -111,8 +144,13 @@ class Store:
         return values
 
 
-def open_store(path: str | Path) -> Store:
+def open_store(path: str | Path, pool: str | None = None) -> Store:
     """Open a finished store and check all of it but the numbers, which are checked when read.
+
+    Args:
+        path: the store.
+        pool: how to pool the words of each class into one label (``pooling.POOLS``), so that K is
+            the number of classes; None: the columns as they are stored.
 
     Raises:
         StoreError: no such file, a folder, an unfinished run, somebody else's file, a newer
@@ -124,12 +162,13 @@ def open_store(path: str | Path) -> Store:
         # A finished store never changes, so no lock is needed; on some network disks none is had.
         file = h5py.File(path, "r", locking=False)
         on_error.callback(file.close)
-        run_text = _check_attributes(path, file)
-        axes = _read_axes(file)
-        if axes.checksum(run_text) != _text(file.attrs["checksum"]):
+        run_text, version = _check_attributes(path, file)
+        axes = _read_axes(file, version)
+        if axes.checksum(run_text, version) != _text(file.attrs["checksum"]):
             raise ValueError("the metadata does not agree with its checksum")
-        _check_numbers(file, axes)
-        store = Store(path, RunInfo.from_dict(json.loads(run_text)), axes, file)
+        _check_numbers(file, axes, version)
+        pooling = Pooling.of(axes.labels, pool) if pool else None
+        store = Store(path, RunInfo.from_dict(json.loads(run_text)), axes, file, pooling)
         on_error.pop_all()
     return store
 
@@ -172,8 +211,8 @@ def _damage_is_an_error(path: Path) -> Iterator[None]:
         raise StoreError(f"{damaged}: copy it again, or extract it anew with --force") from error
 
 
-def _check_attributes(path: Path, file: Any) -> str:
-    """The ``run`` JSON of a file that is a finished store of this format version."""
+def _check_attributes(path: Path, file: Any) -> tuple[str, int]:
+    """The ``run`` JSON and format version of a file that is a finished store."""
     attributes = file.attrs
     if "format" not in attributes or _text(attributes["format"]) != FORMAT:
         raise StoreError(f"{path}: an HDF5 file, but not a store that compread made")
@@ -181,21 +220,26 @@ def _check_attributes(path: Path, file: Any) -> str:
     if version > FORMAT_VERSION:
         newer = f"format version {version}, this compread reads up to {FORMAT_VERSION}"
         raise StoreError(f"{path}: made by a newer compread ({newer}): upgrade compread")
-    if version != FORMAT_VERSION:
+    if version < 1:
         raise ValueError(f"format version {version}")
     if not attributes["complete"]:
         raise StoreError(f"{path}: is not finished: run the same `compread extract` again")
-    return _text(attributes["run"])
+    return _text(attributes["run"]), version
 
 
-def _read_axes(file: Any) -> Axes:
+def _splits(version: int) -> tuple[str, ...]:
+    return SPLITS if version == 1 else ALL_SPLITS
+
+
+def _read_axes(file: Any, version: int) -> Axes:
     component = _read_columns(file, "components", COMPONENTS)
     components = tuple(map(Component, component["kind"], component["layer"], component["head"]))
     if [c.name for c in components] != component["name"]:
         raise ValueError("component names do not agree with kind, layer and head")
-    label = _read_columns(file, "labels", LABELS)
-    labels = Labels(tuple(label["word"]), tuple(label["token_id"]))
-    splits = {split: SplitRows(**_read_columns(file, split, ROWS)) for split in SPLITS}
+    columns = {name: kind for name, kind in LABELS.items() if version > 1 or name != "class"}
+    label = _read_columns(file, "labels", columns)
+    labels = Labels(*(tuple(label.get(name, ())) for name in LABELS))
+    splits = {split: SplitRows(**_read_columns(file, split, ROWS)) for split in _splits(version)}
     return Axes(components, labels, splits)
 
 
@@ -220,9 +264,10 @@ def _read_column(dataset: Any, kind: str) -> list[Any]:
     return [word.decode() for span in pieces for word in dataset[span].tolist()]
 
 
-def _check_numbers(file: Any, axes: Axes) -> None:
+def _check_numbers(file: Any, axes: Axes, version: int) -> None:
     dtype = axes.row_dtype()
-    for split, rows in axes.splits.items():
+    for split in _splits(version):
+        rows = axes.splits[split]
         for name, kind in NUMBERS.items():
             dataset = _dataset(file, split, name)
             _check_type(dataset, np.dtype(kind))

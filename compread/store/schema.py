@@ -1,4 +1,4 @@
-"""What one store holds: the run, its labels, and the arrays of its two splits.
+"""What one store holds: the run, its labels, and the arrays of its splits.
 
 These are the types that every later stage works on. The HDF5 layout that carries them is in
 ``compread.store.layout``.
@@ -15,18 +15,37 @@ import numpy.typing as npt
 from compread.errors import StoreError
 
 FORMAT = "compread"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPLITS = ("train", "test")
+"""The splits with labelled rows."""
+CALIBRATION = "calibration"
+"""The split of content-free prompts, without right labels (``gold`` is 0); often without rows."""
+ALL_SPLITS = (*SPLITS, CALIBRATION)
+"""In the order that row numbers count in."""
 
 Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The label words in column order and the one token each stands for (length K)."""
+    """The label words in column order, the one token and the class each stands for (length K).
+
+    Several words may stand for one class; where each is its own, the class's name is the word.
+    """
 
     word: tuple[str, ...]
     token_id: tuple[int, ...]
+    class_name: tuple[str, ...] = ()
+    """[K] empty when made: each word is its own class."""
+
+    def __post_init__(self) -> None:
+        if not self.class_name:
+            object.__setattr__(self, "class_name", self.word)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their first columns."""
+        return tuple(dict.fromkeys(self.class_name))
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,8 @@ class RunInfo:
     """Largest allowed sum error as a share of the logits' scale."""
     batch_tokens: int
     """Token budget of a batch."""
+    protocol: dict[str, Any] = field(default_factory=dict)
+    """How the prompts were made (``PromptSet.protocol``); ``prompt_set`` identifies them."""
     worst_sum_error: float = 0.0
     """Largest sum error of any row, in logits."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -79,7 +100,7 @@ class RunInfo:
     sample_prompt: str = ""
     """The first row's prompt, for people."""
 
-    _NOT_IDENTITY = ("worst_sum_error", "versions", "date", "command")
+    _NOT_IDENTITY = ("protocol", "worst_sum_error", "versions", "date", "command")
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
@@ -114,7 +135,7 @@ class Split:
     full: Float32
     """[N, K] what the model itself returned for the label tokens."""
     gold: npt.NDArray[np.int64]
-    """[N] column of the right label."""
+    """[N] column of the right label (of the right class's first word; 0 in ``calibration``)."""
     id: tuple[str, ...]
     sum_error: Float32
     """[N] largest |Σ parts - the model's logit before its soft-cap| over the labels, in logits."""

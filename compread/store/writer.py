@@ -27,7 +27,7 @@ from compread.store.journal import Journal, JournalError, NotAJournalError
 from compread.store.layout import write_store
 from compread.store.reader import open_store
 from compread.store.records import checked_records
-from compread.store.schema import SPLITS, Labels, RunInfo
+from compread.store.schema import ALL_SPLITS, Labels, RunInfo
 from compread.store.target import (
     check_free,
     check_target,
@@ -42,7 +42,7 @@ from compread.store.target import (
 class StoreWriter:
     """The one writer of a target; a context manager that lets go of its lock at the end.
 
-    ``done`` [N of both splits] says which rows are kept already, ``worst_sum_error`` is the largest
+    ``done`` [N of all splits] says which rows are kept already, ``worst_sum_error`` is the largest
     of theirs, in logits. Leaving the context keeps them in
     the journal, unless ``finish`` made them a store or ``discard`` threw them away.
     """
@@ -223,10 +223,11 @@ class StoreWriter:
             _change(key, there.get(key), here[key]) for key in here if there.get(key) != here[key]
         ]
 
-    def _differing_axes(self, there: dict[str, Any]) -> list[str]:
-        here = self.axes.to_dict()
+    def _differing_axes(self, axes: dict[str, Any]) -> list[str]:
+        # Through Axes, so that what an earlier version began compares as of this one.
+        there, here = Axes.from_dict(axes).to_dict(), self.axes.to_dict()
         names = [key for key in ("components", "labels") if there[key] != here[key]]
-        splits = [split for split in SPLITS if there["splits"][split] != here["splits"][split]]
+        splits = [split for split in ALL_SPLITS if there["splits"][split] != here["splits"][split]]
         return names + [f"{split} rows" for split in splits]
 
     def _take_up(self) -> None:

@@ -8,29 +8,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from compread.store import Store
-from compread.store.schema import SPLITS, RunInfo
+from compread.store.schema import CALIBRATION, SPLITS, RunInfo
 from compread.views.tables import Column, Row, Table, printable
 
 PROMPT_LINES = 8
 FIELDS = [Column("field", justify="left"), Column("value", justify="left")]
 LABELS = [Column("column"), Column("word", justify="left", format=lambda r: repr(r["word"]))]
 LABELS += [Column("token_id", "token")]
+CLASS = Column("class", justify="left")
 KINDS = [Column("kind", justify="left"), Column("count")]
 
 
 def store_rows(store: Store) -> dict[str, list[dict[str, Any]]]:
     """Everything but the arrays: the run, the labels, how many components and rows of what."""
     path, words = str(store.path), store.labels.word
-    labels = zip(words, store.labels.token_id, strict=True)
+    labels = zip(words, store.labels.token_id, store.labels.class_name, strict=True)
+    splits = (*SPLITS, *((CALIBRATION,) if store.rows(CALIBRATION) else ()))
     kinds = Counter(c.kind for c in store.components)
     return {
         "runs": [{"store": path, **store.run.to_dict()}],
         "labels": [
-            {"store": path, "column": k, "word": word, "token_id": token}
-            for k, (word, token) in enumerate(labels)
+            {"store": path, "column": k, "word": word, "token_id": token, "class": of}
+            for k, (word, token, of) in enumerate(labels)
         ],
         "components": [{"store": path, "kind": k, "count": n} for k, n in kinds.items()],
-        "splits": [{"store": path, **_split_row(store, name)} for name in SPLITS],
+        "splits": [{"store": path, **_split_row(store, name)} for name in splits],
     }
 
 
@@ -47,10 +49,16 @@ def store_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
     ]
     return [
         Table(FIELDS, [_run_rows(run)], title=printable(run["store"])),
-        Table(LABELS, [document["labels"]], title="Labels"),
+        Table(columns_of_labels(document["labels"]), [document["labels"]], title="Labels"),
         Table(KINDS, [document["components"]], title="Components"),
         Table(columns, [splits], title="Rows"),
     ]
+
+
+def columns_of_labels(labels: Sequence[Row]) -> list[Column]:
+    """The labels' columns, with their classes where several words stand for one."""
+    pooled = any(label["class"] != label["word"] for label in labels)
+    return [*LABELS, CLASS] if pooled else LABELS
 
 
 def sample_prompt(run: RunInfo, width: int, whole: bool = False) -> str:

@@ -38,8 +38,10 @@ def test_built_in_files_are_valid(name: str) -> None:
     assert task.name == name and task.description and task.license
     for template in task.templates.values():
         assert len(template.labels) == len(task.label_values)
-        assert all(label.startswith(" ") for label in template.labels)
-        assert not template.text[-1].isspace()
+        # A word follows a space of its own, or the line end that the template ends in.
+        assert template.text[-1] == "\n" or not template.text[-1].isspace()
+        spaced = [label.startswith(" ") for label in template.labels]
+        assert not any(spaced) if template.text[-1] == "\n" else all(spaced)
         assert template.wording
 
 
@@ -82,7 +84,7 @@ def test_own_task(tmp_path: Path) -> None:
 
 def test_unknown_task_suggests_the_nearest() -> None:
     """A name that is off by a letter is answered with the right one and the list."""
-    with pytest.raises(PromptError, match=r"did you mean 'sst2'.*movie_snippets, sst2"):
+    with pytest.raises(PromptError, match=r"did you mean 'sst2'.*movie_snippets, qqp, rte, sst2"):
         load_task("sst-2")
 
 

@@ -3,12 +3,12 @@
 import pytest
 
 from compread.errors import PromptError
-from compread.prompts import Template, load_task, render, template_fields
+from compread.prompts import Template, Verbalizer, load_task, render, template_fields
 
 
 def template(text: str) -> Template:
     """A template of that text."""
-    return Template("t", text, (" no", " yes"))
+    return Template("t", text, Verbalizer.of_words((" no", " yes")))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_numbers_are_read_when_asked_for(finished: Path) -> None:
     with open_store(finished) as store:
         assert (store.rows("train"), store.rows("test")) == (N_TRAIN, N_TEST)
         np.testing.assert_array_equal(store.array("test", "full"), NUMBERS["full"][N_TRAIN:])
-        with pytest.raises(StoreError, match="no split 'dev': a store has train and test"):
+        with pytest.raises(StoreError, match="no split 'dev': a store has train, test, calib"):
             store.split("dev")
 
 
@@ -98,9 +98,9 @@ def test_somebody_elses_hdf5(tmp_path: Path) -> None:
 def test_a_newer_version(store_file: Path) -> None:
     """A newer format version is refused before anything else of the file is looked at."""
     with h5py.File(store_file, "r+") as file:
-        file.attrs["format_version"] = 2
+        file.attrs["format_version"] = 3
         del file["components"], file.attrs["run"]
-    assert "made by a newer compread (format version 2" in refusal(store_file)
+    assert "made by a newer compread (format version 3" in refusal(store_file)
 
 
 def _set_column(name: str, row: int, value: Any) -> Callable[[Any], None]:
@@ -133,6 +133,9 @@ def _edit_run(file: Any) -> None:
 EDITS: dict[str, tuple[Callable[[Any], None], str]] = {
     "incomplete": (_set_attribute("complete", False), "not finished"),
     "older version": (_set_attribute("format_version", 0), "format version 0"),
+    "another version": (_set_attribute("format_version", 1), "does not agree with its checksum"),
+    "no calibration": (lambda file: file.pop("calibration"), "/calibration/.* is missing"),
+    "class": (_set_column("labels/class", 2, b" x"), "does not agree with its checksum"),
     "no version": (lambda file: file.attrs.pop("format_version"), "damaged"),
     "run": (_edit_run, "checksum"),
     "run without text": (_set_attribute("run", 5), "checksum"),
@@ -226,7 +229,7 @@ def test_a_flipped_bit(finished: Path, tmp_path: Path) -> None:
     assert refused > 200  # otherwise the damage did not reach the file
 
 
-ARCHIVE = Path(__file__).parent / "data" / "store-v1.h5"
+ARCHIVES = [Path(__file__).parent / "data" / f"store-v{version}.h5" for version in (1, 2)]
 # fmt: off
 ARCHIVED = {
     "parts": [
@@ -246,9 +249,10 @@ ARCHIVED = {
 # fmt: on
 
 
-def test_a_store_of_version_1_is_read_for_ever() -> None:
-    """The archived store, made by the first writer, gives exactly these values."""
-    with open_store(ARCHIVE) as store:
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.stem)
+def test_a_store_of_each_version_is_read_for_ever(archive: Path) -> None:
+    """The archived store, made by that version's writer, gives exactly these values."""
+    with open_store(archive) as store:
         assert [c.name for c in store.components] == ["embed", "L0H0", "L0H1", "L0MLP", "bias"]
         assert store.labels.word == (" negative", " positive")
         assert store.labels.token_id == (8178, 6374)
@@ -262,6 +266,26 @@ def test_a_store_of_version_1_is_read_for_ever() -> None:
             assert split.gold.tolist() == ARCHIVED["gold"][rows]
             assert list(split.id) == ARCHIVED["id"][rows]
             assert list(split.prompt_hash) == ARCHIVED["prompt_hash"][rows]
+
+
+def test_version_1_has_a_class_a_word_and_no_calibration() -> None:
+    """What version 1 lacks is filled in: each word its own class, a calibration without rows."""
+    with open_store(ARCHIVES[0]) as store:
+        assert store.labels.class_name == store.labels.classes == (" negative", " positive")
+        assert store.rows("calibration") == 0 and store.run.protocol == {}
+        assert store.split("calibration").parts.shape == (0, 5, 2)
+        assert list(store.iter_parts("calibration")) == []
+
+
+def test_version_2_has_classes_and_calibration() -> None:
+    """The archived store of version 2 has two classes and one row without a label."""
+    with open_store(ARCHIVES[1]) as store:
+        assert store.labels.class_name == ("bad", "good")
+        assert store.run.protocol == {"limit": 3}
+        split = store.split("calibration")
+        assert (split.id, split.gold.tolist()) == (("N/A",), [0])
+        np.testing.assert_array_equal(split.full, np.asarray([[0.5, -0.25]], np.float32))
+        np.testing.assert_array_equal(split.parts[0], np.arange(10, dtype=np.float32).reshape(5, 2))
 
 
 def test_import_is_light() -> None:

@@ -59,15 +59,17 @@ def test_layout_is_the_documented_one(target: Path) -> None:
     write(target)
     with h5py.File(target, "r") as file:
         assert file.attrs["format"].decode() == "compread"
-        assert file.attrs["format_version"] == 1
+        assert file.attrs["format_version"] == 2
         assert file.attrs["complete"]
-        assert set(file) == {"components", "labels", "train", "test"}
+        assert set(file) == {"components", "labels", "train", "test", "calibration"}
         assert set(file["components"]) == {"name", "kind", "layer", "head"}
-        assert set(file["labels"]) == {"word", "token_id"}
+        assert set(file["labels"]) == {"word", "token_id", "class"}
         columns = {*NUMBERS, "gold", "id", "prompt_hash"}
-        assert set(file["train"]) == set(file["test"]) == columns
+        assert set(file["train"]) == set(file["test"]) == set(file["calibration"]) == columns
         assert list(file["components/name"].asstr()) == [c.name for c in COMPONENTS]
         assert list(file["labels/word"].asstr()) == list(LABELS.word)
+        assert list(file["labels/class"].asstr()) == list(LABELS.word)
+        assert file["calibration/parts"].shape == (0, C, K)
         parts = file["test/parts"]
         assert parts.shape == (13, C, K) and parts.dtype == np.float32
         assert parts.fletcher32 and parts.shuffle and parts.compression == "gzip"
