@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from compread.errors import ResumableError
-from compread.extract.prefix import SharedPrefix, cache_argument, handing_on, pad_right
+from compread.extract.prefix import SharedPrefix, pad_right
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.taps import Sighting, Taps
@@ -61,9 +61,7 @@ class Engine:
         taps = self._all_taps if all_writes else self.taps
         if prefix is None:
             return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
-        cache = {cache_argument(self.model): prefix.for_rows(len(rows))}
-        with handing_on():
-            return taps.run(answer, lambda: self.model(input_ids=tokens, **cache))
+        return taps.run(answer, lambda: prefix.forward(tokens))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from compread.errors import ModelError
+from compread.extract.lending import can_lend, lent
 from compread.model.trace import CausalLM
 
 # Below this a prefix saves less than handing it on costs.
@@ -49,27 +50,46 @@ class SharedPrefix:
             CannotShareError: the model keeps nothing that could be handed on.
         """
         self.tokens = tuple(tokens)
+        self.lends = True
+        """Whether rows may still borrow the prefix; a family that cannot is tried only once."""
+        self._model = model
+        self._argument = cache_argument(model)
         row = torch.tensor([self.tokens], device=model.device)
         with handing_on(), torch.inference_mode():
             # The base model has no unembedding, whose logits nobody would read.
             output = model.base_model(input_ids=row, use_cache=True)
-        name = cache_argument(model)
-        self._cache = getattr(output, name, None)
+        self._cache = getattr(output, self._argument, None)
         if self._cache is None:
-            raise CannotShareError(f"{type(model).__name__} returns no `{name}`")
+            raise CannotShareError(f"{type(model).__name__} returns no `{self._argument}`")
 
-    def for_rows(self, count: int) -> Any:
-        """A cache for a batch of ``count`` rows; the forward adds its own tokens to this copy.
+    def forward(self, tokens: Tensor) -> Any:
+        """Run rows [B, T] behind the prefix: borrowing it where they can, else on copies of it.
 
         Raises:
-            CannotShareError: the cache cannot be repeated.
+            CannotShareError: the family cannot go on from a prefix.
         """
-        cache: Any = copy.deepcopy(self._cache)
+        longest = len(self.tokens) + tokens.shape[1]
+        if self.lends and can_lend(self._model, self._cache, longest):
+            try:
+                with lent(self._model, self._cache) as cache:
+                    return self._run(tokens, cache)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception:  # a family's own code meets a cache that it never saw
+                self.lends = False
         with handing_on():
-            if _every_layer(cache, "batch_repeat_interleave"):
-                cache.batch_repeat_interleave(count)
-            else:  # states of linear attention can only be reordered: row 0, count times
-                cache.reorder_cache(torch.zeros(count, dtype=torch.long))
+            return self._run(tokens, self._copies(len(tokens)))
+
+    def _run(self, tokens: Tensor, cache: Any) -> Any:
+        return self._model(input_ids=tokens, **{self._argument: cache})
+
+    def _copies(self, count: int) -> Any:
+        """A cache for a batch of ``count`` rows; the forward adds its own tokens to it."""
+        cache: Any = copy.deepcopy(self._cache)
+        if _every_layer(cache, "batch_repeat_interleave"):
+            cache.batch_repeat_interleave(count)
+        else:  # states of linear attention can only be reordered: row 0, count times
+            cache.reorder_cache(torch.zeros(count, dtype=torch.long))
         return cache
 
 
@@ -87,7 +107,7 @@ def handing_on() -> Iterator[None]:
     """Turn whatever a family's cache raises into the one signal that it cannot be shared."""
     try:
         yield
-    except torch.cuda.OutOfMemoryError:
+    except torch.OutOfMemoryError:
         raise
     except Exception as error:  # caches are as various as families
         reason = " ".join(str(error).split())[:200]
