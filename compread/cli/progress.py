@@ -39,8 +39,8 @@ class RowProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, done: int, total: int) -> None:
-        """Say that ``done`` of ``total`` rows are kept."""
+    def __call__(self, done: int, total: int, tokens: int) -> None:
+        """Say that ``done`` of ``total`` rows are kept, and ``tokens`` have been run."""
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total)
         elif not self._quiet and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:

@@ -1,16 +1,21 @@
 """Running a model over prompt sets.
 
-Reading order: ``prefix`` (what prompts share is run once), ``batches`` (which rows run together),
-``engine`` (a batch of tokens -> contributions), ``loop`` (a prompt set -> a store), ``proofs`` and
-``certify`` (that a family is read rightly, on a tiny twin), ``sweep`` (that for all families).
+Reading order: ``groups`` (what prompts share is run once), ``prefix`` and ``lending`` (how it is
+handed on), ``batches`` and ``memory`` (which rows run together), ``engine`` (a batch of tokens ->
+contributions), ``sharing`` (the proof that a prefix changes nothing), ``runner`` (batch after
+batch), ``loop`` (a prompt set -> a store), ``ranks`` (several processes), ``cost`` (operations),
+``proofs`` and ``certify`` (that a family is read rightly, on a tiny twin), ``sweep`` (that for all
+families).
 """
 
 from compread.extract.batches import plan_batches
 from compread.extract.certify import Certificate, certify
 from compread.extract.engine import Engine
+from compread.extract.groups import Group, plan_groups, shared_length
 from compread.extract.loop import Extraction, ExtractOptions, Extractor
-from compread.extract.prefix import SharedPrefix, shared_length
+from compread.extract.prefix import SharedPrefix
 from compread.extract.proofs import Proof
+from compread.extract.ranks import Ranks, join_ranks, leave_ranks
 from compread.extract.sweep import causal_types, certify_all, certify_type
 
 __all__ = [
@@ -19,12 +24,17 @@ __all__ = [
     "ExtractOptions",
     "Extraction",
     "Extractor",
+    "Group",
     "Proof",
+    "Ranks",
     "SharedPrefix",
     "causal_types",
     "certify",
     "certify_all",
     "certify_type",
+    "join_ranks",
+    "leave_ranks",
     "plan_batches",
+    "plan_groups",
     "shared_length",
 ]

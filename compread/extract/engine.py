@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import torch
-
-from compread.errors import ResumableError
-from compread.extract.prefix import SharedPrefix, pad_right
+from compread.extract.batches import pad_right
+from compread.extract.prefix import SharedPrefix
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.taps import Sighting, Taps
@@ -30,13 +27,11 @@ class Engine:
 
         Raises:
             CannotShareError: the family's cache cannot be handed on.
-            ResumableError: the prefix does not fit into the device's memory.
         """
-        with _enough_memory(f"the shared prefix of {len(tokens)} tokens"):
-            return SharedPrefix(self.model, tokens) if tokens else None
+        return SharedPrefix(self.model, tokens) if tokens else None
 
     def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
-        """Decompose a batch.
+        """Decompose a batch; on a GPU it returns before the GPU is done.
 
         Args:
             rows: the tokens of each prompt beyond the prefix.
@@ -44,10 +39,8 @@ class Engine:
 
         Raises:
             CannotShareError: the family cannot go on from a prefix.
-            ResumableError: the batch does not fit into the device's memory.
         """
-        with _enough_memory(f"a batch of {len(rows)} rows"):
-            return self.decomposer.decompose(self.watch(rows, prefix))
+        return self.decomposer.decompose(self.watch(rows, prefix))
 
     def watch(
         self,
@@ -62,15 +55,3 @@ class Engine:
         if prefix is None:
             return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
         return taps.run(answer, lambda: prefix.forward(tokens))
-
-
-@contextmanager
-def _enough_memory(what: str) -> Iterator[None]:
-    """Turn the device's lack of memory into one line that says what to change."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise ResumableError(
-            f"{what} does not fit into the device's memory; the finished rows are kept: choose a "
-            "smaller --batch-tokens (with --force), or --device-map"
-        ) from error

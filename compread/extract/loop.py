@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from compread import __version__
-from compread.errors import SumError
-from compread.extract.batches import plan_batches
+from compread.errors import CompreadError, SumError
+from compread.extract.cost import forward_flops
+from compread.extract.describe import describe, ending, split_rows
 from compread.extract.engine import Engine
-from compread.extract.prefix import CannotShareError, SharedPrefix, shared_length
+from compread.extract.groups import Group
+from compread.extract.memory import peak_memory, reset_peak, token_budget
+from compread.extract.ranks import Ranks
+from compread.extract.runner import Progress, Runner, Tally
+from compread.extract.sharing import groups_to_run
 from compread.model.decompose import BatchParts
 from compread.model.find import find_anatomy
 from compread.model.loading import LoadedModel
@@ -28,10 +30,12 @@ from compread.store import (
     ALL_SPLITS,
     Labels,
     RunInfo,
-    SplitRows,
     StoreWriter,
+    absorb_parts,
     journal_path,
     open_store,
+    part_path,
+    partial_status,
 )
 
 
@@ -39,10 +43,10 @@ from compread.store import (
 class ExtractOptions:
     """How a run is computed; none of this changes what is computed beyond rounding."""
 
-    batch_tokens: int = 2048
-    """Token budget of a batch, padding included."""
+    batch_tokens: int | None = None
+    """Token budget of a batch, padding included; None: what memory and device suggest."""
     share: bool = True
-    """Run the tokens that all prompts share once."""
+    """Run the tokens that prompts share once."""
     force: bool = False
     """Replace an existing store and start over a stopped one."""
     reuse: bool = False
@@ -53,7 +57,7 @@ class ExtractOptions:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What a finished run did."""
+    """What a finished run did, on all ranks together."""
 
     path: Path
     kept: int
@@ -65,37 +69,68 @@ class Extraction:
     tokens_whole: int = 0
     """Tokens that whole prompts would have taken for ``rows``."""
     tokens_run: int = 0
-    """Tokens that were computed for them, the shared prefix once."""
+    """Tokens that were computed for them, shared prefixes once each."""
     worst_error: float = 0.0
     """Largest sum error of ``rows``, as a share of the logits' scale."""
-
-
-Progress = Callable[[int, int], None]
-"""Called with rows done and rows in all, after each batch."""
+    flops: float = 0.0
+    """Floating-point operations of the model for ``tokens_run``."""
+    memory: int = 0
+    """Bytes at most while it ran, the model included: of tensors on a GPU, else of the process."""
+    store_bytes: int = 0
 
 
 class Extractor:
     """A loaded model with its anatomy, ready for any number of prompt sets."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, ranks: Ranks | None = None) -> None:
         """Find the model's anatomy.
 
         Raises:
             ModelError: its structure is not understood.
         """
         self.loaded = loaded
+        self.ranks = ranks or Ranks()
         self.anatomy = find_anatomy(loaded.model)
         dtype = next(loaded.model.parameters()).dtype
         self.tolerance = sum_tolerance(dtype, len(self.anatomy.layers))
+
+    def tokenized(
+        self, prompt_sets: Iterable[PromptSet]
+    ) -> Iterator[tuple[PromptSet, TokenizedSet]]:
+        """Each prompt set with its tokens, made while the model runs the set before.
+
+        Raises:
+            PromptError: the prompts or labels cannot be turned into tokens as they must be.
+        """
+        with ThreadPoolExecutor(1) as background:
+            ahead: list[tuple[PromptSet, Any]] = []
+            for prompt_set in prompt_sets:
+                ahead.append((prompt_set, background.submit(self._tokenize, prompt_set)))
+                if len(ahead) > 1:
+                    ready, future = ahead.pop(0)
+                    yield ready, future.result()
+            for ready, future in ahead:
+                yield ready, future.result()
+
+    def _tokenize(self, prompt_set: PromptSet) -> TokenizedSet:
+        return tokenize(prompt_set, self.loaded.tokenizer, self.loaded.context_length)
 
     def extract(
         self,
         prompt_set: PromptSet,
         target: Path,
         options: ExtractOptions,
-        progress: Progress = lambda done, total: None,
+        progress: Progress = lambda done, total, tokens: None,
+        tokens: TokenizedSet | None = None,
     ) -> Extraction:
         """Run a prompt set and write its store, going on where a stopped run left off.
+
+        Args:
+            prompt_set: the prompts and label words.
+            target: the store's path.
+            options: how it is computed.
+            progress: called after each batch.
+            tokens: the prompt set's tokens, where they are made already.
 
         Raises:
             PromptError: the prompts or labels cannot be turned into tokens as they must be.
@@ -103,99 +138,97 @@ class Extractor:
             TargetError: the target exists, is busy, or cannot be written.
             ResumableError: out of device memory; the finished rows are kept.
         """
-        tokens = tokenize(prompt_set, self.loaded.tokenizer, self.loaded.context_length)
+        tokens = tokens or self._tokenize(prompt_set)
         engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids)
-        prefix, warnings = self._share(engine, tokens, options)
-        run = self._describe(prompt_set, prefix, options)
+        groups, warnings = [Group((), tuple(range(len(tokens.ids))))], ()
+        if options.share:
+            groups, warnings = groups_to_run(engine, tokens.ids, self.tolerance)
+        budget = self.ranks.first(lambda: self._budget(options, target))
+        run = self._describe(prompt_set, groups, budget)
         warnings = (*tokens.warnings, *warnings)
-        if options.reuse and not options.force and _is_finished(target, run):
-            return Extraction(target, kept=len(tokens.ids), warnings=warnings)
-        own = [row[run.prefix_tokens :] for row in tokens.ids]
-        writer = StoreWriter.open(
-            target,
-            run,
-            engine.decomposer.components,
-            Labels(prompt_set.labels, tokens.label_ids, prompt_set.classes),
-            {split: _split_rows(prompt_set, split) for split in ALL_SPLITS},
-            force=options.force,
-        )
+        if options.reuse and not options.force:
+            loose = () if options.batch_tokens else ("batch_tokens",)
+            if self.ranks.first(lambda: _is_finished(target, run, loose)):
+                return Extraction(target, kept=len(tokens.ids), warnings=warnings)
+        writer, done = self._open(prompt_set, tokens, engine, run, target, options)
+        started = time.monotonic()
+        reset_peak(self.loaded.model.device)
         with writer:
-            kept = int(writer.done.sum())
-            started = time.monotonic()
-            worst, fresh = self._run_batches(engine, own, prefix, run, writer, progress)
-            path = writer.finish(
-                replace(
-                    run,
-                    worst_sum_error=writer.worst_sum_error,
-                    versions=_versions(),
-                    date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                    command=options.command,
-                )
-            )
-        return Extraction(
-            path=path,
-            rows=len(fresh),
-            kept=kept,
-            seconds=time.monotonic() - started,
-            tokens_whole=sum(len(tokens.ids[row]) for row in fresh),
-            tokens_run=sum(len(own[row]) for row in fresh) + run.prefix_tokens,
-            worst_error=worst,
-            warnings=warnings,
-        )
+            runner = Runner(engine, tokens.ids, writer, self._judge, self.ranks)
+            tally = self._run(runner, groups, budget, done, progress)
+            if not self.ranks.is_first:
+                writer.close()
+            tallies = self.ranks.gather(tally)
+            if self.ranks.is_first:
+                absorb_parts(writer)
+                writer.finish(replace(run, **ending(writer.worst_sum_error, options.command)))
+        self.ranks.all_right()
+        return self._report(target, tallies, int(done.sum()), warnings, started)
 
-    def _share(
-        self, engine: Engine, tokens: TokenizedSet, options: ExtractOptions
-    ) -> tuple[SharedPrefix | None, tuple[str, ...]]:
-        """The shared prefix, proved on two rows, or the reason for whole prompts."""
-        length = shared_length(tokens.ids) if options.share else 0
-        if not length:
-            return None, ()
-        # Two rows of different lengths: a cache may be right for one and wrong for a batch.
-        rows = [max(tokens.ids, key=len), min(tokens.ids, key=len)]
-        whole = engine.run(rows)
-        try:
-            prefix = engine.share(rows[0][:length])
-            shared = engine.run([row[length:] for row in rows], prefix)
-        except CannotShareError as error:
-            return None, (
-                f"the model cannot go on from a shared prefix ({error}); whole prompts are run",
-            )
-        misfit = float(((whole.parts - shared.parts).abs().amax((1, 2)) / whole.scale).max())
-        if misfit <= self.tolerance:
-            return prefix, ()
-        return None, (
-            f"the shared prefix of {length} tokens changes the parts by {misfit:.1e} of the "
-            f"logits' scale (at most {self.tolerance:.1e} expected); whole prompts are run",
-        )
+    def _budget(self, options: ExtractOptions, target: Path) -> int:
+        """Tokens of a batch; a stopped run goes on with its own, and so to the same bytes."""
+        if options.batch_tokens:
+            return options.batch_tokens
+        stopped = None if options.force else partial_status(target)
+        if stopped is not None and stopped.run:
+            return int(stopped.run["batch_tokens"])
+        return token_budget(self.loaded.model)
 
-    def _run_batches(
+    def _open(
         self,
+        prompt_set: PromptSet,
+        tokens: TokenizedSet,
         engine: Engine,
-        own: Sequence[Sequence[int]],
-        prefix: SharedPrefix | None,
         run: RunInfo,
-        writer: StoreWriter,
-        progress: Progress,
-    ) -> tuple[float, list[int]]:
-        """Run what is not kept yet; the worst relative error and the rows that were run."""
-        worst, fresh = 0.0, []
-        ids = writer.axes.ids
-        progress(int(writer.done.sum()), len(own))
-        for batch in plan_batches([len(row) for row in own], run.batch_tokens, run.prefix_tokens):
-            if writer.done[batch].all():
-                continue
-            parts = engine.run([own[row] for row in batch], prefix)
-            try:
-                worst = max(worst, self._judge(parts, [ids[row] for row in batch]))
-            except SumError:
-                writer.discard()
-                raise
-            writer.append(
-                batch, *map(_array, (parts.parts, parts.full, parts.sum_error, parts.label_mass))
+        target: Path,
+        options: ExtractOptions,
+    ) -> tuple[StoreWriter, Any]:
+        """This rank's writer, and which rows [N] were kept before."""
+
+        def begin(rank: int) -> StoreWriter:
+            return StoreWriter.open(
+                part_path(target, rank),
+                run,
+                engine.decomposer.components,
+                Labels(prompt_set.labels, tokens.label_ids, prompt_set.classes),
+                {split: split_rows(prompt_set, split) for split in ALL_SPLITS},
+                force=options.force or rank > 0,
             )
-            fresh += batch
-            progress(int(writer.done.sum()), len(own))
-        return worst, fresh
+
+        writer, error, done = None, None, None
+        if self.ranks.is_first:
+            try:
+                writer = begin(0)
+                absorb_parts(writer, force=options.force)
+                done = writer.done.copy()
+            except CompreadError as problem:
+                error = problem
+                if writer is not None:
+                    writer.close()
+        self.ranks.all_right(error)
+        done = self.ranks.gather(done)[0]
+        return writer or begin(self.ranks.rank), np.asarray(done)
+
+    def _run(
+        self,
+        runner: Runner,
+        groups: Sequence[Group],
+        budget: int,
+        done: Any,
+        progress: Progress,
+    ) -> Tally:
+        """This rank's batches; when any rank's sums are wrong, no rank keeps rows."""
+        error: CompreadError | None = None
+        try:
+            runner.run(groups, budget, done, progress)
+        except CompreadError as problem:
+            error = problem
+        try:
+            self.ranks.all_right(error)
+        except SumError:
+            runner.writer.discard()
+            raise
+        return runner.tally
 
     def _judge(self, batch: BatchParts, ids: Sequence[str]) -> float:
         """The batch's worst error as a share of the logits' scale, within the tolerance."""
@@ -212,56 +245,56 @@ class Extractor:
             )
         return float(errors.max())
 
-    def _describe(
-        self, prompt_set: PromptSet, prefix: SharedPrefix | None, options: ExtractOptions
-    ) -> RunInfo:
-        return RunInfo(
-            model=self.loaded.request.name,
-            model_type=self.loaded.model_type,
-            revision=self.loaded.revision,
-            fingerprint=self.loaded.fingerprint,
-            dtype=self.loaded.dtype,
-            task=prompt_set.task,
-            template=prompt_set.template,
-            template_text=prompt_set.template_text,
-            demonstrations=prompt_set.demonstrations,
-            seed=prompt_set.seed,
-            shots=prompt_set.shots,
-            prompt_set=prompt_set.hash,
-            shared_prefix=prefix is not None,
-            prefix_tokens=len(prefix.tokens) if prefix else 0,
+    def _describe(self, prompt_set: PromptSet, groups: Sequence[Group], budget: int) -> RunInfo:
+        shared = [group for group in groups if group.prefix]
+        return describe(
+            self.loaded,
+            prompt_set,
+            shared_prefix=bool(shared),
+            prefix_tokens=sum(len(group.prefix) for group in shared),
             soft_cap=self.anatomy.soft_cap,
             tolerance=self.tolerance,
-            batch_tokens=options.batch_tokens,
-            protocol=dict(prompt_set.protocol),
-            sample_prompt=prompt_set.prompts[0].text,
+            batch_tokens=budget,
+        )
+
+    def _report(
+        self,
+        target: Path,
+        tallies: Sequence[Tally],
+        kept: int,
+        warnings: tuple[str, ...],
+        started: float,
+    ) -> Extraction:
+        tokens_run = sum(tally.tokens_run for tally in tallies)
+        rows = sum(tally.rows for tally in tallies)
+        halved = [tally.halved for tally in tallies if tally.halved]
+        if halved:
+            warnings += (
+                f"the device's memory did not suffice: batches were cut to {min(halved)} tokens",
+            )
+        memory = self.ranks.gather(peak_memory(self.loaded.model.device))
+        return Extraction(
+            path=target,
+            rows=rows,
+            kept=kept,
+            seconds=time.monotonic() - started,
+            tokens_whole=sum(tally.tokens_whole for tally in tallies),
+            tokens_run=tokens_run,
+            worst_error=max(tally.worst_error for tally in tallies),
+            flops=forward_flops(self.loaded.model, tokens_run, rows),
+            memory=max(memory),
+            store_bytes=target.stat().st_size if self.ranks.is_first else 0,
+            warnings=warnings,
         )
 
 
-def _is_finished(target: Path, run: RunInfo) -> bool:
-    """Whether the target is a finished store of this very run, with nothing left to clean up."""
+def _is_finished(target: Path, run: RunInfo, loose: Sequence[str]) -> bool:
+    """Whether the target is a finished store of this very run, with nothing left to clean up.
+
+    The fields named in ``loose`` may differ.
+    """
     if not target.exists() or journal_path(target).exists():
         return False
     with open_store(target) as store:
-        return store.run.identity() == run.identity()
-
-
-def _split_rows(prompt_set: PromptSet, split: str) -> SplitRows:
-    rows = [prompt for prompt in prompt_set.prompts if prompt.split == split]
-    return SplitRows(
-        gold=np.array([prompt.gold for prompt in rows], dtype=np.int64),
-        id=tuple(prompt.id for prompt in rows),
-        prompt_hash=tuple(prompt.hash for prompt in rows),
-    )
-
-
-def _array(values: Tensor) -> npt.NDArray[np.float32]:
-    return values.to(torch.float32).numpy()
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "compread": __version__,
-        "torch": str(torch.__version__),
-        "transformers": version("transformers"),
-    }
+        there, here = store.run.identity(), run.identity()
+    return {**there, **dict.fromkeys(loose)} == {**here, **dict.fromkeys(loose)}

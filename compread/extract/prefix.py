@@ -17,23 +17,8 @@ from torch import Tensor
 
 from compread.errors import ModelError
 from compread.extract.lending import can_lend, lent
+from compread.extract.memory import is_out_of_memory
 from compread.model.trace import CausalLM
-
-# Below this a prefix saves less than handing it on costs.
-_WORTH_SHARING = 4
-
-
-def shared_length(ids: Sequence[Sequence[int]]) -> int:
-    """How many leading tokens all rows share, each keeping at least its last token for itself.
-
-    ``shared_length([[5, 6, 7], [5, 6, 8, 9]])`` is 2.
-    """
-    # What the least and the greatest row share, in dictionary order, all rows share.
-    least, greatest = min(map(list, ids)), max(map(list, ids))
-    pairs = enumerate(zip(least, greatest, strict=False))
-    common = next((i for i, (a, b) in pairs if a != b), min(len(least), len(greatest)))
-    length = min(common, min(map(len, ids)) - 1)
-    return length if length >= _WORTH_SHARING else 0
 
 
 class CannotShareError(ModelError):
@@ -62,20 +47,27 @@ class SharedPrefix:
         if self._cache is None:
             raise CannotShareError(f"{type(model).__name__} returns no `{self._argument}`")
 
+    def held(self, longest: int) -> int:
+        """Tokens of keys and values that each row of a batch holds: none where it borrows them.
+
+        ``longest`` is the number of tokens of the longest whole prompt.
+        """
+        lends = self.lends and can_lend(self._model, self._cache, longest)
+        return 0 if lends else len(self.tokens)
+
     def forward(self, tokens: Tensor) -> Any:
         """Run rows [B, T] behind the prefix: borrowing it where they can, else on copies of it.
 
         Raises:
             CannotShareError: the family cannot go on from a prefix.
         """
-        longest = len(self.tokens) + tokens.shape[1]
-        if self.lends and can_lend(self._model, self._cache, longest):
+        if not self.held(len(self.tokens) + tokens.shape[1]):
             try:
                 with lent(self._model, self._cache) as cache:
                     return self._run(tokens, cache)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception:  # a family's own code meets a cache that it never saw
+            except Exception as error:  # a family's own code meets a cache that it never saw
+                if is_out_of_memory(error):
+                    raise
                 self.lends = False
         with handing_on():
             return self._run(tokens, self._copies(len(tokens)))
@@ -107,22 +99,8 @@ def handing_on() -> Iterator[None]:
     """Turn whatever a family's cache raises into the one signal that it cannot be shared."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:  # caches are as various as families
+        if is_out_of_memory(error):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise CannotShareError(f"{type(error).__name__}: {reason}") from error
-
-
-def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids [B, T] padded at the right, and the position of each row's last token [B].
-
-    Under causal attention a pad to the right of the answer is never seen by it, so no mask is
-    needed and positions stay those of a row run alone.
-    """
-    longest = max(len(row) for row in rows)
-    padded = torch.zeros(len(rows), longest, dtype=torch.long)
-    for i, row in enumerate(rows):
-        padded[i, : len(row)] = torch.tensor(row)
-    answer = torch.tensor([len(row) - 1 for row in rows])
-    return padded.to(device), answer.to(device)

@@ -13,7 +13,8 @@ so that a head costs E products a label and no [.., H, D] tensor is ever made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +32,12 @@ from compread.model.linear import (
 from compread.model.norms import FrozenNorm, identity_norm, read_norm
 from compread.model.taps import Sighting
 
+_LOGITS_AT_A_TIME = 2**22
+
 
 @dataclass(frozen=True)
 class BatchParts:
-    """What ``decompose`` says of B prompts; on the CPU, in the accumulation type."""
+    """What ``decompose`` says of B prompts, in the accumulation type."""
 
     parts: Tensor
     """[B, C, K] contributions to the label logits before any soft-cap."""
@@ -51,6 +54,10 @@ class BatchParts:
     def sum_error(self) -> Tensor:
         """[B] largest |Σ parts - pre-cap logit| of the row, in logits."""
         return (self.parts.sum(1) - self.pre_cap).abs().amax(-1)
+
+    def cpu(self) -> BatchParts:
+        """The same on the CPU; waits for the device."""
+        return BatchParts(**{f.name: getattr(self, f.name).cpu() for f in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -177,9 +184,8 @@ class Decomposer:
             columns += [torch.stack(own[k]).sum(0) for k in ("mixer", "mlp") if own[k]]
         for shift, norms_after in self.shifts:
             bias += shift * scales[norms_after]
-        # One copy to the CPU a batch: a copy a layer would wait for the device each time.
-        parts = torch.cat([*columns, bias + self.constant.to(place)], 1)
-        return self._judge(parts.cpu(), sighting)  # [B, C, K]
+        parts = torch.cat([*columns, bias + self.constant.to(place)], 1)  # [B, C, K]
+        return self._judge(parts, sighting)
 
     def scales(self, sighting: Sighting) -> list[Tensor]:
         """[B] the factor that all norms after a write apply, by how many meet the stream itself."""
@@ -191,18 +197,27 @@ class Decomposer:
         return scales
 
     def _judge(self, parts: Tensor, sighting: Sighting) -> BatchParts:
-        ids = torch.tensor(self.label_ids)
-        raw = sighting.raw_logits * self.anatomy.logit_scale  # [B, V]
-        # A vocabulary may hold tokens that are masked out with -inf.
-        loudest = raw.masked_fill(~raw.isfinite(), 0).abs().amax(-1)
-        mass = sighting.logits.softmax(-1)[:, ids.to(raw.device)].sum(-1)
+        place, factor = parts.device, self.anatomy.logit_scale
+        raw, logits = sighting.raw_logits, sighting.logits
+        full = logits[:, torch.tensor(self.label_ids, device=logits.device)]
+        pre_cap = raw[:, torch.tensor(self.label_ids, device=raw.device)] * factor
+        whole = _over_vocabulary(logits, lambda x: x.logsumexp(-1))
         return BatchParts(
             parts=parts,
-            full=sighting.logits[:, ids.to(raw.device)].cpu(),
-            pre_cap=raw[:, ids.to(raw.device)].cpu(),
-            scale=loudest.cpu(),
-            label_mass=mass.cpu(),
+            full=full.to(place),
+            pre_cap=pre_cap.to(place),
+            # A vocabulary may hold tokens that are masked out with -inf.
+            scale=_over_vocabulary(
+                raw, lambda x: x.masked_fill(~x.isfinite(), 0).abs().amax(-1) * abs(factor)
+            ).to(place),
+            label_mass=(full - whole[:, None]).exp().sum(-1).to(place),
         )
+
+
+def _over_vocabulary(logits: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tensor:
+    """[B, V] -> [B] a few rows at a time, since a reduction may make all logits anew."""
+    rows = max(1, _LOGITS_AT_A_TIME // logits.shape[-1])
+    return torch.cat([reduce(some) for some in logits.split(rows)])
 
 
 def _project(residual: Tensor, directions: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ has come.
 """
 
 from compread.store.axes import Axes, SplitRows
+from compread.store.parts import absorb_parts, part_journals, part_path
 from compread.store.paths import journal_path, store_paths
 from compread.store.pooling import DEFAULT_POOL, POOLS, Pooling
 from compread.store.progress import PartialStatus, partial_status
@@ -41,10 +42,13 @@ __all__ = [
     "SplitRows",
     "Store",
     "StoreWriter",
+    "absorb_parts",
     "check_free",
     "check_target",
     "journal_path",
     "open_store",
+    "part_journals",
+    "part_path",
     "partial_status",
     "store_paths",
 ]

@@ -48,14 +48,15 @@ class StoreWriter:
     """
 
     path: Path
+    run: RunInfo
     axes: Axes
     done: npt.NDArray[np.bool_]
     worst_sum_error: float
 
     def __init__(self, path: Path, run: RunInfo, axes: Axes, journal: Journal) -> None:
         """Use ``open``."""
-        self.path, self.axes = path, axes
-        self._run, self._journal = run, journal
+        self.path, self.run, self.axes = path, run, axes
+        self._journal = journal
         self._may_replace = self._owned = False
         self._dtype = axes.row_dtype()
         self._offset = np.full(axes.n_rows, -1, dtype=np.int64)  # of each row in the journal
@@ -195,7 +196,7 @@ class StoreWriter:
                 raise target_exists(self.path)
         self._owned = True
         if header is None:
-            run, axes = self._run.to_dict(), self.axes.to_dict()
+            run, axes = self.run.to_dict(), self.axes.to_dict()
             self._journal.start({"run": run, "axes": axes, "replace": force})
 
     def _usable_header(self, force: bool) -> dict[str, Any] | None:
@@ -211,14 +212,18 @@ class StoreWriter:
             raise journal_unusable(self.path, f"is {problem}") from problem
         if force or header is None:
             return None
-        if differing := self._differing(header["run"]) + self._differing_axes(header["axes"]):
+        if differing := self.differing(header):
             reason = f"belongs to a run that differs in {', '.join(differing)}"
             raise journal_unusable(self.path, reason)
         return header
 
+    def differing(self, header: dict[str, Any]) -> list[str]:
+        """How the run that began a journal with this header differs from this one."""
+        return self._differing(header["run"]) + self._differing_axes(header["axes"])
+
     def _differing(self, there: dict[str, Any]) -> list[str]:
         """The identity fields in which another run's dictionary differs from this run."""
-        here = json.loads(json.dumps(self._run.identity()))
+        here = json.loads(json.dumps(self.run.identity()))
         return [
             _change(key, there.get(key), here[key]) for key in here if there.get(key) != here[key]
         ]
@@ -238,7 +243,7 @@ class StoreWriter:
         """Whether the target is what this journal makes: the stop came after the rename."""
         try:
             with open_store(self.path) as store:
-                same_run = store.run.identity() == self._run.identity()
+                same_run = store.run.identity() == self.run.identity()
                 return same_run and store.axes.to_dict() == self.axes.to_dict()
         except StoreError:
             return False

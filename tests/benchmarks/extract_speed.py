@@ -20,7 +20,7 @@ from collections.abc import Callable
 import torch
 
 from compread.extract import Engine, plan_batches, shared_length
-from compread.extract.prefix import pad_right
+from compread.extract.batches import pad_right
 from compread.model import ModelRequest, find_anatomy, load_model, quieten_libraries
 from compread.prompts import read_prompt_file, tokenize
 

@@ -10,7 +10,6 @@ import torch
 from loud import DEVICES, FAMILIES, Family, engine_of, loud_engine, loud_model, some_prompts
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from compread.errors import ResumableError
 from compread.extract import Engine, SharedPrefix
 from compread.model import find_anatomy
 
@@ -163,32 +162,3 @@ def test_the_watch_sees_what_it_forbids() -> None:
         model(input_ids=torch.tensor(some_prompts(*[T] * B, vocabulary=VOCABULARY)))
     large = too_large(shapes.seen)
     assert (H, D) in large and (B, T, VOCABULARY) in large
-
-
-@pytest.mark.parametrize("shared", [False, True], ids=["whole", "shared"])
-def test_out_of_memory_can_be_resumed(monkeypatch: pytest.MonkeyPatch, shared: bool) -> None:
-    """A device without room gives one line that says what to change."""
-    engine = engine_of(loud_model("gpt2", torch.float32))
-    prefix = engine.share(some_prompts(6)[0]) if shared else None
-
-    def no_room(*args: Any, **kwargs: Any) -> Any:
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-
-    if shared:
-        monkeypatch.setattr(SharedPrefix, "for_rows", no_room)
-    else:
-        monkeypatch.setattr(engine.model, "forward", no_room)
-    with pytest.raises(ResumableError, match=r"3 rows .*--batch-tokens"):
-        engine.run(some_prompts(4, 5, 6), prefix)
-
-
-def test_a_prefix_that_does_not_fit_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same line where the room is lacking for the prefix itself."""
-    engine = engine_of(loud_model("gpt2", torch.float32))
-
-    def no_room(*args: Any, **kwargs: Any) -> Any:
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(engine.model.transformer, "forward", no_room)
-    with pytest.raises(ResumableError, match="shared prefix of 6 tokens does not fit"):
-        engine.share(some_prompts(6)[0])

@@ -41,11 +41,11 @@ def prompts(tmp_path: Path) -> PromptSet:
     return read_prompt_file(write_rows(tmp_path / "reviews.jsonl", review_rows(30, n_train=6)))
 
 
-def stop_after(batches: int) -> Callable[[int, int], None]:
+def stop_after(batches: int) -> Callable[[int, int, int], None]:
     """A progress callback that interrupts like Ctrl-C once so many batches are kept."""
     calls = 0
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, tokens: int) -> None:
         nonlocal calls
         calls += 1  # the first call comes before the first batch
         if calls > batches:
@@ -124,7 +124,7 @@ def test_an_interrupted_run_goes_on(
     options = replace(SMALL, share=share)
     seen: list[int] = []
     whole = extractor().extract(
-        prompts, tmp_path / "whole.h5", options, lambda done, total: seen.append(done)
+        prompts, tmp_path / "whole.h5", options, lambda done, total, tokens: seen.append(done)
     )
     k = len(seen) - 1 if batches == "last" else int(batches)
     target = tmp_path / "stopped.h5"
@@ -250,15 +250,14 @@ def test_a_prefix_that_misfits_is_not_used(
 ) -> None:
     """Where sharing changes the numbers, whole prompts are run, and a warning says so."""
     whole = extractor().extract(prompts, tmp_path / "whole.h5", replace(SMALL, share=False))
-    real = SharedPrefix.for_rows
+    real = SharedPrefix.__init__
 
-    def wrong(self: SharedPrefix, count: int) -> Any:
-        cache = real(self, count)
-        for layer in cache.layers:
-            layer.values *= 1.1
-        return cache
+    def wrong(self: SharedPrefix, *args: Any) -> None:
+        real(self, *args)
+        for layer in self._cache.layers:
+            layer.values = layer.values * 1.1
 
-    monkeypatch.setattr(SharedPrefix, "for_rows", wrong)
+    monkeypatch.setattr(SharedPrefix, "__init__", wrong)
     done = extractor().extract(prompts, tmp_path / "run.h5", SMALL)
     (warning,) = done.warnings
     assert "shared prefix of" in warning and "whole prompts are run" in warning

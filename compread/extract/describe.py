@@ -1,0 +1,61 @@
+"""What a store says of the run that made it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from compread import __version__
+from compread.model.loading import LoadedModel
+from compread.prompts import PromptSet
+from compread.store import RunInfo, SplitRows
+
+
+def describe(loaded: LoadedModel, prompt_set: PromptSet, **facts: Any) -> RunInfo:
+    """The run as it begins; ``facts`` are the fields that only the extraction knows."""
+    return RunInfo(
+        model=loaded.request.name,
+        model_type=loaded.model_type,
+        revision=loaded.revision,
+        fingerprint=loaded.fingerprint,
+        dtype=loaded.dtype,
+        task=prompt_set.task,
+        template=prompt_set.template,
+        template_text=prompt_set.template_text,
+        demonstrations=prompt_set.demonstrations,
+        seed=prompt_set.seed,
+        shots=prompt_set.shots,
+        prompt_set=prompt_set.hash,
+        sample_prompt=prompt_set.prompts[0].text,
+        **facts,
+    )
+
+
+def ending(worst_sum_error: float, command: str) -> dict[str, Any]:
+    """The fields that are filled in when the run ends."""
+    versions = {
+        "compread": __version__,
+        "torch": str(torch.__version__),
+        "transformers": version("transformers"),
+    }
+    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {
+        "worst_sum_error": worst_sum_error,
+        "versions": versions,
+        "date": date,
+        "command": command,
+    }
+
+
+def split_rows(prompt_set: PromptSet, split: str) -> SplitRows:
+    """The rows of one split, without what the model says about them."""
+    rows = [prompt for prompt in prompt_set.prompts if prompt.split == split]
+    return SplitRows(
+        gold=np.array([prompt.gold for prompt in rows], dtype=np.int64),
+        id=tuple(prompt.id for prompt in rows),
+        prompt_hash=tuple(prompt.hash for prompt in rows),
+    )

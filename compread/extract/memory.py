@@ -1,0 +1,98 @@
+"""How many tokens a batch may have, from the memory there is, and what a run took of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from compread.errors import ResumableError
+from compread.model.linear import dtype_of
+from compread.model.trace import CausalLM
+
+# A batch that fits the processor's last cache runs faster than a larger one.
+_MOST_ON_CPU = 1024
+_MOST_ELSEWHERE = 16384
+_LEAST = 64
+# Of the free memory; the rest is for fragments, kernels' workspaces and other processes.
+_SHARE = 0.5
+
+
+def token_budget(model: CausalLM) -> int:
+    """Tokens of a batch: a power of two, as many as fit and as still make it faster."""
+    device = model.device
+    most = _MOST_ON_CPU if device.type == "cpu" else _MOST_ELSEWHERE
+    free = free_memory(device)
+    if free is None:
+        return min(most, 2048)
+    fits = int(free * _SHARE / bytes_per_token(model))
+    budget = _LEAST
+    while budget * 2 <= min(fits, most):
+        budget *= 2
+    return budget
+
+
+def bytes_per_token(model: CausalLM) -> int:
+    """What one token's activations take while a layer runs, at most."""
+    config = model.config.get_text_config()
+    stream = int(getattr(config, "hidden_size", 0) or 1024)
+    wide = [max(w.shape) for n, w in model.named_parameters() if w.ndim == 2 and "layers" in n]
+    widest = min(max(wide, default=4 * stream), 16 * stream)
+    # Norms compute in float32; an MLP holds its gate, its input and their product.
+    return 4 * 12 * stream + torch.empty(0, dtype=dtype_of(model)).element_size() * 4 * widest
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes free on a device; None where it does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "cpu":
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            for line in Path("/proc/meminfo").read_text().splitlines():
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+        with contextlib.suppress(OSError, ValueError):
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, or the machine itself, had no memory left for a tensor."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    signs = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+
+
+def too_large(what: str) -> ResumableError:
+    """The error for a piece of work that cannot be made smaller."""
+    return ResumableError(
+        f"{what} does not fit into the device's memory; the finished rows are kept: give "
+        "--device-map auto, another --dtype, or a device with more memory"
+    )
+
+
+def reset_peak(device: torch.device) -> None:
+    """Forget the largest memory so far, as what loading a model took."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at most since ``reset_peak``: of tensors on a GPU, of the process elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024

@@ -1,0 +1,116 @@
+"""Several processes on one grid of runs, as ``torchrun`` starts them.
+
+Every rank loads the model and plans the same batches; each runs its share of them into a journal of
+its own, and rank 0 joins the journals into the store that one process would have written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from compread.errors import CompreadError, ResumableError, UsageError
+
+T = TypeVar("T")
+
+# A rank waits for the slowest one, however long that has to run; a dead one is noticed at once.
+_PATIENCE = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among ``size`` that work together."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes stores and results."""
+        return self.rank == 0
+
+    def mine(self, number: int) -> bool:
+        """Whether this rank does the piece of work of this number."""
+        return number % self.size == self.rank
+
+    def gather(self, value: T) -> list[T]:
+        """Every rank's value, in order of ranks, on every rank.
+
+        Raises:
+            ResumableError: another rank has gone.
+        """
+        if self.size == 1:
+            return [value]
+        import torch.distributed as dist
+
+        values: list[Any] = [None] * self.size
+        try:
+            dist.all_gather_object(values, value)
+        except RuntimeError as error:
+            raise ResumableError(
+                "another rank has ended before its work was done; the finished rows are kept: the "
+                "same command (without --force) goes on from there"
+            ) from error
+        return values
+
+    def all_right(self, error: CompreadError | None = None) -> None:
+        """Wait for the others, and fail on every rank with the first error of any.
+
+        Raises:
+            CompreadError: the first rank's that has one.
+        """
+        for other in self.gather(error):
+            if other is not None:
+                raise other
+
+    def first(self, make: Callable[[], T]) -> T:
+        """What rank 0 makes, on every rank.
+
+        Raises:
+            CompreadError: what making it raised.
+        """
+        value, error = None, None
+        if self.is_first:
+            try:
+                value = make()
+            except CompreadError as problem:
+                error = problem
+        self.all_right(error)
+        return self.gather(value)[0]  # type: ignore[return-value]  # rank 0 has made it
+
+
+def join_ranks() -> Ranks:
+    """The ranks that ``torchrun`` has told this process of; one, where it did not.
+
+    Raises:
+        UsageError: the environment tells of ranks that cannot be reached.
+    """
+    size = os.environ.get("WORLD_SIZE", "1")
+    if size == "1":
+        return Ranks()
+    import torch.distributed as dist
+
+    try:
+        if not dist.is_initialized():
+            # Only small objects are exchanged, so the processors' own network is enough.
+            dist.init_process_group("gloo", timeout=_PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"WORLD_SIZE is {size}, but the ranks cannot be joined ({reason}); start them with "
+            "torchrun --nproc-per-node N -m compread extract ..."
+        ) from error
+    return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def leave_ranks() -> None:
+    """Let go of the other ranks."""
+    import torch.distributed as dist
+
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+

@@ -1,0 +1,189 @@
+"""The batches of one run, one after the other: run, judged, kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from compread.errors import SumError
+from compread.extract.batches import most_rows, plan_batches
+from compread.extract.engine import Engine
+from compread.extract.groups import Group
+from compread.extract.memory import is_out_of_memory, too_large
+from compread.extract.prefix import SharedPrefix
+from compread.extract.ranks import Ranks
+from compread.model.decompose import BatchParts
+from compread.store import StoreWriter
+
+Progress = Callable[[int, int, int], None]
+"""Called with rows kept, rows in all, and tokens run by now, after each batch."""
+Rows = list[int]
+
+
+@dataclass
+class Tally:
+    """What was run by now."""
+
+    rows: int = 0
+    tokens_run: int = 0
+    """Shared prefixes once each, and each row's own tokens."""
+    tokens_whole: int = 0
+    """What whole prompts would have taken."""
+    worst_error: float = 0.0
+    """Largest sum error as a share of the logits' scale."""
+    halved: int | None = None
+    """Tokens of a batch after the device's memory did not suffice."""
+
+
+class Runner:
+    """Runs what is not kept yet of one prompt set."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ids: Sequence[Sequence[int]],
+        writer: StoreWriter,
+        judge: Callable[[BatchParts, Sequence[str]], float],
+        ranks: Ranks,
+    ) -> None:
+        """Get ready.
+
+        Args:
+            engine: the model.
+            ids: the tokens of each prompt.
+            writer: where rows are kept.
+            judge: gives the worst error of a batch, or raises ``SumError``.
+            ranks: the processes that share the batches.
+        """
+        self.engine, self.ids, self.writer, self.ranks = engine, ids, writer, ranks
+        self.tally = Tally()
+        self._judge = judge
+        self._names = writer.axes.ids
+        self._limit: int | None = None
+        # A GPU computes while the batch before it is copied, judged and written.
+        self._overlaps = engine.model.device.type == "cuda"
+
+    def run(
+        self,
+        groups: Sequence[Group],
+        budget: int,
+        done: npt.NDArray[np.bool_],
+        progress: Progress,
+    ) -> Tally:
+        """Run the batches of this rank that hold a row which is not ``done``.
+
+        Raises:
+            SumError: a row's parts do not add up; this rank's rows are thrown away.
+            ResumableError: a single row does not fit into the device's memory.
+        """
+        kept_before = int(done.sum())
+        progress(kept_before, len(self.ids), 0)
+        waiting: tuple[Rows, BatchParts] | None = None
+        try:
+            for prefix, rows in self._batches(groups, budget, done):
+                for piece, parts in self._fitting(prefix, rows):
+                    if waiting is not None:
+                        ready, waiting = waiting, (piece, parts)
+                        self._keep(*ready)
+                    elif self._overlaps:
+                        waiting = piece, parts
+                    else:
+                        self._keep(piece, parts)
+                    progress(kept_before + self.tally.rows, len(self.ids), self.tally.tokens_run)
+        except SumError:
+            raise
+        except BaseException:
+            if waiting is not None:
+                self._keep(*waiting)
+            raise
+        if waiting is not None:
+            self._keep(*waiting)
+            progress(kept_before + self.tally.rows, len(self.ids), self.tally.tokens_run)
+        return self.tally
+
+    def _batches(
+        self, groups: Sequence[Group], budget: int, done: npt.NDArray[np.bool_]
+    ) -> Iterator[tuple[SharedPrefix | None, Rows]]:
+        """This rank's share of the batches, group by group."""
+        vocabulary = self.engine.model.config.get_text_config().vocab_size
+        number = 0
+        for group in groups:
+            if done[list(group.rows)].all():
+                continue
+            prefix = self._prefix(group)
+            own = [len(self.ids[row]) - len(group.prefix) for row in group.rows]
+            held = prefix.held(len(group.prefix) + max(own)) if prefix else 0
+            for batch in plan_batches(own, budget, held, most_rows(vocabulary)):
+                rows = [row for i in batch if not done[row := group.rows[i]]]
+                if rows and self.ranks.mine(number):
+                    yield prefix, rows
+                number += bool(rows)
+
+    def _prefix(self, group: Group) -> SharedPrefix | None:
+        try:
+            prefix = self.engine.share(group.prefix)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise too_large(f"the shared prefix of {len(group.prefix)} tokens") from error
+            raise
+        self.tally.tokens_run += len(group.prefix)
+        return prefix
+
+    def _fitting(
+        self, prefix: SharedPrefix | None, rows: Rows
+    ) -> Iterator[tuple[Rows, BatchParts]]:
+        """A batch in one piece, or in as many as the device's memory asks for."""
+        start = len(prefix.tokens) if prefix else 0
+        pieces = [rows]
+        while pieces:
+            piece = pieces.pop()
+            own = [self.ids[row][start:] for row in piece]
+            size = len(piece) * max(map(len, own))
+            if self._limit is None or size <= self._limit or len(piece) == 1:
+                parts = self._try(own, prefix)
+                if parts is not None:
+                    self._count(piece, own)
+                    yield piece, parts
+                    continue
+                if len(piece) == 1:
+                    raise too_large(f"a row of {start + len(own[0])} tokens")
+                self._limit = self.tally.halved = size // 2
+            middle = (len(piece) + 1) // 2
+            pieces += [piece[middle:], piece[:middle]]
+
+    def _try(self, own: Sequence[Sequence[int]], prefix: SharedPrefix | None) -> BatchParts | None:
+        """The batch's parts, or None where the memory does not suffice."""
+        try:
+            return self.engine.run(own, prefix)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # Only here, when the error has let go of the tensors that its traceback held.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
+
+    def _count(self, rows: Rows, own: Sequence[Sequence[int]]) -> None:
+        self.tally.rows += len(rows)
+        self.tally.tokens_run += sum(map(len, own))
+        self.tally.tokens_whole += sum(len(self.ids[row]) for row in rows)
+
+    def _keep(self, rows: Rows, parts: BatchParts) -> None:
+        parts = parts.cpu()
+        try:
+            worst = self._judge(parts, [self._names[row] for row in rows])
+        except SumError:
+            self.writer.discard()
+            raise
+        self.tally.worst_error = max(self.tally.worst_error, worst)
+        numbers = (parts.parts, parts.full, parts.sum_error, parts.label_mass)
+        self.writer.append(rows, *map(_array, numbers))
+
+
+def _array(values: Tensor) -> npt.NDArray[np.float32]:
+    return values.to(torch.float32).numpy()

@@ -1,0 +1,70 @@
+"""The journals of several processes that fill one store, and how they become one.
+
+The first process writes the store's own journal; each other one keeps its rows under a name of its
+own, ``x.h5.rank1.partial``. Whoever opens the store next, the first process at the end or a new
+run after a stop, takes those rows up and deletes the file.
+"""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+import numpy as np
+
+from compread.errors import TargetError
+from compread.store.journal import Journal, JournalError
+from compread.store.target import journal_unusable, writing
+from compread.store.writer import StoreWriter
+
+
+def part_path(target: Path, rank: int) -> Path:
+    """The target that the process of this rank writes beside ``target``; rank 0 writes that."""
+    return target.with_name(f"{target.name}.rank{rank}") if rank else target
+
+
+def part_journals(target: Path) -> list[Path]:
+    """The journals that other processes have left beside a target."""
+    pattern = f"{glob.escape(target.name)}.rank*.partial"
+    return sorted(target.parent.glob(pattern)) if target.parent.is_dir() else []
+
+
+def absorb_parts(writer: StoreWriter, *, force: bool = False) -> None:
+    """Take up the rows of the other processes' journals, and delete those.
+
+    ``force`` deletes them unread.
+
+    Raises:
+        TargetError: a journal is being written, or belongs to another run.
+    """
+    for path in part_journals(writer.path):
+        with writing(writer.path):
+            try:
+                journal = Journal(path)
+            except BlockingIOError as error:
+                raise TargetError(
+                    f"{path}: another process is writing it: wait for it, or choose another -o"
+                ) from error
+            try:
+                if not force:
+                    _absorb(writer, journal)
+                journal.remove()
+            finally:
+                journal.close()
+
+
+def _absorb(writer: StoreWriter, journal: Journal) -> None:
+    try:
+        header = journal.header()
+    except JournalError as problem:
+        raise journal_unusable(writer.path, f"{journal.path.name} is {problem}") from problem
+    if header is None:
+        return
+    if differing := writer.differing(header):
+        reason = f"{journal.path.name} belongs to a run that differs in {', '.join(differing)}"
+        raise journal_unusable(writer.path, reason)
+    for _, payload in journal.resume():
+        records = np.frombuffer(payload, dtype=writer.axes.row_dtype())
+        fresh = records[~writer.done[records["row"]]]
+        numbers = {name: fresh[name] for name in ("parts", "full", "sum_error", "label_mass")}
+        writer.append(fresh["row"], **numbers)

@@ -1,0 +1,145 @@
+"""A device without room gets smaller batches, and the rows stay what they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_loop import SMALL, extractor
+from tiny_folder import review_rows, write_rows
+
+from compread.errors import ResumableError
+from compread.extract import Engine, SharedPrefix
+from compread.prompts import PromptSet, read_prompt_file
+from compread.store import Store, open_store, partial_status
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("MPS backend out of memory"),
+    MemoryError(),
+]
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> PromptSet:
+    """Thirty rows behind a shared prefix."""
+    return read_prompt_file(write_rows(tmp_path / "reviews.jsonl", review_rows(30, n_train=6)))
+
+
+def room_for(monkeypatch: pytest.MonkeyPatch, rows: int, error: BaseException) -> list[int]:
+    """Let batches of more than ``rows`` rows fail; the sizes that were tried."""
+    real, tried = Engine.watch, []
+
+    def watch(self: Engine, batch: Any, prefix: Any = None, **kwargs: Any) -> Any:
+        tried.append(len(batch))
+        if len(batch) > rows:
+            raise error
+        return real(self, batch, prefix, **kwargs)
+
+    monkeypatch.setattr(Engine, "watch", watch)
+    return tried
+
+
+def numbers(store: Store) -> dict[str, Any]:
+    """Every row's parts and logits."""
+    return {split: store.split(split).parts for split in ("train", "test")}
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__)
+def test_a_batch_without_room_is_halved(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Out of memory, the batch goes in halves, later ones fit at once, and a warning says so."""
+    wide = replace(SMALL, batch_tokens=400)
+    whole = extractor().extract(prompts, tmp_path / "whole.h5", wide)
+    tried = room_for(monkeypatch, 3, error)
+    done = extractor().extract(prompts, tmp_path / "run.h5", wide)
+    assert done.rows == whole.rows == 30 and done.tokens_run == whole.tokens_run
+    (warning,) = done.warnings
+    assert "memory did not suffice" in warning
+    failed = [size for size in tried if size > 3]
+    assert failed == sorted(failed, reverse=True) and len(failed) <= 4
+    with open_store(whole.path) as one, open_store(done.path) as other:
+        for split, parts in numbers(one).items():
+            assert np.allclose(parts, numbers(other)[split], rtol=0, atol=1e-5)
+
+
+def test_a_row_without_room_ends_the_run(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When not even one row fits, status 5, the row's length, and what was finished is kept."""
+    target = tmp_path / "run.h5"
+    calls = 0
+    real = Engine.run
+
+    def run(self: Engine, rows: Any, prefix: Any = None) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 5:
+            raise OUT_OF_MEMORY[0]
+        return real(self, rows, prefix)
+
+    monkeypatch.setattr(Engine, "run", run)
+    with pytest.raises(ResumableError, match=r"a row of \d+ tokens does not fit") as error:
+        extractor().extract(prompts, target, SMALL)
+    assert error.value.exit_code == 5 and "--device-map" in str(error.value)
+    status = partial_status(target)
+    assert status is not None and status.done > 0
+    monkeypatch.undo()
+    assert extractor().extract(prompts, target, SMALL).kept == status.done
+
+
+def test_a_prefix_without_room_ends_the_run(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same line where the room is lacking for the prefix itself."""
+    real, calls = SharedPrefix.__init__, 0
+
+    def init(self: SharedPrefix, *args: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 1:  # the first is the proof's
+            raise OUT_OF_MEMORY[0]
+        real(self, *args)
+
+    monkeypatch.setattr(SharedPrefix, "__init__", init)
+    with pytest.raises(ResumableError, match=r"the shared prefix of \d+ tokens does not fit"):
+        extractor().extract(prompts, tmp_path / "run.h5", SMALL)
+
+
+def test_other_errors_are_not_taken_for_it(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A RuntimeError of another kind is never tried again with less."""
+    tried = room_for(monkeypatch, 3, RuntimeError("shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="multiplied"):
+        extractor().extract(
+            prompts, tmp_path / "run.h5", replace(SMALL, batch_tokens=400, share=False)
+        )
+    assert len(tried) == 1
+
+
+def test_a_stopped_run_goes_on_with_its_own_budget(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --batch-tokens, memory that is free now does not change a run that was begun."""
+    target, auto = tmp_path / "run.h5", replace(SMALL, batch_tokens=None)
+    monkeypatch.setattr("compread.extract.loop.token_budget", lambda model: 64)
+
+    def stop(done: int, total: int, tokens: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extractor().extract(prompts, target, auto, stop)
+    monkeypatch.setattr("compread.extract.loop.token_budget", lambda model: 1024)
+    assert extractor().extract(prompts, target, auto).kept > 0
+    with open_store(target) as store:
+        assert store.run.batch_tokens == 64
+    again = extractor().extract(prompts, target, replace(auto, reuse=True))
+    assert (again.rows, again.kept) == (0, 30)
