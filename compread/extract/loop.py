@@ -49,6 +49,8 @@ class ExtractOptions:
     """Leave a finished store of the very same run as it is."""
     command: str = ""
     """The command line, kept in the store."""
+    checkpoint: str | None = None
+    """The revision as the user names it, kept in the store."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,7 @@ class Extractor:
             tolerance=self.tolerance,
             batch_tokens=options.batch_tokens,
             protocol=dict(prompt_set.protocol),
+            checkpoint=options.checkpoint,
             sample_prompt=prompt_set.prompts[0].text,
         )
 
