@@ -29,6 +29,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf
 TOOLS = {"mypy", "ruff", "types-pyyaml"}
 # What a distribution is imported as, where that is another name.
 IMPORTED_AS = {"pyyaml": "yaml", "huggingface-hub": "huggingface_hub"}
+IMPORTED_AS |= {"sentence-transformers": "sentence_transformers"}
 
 
 def requirements(*extras: str) -> dict[str, Requirement]:
@@ -71,7 +72,7 @@ def test_the_tests_can_run_the_demo():
 
 def test_what_is_imported_is_declared():
     """Every package that a module imports is one that installing compread brings, or an extra."""
-    declared = requirements("demo", "plot")
+    declared = requirements("demo", "embed", "plot")
     known = {IMPORTED_AS.get(name, name) for name in declared}
     found = {top for file in PACKAGE.rglob("*.py") for top in top_level_imports(file)}
     assert {"torch", "numpy", "yaml"} <= found

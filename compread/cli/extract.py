@@ -4,97 +4,60 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from compread.cli import extract_options as opt
+from compread.cli.extract_grid import Checkpoint, PromptChoices, checkpoints, targets
 from compread.cli.output import note, write
 from compread.cli.progress import RowProgress
-from compread.cli.values import comma_list, number_ranges
-from compread.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
-    from compread.extract import Extraction
-    from compread.prompts import PromptSet
+    from compread.extract import Extraction, ExtractOptions, Extractor
+    from compread.prompts import Chat, PromptSet
 
 EXAMPLE = """\
 compread extract --model gpt2 --prompts prompts.jsonl -o out.h5
-compread extract --model gpt2 --tasks sst2 --seeds 0-4 -o stores/ | xargs compread rank"""
+compread extract --model gpt2 --tasks sst2,qqp --templates all --seeds 0-4 -o stores/"""
+
+LOW_MASS = 0.01
+"""Median probability on the label words below which a run is warned about."""
 
 
 def extract(
     context: typer.Context,
-    model: Annotated[
-        str, typer.Option("--model", help="Hub id, folder or .gguf file.", show_default=False)
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", help="A .h5 path for one run; else a folder.", show_default=False
-        ),
-    ],
-    tasks: Annotated[
-        list[str] | None, typer.Option("--tasks", help="Built-in tasks, such as sst2.")
-    ] = None,
-    prompts: Annotated[
-        str | None, typer.Option("--prompts", help="A prompt set in JSON Lines; - for stdin.")
-    ] = None,
-    templates: Annotated[
-        str | None,
-        typer.Option("--templates", help="Template ids, all, contrast. [default: first]"),
-    ] = None,
-    seeds: Annotated[
-        str, typer.Option("--seeds", help="Demonstration sets, such as 0-4 or 0,2.")
-    ] = "0",
-    num_fewshot: Annotated[
-        int | None, typer.Option("--num-fewshot", help="Demonstrations. [default: the task's]")
-    ] = None,
-    n_train: Annotated[
-        int | None, typer.Option("--n-train", help="Train rows. [default: 24 less the shots]")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", help="Test rows. [default: 2000 or all there are]")
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels", help='Label words of --prompts in column order: " negative, positive".'
-        ),
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", help="Folder with TASK/{train,test}.jsonl.")
-    ] = None,
-    revision: Annotated[
-        str | None, typer.Option("--revision", help="Hub revision of the model.")
-    ] = None,
-    dtype: Annotated[
-        str, typer.Option("--dtype", help="auto, float32, bfloat16 or float16.")
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option("--device", help="auto, cuda, cuda:1, mps or cpu.")
-    ] = "auto",
-    device_map: Annotated[
-        str | None, typer.Option("--device-map", help="Spread a large model: auto, balanced ...")
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Use local files and caches only.")
-    ] = False,
-    batch_tokens: Annotated[
-        int, typer.Option("--batch-tokens", min=1, help="Tokens in a batch.")
-    ] = 2048,
-    share: Annotated[
-        bool, typer.Option("--share/--no-share", help="Run the prompts' shared prefix once.")
-    ] = True,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace existing stores and start over.")
-    ] = False,
-    show_prompts: Annotated[
-        int, typer.Option("--show-prompts", min=0, help="Print N prompts of each run on stderr.")
-    ] = 0,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress and no summary on stderr.")
-    ] = False,
+    model: opt.MODEL,
+    output: opt.OUTPUT,
+    tasks: opt.TASKS = None,
+    prompts: opt.PROMPTS = None,
+    templates: opt.TEMPLATES = None,
+    seeds: opt.SEEDS = "0",
+    num_fewshot: opt.NUM_FEWSHOT = None,
+    n_train: opt.N_TRAIN = None,
+    limit: opt.LIMIT = None,
+    labels: opt.LABELS = None,
+    demo_labels: opt.DEMO_LABELS = None,
+    prompt_selection: opt.SELECTION = opt.Selection.fixed,
+    embedder: opt.EMBEDDER = None,
+    data_dir: opt.DATA_DIR = None,
+    include_path: opt.INCLUDE_PATH = None,
+    apply_chat_template: opt.CHAT_TEMPLATE = False,
+    system_instruction: opt.SYSTEM = None,
+    fewshot_as_multiturn: opt.MULTITURN = False,
+    revision: opt.REVISION = None,
+    revisions: opt.REVISIONS = None,
+    dtype: opt.DTYPE = "auto",
+    device: opt.DEVICE = "auto",
+    device_map: opt.DEVICE_MAP = None,
+    offline: opt.OFFLINE = False,
+    batch_tokens: opt.BATCH_TOKENS = 2048,
+    share: opt.SHARE = True,
+    force: opt.FORCE = False,
+    show_prompts: opt.SHOW_PROMPTS = 0,
+    quiet: opt.QUIET = False,
 ) -> None:
     """Run a model once and store every component's label logits.
 
@@ -105,109 +68,112 @@ def extract(
     if quiet or not sys.stderr.isatty():
         # Read when tqdm is imported, and torch already does that.
         os.environ.setdefault("TQDM_DISABLE", "1")
-    from compread.store import check_free, check_target
+    from compread.prompts import Chat
 
-    sets = _prompt_sets(
-        tasks, prompts, templates, seeds, num_fewshot, n_train, limit, labels, data_dir, offline
-    )
-    targets = _targets(output, sets)
-    for target in targets:
-        check_target(target)
-        if output.suffix == ".h5" and not force:
-            check_free(target)
-    for prompt_set in sets:
-        for prompt in prompt_set.prompts[:show_prompts]:
-            note(f"--- {prompt_set.task} {prompt.split} row {prompt.id}\n{prompt.text}")
-            note(f"--- right label: {prompt_set.labels[prompt.gold]!r}")
+    chat = Chat(apply_chat_template, system_instruction, fewshot_as_multiturn)
+    nearest = prompt_selection is opt.Selection.nearest
+    sets = PromptChoices(
+        tasks, prompts, templates, seeds, num_fewshot, n_train, limit, labels, demo_labels,
+        nearest, embedder, data_dir, include_path, offline,
+    ).prompt_sets()  # fmt: skip
+    points = checkpoints(model, revision, revisions)
+    places = _places(output, sets, points, chat, force)
 
     from compread.extract import ExtractOptions, Extractor
     from compread.model import ModelRequest, load_model, quieten_libraries
 
     quieten_libraries(bars=sys.stderr.isatty() and not quiet)
-    request = ModelRequest(model, revision, dtype, device, device_map, offline)
-    options = ExtractOptions(
-        batch_tokens=batch_tokens,
-        share=share,
-        force=force,
-        reuse=output.suffix != ".h5",
-        command=context.obj,
-    )
-    extractor = Extractor(load_model(request))
-    for prompt_set, target in zip(sets, targets, strict=True):
+    for point, paths in zip(points, places, strict=True):
+        request = ModelRequest(point.model, point.revision, dtype, device, device_map, offline)
+        options = ExtractOptions(
+            batch_tokens=batch_tokens,
+            share=share,
+            force=force,
+            reuse=output.suffix != ".h5",
+            command=context.obj,
+            checkpoint=point.label or point.revision,
+        )
+        extractor = Extractor(load_model(request))
+        _run_all(extractor, _worded(extractor, sets, chat), paths, options, show_prompts, quiet)
+        del extractor  # before the next checkpoint takes its memory
+
+
+def _places(
+    output: Path, sets: list[PromptSet], points: list[Checkpoint], chat: Chat, force: bool
+) -> list[list[Path]]:
+    """The targets of each checkpoint, looked at before a model is loaded."""
+    from compread.store import check_free, check_target
+
+    names = [
+        one.file_name.removesuffix(".h5") + f"{'' if chat.plain else chat.variant}.h5"
+        for one in sets
+    ]
+    places = targets(output, names, points)
+    for target in (path for paths in places for path in paths):
+        check_target(target)
+        if output.suffix == ".h5" and not force:
+            check_free(target)
+    return places
+
+
+def _worded(extractor: Extractor, sets: list[PromptSet], chat: Chat) -> list[PromptSet]:
+    """The prompt sets as this model reads them, tried on a few rows of each."""
+    from compread.prompts import preflight
+
+    loaded = extractor.loaded
+    if not chat.plain:
+        sets = [chat.apply(one, loaded.tokenizer) for one in sets]
+    if len(sets) > 1:  # a mistake in the last of a grid shows before the first is run
+        for one in sets:
+            preflight(one, loaded.tokenizer, loaded.context_length)
+    return sets
+
+
+def _run_all(
+    extractor: Extractor,
+    sets: Sequence[PromptSet],
+    paths: Sequence[Path],
+    options: ExtractOptions,
+    show_prompts: int,
+    quiet: bool,
+) -> None:
+    """Run each prompt set with one loaded model, and print the stores' paths."""
+    from compread.prompts import audit
+
+    loaded = extractor.loaded
+    for prompt_set, target in zip(sets, paths, strict=True):
+        if show_prompts:
+            for line in audit(prompt_set, loaded.tokenizer, loaded.context_length, show_prompts):
+                note(line)
         try:
             with RowProgress(target.name, quiet=quiet) as progress:
                 done = extractor.extract(prompt_set, target, options, progress)
         except KeyboardInterrupt:
-            without = " without --force" if force else ""
+            without = " without --force" if options.force else ""
             note(f"{target}: finished rows are kept; the same command{without} goes on from there")
             raise
         for warning in done.warnings:
             note(f"warning: {warning}")
+        _check_mass(done.path)
         if not quiet:
             note(_summary(done))
         write(f"{done.path}\n")
 
 
-def _prompt_sets(
-    tasks: list[str] | None,
-    prompts: str | None,
-    templates: str | None,
-    seeds: str,
-    num_fewshot: int | None,
-    n_train: int | None,
-    limit: int | None,
-    labels: str | None,
-    data_dir: Path | None,
-    offline: bool,
-) -> list[PromptSet]:
-    """The grid of runs that the options ask for."""
-    from compread.prompts import load_task, prompt_sets, read_prompt_file
+def _check_mass(path: Path) -> None:
+    """Warn of a model that would say something else than the label words."""
+    import numpy as np
 
-    if bool(tasks) == bool(prompts):
-        raise UsageError("give either --tasks or --prompts: what should the model be run on?")
-    if prompts:
-        given = (num_fewshot, n_train, limit, templates, data_dir)
-        if any(value is not None for value in given) or seeds != "0":
-            raise UsageError(
-                "--prompts is one finished prompt set: --templates, --seeds, --num-fewshot, "
-                "--n-train, --limit and --data-dir go with --tasks"
-            )
-        return [read_prompt_file(prompts, labels.split(",") if labels else None)]
-    if labels:
-        raise UsageError("--labels goes with --prompts; a task brings its own label words")
-    names = dict.fromkeys(comma_list(tasks or []))
-    if not names:
-        raise UsageError("--tasks is empty: expected names of tasks, such as sst2")
-    sets = []
-    for name in names:
-        task = load_task(name)
-        wanted = list(task.templates)[:1] if templates is None else comma_list([templates])
-        if not wanted:
-            raise UsageError("--templates is empty: expected template ids, or all")
-        sets += prompt_sets(
-            task,
-            wanted,
-            number_ranges("--seeds", seeds),
-            shots=num_fewshot,
-            n_train=n_train,
-            limit=limit,
-            data_dir=data_dir,
-            offline=offline,
+    from compread.store import SPLITS, open_store
+
+    with open_store(path) as store:
+        mass = np.concatenate([store.array(split, "label_mass") for split in SPLITS])
+    median = float(np.median(mass)) if len(mass) else 1.0
+    if median < LOW_MASS:
+        note(
+            f"warning: {path.name}: the label words have {median:.2%} of the model's probability "
+            "in the median; look at the prompt's end and the words' spaces with --show-prompts 1"
         )
-    return sets
-
-
-def _targets(output: Path, sets: list[PromptSet]) -> list[Path]:
-    """Where each run's store goes."""
-    if output.suffix == ".h5":
-        if len(sets) > 1:
-            raise UsageError(
-                f"{output} is one store, but these options ask for {len(sets)} runs; give a folder"
-            )
-        return [output]
-    if output.is_file():
-        raise TargetError(f"{output} is a file; give a .h5 path or a folder")
-    return [output / prompt_set.file_name for prompt_set in sets]
 
 
 def _summary(done: Extraction) -> str:

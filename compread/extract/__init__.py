@@ -3,16 +3,17 @@
 Reading order: ``groups`` (what prompts share is run once), ``prefix`` and ``lending`` (how it is
 handed on), ``batches`` and ``memory`` (which rows run together), ``engine`` (a batch of tokens ->
 contributions), ``sharing`` (the proof that a prefix changes nothing), ``runner`` (batch after
-batch), ``loop`` (a prompt set -> a store), ``ranks`` (several processes), ``cost`` (operations),
-``proofs`` and ``certify`` (that a family is read rightly, on a tiny twin), ``sweep`` (that for all
-families).
+batch), ``loop`` and ``outcome`` (a prompt set -> a store), ``ranks`` (several processes),
+``cost`` and ``forecast`` (what a run takes, before it is run), ``proofs`` and ``certify`` (that a
+family is read rightly, on a tiny twin), ``sweep`` (that for all families).
 """
 
 from compread.extract.batches import plan_batches
 from compread.extract.certify import Certificate, certify
 from compread.extract.engine import Engine
 from compread.extract.groups import Group, plan_groups, shared_length
-from compread.extract.loop import Extraction, ExtractOptions, Extractor
+from compread.extract.loop import Extractor
+from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.prefix import SharedPrefix
 from compread.extract.proofs import Proof
 from compread.extract.ranks import Ranks, join_ranks, leave_ranks

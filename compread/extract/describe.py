@@ -30,6 +30,7 @@ def describe(loaded: LoadedModel, prompt_set: PromptSet, **facts: Any) -> RunInf
         seed=prompt_set.seed,
         shots=prompt_set.shots,
         prompt_set=prompt_set.hash,
+        protocol=dict(prompt_set.protocol),
         sample_prompt=prompt_set.prompts[0].text,
         **facts,
     )

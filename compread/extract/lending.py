@@ -152,7 +152,9 @@ def _joined(
     far, far_lse = flash(rows, keys, values, 0.0, False, scale=scale)
     far = far[0].reshape(shared, batch, tokens, group, width).permute(1, 2, 0, 3, 4)
     far_lse = far_lse.reshape(shared, batch, tokens, group).permute(1, 2, 0, 3)
-    near, near_lse = flash(query, _repeat(key, group), _repeat(value, group), 0.0, True, scale=scale)
+    near, near_lse = flash(
+        query, _repeat(key, group), _repeat(value, group), 0.0, True, scale=scale
+    )
     near = near.transpose(1, 2).reshape(batch, tokens, shared, group, width)
     near_lse = near_lse.transpose(1, 2).reshape(batch, tokens, shared, group)
     share = torch.sigmoid(far_lse - near_lse)[..., None].to(near.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from compread.extract.describe import describe, ending, split_rows
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
 from compread.extract.memory import peak_memory, reset_peak, token_budget
+from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.ranks import Ranks
 from compread.extract.runner import Progress, Runner, Tally
 from compread.extract.sharing import groups_to_run
@@ -37,46 +38,6 @@ from compread.store import (
     part_path,
     partial_status,
 )
-
-
-@dataclass(frozen=True)
-class ExtractOptions:
-    """How a run is computed; none of this changes what is computed beyond rounding."""
-
-    batch_tokens: int | None = None
-    """Token budget of a batch, padding included; None: what memory and device suggest."""
-    share: bool = True
-    """Run the tokens that prompts share once."""
-    force: bool = False
-    """Replace an existing store and start over a stopped one."""
-    reuse: bool = False
-    """Leave a finished store of the very same run as it is."""
-    command: str = ""
-    """The command line, kept in the store."""
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """What a finished run did, on all ranks together."""
-
-    path: Path
-    kept: int
-    """Rows that an earlier run had left."""
-    warnings: tuple[str, ...]
-    rows: int = 0
-    """Rows computed now."""
-    seconds: float = 0.0
-    tokens_whole: int = 0
-    """Tokens that whole prompts would have taken for ``rows``."""
-    tokens_run: int = 0
-    """Tokens that were computed for them, shared prefixes once each."""
-    worst_error: float = 0.0
-    """Largest sum error of ``rows``, as a share of the logits' scale."""
-    flops: float = 0.0
-    """Floating-point operations of the model for ``tokens_run``."""
-    memory: int = 0
-    """Bytes at most while it ran, the model included: of tensors on a GPU, else of the process."""
-    store_bytes: int = 0
 
 
 class Extractor:
@@ -140,11 +101,12 @@ class Extractor:
         """
         tokens = tokens or self._tokenize(prompt_set)
         engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids)
-        groups, warnings = [Group((), tuple(range(len(tokens.ids))))], ()
+        groups = [Group((), tuple(range(len(tokens.ids))))]
+        warnings: tuple[str, ...] = ()
         if options.share:
             groups, warnings = groups_to_run(engine, tokens.ids, self.tolerance)
         budget = self.ranks.first(lambda: self._budget(options, target))
-        run = self._describe(prompt_set, groups, budget)
+        run = self._describe(prompt_set, groups, budget, options)
         warnings = (*tokens.warnings, *warnings)
         if options.reuse and not options.force:
             loose = () if options.batch_tokens else ("batch_tokens",)
@@ -245,7 +207,9 @@ class Extractor:
             )
         return float(errors.max())
 
-    def _describe(self, prompt_set: PromptSet, groups: Sequence[Group], budget: int) -> RunInfo:
+    def _describe(
+        self, prompt_set: PromptSet, groups: Sequence[Group], budget: int, options: ExtractOptions
+    ) -> RunInfo:
         shared = [group for group in groups if group.prefix]
         return describe(
             self.loaded,
@@ -255,6 +219,7 @@ class Extractor:
             soft_cap=self.anatomy.soft_cap,
             tolerance=self.tolerance,
             batch_tokens=budget,
+            checkpoint=options.checkpoint,
         )
 
     def _report(

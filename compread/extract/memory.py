@@ -22,9 +22,9 @@ _LEAST = 64
 _SHARE = 0.5
 
 
-def token_budget(model: CausalLM) -> int:
+def token_budget(model: CausalLM, device: torch.device | None = None) -> int:
     """Tokens of a batch: a power of two, as many as fit and as still make it faster."""
-    device = model.device
+    device = device or model.device
     most = _MOST_ON_CPU if device.type == "cpu" else _MOST_ELSEWHERE
     free = free_memory(device)
     if free is None:
@@ -77,6 +77,11 @@ def too_large(what: str) -> ResumableError:
     )
 
 
+def resident_memory() -> int:
+    """Bytes of memory that this process has now; 0 where the system does not say."""
+    return _status("VmRSS") or 0
+
+
 def reset_peak(device: torch.device) -> None:
     """Forget the largest memory so far, as what loading a model took."""
     if device.type == "cuda":
@@ -90,9 +95,14 @@ def peak_memory(device: torch.device) -> int:
     """Bytes at most since ``reset_peak``: of tensors on a GPU, of the process elsewhere."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return _status("VmHWM") or (used if sys.platform == "darwin" else used * 1024)
+
+
+def _status(name: str) -> int | None:
+    """A size in bytes from what Linux says of this process."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used if sys.platform == "darwin" else used * 1024
+    return None

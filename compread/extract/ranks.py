@@ -112,5 +112,3 @@ def leave_ranks() -> None:
 
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
-
-

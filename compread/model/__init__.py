@@ -9,7 +9,14 @@ parts are), ``facts`` (what is known of families by name), ``taps`` (hooks at th
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.find import find_anatomy
-from compread.model.loading import LoadedModel, ModelRequest, load_config, load_model
+from compread.model.loading import (
+    LoadedModel,
+    ModelRequest,
+    choose_device,
+    load_config,
+    load_model,
+    load_tokenizer,
+)
 from compread.model.quiet import quieten_libraries
 from compread.model.taps import Taps
 from compread.model.tolerance import sum_tolerance
@@ -21,9 +28,11 @@ __all__ = [
     "LoadedModel",
     "ModelRequest",
     "Taps",
+    "choose_device",
     "find_anatomy",
     "load_config",
     "load_model",
+    "load_tokenizer",
     "quieten_libraries",
     "sum_tolerance",
 ]

@@ -217,7 +217,7 @@ class Decomposer:
 def _over_vocabulary(logits: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tensor:
     """[B, V] -> [B] a few rows at a time, since a reduction may make all logits anew."""
     rows = max(1, _LOGITS_AT_A_TIME // logits.shape[-1])
-    return torch.cat([reduce(some) for some in logits.split(rows)])
+    return torch.cat([reduce(some) for some in torch.split(logits, rows)])
 
 
 def _project(residual: Tensor, directions: Tensor) -> Tensor:

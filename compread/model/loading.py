@@ -105,13 +105,9 @@ def load_model(request: ModelRequest) -> LoadedModel:
         raise UsageError(f"no data type `{request.dtype}`: expected auto, {', '.join(DTYPES)}")
     device = None if request.device_map else choose_device(request.device)
     source, revision, options = _source(request)
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
-    with _said_plainly(request.name, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        if "gguf_file" in options:
-            begin_as_stated(tokenizer, Path(source, options["gguf_file"]))
-    _check_knows_text(tokenizer, request.name)
+    tokenizer = _tokenizer(request.name, source, options)
     if "gguf_file" in options:
         options |= unpacked()
     with _said_plainly(request.name, "model"):
@@ -130,6 +126,27 @@ def load_model(request: ModelRequest) -> LoadedModel:
     return LoadedModel(
         request, revision, model.requires_grad_(False), tokenizer, fingerprint(model)
     )
+
+
+def load_tokenizer(request: ModelRequest) -> Any:
+    """A model's tokenizer without the model.
+
+    Raises:
+        ModelError: it does not exist, is gated, or has no vocabulary.
+    """
+    source, _, options = _source(request)
+    return _tokenizer(request.name, source, options)
+
+
+def _tokenizer(name: str, source: str, options: dict[str, Any]) -> Any:
+    from transformers import AutoTokenizer
+
+    with _said_plainly(name, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        if "gguf_file" in options:
+            begin_as_stated(tokenizer, Path(source, options["gguf_file"]))
+    _check_knows_text(tokenizer, name)
+    return tokenizer
 
 
 def load_config(name: str, revision: str | None = None, offline: bool = False) -> Any:

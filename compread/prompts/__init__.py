@@ -1,23 +1,31 @@
 """Tasks, templates, demonstrations and label words: what a run's prompts are made from.
 
 Reading order: ``tasks`` (a task as data), ``verbalizers`` (its label words), ``task_files`` (its
-YAML, through ``yaml_sections``), ``templates`` (row to text),
-``sources`` (where rows come from), ``sampling`` (which rows), ``build`` (prompt sets of a task),
-``files`` (a prompt set of the user's own), ``encoder`` (special tokens), ``label_tokens`` (the one
-token of each label), ``tokens`` (token ids of a prompt set).
+YAML, through ``yaml_sections``), ``templates`` (row to text), ``sources`` (where rows come from),
+``pools`` (them by class), ``sampling`` (which rows), ``nearest`` (demonstrations like the row),
+``build`` (prompt sets of a task), ``files`` (a prompt set of the user's own), ``chat`` (prompts as
+a chat model's turns), ``encoder`` (special tokens), ``label_tokens`` (the one token of each label),
+``tokens`` (token ids of a prompt set), ``audit`` (what the tokenizer makes of it).
 """
 
-from compread.prompts.build import Pool, Pools, build_prompt_set, make_pools, prompt_sets
+from compread.prompts.audit import audit, preflight
+from compread.prompts.build import build_prompt_set, prompt_sets
+from compread.prompts.chat import Chat
 from compread.prompts.encoder import Tokenizer
 from compread.prompts.files import read_prompt_file
-from compread.prompts.sets import Prompt, PromptSet
+from compread.prompts.nearest import Nearest, load_embedder
+from compread.prompts.pools import Pool, Pools, make_pools
+from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.sources import load_rows
-from compread.prompts.tasks import Source, Task, Template, load_task, task_names
+from compread.prompts.tasks import Source, Task, Template, load_task, mistakes_in, task_names
 from compread.prompts.templates import render, template_fields
 from compread.prompts.tokens import TokenizedSet, tokenize
 from compread.prompts.verbalizers import Verbalizer
 
 __all__ = [
+    "Chat",
+    "Nearest",
+    "Pieces",
     "Pool",
     "Pools",
     "Prompt",
@@ -28,10 +36,14 @@ __all__ = [
     "TokenizedSet",
     "Tokenizer",
     "Verbalizer",
+    "audit",
     "build_prompt_set",
+    "load_embedder",
     "load_rows",
     "load_task",
     "make_pools",
+    "mistakes_in",
+    "preflight",
     "prompt_sets",
     "read_prompt_file",
     "render",

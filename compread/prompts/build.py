@@ -6,78 +6,16 @@ its label word and a newline, then the row's own input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from compread.errors import PromptError
-from compread.prompts.sampling import Queues, class_queues, draw_labelled, draw_test
-from compread.prompts.sets import Prompt, PromptSet
-from compread.prompts.sources import Row, load_rows
+from compread.errors import UsageError
+from compread.prompts.nearest import Nearest
+from compread.prompts.pools import Pool, Pools, make_pools
+from compread.prompts.sampling import Labelled, draw_labelled, draw_test
+from compread.prompts.sets import Pieces, Prompt, PromptSet
+from compread.prompts.sources import load_rows
 from compread.prompts.tasks import Task, Template
-from compread.prompts.templates import fulfils, render, template_fields
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The rows of one split, and those of each class in drawing order."""
-
-    task: str
-    """The task that the rows are of."""
-    split: str
-    rows: Sequence[Row]
-    classes: Mapping[int, int]
-    """Class of each row that may be drawn, by the row's number."""
-    queues: Queues
-
-    def id(self, number: int) -> str:
-        """``"train-1238"`` for row 1238 of the split, counted from 0."""
-        return f"{self.split}-{number}"
-
-    def text(self, template: Template, number: int) -> str:
-        """A row's input.
-
-        Raises:
-            PromptError: the row cannot be rendered.
-        """
-        try:
-            return render(template, self.rows[number])
-        except PromptError as error:
-            where = f"row {self.id(number)} of task {self.task!r}"
-            raise PromptError(f"{where}: {error}") from error
-
-
-@dataclass(frozen=True)
-class Pools:
-    """Both splits of a task, without the test rows that are also train rows."""
-
-    train: Pool
-    test: Pool
-
-
-def make_pools(task: Task, rows_train: Sequence[Row], rows_test: Sequence[Row]) -> Pools:
-    """Sort a task's rows by class; done once for all templates and seeds.
-
-    ``rows_train`` are the lender's where the task has one. Rows that the task's ``where`` rules out
-    are left aside.
-
-    Rows are the same if they agree in every field that the task's templates read. A train row that
-    stood before is left out, and so is a test row that is anywhere in the train file: the test
-    rows are then the same for each seed.
-
-    Raises:
-        PromptError: a label that is not one of the task's values.
-    """
-    source = task.lender or task
-    fields = sorted(set().union(*(template_fields(t.text) for t in task.templates.values())))
-    train, test = _named(source, rows_train), _named(task, rows_test)
-    first: dict[tuple[str, ...], int] = {}
-    for number in _usable(source, "train", train):
-        first.setdefault(_content(train[number], fields), number)
-    unseen = [n for n in _usable(task, "test", test) if _content(test[n], fields) not in first]
-    return Pools(
-        _pool(source, "train", train, list(first.values())), _pool(task, "test", test, unseen)
-    )
 
 
 def build_prompt_set(
@@ -89,6 +27,8 @@ def build_prompt_set(
     shots: int | None = None,
     n_train: int | None = None,
     limit: int | None = None,
+    demo_labels: Sequence[int] | None = None,
+    nearest: Nearest | None = None,
 ) -> PromptSet:
     """The prompt set of one template and one seed.
 
@@ -100,12 +40,19 @@ def build_prompt_set(
         shots: demonstrations; None: the task's own number.
         n_train: train rows; None: what the shots leave of the task's budget.
         limit: test rows at most; None: 2,000 or all there are, class counts equal.
+        demo_labels: the demonstrations' classes in prompt order (paper, Figure 5); None: balanced,
+            in an order whose last two differ.
+        nearest: chooses each row's own demonstrations among all labelled examples (the paper's
+            PromptS); None: the same ones for every row.
 
     Raises:
         PromptError: unknown template, too few rows, or a row that the template cannot render.
-        UsageError: a negative number, or no test row wanted.
+        UsageError: a negative number, no test row wanted, a class that is not there, or choices
+            that exclude each other.
     """
     template = task.template(template_id)
+    if demo_labels is not None:
+        shots = _shots_of(task, shots, demo_labels, nearest)
     shots = task.shots if shots is None else shots
     n_train = task.train_rows(shots) if n_train is None else n_train
     # By the lender's name, a task shares its demonstrations with the task it borrows them from.
@@ -116,31 +63,40 @@ def build_prompt_set(
         shots=shots,
         n_train=n_train,
         budget=task.budget,
+        demo_labels=demo_labels,
     )
-    shown = "".join(
-        f"{pools.train.text(template, n)}{template.labels[pools.train.classes[n]]}\n"
-        for n in drawn.demonstrations
-    )
+    shown = _Demonstrations(template, pools.train, drawn, shots, nearest)
     chosen = [(pools.train, n) for n in drawn.train]
     chosen += [(pools.test, n) for n in draw_test(pools.test.queues, task.name, limit)]
+    prompts = []
+    for pool, n in chosen:
+        pieces = Pieces(
+            _instruction(task, template, pool, n), shown(pool, n), pool.text(template, n)
+        )
+        gold = template.verbalizer.column(pool.classes[n])
+        prompts.append(Prompt(pieces.text, gold, pool.split, pool.id(n), pieces))
     return PromptSet(
         task=task.name,
         labels=template.verbalizer.columns,
         classes=template.verbalizer.column_classes,
-        prompts=tuple(
-            Prompt(
-                _instruction(task, template, pool, n) + shown + pool.text(template, n),
-                template.verbalizer.column(pool.classes[n]),
-                pool.split,
-                pool.id(n),
-            )
-            for pool, n in chosen
-        ),
+        prompts=tuple(prompts),
         template=template.id,
         template_text=template.text,
-        demonstrations=tuple(map(pools.train.id, drawn.demonstrations)),
+        demonstrations=tuple(map(pools.train.id, shown.numbers)),
         seed=seed,
         shots=shots,
+        variant=_variant(demo_labels, nearest),
+        protocol={
+            "demonstrations_from": pools.train.task,
+            "demo_labels": None if demo_labels is None else list(demo_labels),
+            "prompt_selection": "nearest" if nearest else "fixed",
+            "embedder": nearest.name if nearest else None,
+            "n_train": n_train,
+            "limit": limit,
+            "instruction": task.instruction or None,
+            "wording": template.wording or None,
+            "contrast_of": template.contrast_of,
+        },
     )
 
 
@@ -153,6 +109,8 @@ def prompt_sets(
     limit: int | None = None,
     data_dir: Path | None = None,
     offline: bool = False,
+    demo_labels: Sequence[int] | None = None,
+    nearest: Nearest | None = None,
 ) -> list[PromptSet]:
     """The grid of templates (as in ``Task.chosen_templates``) and seeds, template by template.
 
@@ -161,6 +119,8 @@ def prompt_sets(
         UsageError: as in ``build_prompt_set``.
     """
     wanted = task.chosen_templates(templates)  # a wrong name shows before anything is downloaded
+    if not wanted:
+        return []
     pools = make_pools(
         task,
         load_rows(task.lender or task, "train", data_dir, offline),
@@ -168,64 +128,70 @@ def prompt_sets(
     )
     return [
         build_prompt_set(
-            task, template_id, pools, seed=seed, shots=shots, n_train=n_train, limit=limit
+            task,
+            template_id,
+            pools,
+            seed=seed,
+            shots=shots,
+            n_train=n_train,
+            limit=limit,
+            demo_labels=demo_labels,
+            nearest=nearest,
         )
         for template_id in wanted
         for seed in dict.fromkeys(seeds)
     ]
 
 
-def _named(task: Task, rows: Sequence[Row]) -> Sequence[Row]:
-    """The rows with the names that the task's templates use."""
-    if not task.fields:
-        return rows
-    for name in task.fields.values():
-        for row in rows:
-            if name not in row:
-                there = ", ".join(map(repr, row))
-                raise PromptError(f"a row of task {task.name!r} has no {name!r}, only {there}")
-    return [{**row, **{to: row[of] for to, of in task.fields.items()}} for row in rows]
+class _Demonstrations:
+    """The demonstrations of each row, as input and label word."""
+
+    def __init__(
+        self, template: Template, pool: Pool, drawn: Labelled, shots: int, nearest: Nearest | None
+    ) -> None:
+        self._template, self._pool, self._shots, self._nearest = template, pool, shots, nearest
+        self.numbers = (*drawn.demonstrations, *(drawn.train if nearest else ()))
+        """Rows that are shown, or that are chosen among."""
+        self._shown = [
+            (pool.text(template, n), template.labels[pool.classes[n]]) for n in self.numbers
+        ]
+
+    def __call__(self, pool: Pool, number: int) -> tuple[tuple[str, str], ...]:
+        if self._nearest is None:
+            return tuple(self._shown)
+        candidates = [
+            shown
+            for n, shown in zip(self.numbers, self._shown, strict=True)
+            if (pool.split, n) != (self._pool.split, number)  # a row is no demonstration of itself
+        ]
+        query = pool.text(self._template, number)
+        order = self._nearest.order(query, [text for text, _ in candidates], self._shots)
+        return tuple(candidates[place] for place in order)
 
 
-def _usable(task: Task, split: str, rows: Sequence[Row]) -> list[int]:
-    """Numbers of the rows that the task's ``where`` lets through."""
-    found = []
-    for number, row in enumerate(rows):
-        try:
-            if fulfils(task.where, row):
-                found.append(number)
-        except PromptError as error:
-            where = f"row {split}-{number} of task {task.name!r}"
-            raise PromptError(f"{where}: its 'where' {error}") from error
-    return found
+def _shots_of(
+    task: Task, shots: int | None, demo_labels: Sequence[int], nearest: Nearest | None
+) -> int:
+    """The number of demonstrations that a list of their classes gives."""
+    given = ",".join(map(str, demo_labels))
+    if nearest is not None:
+        raise UsageError(f"demo labels {given}: nearest demonstrations have no set classes")
+    if shots is not None and shots != len(demo_labels):
+        raise UsageError(f"demo labels {given} are {len(demo_labels)} demonstrations, not {shots}")
+    for label in demo_labels:
+        if not 0 <= label < len(task.label_values):
+            last = len(task.label_values) - 1
+            raise UsageError(f"demo label {label}: the classes of {task.name!r} are 0 to {last}")
+    return len(demo_labels)
 
 
-def _pool(task: Task, split: str, rows: Sequence[Row], kept: Sequence[int]) -> Pool:
-    classes = {number: _class(task, f"{split}-{number}", rows[number]) for number in kept}
-    queues = class_queues(classes, len(task.label_values), f"{task.name}:{split}", kept)
-    return Pool(task.name, split, rows, classes, queues)
-
-
-def _class(task: Task, row_id: str, row: Row) -> int:
-    field, values = task.label_field, task.label_values
-    if field not in row:
-        there = ", ".join(map(repr, row))
-        raise PromptError(f"row {row_id} of task {task.name!r} has no {field!r}, only {there}")
-    if row[field] not in values:
-        known = ", ".join(map(repr, values))
-        raise PromptError(
-            f"row {row_id} of task {task.name!r} has {field!r} {row[field]!r}, not one of {known}"
-        )
-    return values.index(row[field])
-
-
-def _content(row: Row, fields: Sequence[str]) -> tuple[str, ...]:
-    values = (row.get(field) for field in fields)
-    return tuple(v.strip() if isinstance(v, str) else repr(v) for v in values)
+def _variant(demo_labels: Sequence[int] | None, nearest: Nearest | None) -> str:
+    """What tells the store's name apart from that of the paper's default."""
+    labels = "" if demo_labels is None else "-demos" + "_".join(map(str, demo_labels))
+    return labels + ("-nearest" if nearest else "")
 
 
 def _instruction(task: Task, template: Template, pool: Pool, number: int) -> str:
     if not task.instruction:
         return ""
-    instruction = Template("instruction", task.instruction, template.verbalizer)
-    return f"{pool.text(instruction, number)}\n\n"
+    return pool.text(Template("instruction", task.instruction, template.verbalizer), number)

@@ -33,14 +33,23 @@ class Encoder:
     tokenizer: Tokenizer
     before: Ids
     after: Ids
+    special: bool = True
+    """Whether the tokenizer adds its special tokens at all."""
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, sample: str) -> Encoder:
+    def of(cls, tokenizer: Tokenizer, sample: str, special: bool = True) -> Encoder:
         """Find the special tokens by encoding a sample with and without them.
+
+        Args:
+            tokenizer: the tokenizer.
+            sample: a text.
+            special: False: texts bring their special tokens, none is added.
 
         Raises:
             PromptError: the sample's own tokens are not in one piece between them.
         """
+        if not special:
+            return cls(tokenizer, [], [], special=False)
         bare = _call(tokenizer, [sample], special=False)[0]
         whole = _call(tokenizer, [sample])[0]
         if not bare:
@@ -57,7 +66,7 @@ class Encoder:
 
     def __call__(self, texts: Sequence[str]) -> list[Ids]:
         """Ids with the leading special tokens, without the trailing ones."""
-        encoded = _call(self.tokenizer, texts)
+        encoded = _call(self.tokenizer, texts, self.special)
         cut = len(self.after)
         if any(ids[len(ids) - cut :] != self.after for ids in encoded):
             raise PromptError(

@@ -3,7 +3,8 @@
     {"prompt": "...", "label": " positive", "options": [" negative", " positive"],
      "split": "test", "id": "17"}
 
-``options`` may be given for the whole file instead; ``split`` is ``test`` and ``id`` the row's
+An option is a word, or a list of words that stand for one class. ``options`` may be given for the
+whole file instead; ``split`` is ``test`` and ``id`` the row's
 number (from 0) where they are left out. Other keys are ignored.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 from compread.errors import PromptError
 from compread.prompts.json_lines import parse_json_lines
 from compread.prompts.sets import Prompt, PromptSet
+from compread.prompts.verbalizers import Verbalizer
 
 SPLITS = ("train", "test")
 
@@ -47,19 +49,23 @@ class _Line:
             raise self.error(f"{key!r} holds a null character: {value!r}")
 
 
-def read_prompt_file(path: str | Path, labels: Sequence[str] | None = None) -> PromptSet:
+Option = str | Sequence[str]
+"""A class: its word, or several."""
+
+
+def read_prompt_file(path: str | Path, labels: Sequence[Option] | None = None) -> PromptSet:
     """Read a prompt set; ``-`` is standard input.
 
     Args:
         path: JSON Lines file; its stem is the task's name.
-        labels: options of every row, in column order, for a file whose rows have none.
+        labels: options of every row, in class order, for a file whose rows have none.
 
     Raises:
         PromptError: the file is missing, empty, not UTF-8, or has a row that cannot be used; the
             message names the file and the line.
     """
     name = "standard input" if str(path) == "-" else str(path)
-    options: tuple[str, ...] | None = None
+    options: Verbalizer | None = None
     if labels is not None:
         options = _checked_options(_Line(name, 0, {}), list(labels))
     rows: dict[tuple[str, str], Prompt] = {}
@@ -73,7 +79,8 @@ def read_prompt_file(path: str | Path, labels: Sequence[str] | None = None) -> P
         raise PromptError(f"{name} has no rows: give one JSON object a line")
     return PromptSet(
         task="stdin" if str(path) == "-" else Path(path).stem,
-        labels=options,
+        labels=options.columns,
+        classes=options.column_classes,
         prompts=tuple(sorted(rows.values(), key=lambda row: SPLITS.index(row.split))),
     )
 
@@ -86,7 +93,7 @@ def _lines(path: str | Path, name: str) -> list[_Line]:
     return [_Line(name, number, row) for number, row in parse_json_lines(data, name)]
 
 
-def _options(line: _Line, known: tuple[str, ...] | None, given: bool) -> tuple[str, ...]:
+def _options(line: _Line, known: Verbalizer | None, given: bool) -> Verbalizer:
     """The row's options, which must be those of the rows before it."""
     found = line.row.get("options")
     if found is None:
@@ -96,28 +103,42 @@ def _options(line: _Line, known: tuple[str, ...] | None, given: bool) -> tuple[s
     options = _checked_options(line, found)
     if known is not None and options != known:
         where = "--labels has" if given else "the rows before have"
-        raise line.error(f"options {[*options]} differ from the {[*known]} that {where}")
+        raise line.error(f"options {_plain(options)} differ from the {_plain(known)} that {where}")
     return options
 
 
-def _checked_options(line: _Line, options: Any) -> tuple[str, ...]:
+def _checked_options(line: _Line, options: Any) -> Verbalizer:
     where = line.error if line.number else PromptError
     name = "options" if line.number else "--labels"
-    if not isinstance(options, list) or not all(isinstance(o, str) and o for o in options):
+    classes = [[o] if isinstance(o, str) else o for o in options] if _is_list(options) else []
+    words = [word for words in classes if _is_list(words) for word in words]
+    good = all(_is_list(c) and c for c in classes) and all(isinstance(w, str) and w for w in words)
+    if not classes or not good:
         raise where(f"{name} {options!r} is not a list of words")
-    if len(options) < 2:
-        raise where(f"{name} {options!r} has {len(options)} words; two or more are needed")
-    if len(set(options)) < len(options):
+    if len(classes) < 2:
+        raise where(f"{name} {options!r} has {len(classes)} words; two or more are needed")
+    if len(set(words)) < len(words):
         raise where(f"{name} {options!r} has a word twice")
-    for option in options:
-        line.check_no_null(name, option)
-    return tuple(options)
+    for word in words:
+        line.check_no_null(name, word)
+    return Verbalizer(tuple(c[0] for c in classes), tuple(map(tuple, classes)))
 
 
-def _prompt(line: _Line, index: int, options: tuple[str, ...]) -> Prompt:
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _plain(options: Verbalizer) -> list[Any]:
+    """The options as a file would spell them."""
+    return [words[0] if len(words) == 1 else [*words] for words in options.words]
+
+
+def _prompt(line: _Line, index: int, options: Verbalizer) -> Prompt:
     text, label = line.text("prompt"), line.text("label")
-    if label not in options:
-        raise line.error(f"label {label!r} is not among the options {[*options]}; mind the space")
+    right = next((k for k, words in enumerate(options.words) if label in words), None)
+    if right is None:
+        known = _plain(options)
+        raise line.error(f"label {label!r} is not among the options {known}; mind the space")
     split = line.row.get("split", "test")
     if split not in SPLITS:
         raise line.error(f"split {split!r} is neither 'train' nor 'test'")
@@ -127,4 +148,4 @@ def _prompt(line: _Line, index: int, options: tuple[str, ...]) -> Prompt:
     if isinstance(row_id, bool) or not isinstance(row_id, int | str) or row_id == "":
         raise line.error(f"id {row_id!r} is neither a text nor a whole number")
     line.check_no_null("id", str(row_id))
-    return Prompt(text, options.index(label), split, str(row_id))
+    return Prompt(text, options.column(right), split, str(row_id))

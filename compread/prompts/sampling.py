@@ -68,7 +68,14 @@ def balanced_order(queues: Queues, salt: str) -> Iterator[int]:
 
 
 def draw_labelled(
-    queues: Queues, salt: str, *, seed: int, shots: int, n_train: int, budget: int
+    queues: Queues,
+    salt: str,
+    *,
+    seed: int,
+    shots: int,
+    n_train: int,
+    budget: int,
+    demo_labels: Sequence[int] | None = None,
 ) -> Labelled:
     """Demonstrations and train rows of one seed.
 
@@ -82,6 +89,7 @@ def draw_labelled(
         shots: demonstrations.
         n_train: train rows after them.
         budget: labelled examples that every block has room for.
+        demo_labels: the class of each demonstration in prompt order; None: balanced.
 
     Raises:
         UsageError: a negative number.
@@ -90,7 +98,10 @@ def draw_labelled(
     if min(seed, shots, n_train) < 0:
         raise UsageError(f"seed {seed}, {shots} shots, {n_train} train rows: none may be negative")
     n_classes = len(queues)
-    used = -(-shots // n_classes) - (-n_train // n_classes)  # rows of each class, rounded up
+    most = -(-shots // n_classes)  # of each class, rounded up
+    if demo_labels is not None:
+        most = max([demo_labels.count(k) for k in range(n_classes)])
+    used = most - (-n_train // n_classes)
     size = max(used, -(-budget // n_classes))
     fewest = min(map(len, queues))
     if seed * size + used > fewest:
@@ -98,10 +109,16 @@ def draw_labelled(
     block = [queue[seed * size : seed * size + used] for queue in queues]
     column = {number: k for k, numbers in enumerate(block) for number in numbers}
     salt = f"{salt}:seed {seed}"
-    shown = list(itertools.islice(balanced_order(block, f"{salt}:demonstrations"), shots))
+    if demo_labels is None:
+        shown = list(itertools.islice(balanced_order(block, f"{salt}:demonstrations"), shots))
+    else:
+        fresh = [iter(numbers) for numbers in block]
+        shown = [next(fresh[label]) for label in demo_labels]
     rest = [[number for number in numbers if number not in shown] for numbers in block]
     train = itertools.islice(balanced_order(rest, f"{salt}:train"), n_train)
-    return Labelled(_last_two_differ(shown, column, f"{salt}:order"), tuple(train))
+    if demo_labels is None:
+        shown = list(_last_two_differ(shown, column, f"{salt}:order"))
+    return Labelled(tuple(shown), tuple(train))
 
 
 def draw_test(queues: Queues, salt: str, limit: int | None = None) -> tuple[int, ...]:

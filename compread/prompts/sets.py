@@ -10,6 +10,23 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """What a prompt is put together from."""
+
+    instruction: str
+    demonstrations: tuple[tuple[str, str], ...]
+    """Input and label word of each."""
+    input: str
+
+    @property
+    def text(self) -> str:
+        """The whole as plain text, up to the label."""
+        before = f"{self.instruction}\n\n" if self.instruction else ""
+        shown = "".join(f"{text}{label}\n" for text, label in self.demonstrations)
+        return f"{before}{shown}{self.input}"
+
+
+@dataclass(frozen=True)
 class Prompt:
     """One row: the text up to the label, the column of the right label, its split and its id."""
 
@@ -17,6 +34,8 @@ class Prompt:
     gold: int
     split: str
     id: str
+    pieces: Pieces | None = field(default=None, compare=False, repr=False)
+    """What the text was put together from; None: it was given whole."""
 
     @property
     def hash(self) -> str:
@@ -47,6 +66,10 @@ class PromptSet:
     """[K] class of each label; empty: each label is a class of its own."""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     """How the prompts were made, for the record: values that JSON can hold."""
+    variant: str = ""
+    """What the store's name says of choices other than the paper's, such as ``-nearest``."""
+    special_tokens: bool = True
+    """Whether the tokenizer adds its special tokens; chat templates write theirs into the text."""
 
     @property
     def hash(self) -> str:
@@ -60,8 +83,9 @@ class PromptSet:
     def file_name(self) -> str:
         """Name of this run's store in a folder of stores: ``TASK-TEMPLATE-kSHOTS-sSEED.h5``.
 
-        A prompt set from a file has neither template, shots nor seed: ``TASK.h5``.
+        Choices other than the paper's stand before the ending. A prompt set from a file has neither
+        template, shots nor seed: ``TASK.h5``.
         """
         if self.template is None:
-            return f"{self.task}.h5"
-        return f"{self.task}-{self.template}-k{self.shots}-s{self.seed}.h5"
+            return f"{self.task}{self.variant}.h5"
+        return f"{self.task}-{self.template}-k{self.shots}-s{self.seed}{self.variant}.h5"

@@ -28,13 +28,17 @@ The task's name is the file's stem.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from compread.errors import PromptError
 from compread.prompts.tasks import Source, Task, Template, default_shots
 from compread.prompts.templates import check_expression, template_fields
 from compread.prompts.verbalizers import Verbalizer
 from compread.prompts.yaml_sections import Section, read_yaml
+
+T = TypeVar("T")
 
 _OPTIONAL = (
     "license", "source", "access", "where", "demonstrations", "fields", "instruction", "shots",
@@ -53,36 +57,105 @@ def read_task_file(file: Path, load: Callable[[str], Task]) -> Task:
         PromptError: unreadable, not YAML, an unknown or missing key, a value of the wrong kind, a
             template that is not Jinja2, or label words that do not fit the classes.
     """
+    mistakes: list[PromptError] = []
+    task = _read(file, load, mistakes)
+    if mistakes or task is None:
+        raise mistakes[0]
+    return task
+
+
+def task_mistakes(file: Path, load: Callable[[str], Task]) -> list[str]:
+    """Every mistake of a task file, a line of text each; none: ``read_task_file`` reads it."""
+    mistakes: list[PromptError] = []
+    try:
+        task = _read(file, load, mistakes)
+    except PromptError as error:
+        return [str(error)]
+    if not mistakes and task is not None:
+        mistakes += _oddities(file, task)
+    return list(dict.fromkeys(map(str, mistakes)))
+
+
+def _read(file: Path, load: Callable[[str], Task], mistakes: list[PromptError]) -> Task | None:
+    """The task, where nothing is wrong; every mistake is added to ``mistakes``."""
     top = read_yaml(file)
+
+    def attempt(read: Callable[[], T], default: T) -> T:
+        try:
+            return read()
+        except PromptError as error:
+            mistakes.append(error)
+            return default
+
     lends = "demonstrations" in top.values
-    top.check_keys(
-        ("description", "label", *(() if lends else ("templates",))),
-        (*_OPTIONAL, *(("templates",) if lends else ())),
+    optional = (*_OPTIONAL, "templates") if lends else _OPTIONAL
+    required = ("description", "label") if lends else ("description", "label", "templates")
+    attempt(lambda: top.check_keys(required, optional), None)
+    description = attempt(lambda: top.text("description"), None) or ""
+    field, values = attempt(lambda: _label(top), ("", ()))
+    lender = attempt(lambda: _lender(top, load, len(values)), None) if lends and values else None
+    templates = _templates(top, len(values), lender, attempt) if values else {}
+    source = (
+        attempt(lambda: _source(top.section("source"), lends), None)
+        if ("source" in top.values)
+        else None
     )
+    default = lender.shots if lender else default_shots(max(1, len(values)))
+    task = Task(
+        name=file.stem,
+        description=description,
+        source=source,
+        label_field=field,
+        label_values=values,
+        templates=templates,
+        shots=attempt(lambda: top.count("shots", default), 0),
+        budget=attempt(lambda: top.count("budget", lender.budget if lender else 24), 0),
+        license=attempt(lambda: top.text("license"), None) or "",
+        lender=lender,
+        fields=attempt(lambda: _fields(top), {}),
+        instruction=attempt(lambda: _jinja(top, "instruction"), "")
+        or (lender.instruction if lender else ""),
+        where=attempt(lambda: _where(top), ""),
+        access=attempt(lambda: top.text("access"), None) or "",
+    )
+    return None if mistakes else task
+
+
+def _oddities(file: Path, task: Task) -> list[PromptError]:
+    """What reads well but cannot give the tokens that it should."""
+    top = read_yaml(file)
+    if "templates" not in top.values:
+        return []
+    sections, found = top.section("templates"), []
+    for id, template in task.templates.items():
+        section = sections.section(id)
+        if template.text.endswith((" ", "\t")):
+            found.append(
+                section.error(
+                    "text", "ends in a space: take it off, and begin the label words with it"
+                )
+            )
+        for word in template.verbalizer.columns:
+            if word != word.rstrip():
+                found.append(section.error("labels", f"has {word!r}: take the space off its end"))
+            elif not word.startswith(" ") and not template.text.endswith(("\n", " ", "\t")):
+                found.append(
+                    section.error(
+                        "labels", f"has {word!r} right behind the text: write {' ' + word!r}"
+                    )
+                )
+    return found
+
+
+def _label(top: Section) -> tuple[str, tuple[int | str | bool, ...]]:
     label = top.section("label")
     label.check_keys(("field", "values"))
     values = label.distinct("values", lambda v: isinstance(v, int | str), "numbers or texts")
-    lender = _lender(top, load, len(values)) if lends else None
-    return Task(
-        name=file.stem,
-        description=top.required_text("description"),
-        source=_source(top.section("source"), lends) if "source" in top.values else None,
-        label_field=label.required_text("field"),
-        label_values=values,
-        templates=_templates(top, len(values), lender),
-        shots=top.count("shots", lender.shots if lender else default_shots(len(values))),
-        budget=top.count("budget", lender.budget if lender else 24),
-        license=top.text("license") or "",
-        lender=lender,
-        fields=_fields(top),
-        instruction=_jinja(top, "instruction") or (lender.instruction if lender else ""),
-        where=_where(top),
-        access=top.text("access") or "",
-    )
+    return label.required_text("field"), values
 
 
 def _lender(top: Section, load: Callable[[str], Task], n_classes: int) -> Task:
-    name = top.required_text("demonstrations")
+    name = top.text("demonstrations") or ""
     if name == top.file.stem:
         raise top.error("demonstrations", "names this very task; leave it out")
     try:
@@ -126,20 +199,43 @@ def _where(top: Section) -> str:
     return text
 
 
-def _templates(top: Section, n_classes: int, lender: Task | None) -> Mapping[str, Template]:
-    if "templates" not in top.values and lender is not None:
-        return lender.templates
-    section = top.section("templates")
-    found = {id: _template(id, section.section(id), n_classes) for id in section.values}
+def _templates(
+    top: Section,
+    n_classes: int,
+    lender: Task | None,
+    attempt: Callable[[Callable[[], Any], Any], Any],
+) -> Mapping[str, Template]:
+    if "templates" not in top.values:
+        return lender.templates if lender else {}
+    section = attempt(lambda: top.section("templates"), None)
+    found: dict[str, Template] = {}
+    for id in section.values if section else ():
+        template = attempt(partial(_named_template, section, id, n_classes), None)
+        if template is not None:
+            found[id] = template
     for id, template in found.items():
-        if template.contrast_of not in (None, *(set(found) - {id})):
-            others = ", ".join(name for name in found if name != id)
-            raise section.section(id).error(
-                "contrast_of", f"is {template.contrast_of!r}, not another template: {others}"
-            )
-    if all(template.contrast_of for template in found.values()):
-        raise top.error("templates", "has only contrasts: take out one 'contrast_of'")
+        attempt(partial(_check_contrast, section, id, template), None)
+    if found and all(template.contrast_of for template in found.values()):
+        wrong = top.error("templates", "has only contrasts: take out one 'contrast_of'")
+        attempt(partial(_raise, wrong), None)
     return found
+
+
+def _named_template(section: Section, id: str, n_classes: int) -> Template:
+    return _template(id, section.section(id), n_classes)
+
+
+def _check_contrast(section: Section, id: str, template: Template) -> None:
+    others = [name for name in section.values if name != id]
+    if template.contrast_of not in (None, *others):
+        known = ", ".join(others)
+        raise section.section(id).error(
+            "contrast_of", f"is {template.contrast_of!r}, not another template: {known}"
+        )
+
+
+def _raise(error: PromptError) -> None:
+    raise error
 
 
 def _template(template_id: str, section: Section, n_classes: int) -> Template:

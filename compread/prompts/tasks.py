@@ -139,6 +139,16 @@ def load_task(name: str, include_path: Path | None = None) -> Task:
     return read_task_file(files[name], lambda other: load_task(other, include_path))
 
 
+def mistakes_in(file: Path) -> list[str]:
+    """Every mistake of a task file, with its line and the fix; none where it can be used.
+
+    Tasks that it borrows demonstrations from may stand beside it.
+    """
+    from compread.prompts.task_files import task_mistakes
+
+    return task_mistakes(file, lambda other: load_task(other, file.absolute().parent))
+
+
 def _task_files(include_path: Path | None) -> dict[str, Path]:
     if include_path is not None and not include_path.is_dir():
         raise PromptError(f"{include_path} is not a folder: give the folder that holds TASK.yaml")

@@ -49,7 +49,7 @@ def tokenize(
     if not prompts:
         raise PromptError(f"prompt set {prompt_set.task!r} has no rows")
     _check_not_empty(prompts, [len(prompt.text) for prompt in prompts])
-    encode = Encoder.of(tokenizer, prompts[0].text)
+    encode = Encoder.of(tokenizer, prompts[0].text, prompt_set.special_tokens)
     ids = encode([prompt.text for prompt in prompts])
     _check_not_empty(prompts, [len(row) - len(encode.before) for row in ids])
     _check_lengths(prompts, ids, max_length)
@@ -77,8 +77,8 @@ def _check_lengths(prompts: Sequence[Prompt], ids: Sequence[Ids], max_length: in
         if len(row) > max_length:
             raise PromptError(
                 f"the prompt of row {prompt.id!r} ({prompt.split}) has {len(row)} tokens, the "
-                f"model's context has {max_length}: use fewer shots, drop the row, or take a "
-                "model with a longer context"
+                f"model's context has {max_length}: use fewer shots (--num-fewshot), drop the row, "
+                "or take a model with a longer context"
             )
 
 

@@ -1,0 +1,100 @@
+"""What a run will take, from its prompts' tokens and the model's config: ``extract --dry-run``.
+
+No weight is loaded: the model is built on the ``meta`` device, where tensors have shapes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from compread.extract.batches import most_rows
+from compread.extract.cost import forward_flops
+from compread.extract.groups import Group, plan_groups
+from compread.extract.memory import bytes_per_token, resident_memory, token_budget
+from compread.model.skeleton import build_skeleton, expected_components
+from compread.model.trace import CausalLM
+from compread.prompts import PromptSet, TokenizedSet
+
+# float32 with its bytes shuffled and deflated: the exponents shrink, the mantissas do not.
+_COMPRESSED = 0.88
+_RUN_BYTES = 60_000
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one run, or all runs of a grid together, will take."""
+
+    run: str
+    rows: int
+    tokens: int
+    """Tokens of the whole prompts."""
+    tokens_run: int
+    """Tokens that are run, shared prefixes once each."""
+    flops: float
+    """Floating-point operations of the model's matrix products."""
+    store_bytes: int
+    memory: int
+    """Bytes at most while it runs, the model included; of a grid, the largest."""
+
+
+class Forecaster:
+    """Forecasts runs of one model."""
+
+    def __init__(self, config: Any, dtype: torch.dtype, device: torch.device) -> None:
+        """Build the model without its weights.
+
+        Raises:
+            ModelError: the config is not that of a causal language model.
+        """
+        self.model: CausalLM = build_skeleton(config, dtype)
+        self._device = device
+        self._resident = resident_memory() if device.type != "cuda" else 0
+        self._components = expected_components(config)
+
+    def run(self, prompt_set: PromptSet, tokens: TokenizedSet, *, share: bool = True) -> Forecast:
+        """Forecast one run."""
+        rows = len(tokens.ids)
+        groups = plan_groups(tokens.ids) if share else [Group((), tuple(range(rows)))]
+        run = sum(group.tokens_run(tokens.ids) for group in groups)
+        labels = len(prompt_set.labels)
+        numbers = rows * (self._components * labels + labels + 2) * 4
+        texts = sum(len(prompt.id) + 16 for prompt in prompt_set.prompts)
+        return Forecast(
+            run=prompt_set.file_name,
+            rows=rows,
+            tokens=sum(map(len, tokens.ids)),
+            tokens_run=run,
+            flops=forward_flops(self.model, run, rows),
+            store_bytes=int(numbers * _COMPRESSED) + texts + _RUN_BYTES,
+            memory=self._memory(groups),
+        )
+
+    def _memory(self, groups: Sequence[Group]) -> int:
+        weights = sum(w.numel() * w.element_size() for w in _unique(self.model))
+        config = self.model.config.get_text_config()
+        budget = token_budget(self.model, self._device)
+        prefix = max(len(group.prefix) for group in groups)
+        logits = 2 * 4 * min(most_rows(config.vocab_size), budget // 8) * config.vocab_size
+        held = prefix * 4 * 2 * int(getattr(config, "hidden_size", 0)) * config.num_hidden_layers
+        return self._resident + weights + budget * bytes_per_token(self.model) + logits + held
+
+
+def total(forecasts: Sequence[Forecast]) -> Forecast:
+    """A grid's runs together: they share one model and its memory."""
+    return Forecast(
+        run="all",
+        rows=sum(f.rows for f in forecasts),
+        tokens=sum(f.tokens for f in forecasts),
+        tokens_run=sum(f.tokens_run for f in forecasts),
+        flops=sum(f.flops for f in forecasts),
+        store_bytes=sum(f.store_bytes for f in forecasts),
+        memory=max(f.memory for f in forecasts),
+    )
+
+
+def _unique(model: CausalLM) -> list[torch.Tensor]:
+    return list({id(w): w for w in (*model.parameters(), *model.buffers())}.values())

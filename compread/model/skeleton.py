@@ -1,0 +1,56 @@
+"""A model without weights: what can be said of it before any is loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from compread.components import LayerShape, component_axis
+from compread.errors import ModelError
+from compread.model import facts
+from compread.model.blocks import config_value
+from compread.model.trace import CausalLM
+
+_LAYER_KINDS = ("layer_types", "layers_block_type", "layer_types_list")
+_UNSPLIT = ("linear", "mamba", "conv", "recurrent", "ssm")
+
+
+def build_skeleton(config: Any, dtype: torch.dtype) -> CausalLM:
+    """The model that a config describes, on the ``meta`` device, where tensors have shapes only.
+
+    Raises:
+        ModelError: the config is not that of a causal language model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            auto: Any = AutoModelForCausalLM
+            model: CausalLM = auto.from_config(config, dtype=dtype)
+    except Exception as error:  # a family's own code may fail in any way
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"model type `{config.model_type}` cannot be built from its config: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    return model.eval()
+
+
+def expected_components(config: Any) -> int:
+    """C as the config tells it; ``anatomy`` finds the true axis on the loaded model."""
+    text = config.get_text_config(decoder=True)
+    layers, heads = config_value(text, facts.LAYER_COUNT), config_value(text, facts.HEAD_COUNT, 0)
+    kinds = config_value(text, _LAYER_KINDS) or [""] * layers
+    mixers = [any(word in str(kind) for word in _UNSPLIT) or not heads for kind in kinds]
+    shapes = [LayerShape(0, mixer=True) if mixer else LayerShape(heads) for mixer in mixers]
+    return len(component_axis(shapes))
+
+
+def dtype_to_load(name: str, config: Any) -> torch.dtype:
+    """The type that a model's weights take: the one asked for, else the one it was saved in."""
+    asked = getattr(torch, name, None) if name != "auto" else None
+    saved = getattr(config.get_text_config(), "dtype", None)
+    if isinstance(saved, str):
+        saved = getattr(torch, saved, None)
+    return asked or saved or torch.float32

@@ -1,0 +1,55 @@
+"""What a tokenizer makes of a prompt set, said before a model runs over it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from compread.prompts.encoder import Encoder, Tokenizer, shown
+from compread.prompts.sets import PromptSet
+from compread.prompts.tokens import TokenizedSet, tokenize
+
+LAST_TOKENS = 5
+_LONGEST = 4
+
+
+def preflight(
+    prompt_set: PromptSet, tokenizer: Tokenizer, max_length: int | None = None
+) -> TokenizedSet:
+    """Try the first, the last and the longest prompts, so that a grid fails before its first run.
+
+    Raises:
+        PromptError: as ``tokenize`` does.
+    """
+    prompts = prompt_set.prompts
+    longest = sorted(range(len(prompts)), key=lambda n: -len(prompts[n].text))[:_LONGEST]
+    tried = sorted({0, len(prompts) - 1, *longest} if prompts else ())
+    return tokenize(
+        replace(prompt_set, prompts=tuple(prompts[n] for n in tried)), tokenizer, max_length
+    )
+
+
+def audit(
+    prompt_set: PromptSet, tokenizer: Tokenizer, max_length: int | None = None, n: int = 1
+) -> list[str]:
+    """Lines for people: ``n`` prompts with their last tokens, the labels' tokens, what is odd.
+
+    Raises:
+        PromptError: as ``tokenize`` does.
+    """
+    some = replace(prompt_set, prompts=prompt_set.prompts[:n])
+    tokens = tokenize(some, tokenizer, max_length)
+    encode = Encoder.of(tokenizer, some.prompts[0].text, prompt_set.special_tokens)
+    lines = []
+    for prompt, ids in zip(some.prompts, tokens.ids, strict=True):
+        lines += [
+            f"--- {prompt_set.task} {prompt.split} row {prompt.id}, {len(ids)} tokens",
+            prompt.text,
+            f"--- right label: {prompt_set.labels[prompt.gold]!r}",
+            f"--- last tokens: {shown(tokenizer, ids[-LAST_TOKENS:])}",
+        ]
+    pairs = zip(prompt_set.labels, tokens.label_ids, strict=True)
+    labels = ", ".join(f"{word!r} = {shown(tokenizer, [id])} ({id})" for word, id in pairs)
+    lines.append(f"--- labels: {labels}")
+    begins = shown(tokenizer, encode.before) if encode.before else "no special token added"
+    lines.append(f"--- every prompt begins with: {begins}")
+    return [*lines, *(f"--- warning: {warning}" for warning in tokens.warnings)]
