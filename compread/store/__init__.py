@@ -3,7 +3,7 @@
 ``schema`` what a store holds · ``axes`` its components, labels and rows · ``layout`` the HDF5
 format · ``journal`` the rows of an unfinished run · ``writer`` and ``reader`` · ``pooling`` from
 words to classes · ``paths`` the files a command line names · ``progress`` how far an unfinished run
-has come.
+has come · ``states`` which runs of a folder are finished.
 """
 
 from compread.store.axes import Axes, SplitRows
@@ -21,6 +21,7 @@ from compread.store.schema import (
     RunInfo,
     Split,
 )
+from compread.store.states import StoreState, store_state, store_states
 from compread.store.target import check_free, check_target
 from compread.store.writer import StoreWriter
 
@@ -40,6 +41,7 @@ __all__ = [
     "Split",
     "SplitRows",
     "Store",
+    "StoreState",
     "StoreWriter",
     "check_free",
     "check_target",
@@ -47,4 +49,6 @@ __all__ = [
     "open_store",
     "partial_status",
     "store_paths",
+    "store_state",
+    "store_states",
 ]
