@@ -11,7 +11,7 @@ import numpy as np
 from compread.analysis.components import ComponentStats, Scores, collect_stats
 from compread.components import Component
 from compread.errors import StoreError, UsageError
-from compread.store import Store, open_store
+from compread.store import DEFAULT_POOL, Store, open_store
 from compread.store.schema import Labels, RunInfo
 
 
@@ -43,8 +43,12 @@ def run_stats(store: Store, split: str = "test") -> RunStats:
     return RunStats(str(store.path), store.run, store.components, store.labels, stats)
 
 
-def read_runs(paths: Iterable[str | Path], split: str = "test") -> list[RunStats]:
+def read_runs(
+    paths: Iterable[str | Path], split: str = "test", pool: str = DEFAULT_POOL
+) -> list[RunStats]:
     """Score the components of each store in turn, one open at a time.
+
+    ``pool`` is how the label words of one class become one label (``compread.store.POOLS``).
 
     Raises:
         UsageError: a store has no rows in the split.
@@ -52,7 +56,7 @@ def read_runs(paths: Iterable[str | Path], split: str = "test") -> list[RunStats
     """
     runs = []
     for path in paths:
-        with open_store(path) as store:
+        with open_store(path, pool) as store:
             runs.append(run_stats(store, split))
     return runs
 

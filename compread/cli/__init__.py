@@ -70,11 +70,18 @@ def _compread(
 
 
 # Each command is a module of its name with a function of its name and an EXAMPLE that runs.
-for _name in ("extract", "analyze", "rank", "reweight", "check", "show", "demo"):
+# A group of commands is a Typer of that name instead.
+for _name in (
+    "extract", "status", "tasks", "analyze", "rank", "reweight", "check", "show", "demo",
+):  # fmt: skip
     if find_spec(f"compread.cli.{_name}"):
         _module = importlib.import_module(f"compread.cli.{_name}")
         _epilog = "\b\nExample:\n" + "\n".join(f"  {x}" for x in _module.EXAMPLE.splitlines())
-        app.command(_name, epilog=_epilog)(getattr(_module, _name))
+        _command = getattr(_module, _name)
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, epilog=_epilog)
+        else:
+            app.command(_name, epilog=_epilog)(_command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from compread.cli.options import FORMAT, SPLIT, STORES, Format, Split
+from compread.cli.options import FORMAT, POOL, SPLIT, STORES, Format, Pool, Split
 from compread.cli.output import emit
 
 EXAMPLE = "compread analyze stores/\ncompread analyze out.h5 --format json | jq '.runs[0].best'"
@@ -13,6 +13,7 @@ EXAMPLE = "compread analyze stores/\ncompread analyze out.h5 --format json | jq 
 def analyze(
     stores: STORES,
     split: SPLIT = Split.test,
+    pool: POOL = Pool.logsumexp,
     format: FORMAT = Format.table,
 ) -> None:
     """Summarise runs: full model, best, worst, categories.
@@ -32,7 +33,7 @@ def analyze(
     from compread.store import store_paths
     from compread.views.summary import summary_view
 
-    runs = read_runs(store_paths(stores, sys.stdin), split.value)
+    runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value)
     rows = [summarize(run).row() for run in runs]
     summary = mean_and_sd(rows) if len(rows) > 1 else []
     document = {"runs": rows, "summary": summary}

@@ -17,6 +17,15 @@ class Format(str, Enum):
     md = "md"
 
 
+class Pool(str, Enum):
+    """How the label words of one class become one label (``compread.store.pooling``)."""
+
+    logsumexp = "logsumexp"
+    max = "max"
+    mean = "mean"
+    first = "first"
+
+
 class Split(str, Enum):
     """The two halves of a store."""
 
@@ -34,5 +43,8 @@ STORES = Annotated[
         help="Stores: .h5 files, folders of them, or - for paths on standard input.",
         show_default=False,
     ),
+]
+POOL = Annotated[
+    Pool, typer.Option("--pool", help="How several label words of one class become one label.")
 ]
 SPLIT = Annotated[Split, typer.Option("--split", help="Which rows to score the components on.")]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from compread.cli.options import FORMAT, SPLIT, STORES, Format, Split
+from compread.cli.options import FORMAT, POOL, SPLIT, STORES, Format, Pool, Split
 from compread.cli.output import emit
 
 EXAMPLE = (
@@ -49,6 +49,7 @@ def rank(
     ] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Lowest first.")] = False,
     split: SPLIT = Split.test,
+    pool: POOL = Pool.logsumexp,
     format: FORMAT = Format.table,
 ) -> None:
     """Rank the components by what each predicts alone.
@@ -66,6 +67,6 @@ def rank(
 
     named = [k.value for k in kind or []]
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
-    runs = read_runs(store_paths(stores, sys.stdin), split.value)
+    runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value)
     rows = rank_components(runs, by.value, kinds, ascending, top).rows()
     emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compread.cli.options import FORMAT, STORES, Format
+from compread.cli.options import FORMAT, POOL, STORES, Format, Pool
 
 if TYPE_CHECKING:
     from compread.views.tables import Table
@@ -47,6 +47,7 @@ def reweight(
         typer.Option(metavar="FILE", help="Keep the weights in this JSON file."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
+    pool: POOL = Pool.logsumexp,
     format: FORMAT = Format.table,
 ) -> None:
     """Fit component weights on train rows; score them on test rows.
@@ -66,7 +67,7 @@ def reweight(
     with ExitStack() as opened:
         paths = store_paths(stores, sys.stdin)
         fits = fit.reweight(
-            [opened.enter_context(open_store(path)) for path in paths], chosen, budgets
+            [opened.enter_context(open_store(path, pool.value)) for path in paths], chosen, budgets
         )
     if save is not None:
         weights.Weights(fits).write(save, force)

@@ -3,7 +3,7 @@
 ``schema`` what a store holds · ``axes`` its components, labels and rows · ``layout`` the HDF5
 format · ``journal`` the rows of an unfinished run · ``writer`` and ``reader`` · ``pooling`` from
 words to classes · ``paths`` the files a command line names · ``progress`` how far an unfinished run
-has come.
+has come · ``states`` which runs of a folder are finished.
 """
 
 from compread.store.axes import Axes, SplitRows
@@ -22,6 +22,7 @@ from compread.store.schema import (
     RunInfo,
     Split,
 )
+from compread.store.states import StoreState, store_state, store_states
 from compread.store.target import check_free, check_target
 from compread.store.writer import StoreWriter
 
@@ -41,6 +42,7 @@ __all__ = [
     "Split",
     "SplitRows",
     "Store",
+    "StoreState",
     "StoreWriter",
     "absorb_parts",
     "check_free",
@@ -51,4 +53,6 @@ __all__ = [
     "part_path",
     "partial_status",
     "store_paths",
+    "store_state",
+    "store_states",
 ]

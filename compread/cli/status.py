@@ -1,0 +1,40 @@
+"""``compread status``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from compread.cli.options import FORMAT, Format
+from compread.cli.output import emit
+
+EXAMPLE = "compread status stores/\ncompread status stores/ --format json | jq 'group_by(.state)'"
+
+
+def status(
+    stores: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STORE",
+            help="Folders, .h5 files, or - for paths on standard input.",
+            show_default=False,
+        ),
+    ],
+    format: FORMAT = Format.table,
+) -> None:
+    """Say which runs are finished, and how far the others are.
+
+    A partial run goes on when the extract that began it is given again; a damaged store is
+    extracted anew with --force. May be asked while extract runs.
+    """
+    from compread.store.states import store_states
+    from compread.views.status import state_rows, status_view
+
+    paths: list[str] = []
+    for name in stores:
+        lines = [line.rstrip("\r\n") for line in sys.stdin] if name == "-" else [name]
+        paths += [line for line in lines if line.strip()]
+    rows = state_rows(store_states(paths))
+    emit(rows, status_view(rows), format.value)

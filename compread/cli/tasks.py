@@ -1,0 +1,155 @@
+"""``compread tasks``: the tasks, their prompts, their data, and the files of a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from compread.cli.extract_options import DATA_DIR, INCLUDE_PATH, OFFLINE
+from compread.cli.options import FORMAT, Format
+from compread.cli.output import emit, note, write
+
+EXAMPLE = """\
+compread tasks
+compread tasks show sst2 --data-dir data/
+compread tasks fetch sst2,boolq
+compread tasks validate my_tasks/mine.yaml"""
+
+tasks = typer.Typer(
+    invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+
+@tasks.callback()
+def _tasks(
+    context: typer.Context, include_path: INCLUDE_PATH = None, format: FORMAT = Format.table
+) -> None:
+    """The tasks that extract knows: list, show, fetch, validate.
+
+    Without a subcommand, the list.
+    """
+    if context.invoked_subcommand is None:
+        list_tasks(include_path, format)
+
+
+@tasks.command("list")
+def list_tasks(include_path: INCLUDE_PATH = None, format: FORMAT = Format.table) -> None:
+    """List the tasks with their templates, label words and sources."""
+    from compread.prompts import load_task, task_names
+    from compread.views.tasks import task_rows, task_view
+
+    known = [load_task(name, include_path) for name in task_names(include_path)]
+    rows = [row for task in known for row in task_rows(task)]
+    emit(rows, task_view(rows), format.value)
+
+
+@tasks.command("show")
+def show(
+    names: Annotated[
+        list[str], typer.Argument(metavar="TASK...", help="Tasks.", show_default=False)
+    ],
+    templates: Annotated[
+        str, typer.Option("--templates", help="Template ids, all, contrast.")
+    ] = "all,contrast",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Demonstration set.")] = 0,
+    num_fewshot: Annotated[
+        int | None, typer.Option("--num-fewshot", help="Demonstrations. [default: the task's]")
+    ] = None,
+    data_dir: DATA_DIR = None,
+    include_path: INCLUDE_PATH = None,
+    offline: OFFLINE = False,
+    format: FORMAT = Format.table,
+) -> None:
+    """Print one rendered prompt per template: that of the first test row."""
+    from compread.cli.values import comma_list
+    from compread.prompts import load_task, prompt_sets
+
+    rows: list[dict[str, Any]] = []
+    for name in comma_list(names):
+        made = prompt_sets(
+            load_task(name, include_path),
+            comma_list([templates]),
+            (seed,),
+            shots=num_fewshot,
+            limit=1,
+            data_dir=data_dir,
+            offline=offline,
+        )
+        for one in made:
+            prompt = one.prompts[-1]
+            rows.append({
+                "task": one.task, "template": one.template, "shots": one.shots,
+                "seed": one.seed, "id": prompt.id, "prompt": prompt.text,
+                "label": one.labels[prompt.gold], "labels": list(one.labels),
+                "wording": one.protocol.get("wording"),
+            })  # fmt: skip
+    if format is not Format.table:
+        from compread.views.tasks import PROMPT_VIEW
+
+        emit(rows, PROMPT_VIEW, format.value)
+        return
+    for row in rows:
+        words = ", ".join(map(repr, row["labels"]))
+        write(f"--- {row['task']} {row['template']} ({words}), row {row['id']}\n")
+        write(f"{row['prompt']}\n--- right label: {row['label']!r}\n\n")
+
+
+@tasks.command("fetch")
+def fetch(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="TASK...", help="Tasks, or all.", show_default=False),
+    ],
+    include_path: INCLUDE_PATH = None,
+    format: FORMAT = Format.table,
+) -> None:
+    """Load the tasks' data into the cache of datasets, for a later run with --offline."""
+    from compread.cli.values import comma_list
+    from compread.prompts import load_rows, load_task, task_names
+    from compread.views.tasks import FETCH_VIEW
+
+    wanted = comma_list(names)
+    rows = []
+    for name in task_names(include_path) if wanted == ["all"] else wanted:
+        task = load_task(name, include_path)
+        for one, split in ((task.lender or task, "train"), (task, "test")):
+            if one.source is None:
+                note(f"{one.name}: not on the hub; {one.access or 'its data are local'}")
+                continue
+            n = len(load_rows(one, split))
+            rows.append({
+                "task": name, "split": split, "rows": n, "source": one.source.id,
+                "config": one.source.config, "revision": one.source.revision,
+            })  # fmt: skip
+    emit(rows, FETCH_VIEW, format.value)
+
+
+@tasks.command("validate")
+def validate(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Task files.", show_default=False)
+    ],
+    format: FORMAT = Format.table,
+) -> None:
+    """Say what is wrong in task files, each mistake with its line and the fix.
+
+    Exit status 1 where something is.
+    """
+    from compread.prompts import mistakes_in
+    from compread.views.tasks import VALIDATE_VIEW
+
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        found = mistakes_in(file)
+        rows += [{"file": str(file), "verdict": "wrong", "mistake": text} for text in found]
+        if not found:
+            rows.append({"file": str(file), "verdict": "valid", "mistake": None})
+    if format is Format.table:
+        for row in rows:
+            write(f"{row['mistake'] or row['file'] + ': valid'}\n")
+    else:
+        emit(rows, VALIDATE_VIEW, format.value)
+    if any(row["verdict"] == "wrong" for row in rows):
+        raise typer.Exit(1)

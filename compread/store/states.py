@@ -1,0 +1,76 @@
+"""What is in a folder of stores: which runs are finished, which have rows to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compread.errors import StoreError
+from compread.store.paths import journal_path
+from compread.store.progress import partial_status
+from compread.store.reader import open_store
+from compread.store.schema import ALL_SPLITS
+
+FINISHED, PARTIAL, DAMAGED, MISSING = "finished", "partial", "damaged", "missing"
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """One run's state."""
+
+    path: Path
+    """Where the finished store is, or will be."""
+    state: str
+    """``finished``, ``partial``, ``damaged`` or ``missing``."""
+    done: int
+    """Rows kept."""
+    total: int
+    run: dict[str, Any]
+    """``RunInfo.to_dict``; empty where it cannot be read."""
+    reason: str = ""
+    """What is wrong with a damaged one."""
+
+
+def store_states(arguments: Iterable[str | Path]) -> list[StoreState]:
+    """The state of each run in folders and files, by name within a folder.
+
+    A journal beside a finished store is a run that goes on to replace it: it counts as partial.
+
+    Raises:
+        StoreError: a folder without a store or journal.
+    """
+    found: dict[Path, StoreState] = {}
+    for argument in arguments:
+        path = Path(argument)
+        targets = _targets(path) if path.is_dir() else [path]
+        if not targets:
+            raise StoreError(f"{path}: neither stores (*.h5) nor unfinished ones in this folder")
+        for target in targets:
+            found.setdefault(target.resolve(), store_state(target))
+    return list(found.values())
+
+
+def store_state(target: Path) -> StoreState:
+    """The state of the run that writes one target."""
+    try:
+        status = partial_status(target)
+        if status is not None:
+            return StoreState(target, PARTIAL, status.done, status.total, status.run)
+        if not target.exists():
+            return StoreState(target, MISSING, 0, 0, {})
+        with open_store(target) as store:
+            n = sum(store.rows(split) for split in ALL_SPLITS)
+            return StoreState(target, FINISHED, n, n, store.run.to_dict())
+    except StoreError as error:
+        return StoreState(target, DAMAGED, 0, 0, {}, str(error))
+
+
+def _targets(folder: Path) -> list[Path]:
+    """Every target that a finished store or a journal in the folder belongs to."""
+    ending = journal_path(Path(".h5")).name
+    names = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
+    finished = {name for name in names if name.endswith(".h5")}
+    begun = {name[: -len(ending)] + ".h5" for name in names if name.endswith(ending)}
+    return [folder / name for name in sorted(finished | begun)]
