@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from compread.cli import extract_options as opt
 from compread.cli.extract_grid import Checkpoint, PromptChoices, checkpoints, targets
-from compread.cli.output import note, write
-from compread.cli.progress import RowProgress
+from compread.cli.options import FORMAT, Format
 
 if TYPE_CHECKING:
-    from compread.extract import Extraction, ExtractOptions, Extractor
     from compread.prompts import Chat, PromptSet
 
 EXAMPLE = """\
 compread extract --model gpt2 --prompts prompts.jsonl -o out.h5
 compread extract --model gpt2 --tasks sst2,qqp --templates all --seeds 0-4 -o stores/"""
-
-LOW_MASS = 0.01
-"""Median probability on the label words below which a run is warned about."""
 
 
 def extract(
@@ -53,17 +47,22 @@ def extract(
     device: opt.DEVICE = "auto",
     device_map: opt.DEVICE_MAP = None,
     offline: opt.OFFLINE = False,
-    batch_tokens: opt.BATCH_TOKENS = 2048,
+    batch_tokens: opt.BATCH_TOKENS = None,
     share: opt.SHARE = True,
     force: opt.FORCE = False,
     show_prompts: opt.SHOW_PROMPTS = 0,
+    dry_run: opt.DRY_RUN = False,
+    format: FORMAT = Format.table,
     quiet: opt.QUIET = False,
 ) -> None:
     """Run a model once and store every component's label logits.
 
-    Prints the path of each finished store, one a line. A run that was stopped goes on where it
-    was when the same command is given again. Exit status 3: the parts did not add up to the
-    model's own logits, and nothing was written.
+    Prints the path of each finished store, one a line; with --dry-run what the runs will take, in
+    --format. A run that was stopped goes on where it was when the same command is given again.
+    Exit status 3: the parts did not add up to the model's own logits, and nothing was written.
+
+    On several GPUs or machines: torchrun --nproc-per-node 8 -m compread extract ...; the ranks
+    share the rows of each run and write the same store.
     """
     if quiet or not sys.stderr.isatty():
         # Read when tqdm is imported, and torch already does that.
@@ -79,23 +78,36 @@ def extract(
     points = checkpoints(model, revision, revisions)
     places = _places(output, sets, points, chat, force)
 
-    from compread.extract import ExtractOptions, Extractor
+    from compread.cli.extract_run import forecast, run_all
+    from compread.extract import ExtractOptions, Extractor, join_ranks, leave_ranks
     from compread.model import ModelRequest, load_model, quieten_libraries
 
     quieten_libraries(bars=sys.stderr.isatty() and not quiet)
-    for point, paths in zip(points, places, strict=True):
-        request = ModelRequest(point.model, point.revision, dtype, device, device_map, offline)
-        options = ExtractOptions(
-            batch_tokens=batch_tokens,
-            share=share,
-            force=force,
-            reuse=output.suffix != ".h5",
-            command=context.obj,
-            checkpoint=point.label or point.revision,
-        )
-        extractor = Extractor(load_model(request))
-        _run_all(extractor, _worded(extractor, sets, chat), paths, options, show_prompts, quiet)
-        del extractor  # before the next checkpoint takes its memory
+    requests = [
+        ModelRequest(point.model, point.revision, dtype, device, device_map, offline)
+        for point in points
+    ]
+    if dry_run:
+        forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
+        return
+    ranks = join_ranks()
+    try:
+        for point, request, paths in zip(points, requests, places, strict=True):
+            options = ExtractOptions(
+                batch_tokens=batch_tokens,
+                share=share,
+                force=force,
+                reuse=output.suffix != ".h5",
+                command=context.obj,
+                checkpoint=point.label or point.revision,
+            )
+            extractor = Extractor(load_model(request), ranks)
+            loaded = extractor.loaded
+            ready = worded(sets, chat, loaded.tokenizer, loaded.context_length)
+            run_all(extractor, ready, paths, options, show_prompts, quiet)
+            del extractor, loaded  # before the next checkpoint takes their memory
+    finally:
+        leave_ranks()
 
 
 def _places(
@@ -116,75 +128,15 @@ def _places(
     return places
 
 
-def _worded(extractor: Extractor, sets: list[PromptSet], chat: Chat) -> list[PromptSet]:
+def worded(
+    sets: list[PromptSet], chat: Chat, tokenizer: Any, context_length: int | None = None
+) -> list[PromptSet]:
     """The prompt sets as this model reads them, tried on a few rows of each."""
     from compread.prompts import preflight
 
-    loaded = extractor.loaded
     if not chat.plain:
-        sets = [chat.apply(one, loaded.tokenizer) for one in sets]
+        sets = [chat.apply(one, tokenizer) for one in sets]
     if len(sets) > 1:  # a mistake in the last of a grid shows before the first is run
         for one in sets:
-            preflight(one, loaded.tokenizer, loaded.context_length)
+            preflight(one, tokenizer, context_length)
     return sets
-
-
-def _run_all(
-    extractor: Extractor,
-    sets: Sequence[PromptSet],
-    paths: Sequence[Path],
-    options: ExtractOptions,
-    show_prompts: int,
-    quiet: bool,
-) -> None:
-    """Run each prompt set with one loaded model, and print the stores' paths."""
-    from compread.prompts import audit
-
-    loaded = extractor.loaded
-    for prompt_set, target in zip(sets, paths, strict=True):
-        if show_prompts:
-            for line in audit(prompt_set, loaded.tokenizer, loaded.context_length, show_prompts):
-                note(line)
-        try:
-            with RowProgress(target.name, quiet=quiet) as progress:
-                done = extractor.extract(prompt_set, target, options, progress)
-        except KeyboardInterrupt:
-            without = " without --force" if options.force else ""
-            note(f"{target}: finished rows are kept; the same command{without} goes on from there")
-            raise
-        for warning in done.warnings:
-            note(f"warning: {warning}")
-        _check_mass(done.path)
-        if not quiet:
-            note(_summary(done))
-        write(f"{done.path}\n")
-
-
-def _check_mass(path: Path) -> None:
-    """Warn of a model that would say something else than the label words."""
-    import numpy as np
-
-    from compread.store import SPLITS, open_store
-
-    with open_store(path) as store:
-        mass = np.concatenate([store.array(split, "label_mass") for split in SPLITS])
-    median = float(np.median(mass)) if len(mass) else 1.0
-    if median < LOW_MASS:
-        note(
-            f"warning: {path.name}: the label words have {median:.2%} of the model's probability "
-            "in the median; look at the prompt's end and the words' spaces with --show-prompts 1"
-        )
-
-
-def _summary(done: Extraction) -> str:
-    """What a run did and what it cost."""
-    kept = f" (+ {done.kept} kept from before)" if done.kept else ""
-    if not done.rows:
-        return f"{done.path.name}: all {done.kept} rows were kept from before"
-    saved = 1 - done.tokens_run / done.tokens_whole
-    return (
-        f"{done.path.name}: {done.rows} rows{kept} in {done.seconds:.1f} s\n"
-        f"  {done.rows / done.seconds:.1f} rows/s, {done.tokens_run / done.seconds:.0f} tokens/s, "
-        f"{saved:.0%} of tokens saved by sharing\n"
-        f"  worst sum error {done.worst_error:.1e} of the logits' scale"
-    )

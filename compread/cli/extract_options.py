@@ -105,7 +105,13 @@ OUTPUT = Annotated[
         "--output", "-o", help="A .h5 path for one run; else a folder.", show_default=False
     ),
 ]
-BATCH_TOKENS = Annotated[int, typer.Option("--batch-tokens", min=1, help="Tokens in a batch.")]
+BATCH_TOKENS = Annotated[
+    int | None,
+    typer.Option("--batch-tokens", min=1, help="Tokens in a batch. [default: what memory allows]"),
+]
+DRY_RUN = Annotated[
+    bool, typer.Option("--dry-run", help="Say what the runs will take, without loading a weight.")
+]
 SHARE = Annotated[
     bool, typer.Option("--share/--no-share", help="Run the prompts' shared prefix once.")
 ]

@@ -80,7 +80,8 @@ class Forecaster:
         prefix = max(len(group.prefix) for group in groups)
         logits = 2 * 4 * min(most_rows(config.vocab_size), budget // 8) * config.vocab_size
         held = prefix * 4 * 2 * int(getattr(config, "hidden_size", 0)) * config.num_hidden_layers
-        return self._resident + weights + budget * bytes_per_token(self.model) + logits + held
+        working = budget * bytes_per_token(self.model) + logits + held
+        return int(self._resident + weights + working)
 
 
 def total(forecasts: Sequence[Forecast]) -> Forecast:

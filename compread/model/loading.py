@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,7 +74,11 @@ def choose_device(device: str) -> torch.device:
     """
     if device == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            # torchrun tells each process of a machine which of its GPUs is its own.
+            local = os.environ.get("LOCAL_RANK")
+            return torch.device(
+                f"cuda:{int(local) % torch.cuda.device_count()}" if local else "cuda"
+            )
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)

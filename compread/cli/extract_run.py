@@ -1,0 +1,147 @@
+"""The runs of ``extract``: each prompt set through one loaded model, or what that would take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compread.cli.output import emit, note, write
+from compread.cli.progress import RowProgress
+
+if TYPE_CHECKING:
+    from compread.extract import Extraction, ExtractOptions, Extractor
+    from compread.model import ModelRequest
+    from compread.prompts import PromptSet
+
+LOW_MASS = 0.01
+"""Median probability on the label words below which a run is warned about."""
+
+
+def run_all(
+    extractor: Extractor,
+    sets: Sequence[PromptSet],
+    paths: Sequence[Path],
+    options: ExtractOptions,
+    show_prompts: int,
+    quiet: bool,
+) -> None:
+    """Run each prompt set with one loaded model, and print the stores' paths."""
+    speaks = extractor.ranks.is_first
+    for (prompt_set, tokens), target in zip(extractor.tokenized(sets), paths, strict=True):
+        if show_prompts and speaks:
+            _show(extractor, prompt_set, show_prompts)
+        try:
+            with RowProgress(target.name, quiet=quiet or not speaks) as progress:
+                done = extractor.extract(prompt_set, target, options, progress, tokens)
+        except KeyboardInterrupt:
+            without = " without --force" if options.force else ""
+            note(f"{target}: finished rows are kept; the same command{without} goes on from there")
+            raise
+        if speaks:
+            _tell(done, quiet)
+
+
+def _show(extractor: Extractor, prompt_set: PromptSet, count: int) -> None:
+    from compread.prompts import audit
+
+    loaded = extractor.loaded
+    for line in audit(prompt_set, loaded.tokenizer, loaded.context_length, count):
+        note(line)
+
+
+def _tell(done: Extraction, quiet: bool) -> None:
+    for warning in done.warnings:
+        note(f"warning: {warning}")
+    _check_mass(done.path)
+    if not quiet:
+        note(summary(done))
+    write(f"{done.path}\n")
+
+
+def _check_mass(path: Path) -> None:
+    """Warn of a model that would say something else than the label words."""
+    import numpy as np
+
+    from compread.store import SPLITS, open_store
+
+    with open_store(path) as store:
+        mass = np.concatenate([store.array(split, "label_mass") for split in SPLITS])
+    median = float(np.median(mass)) if len(mass) else 1.0
+    if median < LOW_MASS:
+        note(
+            f"warning: {path.name}: the label words have {median:.2%} of the model's probability "
+            "in the median; look at the prompt's end and the words' spaces with --show-prompts 1"
+        )
+
+
+def summary(done: Extraction) -> str:
+    """What a run did and what it cost."""
+    kept = f" (+ {done.kept} kept from before)" if done.kept else ""
+    if not done.rows:
+        return f"{done.path.name}: all {done.kept} rows were kept from before"
+    saved = 1 - done.tokens_run / done.tokens_whole
+    return (
+        f"{done.path.name}: {done.rows} rows{kept} in {done.seconds:.1f} s\n"
+        f"  {done.rows / done.seconds:.1f} rows/s, {done.tokens_run / done.seconds:.0f} tokens/s "
+        f"({si(done.flops / done.seconds, 'FLOP/s')}); {done.tokens_run} of {done.tokens_whole} "
+        f"tokens run, {saved:.0%} saved by sharing\n"
+        f"  {si(done.flops, 'FLOP')}, {si(done.memory, 'B')} of memory, a store of "
+        f"{si(done.store_bytes, 'B')}; worst sum error {done.worst_error:.1e} of the logits' scale"
+    )
+
+
+def forecast(
+    requests: Sequence[ModelRequest],
+    worded: Callable[[Any], list[PromptSet]],
+    share: bool,
+    format: str,
+) -> None:
+    """Print what the runs will take, one row each and one for all together."""
+    from compread.extract.forecast import Forecaster, total
+    from compread.model import choose_device, load_config, load_tokenizer
+    from compread.model.skeleton import dtype_to_load
+    from compread.prompts import tokenize
+
+    found = []
+    for request in requests:
+        config = load_config(request.name, request.revision, request.offline)
+        tokenizer = load_tokenizer(request)
+        sets = [(one, tokenize(one, tokenizer)) for one in worded(tokenizer)]
+        device = choose_device("auto" if request.device_map else request.device)
+        forecaster = Forecaster(config, dtype_to_load(request.dtype, config), device)
+        found += [forecaster.run(one, tokens, share=share) for one, tokens in sets]
+    rows = [asdict(one) for one in (*found, total(found))]
+    emit(rows, _forecast_view(rows), format)
+
+
+def _forecast_view(rows: Sequence[dict[str, Any]]) -> Any:
+    from compread.views.tables import Column, Table
+
+    def units(key: str, unit: str) -> Callable[[Any], str]:
+        return lambda row: si(row[key], unit)
+
+    columns = [
+        Column("run", justify="left", shorten="start"),
+        Column("rows"),
+        Column("tokens", "tokens\nin all"),
+        Column("tokens_run", "to be\nrun"),
+        Column("flops", "operations", format=units("flops", "FLOP")),
+        Column("memory", format=units("memory", "B")),
+        Column("store_bytes", "store", format=units("store_bytes", "B")),
+    ]
+    note = (
+        "Nothing was run. Operations: the matrix products of the model. Memory: at most, the model "
+        "included; on a GPU that of tensors, else that of the process."
+    )
+    return [Table(columns, [rows[:-1], rows[-1:]] if len(rows) > 2 else [rows[:1]], note=note)]
+
+
+def si(value: float, unit: str) -> str:
+    """``si(2_500_000, "B")`` is ``"2.5 MB"``."""
+    for prefix in ("", "k", "M", "G", "T", "P"):
+        if abs(value) < 1000 or prefix == "P":
+            break
+        value /= 1000
+    return f"{value:.3g} {prefix}{unit}" if prefix else f"{value:.0f} {unit}"
