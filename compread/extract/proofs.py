@@ -6,7 +6,8 @@
 3. parts = logits: the contributions add up to the model's own label logits (and the final
    soft-cap of that sum is what the model returned), and each head's contribution is that of its
    own write;
-4. shared = whole: running the shared prefix once changes no contribution. Where it does, or where
+4. head = attention's: what the anatomy calls a head is what one head of the attention fills;
+5. shared = whole: running the shared prefix once changes no contribution. Where it does, or where
    a family's cache cannot be handed on, extract runs whole prompts, so this may be ``not shared``.
 """
 
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from compread.extract.engine import Engine
 from compread.extract.prefix import CannotShareError
+from compread.extract.splits import split_misfit
 from compread.model.anatomy import Write
 from compread.model.decompose import BatchParts, Fold
 from compread.model.linear import bias_of, run_precisely
@@ -59,7 +61,7 @@ class Proof:
 
 
 def prove(engine: Engine) -> tuple[Proof, ...]:
-    """Prove the four identities on a model.
+    """Prove the five identities on a model.
 
     Raises:
         ModelError: the model's anatomy is not found, or its forward takes another way.
@@ -72,12 +74,20 @@ def prove(engine: Engine) -> tuple[Proof, ...]:
     returned = engine.decomposer.anatomy.cap(whole.parts.sum(1))
     return (
         _heads_proof(engine, sighting, bound),
+        _splits_proof(engine),
         _writes_proof(engine, sighting, bound),
         Proof("each head = its write", _folds_error(engine, sighting, whole.parts), bound),
         Proof("parts = logits", float((whole.sum_error / whole.scale).max()), bound),
         Proof("capped sum = output", float(((returned - whole.full).abs() / scale).max()), bound),
         _shared_proof(engine, rows, whole),
     )
+
+
+def _splits_proof(engine: Engine) -> Proof:
+    misfits = {"": 0.0, **split_misfit(engine)}
+    worst = max(misfits, key=misfits.__getitem__)
+    # A column is with its head or is not, so none may be elsewhere.
+    return Proof("heads = attention's", misfits[worst], 0.0, worst)
 
 
 def _shared_proof(engine: Engine, rows: list[list[int]], whole: BatchParts) -> Proof:

@@ -29,6 +29,8 @@ class Write:
     """H, where the kind is ``head``."""
     width: int = 0
     """H·E, what the output projection reads."""
+    attention: nn.Module | None = None
+    """The module in which the heads' attention is computed, where that was seen."""
 
     @property
     def source(self) -> nn.Module:

@@ -129,23 +129,50 @@ def _write(
     if kind != "head":
         return Write(kind, module, None, scale)
     projection = _output_projection(model, index, module, trace)
-    return Write(kind, projection, None, scale, **_split(model, index, projection, config, trace))
+    heads = _seen_heads(block, module, config, trace) or _stated_heads(config, index)
+    width = _shared_width(model, index, projection, heads, trace)
+    return Write(kind, projection, None, scale, heads, width, owner_of(block, module, trace))
 
 
-def _split(
-    model: CausalLM, index: int, projection: nn.Module, config: Any, trace: Trace
-) -> dict[str, int]:
-    """How many heads share the output projection's input, and how wide that is."""
-    heads = config_value(config, facts.HEAD_COUNT)
-    if isinstance(heads, list | tuple):
-        heads = heads[index]
+def owner_of(block: nn.Module, module: nn.Module, trace: Trace) -> nn.Module | None:
+    """The innermost module of a layer that computes the attention behind ``module``."""
+    name = next(name for name, other in block.named_modules() if other is module)
+    while True:
+        owner = block.get_submodule(name)
+        if owner in trace.heads:
+            return owner
+        if not name:
+            return None
+        name = name.rpartition(".")[0]
+
+
+def _seen_heads(block: nn.Module, module: nn.Module, config: Any, trace: Trace) -> int | None:
+    """How many heads the attention was seen to have; None where its kernel shows none."""
+    owner = owner_of(block, module, trace)
+    counts = trace.heads.get(owner, set()) if owner is not None else set()
+    if len(counts) != 1:
+        return None
+    return next(iter(counts)) // facts.ATTENTIONS_OF_A_HEAD.get(config.model_type, 1)
+
+
+def _stated_heads(config: Any, index: int) -> int:
+    """How many heads the config says that a layer has."""
+    heads = config_value(config, (*facts.HEAD_COUNT_BY_LAYER, *facts.HEAD_COUNT), 0)
+    heads = heads[index] if isinstance(heads, list | tuple) else heads
+    return int(heads) // facts.ATTENTIONS_OF_A_HEAD.get(config.model_type, 1)
+
+
+def _shared_width(
+    model: CausalLM, index: int, projection: nn.Module, heads: int, trace: Trace
+) -> int:
+    """H·E, the width of what the output projection reads."""
     width = trace.read[projection].shape[-1]
     if not heads or width % heads:
         raise ModelError(
             f"{kind_of(model)}: layer {index}'s output projection reads {width} values, which "
             f"{heads} heads cannot share equally; the model is refused"
         )
-    return {"heads": int(heads), "width": width}
+    return int(width)
 
 
 def _output_projection(model: CausalLM, index: int, mixer: nn.Module, trace: Trace) -> nn.Module:

@@ -159,6 +159,10 @@ REFUSED: dict[str, str] = {
 
 LAYER_COUNT = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 HEAD_COUNT = ("num_attention_heads", "n_head", "n_heads", "num_heads")
+HEAD_COUNT_BY_LAYER = ("num_attention_heads_per_layer",)
+"""Config entries that hold a number of heads for each layer (Laguna)."""
+ATTENTIONS_OF_A_HEAD = {"diffllama": 2}
+"""Types whose heads are each made of several attentions: here one less the other."""
 BY_LAYER = "per_layer_config"
 """Config entry that holds a dict by layer number."""
 SHARED_KV = "num_kv_shared_layers"

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from compread.errors import ModelError
+from compread.model.attended import AttentionWatch
 from compread.model.linear import accumulation_dtype, dtype_of
 
 CausalLM: TypeAlias = Any
@@ -32,6 +33,8 @@ class Trace:
     wrote: dict[nn.Module, Tensor] = field(default_factory=dict)
     repeated: set[nn.Module] = field(default_factory=set)
     """Modules that were run more than once."""
+    heads: dict[nn.Module, set[int]] = field(default_factory=dict)
+    """How many heads the attentions had that were computed inside a module."""
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
 
     @staticmethod
@@ -87,10 +90,18 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
                 value.detach().reshape(-1, value.shape[-1])[-1].to("cpu", wide, copy=True)
             )
 
+    running: list[nn.Module] = []
+
+    def attended(by_head: Tensor) -> None:
+        for module in running:
+            trace.heads.setdefault(module, set()).add(by_head.shape[1])
+
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        running.append(module)
         keep(trace.read, module, read_tensor(args, kwargs))
 
     def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        running.remove(module)
         if module in trace.wrote:
             trace.repeated.add(module)
         keep(trace.wrote, module, first_tensor(output))
@@ -102,7 +113,7 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
     vocabulary = model.config.get_text_config().vocab_size
     tokens = torch.arange(1, _PROBE_TOKENS + 1).remainder(vocabulary)[None]
     try:
-        with hooked(handles), torch.inference_mode():
+        with hooked(handles), torch.inference_mode(), AttentionWatch(_PROBE_TOKENS, attended):
             output = model(input_ids=tokens.to(model.device), use_cache=False)
     except Exception as error:  # a family's own code may fail in any way
         reason = " ".join(str(error).split())[:200]

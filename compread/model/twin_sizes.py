@@ -142,6 +142,7 @@ TWIN_SIZES: dict[str, dict[str, object]] = {
         "expert_layer_period": 3,
         "expert_layer_offset": 1,
     },
+    "laguna": {"num_attention_heads_per_layer": [4, 8, 2]},
     "lfm2_moe": {
         "num_hidden_layers": 3,
         "layer_types": ["conv", "full_attention", "conv"],

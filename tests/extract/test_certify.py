@@ -70,7 +70,7 @@ def test_a_type_is_certified(kind: str) -> None:
     """Every identity is tested and holds within what the type's norms allow."""
     certificate = certify(AutoConfig.for_model(kind))
     assert certificate.verdict == "certified", certificate.reason
-    assert len(certificate.proofs) == 6
+    assert len(certificate.proofs) == 7
     assert certificate.worst_error is not None and certificate.worst_error < 1e-6
 
 
@@ -152,6 +152,28 @@ def test_parts_are_what_is_lost_without_them(kind: str) -> None:
     assert reference_error(kind) < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("kind", "heads"),
+    [("laguna", [4, 8, 2]), ("diffllama", [2, 2, 2])],
+    ids=["laguna", "diffllama"],
+)
+def test_heads_are_those_of_the_attention(kind: str, heads: list[int]) -> None:
+    """Laguna has a number of heads for each layer; DiffLlama's are pairs under one norm."""
+    engine = twin_engine(kind)
+    axis = {(c.layer, c.kind, c.head): i for i, c in enumerate(engine.decomposer.components)}
+    parts = engine.run([PROMPT]).parts[0]
+    reference = Intervention(engine.model, places(engine.decomposer.anatomy), PROMPT)
+    for index, (layer, count) in enumerate(zip(engine.model.model.layers, heads, strict=True)):
+        projection = layer.self_attn.o_proj
+        width = projection.in_features // count
+        assert width == layer.self_attn.head_dim * (2 if kind == "diffllama" else 1)
+        assert (index, "head", count) not in axis
+        for head in range(count):
+            columns = slice(head * width, (head + 1) * width)
+            lost = reference.lost_without({projection}, columns)[list(LABELS)]
+            torch.testing.assert_close(parts[axis[index, "head", head]], lost, rtol=0, atol=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(set(CERTIFIED) - set(QUICK)))
 def test_parts_of_every_type_are_what_is_lost_without_them(kind: str) -> None:
@@ -211,6 +233,17 @@ def test_a_forgotten_step_is_found(kind: str, change: Callable[[Any], Any]) -> N
     engine = twin_engine(kind)
     assert not failing(engine)
     assert {"writes = residual", "parts = logits"} & failing(refold(engine, change))
+
+
+@pytest.mark.parametrize(("kind", "times"), [("laguna", 2), ("diffllama", 2), ("gpt2", 2)])
+def test_a_wrong_cut_into_heads_is_found(kind: str, times: int) -> None:
+    """Twice or half as many heads add up all the same; the attention's own are others."""
+    engine = twin_engine(kind)
+    for change in (lambda n: n * times, lambda n: n // times):
+        wrong = refold(
+            engine, lambda s, c=change: replace(s, heads=c(s.heads)) if isinstance(s, Write) else s
+        )
+        assert failing(wrong) == {"heads = attention's"}
 
 
 def test_an_ignored_soft_cap_is_found() -> None:

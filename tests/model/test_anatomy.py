@@ -9,7 +9,7 @@ import pytest
 import torch
 from loud import FAMILIES, loud_model
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
+from transformers import AttentionInterface, BertConfig, BertModel
 
 from compread.errors import ModelError
 from compread.model import find_anatomy
@@ -118,8 +118,21 @@ def config(**changes: Any) -> Callable[[Any], None]:
     return lambda model: [setattr(model.config, *item) for item in changes.items()]
 
 
+def seven_heads_behind_a_kernel(model: Any) -> None:
+    """The config says seven heads, and attention is computed where nobody sees how many."""
+
+    def kernel(
+        module: Any, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, None]:
+        return query.transpose(1, 2).contiguous(), None
+
+    AttentionInterface.register("kernel", kernel)
+    model.set_attn_implementation("kernel")
+    model.config.num_attention_heads = 7
+
+
 REFUSALS = {
-    "seven heads": (config(num_attention_heads=7), "reads 48 values, which 7 heads cannot share"),
+    "seven heads": (seven_heads_behind_a_kernel, "reads 48 values, which 7 heads cannot share"),
     "nine layers": (config(num_hidden_layers=9), "no list of 9 layers found"),
     "unknown mixer": (
         with_block(("blend", "mlp")),
@@ -158,6 +171,13 @@ def test_a_block_under_known_names_is_accepted() -> None:
     model = loud_model("llama tied")
     with_block()(model)
     assert len(find_anatomy(model).layers) == 3
+
+
+def test_the_attention_knows_its_heads_better_than_the_config() -> None:
+    """A number of heads that is seen is taken, whatever the config says."""
+    model = loud_model("llama tied")
+    model.config.num_attention_heads = 3
+    assert [layer.shape.heads for layer in find_anatomy(model).layers] == [6, 6, 6]
 
 
 def test_an_encoder_is_refused() -> None:
