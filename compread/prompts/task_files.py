@@ -92,7 +92,8 @@ def _read(file: Path, load: Callable[[str], Task], mistakes: list[PromptError]) 
     required = ("description", "label") if lends else ("description", "label", "templates")
     attempt(lambda: top.check_keys(required, optional), None)
     description = attempt(lambda: top.text("description"), None) or ""
-    field, values = attempt(lambda: _label(top), ("", ()))
+    unlabelled: tuple[str, tuple[int | str | bool, ...]] = ("", ())
+    field, values = attempt(lambda: _label(top), unlabelled)
     lender = attempt(lambda: _lender(top, load, len(values)), None) if lends and values else None
     templates = _templates(top, len(values), lender, attempt) if values else {}
     source = (
