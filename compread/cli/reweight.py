@@ -40,8 +40,14 @@ def reweight(
     ] = "full,calib+,comprw",
     recipe: Annotated[
         str,
-        typer.Option(help="How comprw is trained; official: as in the paper's released code."),
+        typer.Option(
+            help="How comprw is trained: official (the paper's released code), paper (its text), "
+            "convex (to the optimum, λ by cross-validation)."
+        ),
     ] = "official",
+    signed: Annotated[
+        bool, typer.Option("--signed", help="With convex: weights of any sign and size.")
+    ] = False,
     save: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the weights in this JSON file."),
@@ -57,11 +63,15 @@ def reweight(
     stopped, counted from 0.
     """
     from compread.cli.output import emit, note
+    from compread.errors import UsageError
     from compread.reweight import fit, registry, summary, weights
     from compread.store import open_store, store_paths
 
     budgets = _budgets(n_train)
-    chosen = registry.make_methods([name.strip() for name in methods.split(",")], recipe)
+    if signed and recipe != "convex":
+        raise UsageError(f"--signed goes with --recipe convex, not {recipe}")
+    names = [name.strip() for name in methods.split(",")]
+    chosen = registry.make_methods(names, "signed" if signed else recipe)
     if save is not None:
         weights.check_target(save, force)
     with ExitStack() as opened:

@@ -16,6 +16,7 @@ import numpy as np
 
 from compread.reweight.descent import Recipe, descend_each
 from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.probability import softmax
 from compread.reweight.rows import Rows, Training
 
 TRAINER = Recipe(l1=0.0, clip=False, epochs=5000, check_after_step=False)
@@ -32,7 +33,7 @@ class LabelFactors(Fitted):
 
     def scores(self, rows: Rows) -> Float64:
         """[N, K] v ∘ p."""
-        return self.factors * label_probabilities(rows)
+        return self.factors * softmax(rows.full)
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,7 @@ class CalibPlus(Method):
         """Fits v of each run."""
         features = []
         for run in training:
-            p = label_probabilities(run.rows)
+            p = softmax(run.rows.full)
             features.append(p[:, :, None] * np.eye(p.shape[1]))  # [N, K, K], p on the diagonal
         ends = descend_each(features, [run.gold for run in training], TRAINER)
         return tuple(LabelFactors(end.epochs, end.weights) for end in ends)
-
-
-def label_probabilities(rows: Rows) -> Float64:
-    """[N, K] the softmax over the model's label logits."""
-    logits = rows.full.astype(float)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Float64 = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities

@@ -34,6 +34,8 @@ class Recipe:
     """How the weights are trained; the defaults are those of the released code for CompRW."""
 
     learning_rate: float = 0.05
+    summed: bool = False
+    """Whether the loss is the rows' sum of cross-entropies, or their mean."""
     l1: float = 0.01
     """Weight of Σ|w| in the loss, taken over the weights before they are clipped."""
     clip: bool = True
@@ -122,6 +124,8 @@ def descend(features: Float64, gold: Int64, recipe: Recipe) -> tuple[Descent, ..
     for epoch in range(recipe.epochs):
         scores = scored()
         loss, slope = _cross_entropy(scores, right)
+        if recipe.summed:
+            loss, slope = loss * rows, slope * rows
         check = epoch % recipe.check_every == 0
         solved = np.zeros(runs, dtype=bool)
         if check and not recipe.check_after_step:

@@ -142,6 +142,7 @@ def test_save_keeps_the_weights(run, stores, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
+        (["--signed"], 2, "--signed goes with --recipe convex, not official"),
         (["--n-train", "13"], 2, "has 12 train rows"),
         (["--n-train", "0"], 2, "no train rows to fit calib+, comprw on"),
         (["--n-train", "x"], 2, "--n-train 'x': give whole numbers"),

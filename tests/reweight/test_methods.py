@@ -6,6 +6,7 @@ import pytest
 from compread.errors import UsageError
 from compread.reweight.calib import LabelFactors
 from compread.reweight.comprw import ComponentWeights
+from compread.reweight.convex import choose_penalty, solve
 from compread.reweight.descent import Recipe, descend_each
 from compread.reweight.registry import METHODS, make_methods
 from compread.reweight.rows import rows_of, training_of
@@ -51,6 +52,43 @@ def test_comprw_weights_are_between_zero_and_one(data):
     """A component is turned down or off, never up or round."""
     weights = fit("comprw", data[0]).weights
     assert weights.min() >= 0 and weights.max() <= 1 and weights.std() > 0
+
+
+def test_the_papers_recipe_is_gradient_descent_on_the_sum(data):
+    """Recipe `paper`: summed cross-entropy + 0.1‖w‖₁ on unclipped weights, steps of 0.05."""
+    training, _ = data
+    counted = np.array([c.kind not in ("embed", "bias") for c in training.rows.components])
+    g, gold = training.rows.parts[:, counted].astype(float), training.gold
+    (method,) = make_methods(["comprw"], "paper")
+    (fitted,) = method.fit([training])
+    w, best, left = np.ones(counted.sum()), np.inf, 3
+    for epoch in range(2000):
+        scores = np.einsum("njk,j->nk", g, w)
+        p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        loss = -np.log(p[np.arange(len(gold)), gold]).sum()
+        w = w - 0.05 * (np.einsum("njk,nk->j", g, p - np.eye(3)[gold]) + 0.1 * np.sign(w))
+        after = np.einsum("njk,j->nk", g, w).argmax(1)
+        if epoch % 100 == 0 and (after == gold).all():
+            break
+        left, best = left - (loss >= best), min(best, loss)
+        if not left:
+            break
+    assert fitted.epochs == epoch
+    np.testing.assert_allclose(fitted.weights[counted], w, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("recipe", "signed"), [("convex", False), ("signed", True)])
+def test_the_convex_recipes_are_the_optimum_at_the_chosen_penalty(data, recipe, signed):
+    """Their weights are those of the solver, on the components that carry one."""
+    training, _ = data
+    counted = np.array([c.kind not in ("embed", "bias") for c in training.rows.components])
+    parts = training.rows.parts[:, counted].astype(float)
+    (method,) = make_methods(["comprw"], recipe)
+    (fitted,) = method.fit([training])
+    penalty = choose_penalty(parts, training.gold, signed)
+    wanted = solve(parts, training.gold, penalty, signed)
+    np.testing.assert_allclose(fitted.weights[counted], wanted, atol=1e-12)
+    assert (fitted.weights[~counted] == 0).all()
 
 
 def test_calib_plus_scales_label_probabilities(data):

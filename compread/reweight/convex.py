@@ -1,0 +1,103 @@
+"""The objective of CompRW at its optimum.
+
+    f(w) = mean over rows of -log p_w(right label) + λ‖w‖₁,    p_w = softmax of Σ_j w_j g[j, y]
+
+over the box 0 ≤ w ≤ 1, or over all w. f is convex, so where gradient descent stops does not matter
+here, only λ. In the box |w| is w and f is smooth; without it w is the difference of two
+non-negative halves. Both are bound-constrained smooth problems, solved by scipy's L-BFGS-B.
+
+Source: paper section 5.1, equation 9, with the mean and the box of the released code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from compread.reweight.folds import folds
+from compread.reweight.probability import cross_entropy, log_softmax
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003)
+"""The λ to choose among."""
+DEFAULT_PENALTY = 0.01
+"""λ where there are too few rows to choose: that of the released code."""
+FOLDS = 5
+
+
+def objective(
+    weights: Float64, features: Float64, gold: Int64, penalty: float
+) -> tuple[float, Float64]:
+    """The mean cross-entropy + λ Σ w and its gradient [J]; of w ≥ 0 that is f.
+
+    Args:
+        weights: [J] w.
+        features: [N, J, K].
+        gold: [N] column of the right label.
+        penalty: λ.
+    """
+    rows = np.arange(len(gold))
+    logs = log_softmax(np.einsum("njk,j->nk", features, weights))
+    slope = np.exp(logs)
+    slope[rows, gold] -= 1
+    gradient = np.einsum("njk,nk->j", features, slope) / len(gold) + penalty
+    return float(penalty * weights.sum() - logs[rows, gold].mean()), gradient
+
+
+def solve(
+    features: Float64, gold: Int64, penalty: float, signed: bool, start: Float64 | None = None
+) -> Float64:
+    """[J] the weights that minimise f.
+
+    Args:
+        features: [N, J, K].
+        gold: [N] column of the right label.
+        penalty: λ, above 0.
+        signed: over all w, instead of the box [0, 1].
+        start: [J] where to begin; the answer does not depend on it.
+    """
+    count = features.shape[1]
+    begin = np.full(count, 0.5) if start is None else start
+    if signed:
+        features = np.concatenate([features, -features], axis=1)
+        begin = np.concatenate([begin.clip(0, None), (-begin).clip(0, None)])
+    # [J, N·K] once, so that each step is two products of a matrix with a vector.
+    flat = np.ascontiguousarray(features.swapaxes(0, 1)).reshape(features.shape[1], -1)
+    right = np.eye(features.shape[2])[gold]
+
+    def value(w: Float64) -> tuple[float, Float64]:
+        logs = log_softmax((w @ flat).reshape(right.shape))
+        slope = (np.exp(logs) - right).ravel() / len(gold)
+        return float(penalty * w.sum() - (logs * right).sum() / len(gold)), flat @ slope + penalty
+
+    found = minimize(
+        value,
+        begin,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, None if signed else 1)] * len(begin),
+        options={"maxiter": 5000, "maxfun": 20_000, "ftol": 1e-13, "gtol": 1e-9, "maxcor": 20},
+    )
+    solution: Float64 = found.x[:count] - found.x[count:] if signed else found.x
+    return solution
+
+
+def choose_penalty(features: Float64, gold: Int64, signed: bool) -> float:
+    """The λ of ``PENALTIES`` whose weights do best on held-out train rows, by cross-entropy.
+
+    The larger of equals; ``DEFAULT_PENALTY`` with fewer than two rows.
+    """
+    losses = np.zeros(len(PENALTIES))
+    masks = list(folds(gold, FOLDS))
+    if not masks:
+        return DEFAULT_PENALTY
+    for out in masks:
+        weights = None
+        for i, penalty in enumerate(PENALTIES):
+            weights = solve(features[~out], gold[~out], penalty, signed, weights)
+            scores = np.einsum("njk,j->nk", features[out], weights)
+            losses[i] += cross_entropy(scores, gold[out]) * out.sum()
+    return PENALTIES[int(losses.argmin())]

@@ -1,0 +1,26 @@
+"""Label logits as probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+
+
+def log_softmax(logits: npt.NDArray[np.floating]) -> Float64:
+    """[..., K] the logarithm of the softmax over the last axis."""
+    shifted = logits.astype(float) - logits.max(axis=-1, keepdims=True)
+    logs: Float64 = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return logs
+
+
+def softmax(logits: npt.NDArray[np.floating]) -> Float64:
+    """[..., K] the softmax over the last axis."""
+    probabilities: Float64 = np.exp(log_softmax(logits))
+    return probabilities
+
+
+def cross_entropy(scores: Float64, gold: npt.NDArray[np.int64]) -> float:
+    """The mean over rows of -log p of the right label, for scores [N, K]."""
+    return float(-log_softmax(scores)[np.arange(len(gold)), gold].mean())
