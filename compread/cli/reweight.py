@@ -20,6 +20,25 @@ compread reweight stores/sst2.h5 --n-train 20 --save weights.json
 compread reweight stores/ --n-train 8,20 --methods full,comprw --format json"""
 
 
+def _list_methods(wanted: bool) -> None:
+    if wanted:
+        from compread.cli.output import emit
+        from compread.reweight.registry import METHODS
+        from compread.views.tables import Column
+
+        rows = [
+            {"method": name, "about": method.about, "transductive": method.fitted.transductive}
+            for name, method in METHODS.items()
+        ]
+        columns = [
+            Column("method", justify="left"),
+            Column("about", justify="left"),
+            Column("alone", "row\nalone", format=lambda r: "" if r["transductive"] else "yes"),
+        ]
+        emit(rows, columns, "table")
+        raise typer.Exit
+
+
 def reweight(
     stores: STORES,
     n_train: Annotated[
@@ -34,8 +53,7 @@ def reweight(
         str,
         typer.Option(
             metavar="M[,M...]",
-            help="full: the model as it is. calib+: a factor for each label. "
-            "comprw: a weight for each head and MLP.",
+            help="Which methods; --list-methods says what they are.",
         ),
     ] = "full,calib+,comprw",
     recipe: Annotated[
@@ -53,6 +71,15 @@ def reweight(
         typer.Option(metavar="FILE", help="Keep the weights in this JSON file."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
+    list_methods: Annotated[
+        bool,
+        typer.Option(
+            "--list-methods",
+            callback=_list_methods,
+            is_eager=True,
+            help="Say what each method is, and whether it can label a row alone.",
+        ),
+    ] = False,
     pool: POOL = Pool.logsumexp,
     format: FORMAT = Format.table,
 ) -> None:

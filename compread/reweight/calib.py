@@ -41,6 +41,7 @@ class CalibPlus(Method):
     """Calib+ as in the released code."""
 
     name: ClassVar[str] = "calib+"
+    about: ClassVar[str] = "a factor for each label's probability"
     fitted: ClassVar[type[Fitted]] = LabelFactors
 
     def hyperparameters(self) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class CompRW(Method):
     recipe: str = "official"
 
     name: ClassVar[str] = "comprw"
+    about: ClassVar[str] = "a weight for each head and MLP (--recipe)"
     fitted: ClassVar[type[Fitted]] = ComponentWeights
 
     @classmethod

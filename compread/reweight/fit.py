@@ -117,9 +117,9 @@ def _trainings(
 ) -> Iterator[Training]:
     name = str(store.path)
     check_labels(store.labels, name)
-    split = store.split("train")
+    split, calibration = store.split("train"), store.split("calibration")
     for budget in budgets:
-        training = training_of(split, store.components, budget, name)
+        training = training_of(split, store.components, budget, name, calibration)
         fitted = [method.name for method in methods if method.needs_training]
         if fitted and not len(training):
             why = "--n-train 0 leaves" if len(split) else f"{name} has"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.rows import Rows, Training
@@ -24,12 +24,9 @@ class Full(Method):
     """The full model, for comparison ("Standard" in Table 4 of the paper)."""
 
     name: ClassVar[str] = "full"
+    about: ClassVar[str] = "the model as it is"
     fitted: ClassVar[type[Fitted]] = FullModel
     needs_training: ClassVar[bool] = False
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """None: nothing is fitted."""
-        return {}
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The same for every run, whatever its rows."""

@@ -28,6 +28,8 @@ class Fitted(ABC):
 
     axes: ClassVar[Mapping[str, str]] = {}
     """The axis letters of each fitted array: ``{"weights": "C"}``."""
+    transductive: ClassVar[bool] = False
+    """Whether a row's scores depend on the rows that are scored with it."""
 
     @abstractmethod
     def scores(self, rows: Rows) -> Float64:
@@ -43,6 +45,8 @@ class Method(ABC):
 
     name: ClassVar[str]
     """What ``--methods`` and the tables call it."""
+    about: ClassVar[str]
+    """What it is, in a few words, for the list of methods."""
     fitted: ClassVar[type[Fitted]]
     needs_training: ClassVar[bool] = True
     recipe: str | None = None
@@ -53,9 +57,9 @@ class Method(ABC):
         """The method with its options set by a recipe, where it has several."""
         return cls()
 
-    @abstractmethod
     def hyperparameters(self) -> dict[str, Any]:
-        """The options it was fitted with, for the weights file."""
+        """The options it was fitted with, for the weights file; none unless a method has some."""
+        return {}
 
     @abstractmethod
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:

@@ -6,12 +6,30 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from compread.errors import UsageError
+from compread.reweight.affine import Affine
+from compread.reweight.batch_calibration import (
+    BatchLog,
+    BatchProbability,
+    TrainLog,
+    TrainProbability,
+)
 from compread.reweight.calib import CalibPlus
+from compread.reweight.centroid import NearestCentroid
 from compread.reweight.comprw import RECIPES, CompRW
+from compread.reweight.content_free import Contextual, DomainContext
 from compread.reweight.full import Full
+from compread.reweight.linc import LinC
 from compread.reweight.method import Method
+from compread.reweight.prototypical import Prototypical
+from compread.reweight.single import BestOne, TaskLearning, TaskRecognition, Vote
+from compread.reweight.unibias import UniBias
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Full, CalibPlus, CompRW)}
+_ALL: tuple[type[Method], ...] = (
+    Full, CalibPlus, BatchLog, BatchProbability, TrainLog, TrainProbability, Contextual,
+    DomainContext, Prototypical, LinC, Affine, BestOne, Vote, NearestCentroid, UniBias,
+    TaskRecognition, TaskLearning, CompRW,
+)  # fmt: skip
+METHODS: dict[str, type[Method]] = {method.name: method for method in _ALL}
 """In the order of the tables."""
 
 

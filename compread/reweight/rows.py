@@ -47,6 +47,12 @@ class Training:
     gold: npt.NDArray[np.int64]
     """[N] column of the right label."""
     id: tuple[str, ...]
+    store: str = ""
+    """Path of the store they are from."""
+    content_free: Rows | None = None
+    """The store's content-free prompts, M rows; None where it has none."""
+    content_free_id: tuple[str, ...] = ()
+    """[M] what each of them is."""
 
     def __len__(self) -> int:
         return len(self.gold)
@@ -58,7 +64,11 @@ def rows_of(split: Split, components: Sequence[Component]) -> Rows:
 
 
 def training_of(
-    split: Split, components: Sequence[Component], n_train: int | None, store: str
+    split: Split,
+    components: Sequence[Component],
+    n_train: int | None,
+    store: str,
+    calibration: Split | None = None,
 ) -> Training:
     """The first ``n_train`` labelled rows of a split, or all of them.
 
@@ -71,7 +81,9 @@ def training_of(
             f"--n-train {count}: {store} has {len(split)} train rows; ask for 1 to {len(split)}"
         )
     first = Rows(split.parts[:count], split.full[:count], tuple(components))
-    return Training(first, split.gold[:count], split.id[:count])
+    free = rows_of(calibration, components) if calibration is not None and calibration.id else None
+    free_id = calibration.id if calibration is not None else ()
+    return Training(first, split.gold[:count], split.id[:count], store, free, free_id)
 
 
 def check_labels(labels: Labels, store: str) -> None:

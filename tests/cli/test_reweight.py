@@ -128,6 +128,18 @@ def test_methods_are_chosen(run, stores):
     assert [row["method"] for row in json.loads(out)["runs"]] == ["comprw", "full"]
 
 
+def test_methods_are_listed(run):
+    """Each has a line, with whether it can label a row without others beside it."""
+    from compread.reweight.registry import METHODS as KNOWN
+
+    status, out, err = run("--list-methods")
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert (status, err) == (0, "") and max(map(len, out.splitlines())) <= 80
+    for name, method in KNOWN.items():
+        assert method.about in lines[name]
+        assert lines[name].endswith("yes") != method.fitted.transductive
+
+
 def test_save_keeps_the_weights(run, stores, tmp_path):
     """The file holds the fits that were printed; a second run needs `--force`."""
     path = tmp_path / "weights.json"
@@ -150,7 +162,7 @@ def test_save_keeps_the_weights(run, stores, tmp_path):
         (["--n-train", "9" * 5000], 2, "give whole numbers"),
         (["--n-train", "8,"], 2, "give whole numbers"),
         (["--methods", "full,comprv"], 2, "did you mean 'comprw'"),
-        (["--methods", ""], 2, "there is full, calib+, comprw"),
+        (["--methods", ""], 2, "there is full, calib+, bc, "),
         (["--recipe", "paper2"], 2, "--recipe 'paper2'"),
         (["--save", "."], 1, "is a folder"),
         (["--save", "nowhere/w.json"], 1, "there is no folder nowhere"),

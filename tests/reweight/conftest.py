@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,13 @@ def make_run(**changes) -> RunInfo:
     return RunInfo(**{**values, **changes})
 
 
+def make_calibration(rng: np.random.Generator, labels: int) -> Split:
+    """Three rows without content and four of random words, without right labels."""
+    ids = (*(f"content-free-{i}" for i in range(3)), *(f"domain-{i}" for i in range(4)))
+    split = make_split(rng, len(ids), labels, "calibration")
+    return replace(split, gold=np.zeros_like(split.gold), id=ids)
+
+
 @pytest.fixture(scope="session")
 def make_store():
     """A function that makes a store: ``make_store(seed=1, n_train=8, task="qqp")``."""
@@ -72,6 +79,7 @@ def make_store():
             splits={
                 "train": make_split(rng, n_train, labels, "train"),
                 "test": make_split(rng, n_test, labels, "test"),
+                "calibration": make_calibration(rng, labels),
             },
         )
 

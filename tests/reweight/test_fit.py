@@ -96,9 +96,9 @@ def test_one_row_or_one_class_is_enough_to_fit(make_store, gold):
     ("n_train", "budget", "message"),
     [
         (20, 21, "--n-train 21: s0.h5 has 20 train rows"),
-        (20, 0, "--n-train 0 leaves no train rows to fit calib+, comprw on"),
-        (0, None, "s0.h5 has no train rows to fit calib+, comprw on"),
-        (0, 0, "s0.h5 has no train rows to fit calib+, comprw on"),
+        (20, 0, "--n-train 0 leaves no train rows to fit calib+, "),
+        (0, None, "s0.h5 has no train rows to fit calib+, "),
+        (0, 0, "s0.h5 has no train rows to fit calib+, "),
     ],
 )
 def test_too_few_train_rows_are_refused(make_store, n_train, budget, message):

@@ -123,7 +123,7 @@ def test_constant_components_are_fitted(name, make_store):
     split = store.split("train")
     split.parts[:] = split.parts[:1]
     split.full[:] = split.full[:1]
-    training = training_of(split, store.components, None, "s")
+    training = training_of(split, store.components, None, "s", store.split("calibration"))
     assert np.isfinite(fit(name, training).scores(training.rows)).all()
 
 
@@ -138,7 +138,7 @@ def test_methods_are_made_in_the_order_given_and_once():
     ("names", "recipe", "message"),
     [
         (["comrw"], "official", "--methods 'comrw': did you mean 'comprw'?"),
-        (["zzz"], "official", "there is full, calib+, comprw"),
+        (["zzz"], "official", "there is full, calib+, bc, "),
         ([], "official", "names no method"),
         (["full"], "offical", "--recipe 'offical': did you mean 'official'?"),
     ],

@@ -1,0 +1,68 @@
+"""Nearest centroid in component space.
+
+A row is its components' contributions to the labels, each less its mean over the labels; a label's
+centroid is the mean of its train rows, and the nearest one in Euclidean distance is the
+prediction. It is to contributions what Hidden Calibration (Cho et al. 2025) is to hidden states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.rows import Rows, Training
+
+
+@dataclass(frozen=True)
+class Centroids(Fitted):
+    """A point in component space for each label."""
+
+    centroids: Float64
+    """[K, C, K] the label's point, zero where a component carries no weight."""
+    known: Float64
+    """[K] 1 where the label had train rows."""
+
+    axes: ClassVar[Mapping[str, str]] = {"centroids": "KCK", "known": "K"}
+
+    def scores(self, rows: Rows) -> Float64:
+        """[N, K] minus the squared distance; a label without a centroid is never the nearest."""
+        x = points(rows)
+        flat = self.centroids.reshape(len(self.centroids), -1)
+        # ‖x‖² is the same for every label, so it is left out.
+        scores: Float64 = 2 * x @ flat.T - (flat**2).sum(axis=1)
+        lowest = scores.min(axis=1, keepdims=True)
+        return np.where(self.known > 0, scores, lowest - 1)
+
+
+@dataclass(frozen=True)
+class NearestCentroid(Method):
+    """Nearest centroid in component space."""
+
+    name: ClassVar[str] = "centroid"
+    about: ClassVar[str] = "nearest centroid in component space"
+    fitted: ClassVar[type[Fitted]] = Centroids
+
+    def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """The centroids of each run."""
+        return tuple(_fit(run) for run in training)
+
+
+def points(rows: Rows) -> Float64:
+    """[N, C·K] each row's contributions less their mean over the labels; unweighted ones zero."""
+    parts = rows.parts.astype(float)
+    parts -= parts.mean(axis=2, keepdims=True)
+    parts[:, ~rows.reweighted()] = 0
+    return parts.reshape(len(parts), -1)
+
+
+def _fit(run: Training) -> Centroids:
+    x, labels = points(run.rows), run.rows.parts.shape[2]
+    members = np.eye(labels)[run.gold]  # [N, K]
+    counts = members.sum(axis=0)
+    means = members.T @ x / np.maximum(counts, 1)[:, None]
+    shape = (labels, *run.rows.parts.shape[1:])
+    return Centroids(None, means.reshape(shape), (counts > 0).astype(float))

@@ -1,0 +1,118 @@
+"""Prototypical calibration: clusters of the rows' label log probabilities, one for each label.
+
+A mixture of K Gaussians is fitted to the log p of the rows to be predicted, without their labels;
+of many starts the likeliest fit is kept. Clusters are matched with labels by the assignment whose
+cluster means have the largest log p of their label in sum; a row goes to its likeliest cluster.
+Transductive, no train rows used. Han et al. 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.probability import log_softmax
+from compread.reweight.rows import Rows, Training
+
+STARTS = 100
+STEPS = 100
+RIDGE = 1e-3
+"""Added to the variances, so that no cluster is a single row."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """K Gaussians, with the starts side by side: S starts, K clusters, D dimensions."""
+
+    shares: Float64
+    """[S, K]."""
+    means: Float64
+    """[S, K, D]."""
+    covariances: Float64
+    """[S, K, D, D]."""
+
+    def log_joint(self, x: Float64) -> Float64:
+        """[S, N, K] log of share times density of each row in each cluster."""
+        lower = np.linalg.cholesky(self.covariances)
+        away = x[None, None] - self.means[:, :, None]  # [S, K, N, D]
+        whitened = np.linalg.solve(lower, away.swapaxes(2, 3))
+        scale = np.log(np.diagonal(lower, axis1=2, axis2=3)).sum(axis=2)  # [S, K]
+        constant = np.log(self.shares) - scale - 0.5 * x.shape[1] * np.log(2 * np.pi)
+        joint: Float64 = constant[:, :, None] - 0.5 * (whitened**2).sum(axis=2)
+        return joint.swapaxes(1, 2)
+
+
+@dataclass(frozen=True)
+class Clusters(Fitted):
+    """Clusters of whatever rows are scored."""
+
+    transductive: ClassVar[bool] = True
+
+    def scores(self, rows: Rows) -> Float64:
+        """[N, K] log of share times density in the cluster of each label."""
+        logs = log_softmax(rows.full)
+        joint = fit_mixture(logs, logs.shape[1]).log_joint(logs)[0]
+        own = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+        centres = own.T @ logs / np.maximum(own.sum(axis=0), 1e-12)[:, None]  # [clusters, K]
+        cluster, label = linear_sum_assignment(-centres)
+        scores: Float64 = joint[:, cluster[np.argsort(label)]]
+        return scores
+
+
+@dataclass(frozen=True)
+class Prototypical(Method):
+    """Prototypical calibration."""
+
+    name: ClassVar[str] = "procal"
+    about: ClassVar[str] = "prototypical calibration on the rows to predict"
+    fitted: ClassVar[type[Fitted]] = Clusters
+    needs_training: ClassVar[bool] = False
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Starts, steps, and what is added to the variances."""
+        return {"starts": STARTS, "steps": STEPS, "ridge": RIDGE}
+
+    def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """The same for every run, whatever its rows."""
+        return tuple(Clusters(None) for _ in training)
+
+
+def fit_mixture(x: Float64, clusters: int) -> Mixture:
+    """The likeliest of ``STARTS`` mixtures after ``STEPS`` of expectation-maximisation (S = 1).
+
+    Args:
+        x: [N, D] rows; each start takes K of them as its means.
+        clusters: K.
+    """
+    rng = np.random.default_rng(0)
+    starts = np.array([
+        rng.choice(len(x), clusters, replace=len(x) < clusters) for _ in range(STARTS)
+    ])  # fmt: skip
+    ridge = RIDGE * np.eye(x.shape[1])
+    whole = np.cov(x.T, bias=True).reshape(ridge.shape) + ridge
+    mixture = Mixture(
+        np.full((STARTS, clusters), 1 / clusters),
+        x[starts],
+        np.broadcast_to(whole, (STARTS, clusters, *whole.shape)),
+    )
+    outer = x[:, :, None] * x[:, None]  # [N, D, D]
+    for _ in range(STEPS):
+        mixture = _step(mixture, x, outer, ridge)
+    likely = np.logaddexp.reduce(mixture.log_joint(x), axis=2).sum(axis=1)
+    best = slice(int(likely.argmax()), int(likely.argmax()) + 1)
+    return Mixture(mixture.shares[best], mixture.means[best], mixture.covariances[best])
+
+
+def _step(mixture: Mixture, x: Float64, outer: Float64, ridge: Float64) -> Mixture:
+    joint = mixture.log_joint(x)
+    own = np.exp(joint - np.logaddexp.reduce(joint, axis=2, keepdims=True)).swapaxes(1, 2)
+    mass = own.sum(axis=2) + 1e-9  # [S, K]
+    means = own @ x / mass[..., None]
+    second = np.tensordot(own, outer, axes=1) / mass[..., None, None]
+    spread = second - means[..., :, None] * means[..., None, :]
+    return Mixture(mass / mass.sum(axis=1, keepdims=True), means, spread + ridge)
