@@ -40,7 +40,7 @@ def same_but_for_a_constant(ours, wanted):
 
 @pytest.mark.parametrize("name", ["bc", "bc-prob", "bc-train", "bc-prob-train"])
 def test_batch_calibration(data, name):
-    """p over its mean (log form), or less its mean, over test rows or over train rows."""
+    """Each p over its mean (log form), or less its mean, over test rows or over train rows."""
     training, rows, _ = data
     p = [softmax(row.astype(float)) for row in rows.full]
     base = [softmax(row.astype(float)) for row in training.rows.full] if "train" in name else p
