@@ -52,11 +52,11 @@ def _show(extractor: Extractor, prompt_set: PromptSet, count: int) -> None:
 
 
 def _tell(done: Extraction, quiet: bool) -> None:
+    if not quiet:
+        note(summary(done))
     for warning in done.warnings:
         note(f"warning: {warning}")
     _check_mass(done.path)
-    if not quiet:
-        note(summary(done))
     write(f"{done.path}\n")
 
 
@@ -71,8 +71,8 @@ def _check_mass(path: Path) -> None:
     median = float(np.median(mass)) if len(mass) else 1.0
     if median < LOW_MASS:
         note(
-            f"warning: {path.name}: the label words have {median:.2%} of the model's probability "
-            "in the median; look at the prompt's end and the words' spaces with --show-prompts 1"
+            f"warning: {path.name}: the label words have {median:.2%} of the probability in the "
+            "median; look at the prompt's end and the words' spaces with --show-prompts 1"
         )
 
 
@@ -84,11 +84,11 @@ def summary(done: Extraction) -> str:
     saved = 1 - done.tokens_run / done.tokens_whole
     return (
         f"{done.path.name}: {done.rows} rows{kept} in {done.seconds:.1f} s\n"
-        f"  {done.rows / done.seconds:.1f} rows/s, {done.tokens_run / done.seconds:.0f} tokens/s "
-        f"({si(done.flops / done.seconds, 'FLOP/s')}); {done.tokens_run} of {done.tokens_whole} "
-        f"tokens run, {saved:.0%} saved by sharing\n"
-        f"  {si(done.flops, 'FLOP')}, {si(done.memory, 'B')} of memory, a store of "
-        f"{si(done.store_bytes, 'B')}; worst sum error {done.worst_error:.1e} of the logits' scale"
+        f"  {done.rows / done.seconds:.1f} rows/s, {done.tokens_run / done.seconds:.0f} tokens/s; "
+        f"{done.tokens_run} of {done.tokens_whole} tokens run, {saved:.0%} saved by sharing\n"
+        f"  {si(done.flops, 'FLOP')} at {si(done.flops / done.seconds, 'FLOP/s')}, "
+        f"{si(done.memory, 'B')} of memory, a store of {si(done.store_bytes, 'B')}\n"
+        f"  worst sum error {done.worst_error:.1e} of the logits' scale"
     )
 
 

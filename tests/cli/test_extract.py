@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from tiny_folder import CONTEXT, LABELS, review_rows, save_tiny, write_rows
 
 from compread.cli import main
 from compread.extract import Extractor
+from compread.extract.runner import Runner
 from compread.model import Decomposer
 from compread.store import open_store
 
@@ -87,7 +89,9 @@ def test_a_prompt_file_becomes_a_store(run: Run, prompts: Path, tmp_path: Path) 
     status, out, err = run("--prompts", prompts, "-o", "run.h5")
     assert (status, out) == (0, "run.h5\n")
     assert err.startswith("run.h5: 12 rows in ") and "worst sum error" in err
-    assert err.count("\n") == 3
+    *summary, warning = err.splitlines()
+    assert len(summary) == 4
+    assert re.fullmatch(r"warning: run.h5: the label words have 0\.\d\d% of .*", warning)
     with open_store(tmp_path / "run.h5") as store:
         assert (store.rows("train"), store.rows("test")) == (4, 8)
         assert (store.run.task, store.run.template, store.run.seed) == ("reviews", None, None)
@@ -96,8 +100,10 @@ def test_a_prompt_file_becomes_a_store(run: Run, prompts: Path, tmp_path: Path) 
 
 
 def test_quiet_says_nothing(run: Run, prompts: Path) -> None:
-    """With ``-q`` stderr is empty, library noise included."""
-    assert run("--prompts", prompts, "-o", "run.h5", "-q") == (0, "run.h5\n", "")
+    """With ``-q`` stderr has warnings alone: no summary, no noise of libraries."""
+    status, out, err = run("--prompts", prompts, "-o", "run.h5", "-q")
+    assert (status, out) == (0, "run.h5\n")
+    assert all(line.startswith("warning: run.h5: the label words") for line in err.splitlines())
 
 
 def test_a_grid_of_seeds_becomes_a_folder(run: Run, data: Path, tmp_path: Path) -> None:
@@ -159,7 +165,7 @@ def test_sharing_off_gives_the_same_parts(run: Run, prompts: Path, tmp_path: Pat
     """``--no-share`` runs whole prompts, whose parts are within 1e-4."""
     run("--prompts", prompts, "-o", "shared.h5")
     status, _, err = run("--prompts", prompts, "-o", "whole.h5", "--no-share")
-    assert status == 0 and "0% of tokens saved" in err
+    assert status == 0 and "tokens run, 0% saved by sharing" in err
     with open_store(tmp_path / "shared.h5") as shared, open_store(tmp_path / "whole.h5") as whole:
         assert (shared.run.shared_prefix, whole.run.shared_prefix) == (True, False)
         off = abs(shared.split("test").parts - whole.split("test").parts)
@@ -393,14 +399,14 @@ def test_a_folder_without_permission(
 def test_a_second_writer_is_refused(run: Run, prompts: Path, monkeypatch: Any) -> None:
     """While a run is on, another one of the same target is told so."""
     inner: list[tuple[int, str, str]] = []
-    real = Extractor._run_batches
+    real = Runner.run
 
-    def with_another_inside(self: Extractor, *args: Any) -> Any:
+    def with_another_inside(self: Runner, *args: Any) -> Any:
         if not inner:
             inner.append(run("--prompts", prompts, "-o", "run.h5", "-q"))
         return real(self, *args)
 
-    monkeypatch.setattr(Extractor, "_run_batches", with_another_inside)
+    monkeypatch.setattr(Runner, "run", with_another_inside)
     assert run("--prompts", prompts, "-o", "run.h5", "-q")[0] == 0
     ((status, out, err),) = inner
     assert (status, out) == (1, "") and "another run is writing it" in err
@@ -431,13 +437,13 @@ def test_ctrl_c_in_the_middle(
     run(*command, "-o", "whole.h5")
     calls: list[int] = []
 
-    def interrupt(self: Any, done: int, total: int) -> None:
+    def interrupt(self: Any, done: int, total: int, tokens: int) -> None:
         calls.append(done)
         if len(calls) == 4:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("compread.cli.extract.RowProgress.__call__", interrupt)
+        patch.setattr("compread.cli.progress.RowProgress.__call__", interrupt)
         status, out, err = run(*command, "-o", "run.h5")
     assert (status, out) == (130, "")
     assert "run.h5: finished rows are kept; the same command goes on from there" in err
@@ -498,7 +504,7 @@ def test_the_chain_in_bash(models: Path, prompts: Path, tmp_path: Path) -> None:
     entries, csv_lines = map(int, done.stdout.split())
     assert entries > 0 and csv_lines > 1
     assert (tmp_path / "out").read_text() == "a.h5\n"
-    said = done.stderr.splitlines()
+    said = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
     assert [line for line in said if not line.startswith("  ")] == [
         line for line in said if line.startswith(("a.h5: 12 rows", "reviews.h5: 12 rows"))
     ]
