@@ -118,12 +118,14 @@ def places(anatomy: Anatomy) -> Places:
 
 
 def interventions(layer: Layer) -> Iterator[tuple[tuple[str, int], set[nn.Module], slice | None]]:
-    """A head of each attention in a layer and each whole block: which, where, which columns."""
+    """Each head and each whole block of a layer: which, where, which columns."""
     first = 0
     for write in layer.writes:
         if write.kind == "head":
-            head, width = write.heads - 1, write.width // write.heads
-            yield ("head", first + head), {write.module}, slice(head * width, (head + 1) * width)
+            width = write.width // write.heads
+            for head in range(write.heads):
+                columns = slice(head * width, (head + 1) * width)
+                yield ("head", first + head), {write.module}, columns
             first += write.heads
     for kind in ("mixer", "mlp"):
         sources = {write.source for write in layer.writes if write.kind == kind}
