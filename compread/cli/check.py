@@ -35,6 +35,9 @@ def check(
         bool, typer.Option("--all", help="Check every causal model type of transformers.")
     ] = False,
     revision: Annotated[str | None, typer.Option("--revision", help="Hub revision.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", help="Check it with this peft adapter's kind.")
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Use local files and caches only.")
     ] = False,
@@ -48,8 +51,10 @@ def check(
     """
     if (model is None) != every:
         raise UsageError("expected a MODEL or --all, one of the two; see compread check --help")
+    if every and adapter:
+        raise UsageError("--adapter goes with one MODEL, not with --all")
     from compread.extract import certify
-    from compread.model import load_config, quieten_libraries
+    from compread.model import load_adapter_config, load_config, quieten_libraries
     from compread.views.certificate import certificate_rows, certificate_view, sweep_view
 
     quieten_libraries(bars=False)
@@ -59,7 +64,8 @@ def check(
         emit(document, sweep_view(document), format.value)
         good = any(c.certified for c in certificates) and not any(c.died for c in certificates)
     else:
-        certificate = certify(load_config(model, revision, offline))
+        change = load_adapter_config(adapter, offline) if adapter else None
+        certificate = certify(load_config(model, revision, offline), change)
         document = certificate_rows([certificate])
         emit(document, certificate_view(document), format.value)
         good = certificate.certified

@@ -46,6 +46,10 @@ def extract(
     dtype: opt.DTYPE = "auto",
     device: opt.DEVICE = "auto",
     device_map: opt.DEVICE_MAP = None,
+    adapter: opt.ADAPTER = None,
+    merge_adapter: opt.MERGE_ADAPTER = False,
+    quantize: opt.QUANTIZE = None,
+    attn_implementation: opt.ATTENTION = None,
     offline: opt.OFFLINE = False,
     batch_tokens: opt.BATCH_TOKENS = None,
     share: opt.SHARE = True,
@@ -84,9 +88,12 @@ def extract(
 
     quieten_libraries(bars=sys.stderr.isatty() and not quiet)
     requests = [
-        ModelRequest(point.model, point.revision, dtype, device, device_map, offline)
+        ModelRequest(
+            point.model, point.revision, dtype, device, device_map, offline,
+            adapter, merge_adapter, quantize, attn_implementation,
+        )
         for point in points
-    ]
+    ]  # fmt: skip
     if dry_run:
         forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
         return

@@ -32,6 +32,19 @@ DEVICE = Annotated[str, typer.Option("--device", help="auto, cuda, cuda:1, mps o
 DEVICE_MAP = Annotated[
     str | None, typer.Option("--device-map", help="Spread a large model: auto, balanced ...")
 ]
+ADAPTER = Annotated[
+    str | None, typer.Option("--adapter", help="A peft adapter (LoRA, DoRA): hub id or folder.")
+]
+MERGE_ADAPTER = Annotated[
+    bool, typer.Option("--merge-adapter", help="Add the adapter to the weights first.")
+]
+QUANTIZE = Annotated[
+    str | None, typer.Option("--quantize", help="8bit or 4bit: quantize while loading.")
+]
+ATTENTION = Annotated[
+    str | None,
+    typer.Option("--attn-implementation", help="eager, sdpa, ... [default: the model's]"),
+]
 OFFLINE = Annotated[bool, typer.Option("--offline", help="Use local files and caches only.")]
 
 # --- the prompts

@@ -47,8 +47,11 @@ class Certificate:
         return self.verdict == "certified"
 
 
-def certify(config: Any) -> Certificate:
-    """Build the twin of the model that a config describes and prove the identities on it."""
+def certify(config: Any, adapter: Any = None) -> Certificate:
+    """Build the twin of the model that a config describes and prove the identities on it.
+
+    With the config of a ``peft`` adapter the twin has one of the same kind.
+    """
     kind = str(config.get_text_config(decoder=True).model_type)
     if getattr(config, "is_encoder_decoder", False):
         return Certificate(kind, "not applicable", "encoder-decoder")
@@ -56,7 +59,7 @@ def certify(config: Any) -> Certificate:
         return Certificate(kind, "refused", reason)
     try:
         with _float64_by_default():
-            return _certify_twin(kind, build_twin(config))
+            return _certify_twin(kind, build_twin(config, adapter=adapter))
     except ModelError as error:
         return Certificate(kind, "refused", str(error))
     except Exception as error:  # a family's own code may fail in any way on a model this small

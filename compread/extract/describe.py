@@ -21,6 +21,7 @@ def describe(loaded: LoadedModel, prompt_set: PromptSet, **facts: Any) -> RunInf
         model=loaded.request.name,
         model_type=loaded.model_type,
         revision=loaded.revision,
+        adapter=loaded.request.adapter,
         fingerprint=loaded.fingerprint,
         dtype=loaded.dtype,
         task=prompt_set.task,

@@ -8,6 +8,7 @@ from compread.extract.batches import pad_right
 from compread.extract.prefix import SharedPrefix
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
+from compread.model.linear import device_of
 from compread.model.taps import Sighting, Taps
 from compread.model.trace import CausalLM
 
@@ -50,7 +51,7 @@ class Engine:
         all_writes: bool = False,
     ) -> Sighting:
         """The activations that ``run`` decomposes, with every block's write where asked for."""
-        tokens, answer = pad_right(rows, self.model.device)
+        tokens, answer = pad_right(rows, device_of(self.model))
         taps = self._all_taps if all_writes else self.taps
         if prefix is None:
             return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))

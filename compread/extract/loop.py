@@ -24,6 +24,7 @@ from compread.extract.runner import Progress, Runner, Tally
 from compread.extract.sharing import groups_to_run
 from compread.model.decompose import BatchParts
 from compread.model.find import find_anatomy
+from compread.model.linear import device_of
 from compread.model.loading import LoadedModel
 from compread.model.tolerance import sum_tolerance
 from compread.prompts import PromptSet, TokenizedSet, tokenize
@@ -52,8 +53,7 @@ class Extractor:
         self.loaded = loaded
         self.ranks = ranks or Ranks()
         self.anatomy = find_anatomy(loaded.model)
-        dtype = next(loaded.model.parameters()).dtype
-        self.tolerance = sum_tolerance(dtype, len(self.anatomy.layers))
+        self.tolerance = sum_tolerance(loaded.rounding, len(self.anatomy.layers))
 
     def tokenized(
         self, prompt_sets: Iterable[PromptSet]
@@ -114,7 +114,7 @@ class Extractor:
                 return Extraction(target, kept=len(tokens.ids), warnings=warnings)
         writer, done = self._open(prompt_set, tokens, engine, run, target, options)
         started = time.monotonic()
-        reset_peak(self.loaded.model.device)
+        reset_peak(device_of(self.loaded.model))
         with writer:
             runner = Runner(engine, tokens.ids, writer, self._judge, self.ranks)
             tally = self._run(runner, groups, budget, done, progress)
@@ -237,7 +237,7 @@ class Extractor:
             warnings += (
                 f"the device's memory did not suffice: batches were cut to {min(halved)} tokens",
             )
-        memory = self.ranks.gather(peak_memory(self.loaded.model.device))
+        memory = self.ranks.gather(peak_memory(device_of(self.loaded.model)))
         return Extraction(
             path=target,
             rows=rows,

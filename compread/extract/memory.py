@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from compread.errors import ResumableError
-from compread.model.linear import dtype_of
+from compread.model.linear import device_of, dtype_of
 from compread.model.trace import CausalLM
 
 # A batch that fits the processor's last cache runs faster than a larger one.
@@ -24,7 +24,7 @@ _SHARE = 0.5
 
 def token_budget(model: CausalLM, device: torch.device | None = None) -> int:
     """Tokens of a batch: a power of two, as many as fit and as still make it faster."""
-    device = device or model.device
+    device = device or device_of(model)
     most = _MOST_ON_CPU if device.type == "cpu" else _MOST_ELSEWHERE
     free = free_memory(device)
     if free is None:

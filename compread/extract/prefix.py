@@ -18,6 +18,7 @@ from torch import Tensor
 from compread.errors import ModelError
 from compread.extract.lending import can_lend, lent
 from compread.extract.memory import is_out_of_memory
+from compread.model.linear import device_of
 from compread.model.trace import CausalLM
 
 
@@ -39,7 +40,7 @@ class SharedPrefix:
         """Whether rows may still borrow the prefix; a family that cannot is tried only once."""
         self._model = model
         self._argument = cache_argument(model)
-        row = torch.tensor([self.tokens], device=model.device)
+        row = torch.tensor([self.tokens], device=device_of(model))
         with handing_on(), torch.inference_mode():
             # The base model has no unembedding, whose logits nobody would read.
             output = model.base_model(input_ids=row, use_cache=True)

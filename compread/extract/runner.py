@@ -18,6 +18,7 @@ from compread.extract.memory import is_out_of_memory, too_large
 from compread.extract.prefix import SharedPrefix
 from compread.extract.ranks import Ranks
 from compread.model.decompose import BatchParts
+from compread.model.linear import device_of
 from compread.store import StoreWriter
 
 Progress = Callable[[int, int, int], None]
@@ -66,7 +67,7 @@ class Runner:
         self._names = writer.axes.ids
         self._limit: int | None = None
         # A GPU computes while the batch before it is copied, judged and written.
-        self._overlaps = engine.model.device.type == "cuda"
+        self._overlaps = device_of(engine.model).type == "cuda"
 
     def run(
         self,

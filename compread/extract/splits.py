@@ -17,6 +17,7 @@ from compread.errors import ModelError
 from compread.extract.engine import Engine
 from compread.model.anatomy import Write
 from compread.model.attended import AttentionWatch
+from compread.model.linear import device_of
 from compread.model.trace import hooked, read_tensor
 
 _TOKENS = 11
@@ -76,7 +77,7 @@ def _disturbed(engine: Engine, attention: nn.Module, projection: nn.Module) -> l
     handles = [projection.register_forward_pre_hook(keep, with_kwargs=True)]
     handles.append(attention.register_forward_hook(replay, with_kwargs=True))
     with hooked(handles), torch.inference_mode():
-        engine.model(input_ids=tokens.to(engine.model.device), use_cache=False)
+        engine.model(input_ids=tokens.to(device_of(engine.model)), use_cache=False)
     if len(rows) != 1 + max(counts, default=0):
         raise ModelError("attention could not be run alone, so its heads cannot be told apart")
     return rows

@@ -1,18 +1,20 @@
 """From a model to exact contributions.
 
-Reading order: ``loading``, ``hub`` and ``gguf_file`` (a model and its tokenizer), ``linear`` and
-``norms`` (the linear map of a module, read by running it), ``trace`` and ``anatomy`` (where the
-parts are), ``facts`` (what is known of families by name), ``taps`` (hooks at the answer position),
-``decompose`` (activations -> parts), ``tolerance`` (how far the sum may be off).
+Reading order: ``loading`` (a model and its tokenizer, with ``sources``, ``hub``, ``gguf_file``,
+``quantized``, ``adapters``, ``devices``), ``linear`` and ``norms`` (the linear map of a module,
+read by running it), ``trace``, ``anatomy`` and ``find`` (where the parts are), ``facts`` (what is
+known of families by name), ``taps`` (hooks at the answer position), ``decompose`` (activations ->
+parts), ``tolerance`` (how far the sum may be off).
 """
 
+from compread.model.adapters import load_adapter_config
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
+from compread.model.devices import choose_device
 from compread.model.find import find_anatomy
 from compread.model.loading import (
     LoadedModel,
     ModelRequest,
-    choose_device,
     load_config,
     load_model,
     load_tokenizer,
@@ -30,6 +32,7 @@ __all__ = [
     "Taps",
     "choose_device",
     "find_anatomy",
+    "load_adapter_config",
     "load_config",
     "load_model",
     "load_tokenizer",

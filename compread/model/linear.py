@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+_UNITS_AT_A_TIME = 512
+
 
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
     """The type that attributions are accumulated in: float64 for float64 models, else float32."""
@@ -19,12 +21,13 @@ def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
 
 def device_of(module: nn.Module) -> torch.device:
     """Where a module's inputs are expected; the execution device where weights are offloaded."""
-    hook = getattr(module, "_hf_hook", None)
-    placed = getattr(hook, "execution_device", None)
-    if placed is not None:
-        return torch.device(placed)
-    for tensor in (*module.parameters(), *module.buffers()):
-        return tensor.device
+    for part in module.modules():
+        placed = getattr(getattr(part, "_hf_hook", None), "execution_device", None)
+        if isinstance(placed, int | str | torch.device):
+            return torch.device(placed)
+        own = (*part.parameters(recurse=False), *part.buffers(recurse=False))
+        if own:
+            return own[0].device
     return torch.device("cpu")
 
 
@@ -67,6 +70,8 @@ def pull_back(module: nn.Module, width: int, directions: Tensor) -> Tensor:
     Returns:
         [K, width], in the type and on the device of ``directions``.
     """
+    if is_packed(module):
+        return _by_unit_vectors(module, width, directions)
     place = device_of(module)
     with torch.inference_mode(False), torch.enable_grad():
         point = torch.zeros(
@@ -77,6 +82,27 @@ def pull_back(module: nn.Module, width: int, directions: Tensor) -> Tensor:
     return pulled.to(directions)
 
 
+def is_packed(module: nn.Module) -> bool:
+    """Whether weights are packed into few bits, whose kernels may have no gradient."""
+    tensors = (*module.parameters(), *module.buffers())
+    return any(not tensor.is_floating_point() for tensor in tensors)
+
+
+def _by_unit_vectors(module: nn.Module, width: int, directions: Tensor) -> Tensor:
+    """``pull_back`` through what the module makes of each input alone."""
+    place = device_of(module)
+    nothing = bias_of(module, width, directions).to(place)
+    pulled = directions.new_empty(len(directions), width)
+    for start in range(0, width, _UNITS_AT_A_TIME):
+        count = min(_UNITS_AT_A_TIME, width - start)
+        units = torch.zeros(count, width, dtype=directions.dtype, device=place)
+        units[torch.arange(count), start + torch.arange(count)] = 1
+        with torch.no_grad():
+            out = run_precisely(module, units) - nothing  # [n, D]
+        pulled[:, start : start + count] = directions @ out.to(directions).T
+    return pulled
+
+
 def unembedding_rows(head: nn.Module, width: int, token_ids: Tensor) -> tuple[Tensor, Tensor]:
     """The rows and biases of an unembedding for K tokens: [K, D] and [K].
 
@@ -84,6 +110,9 @@ def unembedding_rows(head: nn.Module, width: int, token_ids: Tensor) -> tuple[Te
     widened copy of a [V, D] matrix is made.
     """
     place, dtype = device_of(head), dtype_of(head)
+    wide = accumulation_dtype(dtype)
+    if is_packed(head):
+        return _packed_rows(head, width, token_ids, wide)
     with torch.inference_mode(False), torch.enable_grad():
         point = torch.zeros(len(token_ids), width, dtype=dtype, device=place, requires_grad=True)
         out = _first(head(point))  # [K, V]
@@ -91,8 +120,16 @@ def unembedding_rows(head: nn.Module, width: int, token_ids: Tensor) -> tuple[Te
         pick[torch.arange(len(token_ids)), token_ids.to(place)] = 1
         (rows,) = torch.autograd.grad(out, point, pick)
     bias = out.detach()[0, token_ids.to(place)]
-    wide = accumulation_dtype(dtype)
     return rows.to(wide), bias.to(wide)
+
+
+def _packed_rows(
+    head: nn.Module, width: int, token_ids: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    bias = bias_of(head, width, torch.empty(0, dtype=dtype, device=device_of(head)))
+    pick = torch.zeros(len(token_ids), len(bias), dtype=dtype, device=bias.device)
+    pick[torch.arange(len(token_ids)), token_ids.to(bias.device)] = 1
+    return _by_unit_vectors(head, width, pick), bias[token_ids.to(bias.device)]
 
 
 def _first(output: Tensor | tuple[Tensor, ...]) -> Tensor:

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from compread.errors import ModelError
 from compread.model.attended import AttentionWatch
-from compread.model.linear import accumulation_dtype, dtype_of
+from compread.model.linear import accumulation_dtype, device_of, dtype_of
 
 CausalLM: TypeAlias = Any
 """A causal language model of transformers, whose classes are untyped."""
@@ -114,7 +114,7 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
     tokens = torch.arange(1, _PROBE_TOKENS + 1).remainder(vocabulary)[None]
     try:
         with hooked(handles), torch.inference_mode(), AttentionWatch(_PROBE_TOKENS, attended):
-            output = model(input_ids=tokens.to(model.device), use_cache=False)
+            output = model(input_ids=tokens.to(device_of(model)), use_cache=False)
     except Exception as error:  # a family's own code may fail in any way
         reason = " ".join(str(error).split())[:200]
         raise ModelError(

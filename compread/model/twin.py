@@ -14,6 +14,7 @@ import torch
 
 from compread.errors import ModelError
 from compread.model import facts, twin_sizes
+from compread.model.adapters import with_random_adapter
 from compread.model.blocks import config_value
 from compread.model.trace import CausalLM
 
@@ -22,8 +23,8 @@ _LEAST_LAYERS = 3
 _MOST_LAYERS = 8
 
 
-def build_twin(config: Any, dtype: torch.dtype = torch.float64) -> CausalLM:
-    """Build the twin of the model that a config describes.
+def build_twin(config: Any, dtype: torch.dtype = torch.float64, adapter: Any = None) -> CausalLM:
+    """Build the twin of the model that a config describes, and of an adapter on it if given.
 
     Raises:
         ModelError: the shrunken model cannot be built.
@@ -35,7 +36,11 @@ def build_twin(config: Any, dtype: torch.dtype = torch.float64) -> CausalLM:
             torch.manual_seed(_SEED)
             options = {"dtype": torch.float32, **_slow_but_exact(small)}
             model: CausalLM = _class_of(config, small)._from_config(small, **options)
+            if adapter is not None:
+                model = with_random_adapter(model, adapter)
             make_loud(model)
+    except ModelError:
+        raise
     except Exception as error:  # a family's own code may fail in any way on sizes it never saw
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(

@@ -91,6 +91,8 @@ class RunInfo:
     """How the prompts were made (``PromptSet.protocol``); ``prompt_set`` identifies them."""
     checkpoint: str | None = None
     """The revision as the user named it, such as ``step1000``; ``revision`` identifies it."""
+    adapter: str | None = None
+    """The adapter on top of the model, as given; ``fingerprint`` identifies it."""
     worst_sum_error: float = 0.0
     """Largest sum error of any row, in logits."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -102,7 +104,15 @@ class RunInfo:
     sample_prompt: str = ""
     """The first row's prompt, for people."""
 
-    _NOT_IDENTITY = ("protocol", "checkpoint", "worst_sum_error", "versions", "date", "command")
+    _NOT_IDENTITY = (
+        "protocol",
+        "checkpoint",
+        "adapter",
+        "worst_sum_error",
+        "versions",
+        "date",
+        "command",
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""

@@ -20,7 +20,7 @@ from compread.components import component_axis
 from compread.errors import PromptError, SumError, TargetError
 from compread.extract import Engine, ExtractOptions, Extractor, SharedPrefix
 from compread.model import Decomposer, LoadedModel, ModelRequest
-from compread.model.loading import fingerprint
+from compread.model.fingerprint import fingerprint
 from compread.prompts import PromptSet, read_prompt_file, tokenize
 from compread.store import journal_path, open_store, partial_status
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from tiny_folder import CONTEXT, TINY, byte_tokenizer, save_tiny
 
 from compread.errors import CompreadError, ModelError, UsageError
-from compread.model import ModelRequest, load_model
-from compread.model.loading import choose_device, fingerprint
+from compread.model import ModelRequest, choose_device, load_model
+from compread.model.fingerprint import fingerprint
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,49 @@
+"""Where the files of a model are: a folder, a ``.gguf`` file, or a commit on the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from compread.errors import ModelError
+from compread.model.hub import resolve
+
+
+class Source(NamedTuple):
+    """Where ``from_pretrained`` should look, at which commit, and with which options."""
+
+    place: str
+    revision: str | None
+    """The hub commit; None for a local model."""
+    options: dict[str, Any]
+
+
+def find_source(name: str, revision: str | None, offline: bool) -> Source:
+    """Find a model by hub id, folder or path of a ``.gguf`` file.
+
+    Raises:
+        ModelError: there is none.
+    """
+    path = Path(name).expanduser()
+    local = {"local_files_only": True}
+    if name.endswith(".gguf"):
+        if not path.is_file():
+            raise ModelError(
+                f"no such file: {name}; expected a .gguf file, a folder with config.json, "
+                "or a hub id"
+            )
+        return Source(str(path.parent), None, {"gguf_file": path.name, **local})
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelError(
+                f"{name} is a folder without a config.json; expected one saved with save_pretrained"
+            )
+        return Source(str(path), None, local)
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise ModelError(
+            f"no such model: {name}; expected a folder with config.json, a .gguf file, or "
+            "a hub id such as EleutherAI/pythia-160m"
+        )
+    found = resolve(name, revision, offline)
+    options = {"revision": found.revision, "local_files_only": found.cached_only}
+    return Source(name, found.revision, options)
