@@ -48,8 +48,13 @@ class ComponentWeights(Fitted):
 
     def scores(self, rows: Rows) -> Float64:
         """[N, K] Σ_j w_j g[j, y]."""
-        scores: Float64 = np.einsum("nck,c->nk", rows.parts, self.weights)
-        return scores
+        return weighted_sum(rows.parts, self.weights)
+
+
+def weighted_sum(parts: npt.NDArray[np.floating], weights: Float64) -> Float64:
+    """[N, K] Σ_j w_j g[j, y] of parts [N, J, K]."""
+    scores: Float64 = np.einsum("nck,c->nk", parts, weights, dtype=float)
+    return scores
 
 
 @dataclass(frozen=True)

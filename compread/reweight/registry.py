@@ -13,6 +13,7 @@ from compread.reweight.batch_calibration import (
     TrainLog,
     TrainProbability,
 )
+from compread.reweight.blend import Blend, BlendRow
 from compread.reweight.calib import CalibPlus
 from compread.reweight.centroid import NearestCentroid
 from compread.reweight.comprw import RECIPES, CompRW
@@ -27,7 +28,7 @@ from compread.reweight.unibias import UniBias
 _ALL: tuple[type[Method], ...] = (
     Full, CalibPlus, BatchLog, BatchProbability, TrainLog, TrainProbability, Contextual,
     DomainContext, Prototypical, LinC, Affine, BestOne, Vote, NearestCentroid, UniBias,
-    TaskRecognition, TaskLearning, CompRW,
+    TaskRecognition, TaskLearning, CompRW, Blend, BlendRow,
 )  # fmt: skip
 METHODS: dict[str, type[Method]] = {method.name: method for method in _ALL}
 """In the order of the tables."""

@@ -1,0 +1,163 @@
+"""Blend: three weightings of the components, averaged and then calibrated. The default method.
+
+On contributions centred over the train rows, g' = g - mean g, three weightings are fitted:
+
+- ``uniform``, w = 1: the model as it is, calibrated;
+- ``turned down``: CompRW's official training on g', which can only turn components down;
+- ``ridge``: w minimises ‖1[right] - 1/K - Σ_j w_j g'_j‖² + λ Σ_j s_j w_j², with s_j the root mean
+  square of g'_j less its mean over the labels, and λ a fixed multiple of the kernel's mean
+  diagonal. It can turn a component round, and trusts a component less the louder it is.
+
+Each is brought to root mean square 1 on the train rows, and they are averaged:
+(1 - p) uniform + p/2 turned down + p/2 ridge, where p = Φ(z) and z is the t statistic of the right
+label's score when ridge predicts each train row from the others. So where the train rows show
+nothing that can be learned, the calibrated model has the say.
+
+The result is one signed weight for each component and a level for each label:
+score_y = Σ_j w_j g[j, y] - level_y. The level is the mean of Σ_j w_j g over the rows to be
+predicted (``blend``: transductive), or over the train rows (``blend-row``: any row alone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from compread.reweight.comprw import TRAINERS, weighted_sum
+from compread.reweight.descent import descend_each
+from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.rows import Rows, Training
+
+RIDGE = 3.0
+"""λ as a multiple of the kernel's mean diagonal."""
+
+
+@dataclass(frozen=True)
+class BatchBlend(Fitted):
+    """Weights, with the labels' levels those of the rows that are scored."""
+
+    weights: Float64
+    """[C] signed, 0 where a component carries none."""
+
+    axes: ClassVar[Mapping[str, str]] = {"weights": "C"}
+    transductive: ClassVar[bool] = True
+
+    def scores(self, rows: Rows) -> Float64:
+        """[N, K] Σ_j w_j g[j, y] less its mean over the rows."""
+        raw = weighted_sum(rows.parts, self.weights)
+        scores: Float64 = raw - raw.mean(axis=0)
+        return scores
+
+
+@dataclass(frozen=True)
+class RowBlend(Fitted):
+    """Weights, with the labels' levels those of the train rows."""
+
+    weights: Float64
+    """[C] signed, 0 where a component carries none."""
+    levels: Float64
+    """[K] what each label's sum is on average over the train rows."""
+
+    axes: ClassVar[Mapping[str, str]] = {"weights": "C", "levels": "K"}
+
+    def scores(self, rows: Rows) -> Float64:
+        """[N, K] Σ_j w_j g[j, y] - level_y."""
+        scores: Float64 = weighted_sum(rows.parts, self.weights) - self.levels
+        return scores
+
+
+@dataclass(frozen=True)
+class Blend(Method):
+    """Blend, calibrated on the rows to be predicted."""
+
+    name: ClassVar[str] = "blend"
+    about: ClassVar[str] = "three weightings averaged, calibrated on the rows to predict"
+    fitted: ClassVar[type[Fitted]] = BatchBlend
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """λ, and the training of the weights that are turned down."""
+        return {"ridge": RIDGE, "turned_down": "official"}
+
+    def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """The weights of each run."""
+        return tuple(BatchBlend(epochs, weights) for epochs, weights in fit_weights(training))
+
+
+@dataclass(frozen=True)
+class BlendRow(Blend):
+    """Blend, calibrated on the train rows."""
+
+    name: ClassVar[str] = "blend-row"
+    about: ClassVar[str] = "blend calibrated on the train rows"
+    fitted: ClassVar[type[Fitted]] = RowBlend
+
+    def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """The weights of each run, and what they sum to on its train rows."""
+        return tuple(
+            RowBlend(epochs, weights, weighted_sum(run.rows.parts, weights).mean(axis=0))
+            for run, (epochs, weights) in zip(training, fit_weights(training), strict=True)
+        )
+
+
+def fit_weights(training: Sequence[Training]) -> list[tuple[int, Float64]]:
+    """The epoch at which CompRW's training ended and the weights [C], for each run."""
+    used = [run.rows.reweighted() for run in training]
+    centred = []
+    for run, u in zip(training, used, strict=True):
+        parts = run.rows.parts[:, u].astype(float)
+        centred.append(parts - parts.mean(axis=0))
+    gold = [run.gold for run in training]
+    ends = descend_each(centred, gold, TRAINERS["official"])
+    found = []
+    for u, parts, right, end in zip(used, centred, gold, ends, strict=True):
+        whole = np.zeros(len(u))
+        whole[u] = _average(parts, right, end.weights)
+        found.append((end.epochs, whole))
+    return found
+
+
+def _average(parts: Float64, gold: npt.NDArray[np.int64], turned_down: Float64) -> Float64:
+    """[J] the average of the three weightings on centred contributions [N, J, K]."""
+    signal = parts - parts.mean(axis=2, keepdims=True)
+    ridge, t = ridge_weights(signal, gold)
+    p = float(ndtr(t))
+    uniform = np.ones(parts.shape[1])
+    weights = np.zeros(parts.shape[1])
+    for w, share in ((uniform, 1 - p), (turned_down, p / 2), (ridge, p / 2)):
+        size = np.sqrt((weighted_sum(signal, w) ** 2).mean())
+        if size > 0:
+            weights += share * w / size
+    # Nothing varies over the train rows, as with a single one: the model as it is.
+    return weights if weights.any() else uniform
+
+
+def ridge_weights(signal: Float64, gold: npt.NDArray[np.int64]) -> tuple[Float64, float]:
+    """[J] the ridge weights, and the t statistic of the right label's score, each row left out.
+
+    Args:
+        signal: [N, J, K] contributions centred over the rows and over the labels.
+        gold: [N] column of the right label.
+    """
+    rows, columns, labels = signal.shape
+    target = (np.eye(labels)[gold] - 1 / labels).ravel()
+    loudness = np.sqrt((signal**2).mean(axis=(0, 2)))
+    scale = np.divide(1, np.sqrt(loudness), out=np.zeros(columns), where=loudness > 0)
+    features = (signal * scale[:, None]).swapaxes(1, 2).reshape(rows * labels, columns)
+    kernel = features @ features.T
+    level = RIDGE * np.trace(kernel) / len(kernel)
+    if level == 0:
+        return np.zeros(columns), 0.0
+    inverse = np.linalg.inv(kernel + level * np.eye(len(kernel)))
+    dual = inverse @ target
+    # A row left out: its prediction is its target less (its block of the inverse)^-1 · dual.
+    blocks = inverse.reshape(rows, labels, rows, labels)[np.arange(rows), :, np.arange(rows)]
+    away = np.linalg.solve(blocks, dual.reshape(rows, labels, 1))[:, :, 0]
+    left_out = (target.reshape(rows, labels) - away)[np.arange(rows), gold]
+    error = left_out.std() / np.sqrt(rows)
+    t = float(left_out.mean() / error) if error > 0 else 0.0
+    return scale * (features.T @ dual), t

@@ -1,0 +1,115 @@
+"""The default method against its formulas, and what it is meant for."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm, ttest_1samp
+
+from compread.reweight.blend import RIDGE, ridge_weights
+from compread.reweight.descent import Recipe, descend_each
+from compread.reweight.registry import make_methods
+from compread.reweight.rows import Rows, rows_of, training_of
+
+
+def fit(name, training):
+    """The method of this name, fitted."""
+    (method,) = make_methods([name], "official")
+    return method.fit([training])[0]
+
+
+def centred(parts):
+    """Less the mean over the rows, then less the mean over the labels."""
+    parts = parts.astype(float)
+    parts = parts - parts.mean(axis=0)
+    return parts - parts.mean(axis=2, keepdims=True)
+
+
+def direct_ridge(signal, gold, penalty, kept=slice(None)):
+    """The ridge weights from the normal equations, with the signal's own loudness."""
+    loud = np.sqrt((signal**2).mean(axis=(0, 2)))
+    target = np.eye(signal.shape[2])[gold] - 1 / signal.shape[2]
+    x = np.concatenate(list(signal[kept].swapaxes(1, 2)))
+    return np.linalg.solve(x.T @ x + penalty * np.diag(loud), x.T @ np.concatenate(target[kept]))
+
+
+@pytest.fixture(params=[2, 3])
+def training(request, make_store):
+    """Train rows of a store with two or three labels."""
+    store = make_store(seed=4, labels=request.param)
+    return training_of(store.split("train"), store.components, None, "s.h5")
+
+
+def test_ridge_weights_solve_the_normal_equations(training):
+    """The dual solution is the primal one, and its t statistic that of refits without a row."""
+    signal, gold = centred(training.rows.parts), training.gold
+    weights, t = ridge_weights(signal, gold)
+    loud = np.sqrt((signal**2).mean(axis=(0, 2)))
+    penalty = (
+        RIDGE * ((signal**2).sum(axis=0) / loud[:, None]).sum() / (len(gold) * signal.shape[2])
+    )
+    np.testing.assert_allclose(weights, direct_ridge(signal, gold, penalty), atol=1e-10)
+    left_out = []
+    for n, right in enumerate(gold):
+        kept = np.arange(len(gold)) != n
+        w = direct_ridge(signal, gold, penalty, kept)
+        left_out.append((signal[n] * w[:, None]).sum(axis=0)[right])
+    wanted = ttest_1samp(left_out, 0).statistic * np.sqrt(len(gold) / (len(gold) - 1))
+    assert t == pytest.approx(wanted, rel=1e-8)
+
+
+def test_the_weights_are_the_average_of_the_three(training):
+    """(1 - p) uniform + p/2 turned down + p/2 ridge, each of one size on the train rows."""
+    used = np.array([c.kind not in ("embed", "bias") for c in training.rows.components])
+    parts = training.rows.parts[:, used].astype(float)
+    (end,) = descend_each([parts - parts.mean(axis=0)], [training.gold], Recipe())
+    signal = centred(parts)
+    ridge, t = ridge_weights(signal, training.gold)
+    p, wanted = norm.cdf(t), 0.0
+    assert 0.5 < p < 1
+    for w, share in ((np.ones(used.sum()), 1 - p), (end.weights, p / 2), (ridge, p / 2)):
+        size = np.sqrt((np.einsum("njk,j->nk", signal, w) ** 2).mean())
+        wanted = wanted + share * w / size
+    fitted = fit("blend", training)
+    np.testing.assert_allclose(fitted.weights[used], wanted, rtol=1e-9)
+    assert (fitted.weights[~used] == 0).all()
+
+
+def test_levels_are_those_of_the_rows_or_of_the_train_rows(training, make_store):
+    """`blend` subtracts the mean over the rows it scores, `blend-row` that over the train rows."""
+    store = make_store(seed=5, labels=training.rows.full.shape[1])
+    rows = rows_of(store.split("test"), store.components)
+    batch, row = fit("blend", training), fit("blend-row", training)
+    np.testing.assert_array_equal(batch.weights, row.weights)
+    raw = np.array([batch.weights @ g.astype(float) for g in rows.parts])
+    train = np.array([batch.weights @ g.astype(float) for g in training.rows.parts])
+    np.testing.assert_allclose(batch.scores(rows), raw - raw.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(row.scores(rows), raw - train.mean(axis=0), atol=1e-9)
+    one = Rows(rows.parts[3:4], rows.full[3:4], rows.components)
+    np.testing.assert_allclose(row.scores(one), row.scores(rows)[3:4], atol=1e-12)
+
+
+def test_a_component_that_knows_the_opposite_is_turned_round(make_store):
+    """With enough rows its weight is negative, which CompRW's never is."""
+    store = make_store(n_train=60)
+    train = store.split("train")
+    train.parts[:, 4] -= 3 * np.eye(2, dtype=np.float32)[train.gold]
+    fitted = fit("blend", training_of(train, store.components, None, "s.h5"))
+    assert fitted.weights[4] < 0 < fitted.weights[2]
+
+
+def test_labels_by_chance_leave_the_say_to_the_model(make_store):
+    """Over many stores whose labels mean nothing, the learned weightings have half the say."""
+    by_chance, real = [], []
+    for seed in range(40):
+        train = make_store(seed=seed).split("train")
+        signal, chance = centred(train.parts), np.random.default_rng(seed + 100)
+        for shares, gold in ((by_chance, chance.integers(0, 2, 20)), (real, train.gold)):
+            shares.append(norm.cdf(ridge_weights(signal, gold)[1]))
+    assert np.mean(by_chance) < 0.6 and np.mean(real) > 0.85
+
+
+def test_a_single_train_row_gives_the_model_as_it_is(make_store):
+    """Nothing varies over one row: all weights are one."""
+    store = make_store(n_train=1)
+    fitted = fit("blend-row", training_of(store.split("train"), store.components, None, "s.h5"))
+    assert set(fitted.weights) == {0.0, 1.0}
+    assert fitted.weights.sum() == len(store.components) - 2
