@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ class PromptChoices:
                 "--prompts is one finished prompt set: --templates, --seeds, --num-fewshot, "
                 "--n-train, --limit, --demo-labels, --prompt-selection, --include-path and "
                 "--data-dir go with --tasks"
+            )
+        if file == "-" and os.environ.get("WORLD_SIZE", "1") != "1":
+            raise UsageError(
+                "--prompts - with several ranks: only one process can read standard input; "
+                "write the prompts to a file and give its path"
             )
         words = [word.split("|") for word in self.labels.split(",")] if self.labels else None
         return [read_prompt_file(file, words)]

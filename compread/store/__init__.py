@@ -7,8 +7,8 @@ has come · ``states`` which runs of a folder are finished.
 """
 
 from compread.store.axes import Axes, SplitRows
-from compread.store.parts import absorb_parts, part_journals, part_path
-from compread.store.paths import journal_path, store_paths
+from compread.store.parts import absorb_parts
+from compread.store.paths import journal_path, part_journals, part_path, store_paths
 from compread.store.pooling import DEFAULT_POOL, POOLS, Pooling
 from compread.store.progress import PartialStatus, partial_status
 from compread.store.reader import Store, open_store

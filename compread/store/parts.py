@@ -7,26 +7,13 @@ run after a stop, takes those rows up and deletes the file.
 
 from __future__ import annotations
 
-import glob
-from pathlib import Path
-
 import numpy as np
 
 from compread.errors import TargetError
 from compread.store.journal import Journal, JournalError
+from compread.store.paths import part_journals
 from compread.store.target import journal_unusable, writing
 from compread.store.writer import StoreWriter
-
-
-def part_path(target: Path, rank: int) -> Path:
-    """The target that the process of this rank writes beside ``target``; rank 0 writes that."""
-    return target.with_name(f"{target.name}.rank{rank}") if rank else target
-
-
-def part_journals(target: Path) -> list[Path]:
-    """The journals that other processes have left beside a target."""
-    pattern = f"{glob.escape(target.name)}.rank*.partial"
-    return sorted(target.parent.glob(pattern)) if target.parent.is_dir() else []
 
 
 def absorb_parts(writer: StoreWriter, *, force: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
@@ -12,6 +13,17 @@ from compread.errors import StoreError
 def journal_path(target: Path) -> Path:
     """Where the finished rows of an unfinished run are kept: ``x.h5`` has ``x.h5.partial``."""
     return target.with_name(target.name + ".partial")
+
+
+def part_path(target: Path, rank: int) -> Path:
+    """The target that the process of this rank writes beside ``target``; rank 0 writes that."""
+    return target.with_name(f"{target.name}.rank{rank}") if rank else target
+
+
+def part_journals(target: Path) -> list[Path]:
+    """The journals that other processes have left beside a target."""
+    pattern = f"{glob.escape(target.name)}.rank*.partial"
+    return sorted(target.parent.glob(pattern)) if target.parent.is_dir() else []
 
 
 def store_paths(arguments: Iterable[str], stdin: TextIO | None = None) -> list[Path]:

@@ -9,12 +9,12 @@ from typing import Any
 from compread.errors import StoreError
 from compread.store.axes import Axes
 from compread.store.journal import JournalError, peek
-from compread.store.paths import journal_path
+from compread.store.paths import journal_path, part_journals
 
 
 @dataclass(frozen=True)
 class PartialStatus:
-    """The state of the journal beside a target."""
+    """The state of the journal beside a target, those of other processes included."""
 
     journal: Path
     done: int
@@ -37,18 +37,27 @@ def partial_status(target: str | Path) -> PartialStatus | None:
         StoreError: the journal cannot be read.
     """
     path = journal_path(Path(target))
+    looked = _look(path)
+    if looked is None:
+        return None
+    header, size = looked
+    if header is None:
+        return PartialStatus(path, 0, 0, {})
+    axes = Axes.from_dict(header["axes"])
+    size += sum(part[1] for other in part_journals(Path(target)) if (part := _look(other)))
+    return PartialStatus(path, size // axes.row_dtype().itemsize, axes.n_rows, header["run"])
+
+
+def _look(journal: Path) -> tuple[dict[str, Any] | None, int] | None:
+    """A journal's header and the bytes of its whole records; None where there is none."""
     try:
-        header, lengths = peek(path)
+        header, lengths = peek(journal)
     except FileNotFoundError:
         return None
     except JournalError as problem:
         raise StoreError(
-            f"{path}: is {problem}; move it away or start over with --force"
+            f"{journal}: is {problem}; move it away or start over with --force"
         ) from problem
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
-    if header is None:
-        return PartialStatus(path, 0, 0, {})
-    axes = Axes.from_dict(header["axes"])
-    done = sum(lengths) // axes.row_dtype().itemsize
-    return PartialStatus(path, done, axes.n_rows, header["run"])
+        raise StoreError(f"{journal}: cannot be read ({error.strerror})") from error
+    return header, sum(lengths)
