@@ -68,6 +68,8 @@ def build_prompt_set(
     shown = _Demonstrations(template, pools.train, drawn, shots, nearest)
     chosen = [(pools.train, n) for n in drawn.train]
     chosen += [(pools.test, n) for n in draw_test(pools.test.queues, task.name, limit)]
+    if nearest is not None:
+        nearest.learn([pool.text(template, n) for pool, n in chosen])
     prompts = []
     for pool, n in chosen:
         pieces = Pieces(

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from compread.errors import PromptError
 
-Vectors = npt.NDArray[np.floating[Any]]
-Embedder = Callable[[Sequence[str]], Vectors]
-"""Texts -> vectors, one row each."""
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Vectors = npt.NDArray[np.floating[Any]]
+    Embedder = Callable[[Sequence[str]], Vectors]
+    """Texts -> vectors, one row each."""
 
 
 @dataclass
@@ -38,16 +39,19 @@ class Nearest:
         Raises:
             PromptError: the embedder gives vectors of another number, or without a direction.
         """
-        self._learn([query, *candidates])
+        self.learn([query, *candidates])
         similar = [float(self._known[text] @ self._known[query]) for text in candidates]
         best = sorted(range(len(candidates)), key=lambda place: (-similar[place], place))[:n]
         return best[::-1]
 
     def learn(self, texts: Sequence[str]) -> None:
-        """Embed texts together, which is faster than one by one."""
-        self._learn(texts)
+        """Embed texts together, which is faster than one by one.
 
-    def _learn(self, texts: Sequence[str]) -> None:
+        Raises:
+            PromptError: as ``order`` does.
+        """
+        import numpy as np
+
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         if not new:
             return
