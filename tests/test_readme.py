@@ -12,6 +12,7 @@ from families import CERTIFIED
 from typer.main import get_command
 
 from compread.cli import app
+from compread.prompts import mistakes_in
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -36,7 +37,10 @@ def test_every_command_and_option_exists(line: str) -> None:
     words = command_words(line)
     commands: Any = get_command(app)
     assert words[0] in commands.commands
-    known = {name for p in commands.commands[words[0]].params for name in p.opts} | {"--help"}
+    command = commands.commands[words[0]]
+    if len(words) > 1 and words[1] in getattr(command, "commands", ()):
+        command = command.commands[words[1]]
+    known = {name for p in command.params for name in p.opts} | {"--help"}
     assert {word for word in words if re.match(r"--?[a-z]", word)} <= known
 
 
@@ -57,3 +61,11 @@ def test_links_lead_somewhere() -> None:
     """Relative links of the README are files of the project."""
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
         assert (README.parent / target).exists(), target
+
+
+def test_the_task_file_is_valid(tmp_path: Path) -> None:
+    """The README's YAML is a task file without a mistake."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    file = tmp_path / "mine.yaml"
+    file.write_text(block, encoding="utf-8")
+    assert mistakes_in(file) == []
