@@ -2,34 +2,95 @@
 
 The paper calls a component good that does on par with or better than the full model, bad that is
 far below chance, and label-biased that predicts one and the same label on every row. It gives no
-thresholds for the first two; ours are statistical:
+thresholds for the first two; ours are statistical, and each can be set:
 
-- **label-biased**: one label on every row, exactly. Comes first, whatever the accuracy.
-- **good**: accuracy at least the full model's, and the 95 % interval's lower end above chance.
-- **bad**: the interval's upper end below chance.
+- **label-biased**: one label on every row, or on ``bias_share`` of them. Comes first, whatever the
+  accuracy.
+- **good**: significantly above chance, and an accuracy of at least the full model's (or of
+  ``good_accuracy``) and of at least what a constant answer can reach.
+- **bad**: significantly below chance (and an accuracy of at most ``bad_accuracy``).
 - **other**: the rest.
 
-Chance is what a constant answer can reach: above it means above the share of the most common
-right label, below it means below the share of the least common one. On rows balanced over K
-labels both are 1/K.
+Significant is a permutation test's two-sided p-value that is at most ``alpha`` after Benjamini and
+Hochberg's correction over the heads, MLPs and mixers; see ``compread.analysis.chance``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from compread.analysis.chance import false_discovery, two_sided
 from compread.analysis.components import ComponentStats
+from compread.analysis.intervals import Floats
+from compread.components import Component, Kind
+from compread.errors import UsageError
 
 Category = Literal["good", "bad", "label-biased", "other"]
+CATEGORIES: tuple[Category, ...] = ("good", "bad", "label-biased", "other")
+COUNTED_KINDS: tuple[Kind, ...] = ("head", "mixer", "mlp")
+"""What results are about; ``embed`` and ``bias`` are stored so that the sum can be checked."""
 
 
-def categorize(stats: ComponentStats) -> tuple[Category, ...]:
-    """The category of each component, length C."""
+@dataclass(frozen=True)
+class Rules:
+    """The thresholds between the categories."""
+
+    alpha: float = 0.05
+    """Largest corrected p-value that is significant: the false discoveries that are accepted."""
+    bias_share: float = 1.0
+    """Smallest share of rows with one and the same prediction that makes a component biased."""
+    good_accuracy: float | None = None
+    """Smallest accuracy of a good component; None: the full model's."""
+    bad_accuracy: float | None = None
+    """Largest accuracy of a bad component; None: any that is significantly below chance."""
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "bias_share", "good_accuracy", "bad_accuracy"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                option = "--" + name.replace("_", "-")
+                raise UsageError(f"{option} {value}: expected a share above 0 and at most 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """What each component is, with the tests behind it."""
+
+    category: tuple[Category, ...]
+    """[C]"""
+    p: Floats
+    """[C] two-sided p-value against chance."""
+    q: Floats
+    """[C] the same corrected for the number of components; NaN for ``embed`` and ``bias``."""
+
+
+DEFAULT_RULES = Rules()
+
+
+def counted(components: Sequence[Component]) -> list[int]:
+    """Positions on the component axis that results are about."""
+    return [j for j, c in enumerate(components) if c.kind in COUNTED_KINDS]
+
+
+def judge(
+    stats: ComponentStats, components: Sequence[Component], rules: Rules = DEFAULT_RULES
+) -> Verdicts:
+    """The category of each component of the axis, length C."""
     parts = stats.parts
-    full_accuracy = stats.full.accuracy[0] - 1e-12  # Equal means over stores may round apart.
-    good = (parts.accuracy >= full_accuracy) & (parts.accuracy_low > stats.gold_share.max())
-    bad = parts.accuracy_high < stats.gold_share.min()
-    names = np.select([parts.label_biased, good, bad], ["label-biased", "good", "bad"], "other")
-    return tuple(names.tolist())
+    p = two_sided(parts.above, parts.below)
+    is_counted = np.isin([c.kind for c in components], COUNTED_KINDS)
+    q = false_discovery(np.where(is_counted, p, np.nan))
+    # A component outside the tests is judged by its own p-value.
+    significant = np.where(is_counted, q, p) <= rules.alpha
+    full = stats.full.accuracy[0] if rules.good_accuracy is None else rules.good_accuracy
+    bar = max(full, stats.gold_share.max()) - 1e-12  # Equal means over stores may round apart.
+    ceiling = 1.0 if rules.bad_accuracy is None else rules.bad_accuracy
+    good = significant & (parts.above < parts.below) & (parts.accuracy >= bar)
+    bad = significant & (parts.below < parts.above) & (parts.accuracy <= ceiling)
+    biased = parts.top_share >= rules.bias_share
+    names = np.select([biased, good, bad], ["label-biased", "good", "bad"], "other")
+    return Verdicts(tuple(names.tolist()), p, q)

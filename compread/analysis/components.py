@@ -12,24 +12,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from compread.analysis.chance import luck_test
+from compread.analysis.intervals import wilson_interval
+from compread.analysis.tally import Bools, Floats, Ints, Resampling, Tally, top_two
 from compread.errors import StoreError
 from compread.store.schema import Float32, Split
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-
-Z95 = 1.959963984540054
-"""The standard normal's 97.5 % quantile."""
-CHUNK = 2**21
-"""Logits worked on at a time; keeps the temporaries to some tens of megabytes."""
+__all__ = ["ComponentStats", "Scores", "collect_stats", "component_stats", "wilson_interval"]
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """How C scorers label the rows."""
+    """How C scorers label the rows; averages where there are several stores."""
 
     n: int
     """Rows scored, summed over the stores where these are averages."""
@@ -41,14 +36,40 @@ class Scores:
     """[C] upper end of it."""
     accuracy_sd: Floats
     """[C] standard deviation over stores (population form, as in the paper); NaN for one store."""
+    chance: Floats
+    """[C] accuracy that these predictions have on average where the right labels are shuffled."""
+    above: Floats
+    """[C] p-value of an accuracy above chance (``compread.analysis.chance``)."""
+    below: Floats
+    """[C] p-value of an accuracy below chance."""
+    balanced_accuracy: Floats
+    """[C] mean over the labels that are right somewhere of the share of their rows found."""
+    macro_f1: Floats
+    """[C] mean of F1 over the labels that are right or predicted somewhere."""
     predicted: Floats
     """[C, K] share of rows on which each label is predicted; a row sums to 1."""
+    top_share: Floats
+    """[C] share of the label predicted most; the smallest of the stores."""
+    entropy: Floats
+    """[C] entropy of the predicted shares, in bits."""
     margin: Floats
     """[C] mean over rows of the right label's logit minus the best other label's, in logits."""
-    label_biased: Bools
-    """[C] whether one label is predicted on every row (paper section 3.2)."""
+    margin_sd: Floats
+    """[C] its standard deviation over the rows (population form)."""
+    agreement: Floats
+    """[C] share of rows on which the full model predicts the same."""
+    direct_effect: Floats
+    """[C] mean over rows of the right label's logit minus the mean of the others', in logits."""
+    direct_share: Floats
+    """[C] its share of the sum over all components, ``embed`` and ``bias`` too; NaN where that is
+    0. Shares are above 1 and below 0 where components work against each other."""
     tied: Floats
     """[C] share of rows whose two largest logits are equal."""
+
+    @property
+    def label_biased(self) -> Bools:
+        """[C] whether one label is predicted on every row (paper section 3.2)."""
+        return np.asarray(self.top_share >= 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,111 +90,93 @@ def component_stats(split: Split) -> ComponentStats:
     Raises:
         StoreError: the split has no rows, or a logit is not a finite number.
     """
-    return collect_stats([(slice(None), split.parts)], split.full, split.gold)
+    return stats_of(*collect([(slice(0, len(split)), split.parts)], split.full, split.gold))
 
 
 def collect_stats(
     pieces: Iterable[tuple[slice, Float32]], full: Float32, gold: Ints
 ) -> ComponentStats:
-    """``component_stats`` of parts that come in pieces, so that a large split is never in memory.
+    """``component_stats`` of parts that come in pieces; see ``collect``."""
+    return stats_of(*collect(pieces, full, gold))
+
+
+def collect(
+    pieces: Iterable[tuple[slice, Float32]],
+    full: Float32,
+    gold: Ints,
+    resampling: Resampling | None = None,
+) -> tuple[Tally, Tally]:
+    """The tallies of the components and of the full model; a large split is never in memory.
 
     Args:
-        pieces: which rows, and their parts [rows, C, K]; together all N rows.
+        pieces: which rows, and their parts [rows, C, K]; together all N rows in order.
         full: [N, K] the full model's logits.
         gold: [N] the right columns.
+        resampling: other ways to score the components on the same rows.
 
     Raises:
         StoreError: there are no rows, or a logit is not a finite number.
     """
     if not len(gold):
         raise StoreError("without rows there are no accuracies; choose a split that has rows")
-    parts, whole = ScoreSums(), ScoreSums()
+    k = full.shape[1]
+    choice = top_two(full.T[:, :, None])[0][:, 0].astype(np.int64)  # (N)
+    whole, parts = Tally(1, k, Resampling.none(gold)), None
+    whole.add(full[:, None, :], gold, choice, slice(0, len(gold)))
     for rows, logits in pieces:
-        parts.add(logits, gold[rows])
-    whole.add(full[:, None, :], gold)
-    share = np.bincount(gold, minlength=full.shape[1]) / len(gold)
-    return ComponentStats(parts.scores(), whole.scores(), share)
+        if parts is None:
+            parts = Tally(logits.shape[1], k, resampling or Resampling.none(gold))
+        parts.add(logits, gold[rows], choice[rows], rows)
+    assert parts is not None  # There are rows, so there is a piece.
+    return parts, whole
 
 
-class ScoreSums:
-    """Sums over rows from which ``Scores`` follow; rows may come in any number of pieces."""
-
-    def __init__(self) -> None:
-        self.n = 0
-        self._right: Ints = np.zeros(1, np.int64)  # (C)
-        self._tied: Ints = np.zeros(1, np.int64)  # (C)
-        self._margin: Floats = np.zeros(1)  # (C)
-        self._predicted: Ints = np.zeros((1, 1), np.int64)  # (K, C)
-
-    def add(self, logits: Float32, gold: Ints) -> None:
-        """Take in rows: logits [N, C, K] and the right columns [N].
-
-        Raises:
-            StoreError: a logit is not a finite number.
-        """
-        n, c, k = logits.shape
-        step = max(1, CHUNK // max(1, c * k))
-        for start in range(0, n, step):
-            rows = slice(start, start + step)
-            self._add_chunk(logits[rows], gold[rows])
-
-    def _add_chunk(self, logits: Float32, gold: Ints) -> None:
-        x = np.ascontiguousarray(np.moveaxis(logits, 2, 0))  # (K, N, C)
-        if not np.isfinite(x).all():
-            raise StoreError("a logit is NaN or infinite, wanted finite numbers: extract it again")
-        choice, best, second = _top_two(x)  # (N, C) each
-        hit = choice == gold[:, None]
-        of_gold = x[gold, np.arange(len(gold))]  # (N, C)
-        margin = np.where(hit, best - second, of_gold - best)
-        self.n += len(gold)
-        self._right = self._right + hit.sum(axis=0)
-        self._tied = self._tied + (best == second).sum(axis=0)
-        self._margin = self._margin + margin.sum(axis=0, dtype=np.float64)
-        counts = [(choice == label).sum(axis=0) for label in range(len(x))]
-        self._predicted = self._predicted + np.stack(counts)
-
-    def scores(self) -> Scores:
-        """The scores over all rows taken in."""
-        low, high = wilson_interval(self._right, self.n)
-        return Scores(
-            n=self.n,
-            accuracy=self._right / self.n,
-            accuracy_low=low,
-            accuracy_high=high,
-            accuracy_sd=np.full(len(self._right), np.nan),
-            predicted=self._predicted.T / self.n,
-            margin=self._margin / self.n,
-            label_biased=(self._predicted == self.n).any(axis=0),
-            tied=self._tied / self.n,
-        )
+def stats_of(parts: Tally, whole: Tally) -> ComponentStats:
+    """The statistics that follow from the tallies of the components and of the full model."""
+    gold_share = parts.confusion[0].sum(axis=0) / parts.n
+    return ComponentStats(scores_of(parts, float(parts.direct.sum())), scores_of(whole), gold_share)
 
 
-def wilson_interval(right: Ints, n: int) -> tuple[Floats, Floats]:
-    """Wilson's 95 % score interval for ``right`` successes in ``n`` trials.
+def scores_of(tally: Tally, all_direct: float | None = None) -> Scores:
+    """Scores from a tally.
 
-    Unlike the textbook interval p ± z·sd it stays inside [0, 1] and has its nominal coverage for
-    accuracies near 0 and 1 (Wilson 1927). ``wilson_interval(np.array([5]), 10)`` is
-    ``([0.2366], [0.7634])``, rounded.
+    ``all_direct`` is the direct effect that shares are of; None where each scorer is a whole.
     """
-    p = right / n
-    z2 = Z95**2 / n
-    centre = (p + z2 / 2) / (1 + z2)
-    half = Z95 / (1 + z2) * np.sqrt((p * (1 - p) + z2 / 4) / n)
-    # At 0 and n successes the ends are 0 and 1 exactly, but for rounding.
-    low = np.where(right == 0, 0.0, centre - half)
-    high = np.where(right == n, 1.0, centre + half)
-    return low, high
+    n, right, confusion = tally.n, tally.right, tally.confusion
+    predicted, gold = confusion.sum(axis=2), confusion.sum(axis=1)  # (C, K)
+    hits = np.einsum("ckk->ck", confusion)
+    share = predicted / n
+    low, high = wilson_interval(right, n)
+    luck = luck_test(confusion)
+    margin, margin_sd = tally.margin()
+    whole = tally.direct if all_direct is None else all_direct
+    with np.errstate(divide="ignore", invalid="ignore"):
+        direct_share = np.where(whole == 0, np.nan, tally.direct / whole)
+        bits = np.where(share > 0, -share * np.log2(share), 0).sum(axis=1)
+    return Scores(
+        n=n,
+        accuracy=right / n,
+        accuracy_low=low,
+        accuracy_high=high,
+        accuracy_sd=np.full(len(right), np.nan),
+        chance=luck.chance,
+        above=luck.above,
+        below=luck.below,
+        balanced_accuracy=_mean_where(gold > 0, hits, gold),
+        macro_f1=_mean_where(predicted + gold > 0, 2 * hits, predicted + gold),
+        predicted=share,
+        top_share=predicted.max(axis=1) / n,
+        entropy=bits,
+        margin=margin,
+        margin_sd=margin_sd,
+        agreement=tally.agreed / n,
+        direct_effect=tally.direct / n,
+        direct_share=direct_share,
+        tied=tally.tied / n,
+    )
 
 
-def _top_two(x: Float32) -> tuple[npt.NDArray[np.int16], Float32, Float32]:
-    """The first column with the largest logit, that logit, and the next: x [K, N, C] to [N, C]."""
-    best = x[0]
-    second = np.full_like(best, -np.inf)
-    choice = np.zeros(best.shape, np.int16)
-    for label in range(1, len(x)):
-        # Strictly higher, so that among equal logits the first label keeps the row.
-        higher = x[label] > best
-        second = np.where(higher, best, np.maximum(second, x[label]))
-        choice[higher] = label
-        best = np.maximum(best, x[label])
-    return choice, best, second
+def _mean_where(counted: Bools, above: Ints, below: Ints) -> Floats:
+    """[C] mean over the counted labels of above / below, [C, K] each."""
+    shares = np.where(counted, above / np.maximum(1, below), 0)
+    return np.asarray(shares.sum(axis=1) / counted.sum(axis=1))

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from compread.analysis.categories import Category, categorize
+from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, Verdicts, judge
+from compread.analysis.chance import two_sided
 from compread.analysis.components import ComponentStats, Scores
 from compread.analysis.runs import RunStats, average
-from compread.components import Component, Kind
+from compread.components import Component
 from compread.errors import UsageError
 from compread.store.schema import Labels
 
-COUNTED_KINDS: tuple[Kind, ...] = ("head", "mixer", "mlp")
-"""What results are about; ``embed`` and ``bias`` are stored so that the sum can be checked."""
-MEASURES = ("accuracy", "accuracy_low", "margin")
+__all__ = ["COUNTED_KINDS", "MEASURES", "Ranking", "predicted_keys", "rank"]
+
+MEASURES = (
+    "accuracy", "accuracy_low", "balanced_accuracy", "macro_f1", "margin", "agreement",
+    "direct_effect", "entropy",
+)  # fmt: skip
 """What components can be ranked by."""
 
 
@@ -30,7 +34,7 @@ class Ranking:
     components: tuple[Component, ...]
     labels: Labels
     stats: ComponentStats
-    categories: tuple[Category, ...]
+    verdicts: Verdicts
     stores: int
     """How many stores the statistics are averages of."""
 
@@ -48,14 +52,17 @@ class Ranking:
                     "layer": c.layer if c.layer >= 0 else None,
                     "head": c.head if c.head >= 0 else None,
                     **_score_keys(self.stats.parts, j, names),
-                    "category": self.categories[j],
+                    "p_value": float(self.verdicts.p[j]),
+                    "q_value": number(self.verdicts.q[j]),
+                    "category": self.verdicts.category[j],
                     "n": self.stats.parts.n,
                     "stores": self.stores,
                 }
             )
         full: dict[str, Any] = {"rank": None, "component": "full", "kind": "model"}
         full |= {"layer": None, "head": None, **_score_keys(self.stats.full, 0, names)}
-        full |= {"category": None, "n": self.stats.full.n, "stores": self.stores}
+        full |= {"p_value": float(two_sided(self.stats.full.above, self.stats.full.below)[0])}
+        full |= {"q_value": None, "category": None, "n": self.stats.full.n, "stores": self.stores}
         return [*rows, full]
 
 
@@ -65,6 +72,7 @@ def rank(
     kinds: Collection[str] = COUNTED_KINDS,
     ascending: bool = False,
     top: int = 0,
+    rules: Rules = DEFAULT_RULES,
 ) -> Ranking:
     """Order the components by one of ``MEASURES``, averaged over the runs.
 
@@ -72,10 +80,11 @@ def rank(
 
     Args:
         runs: at least one run; several must share components and label words.
-        by: ``accuracy``, ``accuracy_low`` (the cautious order) or ``margin``.
+        by: one of ``MEASURES``; ``accuracy_low`` is the cautious order.
         kinds: the kinds of components to rank.
         ascending: the lowest first.
         top: how many to keep; 0 keeps all.
+        rules: the thresholds between the categories.
 
     Raises:
         StoreError: two runs differ in their component axis or their label words.
@@ -96,7 +105,7 @@ def rank(
         components=components,
         labels=runs[0].labels,
         stats=stats,
-        categories=categorize(stats),
+        verdicts=judge(stats, components, rules),
         stores=len(runs),
     )
 
@@ -112,14 +121,26 @@ def predicted_keys(labels: Labels) -> list[str]:
     return [f"predicted_{word}" for word in words]
 
 
+def number(value: float) -> float | None:
+    """A plain number, or None for NaN."""
+    return None if np.isnan(value) else float(value)
+
+
 def _score_keys(scores: Scores, j: int, predicted: Sequence[str]) -> dict[str, Any]:
-    sd = float(scores.accuracy_sd[j])
     return {
         "accuracy": float(scores.accuracy[j]),
         "accuracy_low": float(scores.accuracy_low[j]),
         "accuracy_high": float(scores.accuracy_high[j]),
-        "accuracy_sd": None if np.isnan(sd) else sd,
+        "accuracy_sd": number(scores.accuracy_sd[j]),
+        "chance": float(scores.chance[j]),
+        "balanced_accuracy": float(scores.balanced_accuracy[j]),
+        "macro_f1": float(scores.macro_f1[j]),
         "margin": float(scores.margin[j]),
+        "margin_sd": float(scores.margin_sd[j]),
         **dict(zip(predicted, scores.predicted[j].tolist(), strict=True)),
+        "entropy": float(scores.entropy[j]),
+        "agreement": float(scores.agreement[j]),
+        "direct_effect": float(scores.direct_effect[j]),
+        "direct_share": number(scores.direct_share[j]),
         "tied": float(scores.tied[j]),
     }

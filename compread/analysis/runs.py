@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
-from compread.analysis.components import ComponentStats, Scores, collect_stats
+from compread.analysis.components import ComponentStats, Scores, collect, stats_of
+from compread.analysis.intervals import Floats, student_interval
+from compread.analysis.tally import Resampling
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.store import DEFAULT_POOL, Store, open_store
 from compread.store.schema import Labels, RunInfo
+
+SPLITS, SHUFFLES = 20, 200
+"""How many random halves, and shuffles of the labels, ``analyze`` takes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Accuracies of the components on halves of the rows, and under shuffled labels."""
+
+    halves: Floats
+    """[R, 2, C] accuracy on the first and the second half of R random splits."""
+    shuffled: Floats
+    """[P, C] accuracy by P shuffles of the right labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +40,17 @@ class RunStats:
     components: tuple[Component, ...]
     labels: Labels
     stats: ComponentStats
+    resampled: Resampled | None = None
+    """None where it was not asked for."""
+    train: ComponentStats | None = None
+    """The same on the train rows; None where that was not asked for, or there are none."""
 
 
-def run_stats(store: Store, split: str = "test") -> RunStats:
+def run_stats(store: Store, split: str = "test", resample: bool = False, seed: int = 0) -> RunStats:
     """Score the components of a store on its ``train`` or ``test`` rows.
+
+    ``resample`` scores them on halves and under shuffled labels too, and on the train rows, as
+    ``compread.analysis.selection`` and ``compread.analysis.transfer`` want.
 
     Raises:
         UsageError: the split has no rows.
@@ -39,14 +61,30 @@ def run_stats(store: Store, split: str = "test") -> RunStats:
         other = "train" if split == "test" else "test"
         raise UsageError(f"{store.path} has no {split} rows; try --split {other}")
     gold = store.gold(split)
-    stats = collect_stats(store.iter_parts(split), store.array(split, "full"), gold)
-    return RunStats(str(store.path), store.run, store.components, store.labels, stats)
+    drawn = Resampling.draw(gold, SPLITS, SHUFFLES, seed) if resample else None
+    parts, whole = collect(store.iter_parts(split), store.array(split, "full"), gold, drawn)
+    resampled = train = None
+    if drawn is not None:
+        first = drawn.halves.sum(axis=1)[:, None]  # (R, 1)
+        second = np.maximum(1, n - first)  # Of a single row the second half is empty.
+        halves = (parts.first_half / first, (parts.right - parts.first_half) / second)
+        resampled = Resampled(np.stack(halves, axis=1), parts.shuffled_right / n)
+    if resample and split != "train" and store.rows("train"):
+        train = run_stats(store, "train").stats
+    stats = stats_of(parts, whole)
+    return RunStats(
+        str(store.path), store.run, store.components, store.labels, stats, resampled, train
+    )
 
 
 def read_runs(
-    paths: Iterable[str | Path], split: str = "test", pool: str = DEFAULT_POOL
+    paths: Iterable[str | Path],
+    split: str = "test",
+    pool: str = DEFAULT_POOL,
+    resample: bool = False,
+    seed: int = 0,
 ) -> list[RunStats]:
-    """Score the components of each store in turn, one open at a time.
+    """Score the components of each store in turn, one open at a time; see ``run_stats``.
 
     ``pool`` is how the label words of one class become one label (``compread.store.POOLS``).
 
@@ -57,23 +95,24 @@ def read_runs(
     runs = []
     for path in paths:
         with open_store(path, pool) as store:
-            runs.append(run_stats(store, split))
+            runs.append(run_stats(store, split, resample, seed))
     return runs
 
 
 def average(runs: Sequence[RunStats]) -> ComponentStats:
     """Statistics averaged over stores with equal weight.
 
-    The interval of an averaged accuracy is mean ± t · sd / sqrt(S) over the S stores, with the
-    sample's sd and Student's t, cut to [0, 1]: runs of one task share their test rows, so rows
-    pooled over stores are not independent and an interval over them would be too narrow. A
-    component is label-biased on average when it is in every store.
+    The interval of an averaged accuracy is ``student_interval`` over the stores, cut to [0, 1]. A
+    p-value is twice the mean of the stores', which is one whatever their dependence (Rüschendorf
+    1982): stores that share rows or demonstrations are far from independent. A component is
+    label-biased on average when it is in every store.
 
     Raises:
         StoreError: two stores differ in their component axis or their label words.
     """
     for run in runs[1:]:
-        _check_same_axes(runs[0], run)
+        check_same_components(runs[0], run)
+        _check_same_labels(runs[0], run)
     stats = [run.stats for run in runs]
     if len(stats) == 1:
         return stats[0]
@@ -85,32 +124,39 @@ def average(runs: Sequence[RunStats]) -> ComponentStats:
 
 
 def _average_scores(scores: Sequence[Scores]) -> Scores:
-    from scipy.special import stdtrit
-
-    accuracy = np.stack([s.accuracy for s in scores])  # (S, C)
-    runs, mean = len(scores), accuracy.mean(axis=0)
-    half = stdtrit(runs - 1, 0.975) * accuracy.std(axis=0, ddof=1) / np.sqrt(runs)
+    each = {
+        f.name: np.stack([getattr(s, f.name) for s in scores])
+        for f in fields(Scores)
+        if f.name != "n"
+    }
+    low, high = student_interval(each["accuracy"])
+    means = {name: values.mean(axis=0) for name, values in each.items()}
     return replace(
-        scores[0],
-        n=sum(s.n for s in scores),
-        accuracy=mean,
-        accuracy_low=np.clip(mean - half, 0, 1),
-        accuracy_high=np.clip(mean + half, 0, 1),
-        accuracy_sd=accuracy.std(axis=0),
-        predicted=np.mean([s.predicted for s in scores], axis=0),
-        margin=np.mean([s.margin for s in scores], axis=0),
-        label_biased=np.all([s.label_biased for s in scores], axis=0),
-        tied=np.mean([s.tied for s in scores], axis=0),
+        Scores(n=sum(s.n for s in scores), **means),
+        accuracy_low=np.clip(low, 0, 1),
+        accuracy_high=np.clip(high, 0, 1),
+        accuracy_sd=each["accuracy"].std(axis=0),
+        above=np.minimum(1, 2 * means["above"]),
+        below=np.minimum(1, 2 * means["below"]),
+        top_share=each["top_share"].min(axis=0),
     )
 
 
-def _check_same_axes(one: RunStats, other: RunStats) -> None:
+def check_same_components(one: RunStats, other: RunStats) -> None:
+    """Refuse two runs whose component axes differ.
+
+    Raises:
+        StoreError: they do; the message names both.
+    """
     if one.components != other.components:
         raise StoreError(
             f"{one.path} and {other.path} have different components ({len(one.components)} of "
             f"{one.run.model} and {len(other.components)} of {other.run.model}); only runs of "
-            "models with the same layers and heads can be averaged"
+            "models with the same layers and heads can be compared component by component"
         )
+
+
+def _check_same_labels(one: RunStats, other: RunStats) -> None:
     if one.labels.word != other.labels.word:
         raise StoreError(
             f"{one.path} and {other.path} have different labels ({list(one.labels.word)} and "

@@ -1,24 +1,22 @@
 """One line a run: the full model, its best and worst component, and how many are of which kind.
 
-Best and worst are picked on the rows they are scored on, as Oracle-T1 and Oracle-B1 in the paper's
-Table 1: the best of a thousand looks better than it is. Mean and sd over runs use the population
-form of the sd, as the paper's code does.
+Mean and sd over runs use the population form of the sd, as the paper's code does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from compread.analysis.categories import categorize
-from compread.analysis.ranking import COUNTED_KINDS
+from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, counted, judge
 from compread.analysis.runs import RunStats
+from compread.analysis.selection import Pick, pick
 
-LABELLED = {"seed", "shots", "n"}
-"""Numbers of a row that name the run, so that their mean would say nothing."""
+LABELLED = {"seed", "shots", "n", "best_p_value", "worst_p_value"}
+"""Numbers whose mean over runs would say nothing."""
 
 
 @dataclass(frozen=True)
@@ -45,45 +43,63 @@ class RunSummary:
     """What one run shows; heads, MLPs and whole mixers are counted, ``embed`` and ``bias`` not."""
 
     run: RunStats
-    best: int
-    """Position on the axis of the component with the highest accuracy, the first among equals."""
-    worst: int
-    """Position of the one with the lowest."""
+    best: Pick
+    worst: Pick
     tallies: Mapping[str, Tally]
     """By kind, and over all of them under the empty name."""
+    layers: Mapping[int, Tally]
+    """By layer."""
 
     def row(self) -> dict[str, Any]:
         """The run as one row of a result."""
-        info, stats, components = self.run.run, self.run.stats, self.run.components
-        row: dict[str, Any] = {
-            "store": self.run.path,
-            "model": info.model,
-            "task": info.task,
-            "template": info.template,
-            "seed": info.seed,
-            "shots": info.shots,
+        stats = self.run.stats
+        row = run_keys(self.run) | {
             "n": stats.full.n,
             "full_accuracy": float(stats.full.accuracy[0]),
-            "best": components[self.best].name,
-            "best_accuracy": float(stats.parts.accuracy[self.best]),
-            "worst": components[self.worst].name,
-            "worst_accuracy": float(stats.parts.accuracy[self.worst]),
+            **self.best.keys("best", self.run),
+            **self.worst.keys("worst", self.run),
         }
         for kind, tally in self.tallies.items():
             row |= tally.keys(f"{kind}_" if kind else "")
         return row
 
+    def layer_rows(self) -> list[dict[str, Any]]:
+        """One row a layer: how many of its components are in each category."""
+        return [
+            {"store": self.run.path, "layer": layer, **tally.keys("")}
+            for layer, tally in self.layers.items()
+        ]
 
-def summarize(run: RunStats) -> RunSummary:
+
+def run_keys(run: RunStats) -> dict[str, Any]:
+    """What names a run in a row."""
+    info = run.run
+    return {
+        "store": run.path,
+        "model": info.model,
+        "revision": info.checkpoint or info.revision,
+        "task": info.task,
+        "template": info.template,
+        "seed": info.seed,
+        "shots": info.shots,
+    }
+
+
+def summarize(run: RunStats, rules: Rules = DEFAULT_RULES) -> RunSummary:
     """Pick the best and the worst component of a run and count its categories."""
-    categories = categorize(run.stats)
-    counted = [j for j, c in enumerate(run.components) if c.kind in COUNTED_KINDS]
-    accuracy = run.stats.parts.accuracy[counted]
-    tallies = {"": _tally([categories[j] for j in counted])}
-    for kind in COUNTED_KINDS:
-        of_kind = [j for j in counted if run.components[j].kind == kind]
-        tallies[kind] = _tally([categories[j] for j in of_kind])
-    return RunSummary(run, counted[accuracy.argmax()], counted[accuracy.argmin()], tallies)
+    category = judge(run.stats, run.components, rules).category
+    of = counted(run.components)
+
+    def tally(members: Iterable[int]) -> Tally:
+        found = [category[j] for j in members]
+        counts = [found.count(name) for name in ("good", "bad", "label-biased")]
+        return Tally(len(found), *counts)
+
+    numbers = dict.fromkeys(run.components[j].layer for j in of)
+    layers = {n: tally(j for j in of if run.components[j].layer == n) for n in numbers}
+    tallies: dict[str, Tally] = {"": tally(of)}
+    tallies |= {k: tally(j for j in of if run.components[j].kind == k) for k in COUNTED_KINDS}
+    return RunSummary(run, pick(run), pick(run, worst=True), tallies, layers)
 
 
 def mean_and_sd(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -99,12 +115,3 @@ def mean_and_sd(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         mean[key] = float(np.mean(values)) if measured else None
         sd[key] = float(np.std(values)) if measured else None
     return [{**mean, "store": "mean"}, {**sd, "store": "sd"}]
-
-
-def _tally(categories: Sequence[str]) -> Tally:
-    return Tally(
-        count=len(categories),
-        good=categories.count("good"),
-        bad=categories.count("bad"),
-        biased=categories.count("label-biased"),
-    )

@@ -3,38 +3,85 @@
 from __future__ import annotations
 
 import sys
+from enum import Enum
+from typing import Annotated
 
-from compread.cli.options import FORMAT, POOL, SPLIT, STORES, Format, Pool, Split
+import typer
+
+from compread.cli.options import (
+    ALPHA,
+    BAD_ACCURACY,
+    BIAS_SHARE,
+    FORMAT,
+    GOOD_ACCURACY,
+    POOL,
+    SPLIT,
+    STORES,
+    Format,
+    Pool,
+    Split,
+)
 from compread.cli.output import emit
 
-EXAMPLE = "compread analyze stores/\ncompread analyze out.h5 --format json | jq '.runs[0].best'"
+EXAMPLE = (
+    "compread analyze stores/\ncompread analyze out.h5 --format json | jq '.runs[0].best'\n"
+    "compread analyze stores/ --table transfer --format csv"
+)
+
+
+class TableName(str, Enum):
+    """The tables of a result."""
+
+    runs = "runs"
+    summary = "summary"
+    layers = "layers"
+    transfer = "transfer"
+    pairs = "pairs"
+
+
+TABLES = Annotated[
+    list[TableName] | None,
+    typer.Option(
+        "--table",
+        help="Only this table; may be repeated.  [default: all but layers and pairs]",
+        show_default=False,
+    ),
+]
+TOP_K = Annotated[int, typer.Option("--top", min=1, help="Components in a top set (IoU).")]
 
 
 def analyze(
     stores: STORES,
+    table: TABLES = None,
     split: SPLIT = Split.test,
+    top: TOP_K = 5,
+    alpha: ALPHA = 0.05,
+    bias_share: BIAS_SHARE = 1.0,
+    good_accuracy: GOOD_ACCURACY = None,
+    bad_accuracy: BAD_ACCURACY = None,
     pool: POOL = Pool.logsumexp,
     format: FORMAT = Format.table,
 ) -> None:
-    """Summarise runs: full model, best, worst, categories.
+    """Summarise runs: full model, best, worst, categories, transfer.
 
     Heads, MLPs and whole mixers are counted, embed and bias never. A component is label-biased
-    when it predicts one label on every row; else good when its accuracy is at least the full
-    model's and its 95 % Wilson interval lies above chance; else bad when the interval lies below
-    chance. Chance is the share of the most common right label for "above", and that of the least
-    common one for "below": 1/K each on rows balanced over K labels.
+    when it predicts one label on every row; else good when it is significantly above chance and
+    its accuracy is at least the full model's; else bad when it is significantly below chance.
+    The test shuffles the right labels; its p-values are corrected for the number of components
+    (Benjamini-Hochberg).
 
-    Best and worst are picked on the rows they are scored on (an oracle, as in the paper's Table
-    1). Over several stores a mean and an sd row follow; sd is the population form (ddof 0), as in
-    the paper's code.
+    Beside the best component picked on the rows it is scored on (an oracle, as in the paper's
+    Table 1) stand the one picked on the train rows, a cross-fitted estimate, and what the oracle
+    shows by chance alone. Several stores have a mean and an sd row (population form), and pairs of
+    them that differ in one thing show how far accuracies transfer.
     """
+    from compread.analysis.categories import Rules
     from compread.analysis.runs import read_runs
-    from compread.analysis.summary import mean_and_sd, summarize
+    from compread.analysis.study import study
     from compread.store import store_paths
     from compread.views.summary import summary_view
 
-    runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value)
-    rows = [summarize(run).row() for run in runs]
-    summary = mean_and_sd(rows) if len(rows) > 1 else []
-    document = {"runs": rows, "summary": summary}
-    emit(document, summary_view(rows, summary, split.value), format.value)
+    rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
+    runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
+    document = study(runs, rules, top, [name.value for name in table or []])
+    emit(document, summary_view(document, split.value), format.value)

@@ -15,6 +15,8 @@ class Format(str, Enum):
     json = "json"
     csv = "csv"
     md = "md"
+    latex = "latex"
+    parquet = "parquet"
 
 
 class Pool(str, Enum):
@@ -34,7 +36,8 @@ class Split(str, Enum):
 
 
 FORMAT = Annotated[
-    Format, typer.Option("--format", help="How to print the result; json and csv are exact.")
+    Format,
+    typer.Option("--format", help="How to print the result; json, csv and parquet are exact."),
 ]
 STORES = Annotated[
     list[str],
@@ -48,3 +51,27 @@ POOL = Annotated[
     Pool, typer.Option("--pool", help="How several label words of one class become one label.")
 ]
 SPLIT = Annotated[Split, typer.Option("--split", help="Which rows to score the components on.")]
+ALPHA = Annotated[
+    float,
+    typer.Option("--alpha", help="Good and bad: largest corrected p-value that is significant."),
+]
+BIAS_SHARE = Annotated[
+    float,
+    typer.Option("--bias-share", help="Biased: smallest share of rows with one prediction."),
+]
+GOOD_ACCURACY = Annotated[
+    float | None,
+    typer.Option(
+        "--good-accuracy",
+        help="Good: smallest accuracy.  [default: the full model's]",
+        show_default=False,
+    ),
+]
+BAD_ACCURACY = Annotated[
+    float | None,
+    typer.Option(
+        "--bad-accuracy",
+        help="Bad: largest accuracy.  [default: any below chance]",
+        show_default=False,
+    ),
+]

@@ -7,6 +7,8 @@ import shutil
 import sys
 from typing import TextIO
 
+from compread.errors import UsageError
+from compread.views.parquet import to_parquet
 from compread.views.tables import Document, View, render
 
 NARROWEST = 40
@@ -15,6 +17,9 @@ NARROWEST = 40
 def emit(document: Document, view: View, format: str) -> None:
     """Print a result in the format asked for, in the width and colours that stdout has."""
     out = sys.stdout
+    if format == "parquet":
+        write_bytes(to_parquet(document))
+        return
     styles = {"color": color(out), "unicode": unicode(out)}
     write(render(document, view, format, width=width(out), **styles))
 
@@ -27,6 +32,19 @@ def write(text: str) -> None:
     """
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def write_bytes(data: bytes) -> None:
+    """Write a binary result on stdout.
+
+    Raises:
+        UsageError: stdout is a terminal.
+        BrokenPipeError: the reader went away.
+    """
+    if sys.stdout.isatty():
+        raise UsageError("this result is binary: send it to a file, as in `... > result.parquet`")
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def note(text: str) -> None:

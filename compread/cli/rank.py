@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from compread.cli.options import FORMAT, POOL, SPLIT, STORES, Format, Pool, Split
+from compread.cli.options import (
+    ALPHA,
+    BAD_ACCURACY,
+    BIAS_SHARE,
+    FORMAT,
+    GOOD_ACCURACY,
+    POOL,
+    SPLIT,
+    STORES,
+    Format,
+    Pool,
+    Split,
+)
 from compread.cli.output import emit
 
 EXAMPLE = (
@@ -21,7 +33,12 @@ class By(str, Enum):
 
     accuracy = "accuracy"
     accuracy_low = "accuracy_low"
+    balanced_accuracy = "balanced_accuracy"
+    macro_f1 = "macro_f1"
     margin = "margin"
+    agreement = "agreement"
+    direct_effect = "direct_effect"
+    entropy = "entropy"
 
 
 class Kind(str, Enum):
@@ -49,6 +66,10 @@ def rank(
     ] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Lowest first.")] = False,
     split: SPLIT = Split.test,
+    alpha: ALPHA = 0.05,
+    bias_share: BIAS_SHARE = 1.0,
+    good_accuracy: GOOD_ACCURACY = None,
+    bad_accuracy: BAD_ACCURACY = None,
     pool: POOL = Pool.logsumexp,
     format: FORMAT = Format.table,
 ) -> None:
@@ -58,7 +79,7 @@ def rank(
     are shown; they must share components and label words. The full model's row stands first in
     the table, and last, as component "full" without a rank, in json and csv.
     """
-    from compread.analysis.ranking import COUNTED_KINDS
+    from compread.analysis.categories import COUNTED_KINDS, Rules
     from compread.analysis.ranking import rank as rank_components
     from compread.analysis.runs import read_runs
     from compread.components import KINDS
@@ -68,5 +89,6 @@ def rank(
     named = [k.value for k in kind or []]
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
     runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value)
-    rows = rank_components(runs, by.value, kinds, ascending, top).rows()
+    rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
+    rows = rank_components(runs, by.value, kinds, ascending, top, rules).rows()
     emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)

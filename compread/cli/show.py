@@ -34,7 +34,7 @@ def show(
         with open_store(path) as store:
             documents.append(store_rows(store))
             prompts.append(sample_prompt(store.run, width(sys.stdout), prompt))
-    if format in (Format.json, Format.csv):
+    if format in (Format.json, Format.csv, Format.parquet):
         together = {k: [row for d in documents for row in d[k]] for k in documents[0]}
         emit(together, [], format.value)
         return

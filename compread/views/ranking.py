@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compread.analysis.runs import RunStats
-from compread.views.tables import Column, Row, Table, printable
+from compread.views.tables import Column, Row, Table, plain, printable
 
 SHARE = "predicted_"
 NOTE = (
-    "pred.: share of the rows on which the component predicts this label. margin: mean over rows "
-    "of the right label's logit minus the best other's, in logits. Interval: {interval}."
+    "q: p-value against chance by permutation of the right labels, corrected for the number of "
+    "components (Benjamini-Hochberg). pred.: share of the rows on which the component predicts "
+    "this label. margin: mean over rows of the right label's logit minus the best other's, in "
+    "logits. Interval: {interval}."
 )
 ONE_STORE = "Wilson's"
 MANY_STORES = "Student's t over the stores"
@@ -32,6 +34,16 @@ def accuracy_interval(row: Row) -> str:
     """``0.915 (.87-.95)``, the accuracy and its 95 % interval."""
     low, high = (_short(row[key]) for key in ("accuracy_low", "accuracy_high"))
     return f"{row['accuracy']:.3f} ({low}-{high})"
+
+
+def p_text(value: Any) -> str:
+    """A p-value in five characters: ``.034``, ``<.001``, ``1``; nothing for None."""
+    value = plain(value)
+    if value is None:
+        return ""
+    if value < 0.001:
+        return "<.001"
+    return "1" if value > 0.9995 else f"{value:.3f}".removeprefix("0")
 
 
 def decimals(values: Sequence[float]) -> int:
@@ -57,11 +69,22 @@ def _columns(row: Row, digits: int) -> list[Column]:
     ]
     if row["stores"] > 1:
         columns.append(Column("accuracy_sd", "sd", format=".3f", drop=4))
-    columns.append(Column("margin", format=f"+.{digits}f"))
+    columns += [
+        Column("q_value", "q", format=lambda row: p_text(row["q_value"])),
+        Column("balanced_accuracy", "balanced\naccuracy", format=".3f", drop=5),
+        Column("macro_f1", "macro\nF1", format=".3f", drop=5),
+        Column("margin", format=f"+.{digits}f"),
+        Column("margin_sd", "margin\nsd", format=f".{digits}f", drop=5),
+    ]
     for key in row:
         if key.startswith(SHARE):
             word = printable(key.removeprefix(SHARE))
             columns.append(Column(key, f"pred.\n{word}", format=".2f", drop=1))
+    columns += [
+        Column("entropy", "entropy", format=".2f", drop=5),
+        Column("agreement", "as the\nmodel", format=".2f", drop=5),
+        Column("direct_share", "share of\nlogits", format="+.1%", drop=5),
+    ]
     return [*columns, Column("category", justify="left", format=_category)]
 
 

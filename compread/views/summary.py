@@ -1,58 +1,77 @@
-"""The tables of ``analyze``: accuracies, then categories by kind."""
+"""The tables of ``analyze``: accuracies, categories by kind and by layer, transfer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from compread.views.ranking import p_text
 from compread.views.tables import Column, Row, Table
 
 GROUPS = {"": "all", "head_": "heads", "mlp_": "MLPs", "mixer_": "mixers"}
 CATEGORIES = ("good", "bad", "biased")
-ORACLE = (
-    "Best and worst are picked on the same rows they are scored on, as the oracles of the paper's "
-    "Table 1: the best of many looks better than it is."
+HONEST = (
+    "oracle: picked on the same rows it is scored on, as in the paper's Table 1; the best of many "
+    "looks better than it is. by chance: what that oracle shows where the right labels are "
+    "shuffled. cross-fit: picked on half of the rows, scored on the other. by train: picked on the "
+    "train rows."
 )
 RULES = (
-    "good: at least the full model's accuracy and above chance. bad: below chance (both beyond "
-    "the 95 % interval). biased: one label on every row."
+    "good: at least the full model's accuracy and significantly above chance. bad: significantly "
+    "below chance. biased: one label on every row. Significant: permutation test, q at most alpha."
+)
+TRANSFER = (
+    "r, rho: Pearson's and Spearman's correlation of the components' accuracies; IoU: overlap of "
+    "the top sets, and of those of two halves of one run's rows; means over the pairs. ceiling: "
+    "what r can be at most with so many rows. transfer-1: the accuracy of the other run's best "
+    "component, oracle-1 that of the run's own."
 )
 STORE = Column("store", justify="left", shorten="start")
 
 
-def summary_view(runs: Sequence[Row], summary: Sequence[Row], split: str) -> list[Table]:
-    """Two tables over the runs' rows, mean and sd below a rule where there are several runs."""
-    accuracies = Table(
-        [
-            STORE,
-            Column("n", drop=1),
-            Column("full_accuracy", "full\nmodel", format=".3f"),
-            Column("best", "best\npart", justify="left"),
-            Column("best_accuracy", "its\naccuracy", format=".3f"),
-            Column("worst", "worst\npart", justify="left"),
-            Column("worst_accuracy", "its\naccuracy", format=".3f"),
-        ],
-        [runs, summary],
-        title=f"Accuracy on the {split} rows",
-        note=ORACLE,
-    )
-    groups = [prefix for prefix in GROUPS if any(row[_count(prefix)] for row in runs)]
-    tally = _by_kind(runs[0], groups) if len(runs) == 1 else _by_store(runs, summary, groups)
-    return [accuracies, tally]
+def summary_view(document: Mapping[str, Sequence[Row]], split: str) -> list[Table]:
+    """The tables of the lists that the document has, mean and sd below a rule."""
+    runs, summary = document.get("runs", ()), document.get("summary", ())
+    tables: list[Table] = []
+    if runs:
+        groups = [prefix for prefix in GROUPS if any(row[_count(prefix)] for row in runs)]
+        few = len(runs) == 1
+        tally = _by_kind(runs[0], groups) if few else _by_store(runs, summary, groups)
+        tables += [_accuracies(runs, summary, split), tally]
+    for name, view in VIEWS.items():
+        if document.get(name):
+            tables.append(view(document[name]))
+    return tables
+
+
+def _accuracies(runs: Sequence[Row], summary: Sequence[Row], split: str) -> Table:
+    columns = [
+        STORE,
+        Column("n", drop=2),
+        Column("full_accuracy", "full\nmodel", format=".3f"),
+        Column("best", "best", justify="left"),
+        Column("best_accuracy", "oracle", format=".3f"),
+        Column("best_by_chance_accuracy", "by\nchance", format=".3f"),
+        Column("best_p_value", "p", format=lambda row: p_text(row["best_p_value"]), drop=3),
+        Column("best_crossfit_accuracy", "cross-\nfit", format=".3f"),
+        Column("best_by_train_accuracy", "by\ntrain", format=".3f"),
+        Column("worst", "worst", justify="left", drop=1),
+        Column("worst_accuracy", "oracle", format=".3f", drop=1),
+        Column("worst_by_chance_accuracy", "by\nchance", format=".3f", drop=2),
+        Column("worst_crossfit_accuracy", "cross-\nfit", format=".3f", drop=2),
+    ]
+    title = f"Accuracy on the {split} rows: full model, best and worst component"
+    return Table(columns, [runs, summary], title=title, note=HONEST)
 
 
 def _by_kind(run: Row, groups: Sequence[str]) -> Table:
     """One run: a line a kind, counts and shares."""
-
-    def count_and_share(name: str) -> Callable[[Row], str]:
-        return lambda row: f"{row[f'{name}_count']} ({row[f'{name}_share']:.1%})"
-
     rows = []
     for prefix in groups:
         keys = [f"{name}_{what}" for name in CATEGORIES for what in ("count", "share")]
         values = {key: run[prefix + key] for key in keys}
         rows.append({"kind": GROUPS[prefix], "count": run[_count(prefix)], **values})
     columns = [Column("kind", "components", justify="left"), Column("count")]
-    columns += [Column(f"{name}_share", name, format=count_and_share(name)) for name in CATEGORIES]
+    columns += [Column(f"{name}_share", name, format=_count_share(name)) for name in CATEGORIES]
     return Table(columns, [rows], title="Components by category", note=RULES)
 
 
@@ -65,6 +84,55 @@ def _by_store(runs: Sequence[Row], summary: Sequence[Row], groups: Sequence[str]
     ]
     note = f"{RULES} sd: population form. Counts are in the other formats."
     return Table(columns, [runs, summary], title="Share of components by category", note=note)
+
+
+def _layers(rows: Sequence[Row]) -> Table:
+    columns = [STORE, Column("layer"), Column("component_count", "components")]
+    columns += [Column(f"{name}_share", name, format=_count_share(name)) for name in CATEGORIES]
+    return Table(columns, [rows], title="Components by category and layer", note=RULES)
+
+
+def _transfer(rows: Sequence[Row]) -> Table:
+    columns = [
+        Column("pair_kind", "runs differ in", justify="left"),
+        Column("task", justify="left", shorten="end"),
+        Column("pairs"),
+        Column("pearson", "r", format=".2f"),
+        Column("ceiling", format=".2f"),
+        Column("spearman", "rho", format=".2f", drop=1),
+        Column("iou", "IoU", format=".2f"),
+        Column("iou_halves", "of\nhalves", format=".2f", drop=1),
+        Column("full", "full\nmodel", format=".3f"),
+        Column("transferred", "trans-\nfer-1", format=".3f"),
+        Column("oracle", "ora-\ncle-1", format=".3f"),
+    ]
+    title = "Transfer: how component accuracies agree between runs"
+    return Table(columns, [rows], title=title, note=TRANSFER)
+
+
+def _pairs(rows: Sequence[Row]) -> Table:
+    columns = [
+        STORE,
+        Column("other", justify="left", shorten="start"),
+        Column("pair_kind", "differ in", justify="left", drop=1),
+        Column("pearson", "r", format=".2f"),
+        Column("ceiling", format=".2f", drop=1),
+        Column("spearman", "rho", format=".2f"),
+        Column("iou", "IoU", format=".2f"),
+    ]
+    return Table(columns, [rows], title="Every two runs", note=TRANSFER)
+
+
+VIEWS: dict[str, Callable[[Sequence[Row]], Table]] = {
+    "layers": _layers,
+    "transfer": _transfer,
+    "pairs": _pairs,
+}
+"""The view of each further list of a document."""
+
+
+def _count_share(name: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[f'{name}_count']} ({row[f'{name}_share']:.1%})"
 
 
 def _count(prefix: str) -> str:

@@ -1,8 +1,9 @@
-"""One result, four forms: a table for the terminal, Markdown, JSON and CSV.
+"""One result, many forms: a table for the terminal, Markdown, LaTeX, JSON and CSV.
 
 A *document* is what a command found: a list of rows, or a dictionary whose values are lists of
 rows. JSON and CSV carry the document whole, in full precision. A *view* is what people read: which
-columns, in which order, rounded how. The terminal and Markdown show the view.
+columns, in which order, rounded how. The terminal, Markdown and LaTeX show
+the view.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Literal, cast
 
 Row = Mapping[str, Any]
 Document = Sequence[Row] | Mapping[str, Sequence[Row]]
-FORMATS = ("table", "json", "csv", "md")
+FORMATS = ("table", "json", "csv", "md", "latex")
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,9 @@ def render(
         document: a list of rows, or a dictionary of lists of rows.
         view: the tables to show, or the columns alone: then each list of the document is one
             table, titled with its key.
-        format: ``table``, ``md``, ``json`` or ``csv``. JSON is the document itself, NaN as null,
-            one row a line. CSV is RFC 4180 but for line ends without CR, None and NaN as empty
-            fields; a document of several lists whose rows share their keys is one list after the
-            other, and where the keys differ the header is their union after a first column
-            ``table`` that names the list.
+        format: ``table``, ``md``, ``latex``, ``json`` or ``csv``. JSON is the document itself, NaN
+            as null, one row a line. CSV is RFC 4180 but for line ends without CR, None and NaN
+            as empty fields; a document of several lists is one table (``long_rows``).
         width: columns of the terminal; only ``table`` looks at it.
         color: whether ``table`` may use ANSI styles.
         unicode: whether the rules of ``table`` may be lines rather than hyphens.
@@ -97,6 +96,10 @@ def render(
     tables = as_tables(document, view)
     if format == "md":
         return "\n".join(to_markdown(table) for table in tables)
+    if format == "latex":
+        from compread.views.latex import to_latex
+
+        return "\n".join(to_latex(table) for table in tables)
     if format != "table":
         raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
     from compread.views.terminal import to_terminal
@@ -132,19 +135,28 @@ def to_json(document: Document) -> str:
 
 def to_csv(document: Document) -> str:
     """The document's rows under one header, or nothing without rows; see ``render``."""
-    lists = document if isinstance(document, Mapping) else {"": document}
-    rows = [(name, row) for name, of_name in lists.items() for row in of_name]
-    header = list(dict.fromkeys(key for _, row in rows for key in row))
-    if any(set(row) != set(header) for _, row in rows):
-        header.insert(0, "table")
-        rows = [(name, {"table": name, **row}) for name, row in rows]
+    header, rows = long_rows(document)
     if not header:
         return ""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([_csv_field(row.get(key)) for key in header] for _, row in rows)
+    writer.writerows([_csv_field(row.get(key)) for key in header] for row in rows)
     return out.getvalue()
+
+
+def long_rows(document: Document) -> tuple[list[str], list[Row]]:
+    """The keys and rows of a document as one long table.
+
+    Lists whose rows share their keys follow one another; where the keys differ the header is their
+    union after a first column ``table``, which names the list.
+    """
+    lists = document if isinstance(document, Mapping) else {"": document}
+    named = [(name, row) for name, of_name in lists.items() for row in of_name]
+    header = list(dict.fromkeys(key for _, row in named for key in row))
+    if any(set(row) != set(header) for _, row in named):
+        return ["table", *header], [{"table": name, **row} for name, row in named]
+    return header, [row for _, row in named]
 
 
 def to_markdown(table: Table) -> str:

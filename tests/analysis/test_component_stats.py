@@ -5,17 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from scipy.stats import entropy as scipy_entropy
+from sklearn import metrics
 
-from compread.analysis import components
-from compread.analysis.components import ScoreSums, component_stats, wilson_interval
+from compread.analysis import tally
+from compread.analysis.components import component_stats, scores_of, wilson_interval
+from compread.analysis.tally import Resampling, Tally
 from compread.errors import StoreError
 
 
 def score(logits, gold):
-    """The scores of all rows at once."""
-    sums = ScoreSums()
-    sums.add(logits, gold)
-    return sums.scores()
+    """The scores of all rows at once, the first component standing in for the full model."""
+    sums = Tally(logits.shape[1], logits.shape[2], Resampling.none(gold))
+    sums.add(logits, gold, logits[:, 0].argmax(axis=1), slice(0, len(gold)))
+    return scores_of(sums, float(sums.direct.sum()))
 
 
 def reference(logits, gold):
@@ -70,6 +73,63 @@ def test_all_ties_go_to_the_first_label():
     assert got.label_biased[0]
 
 
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("n", [1, 300])
+@pytest.mark.parametrize("labels", ["all", "one class", "constant"])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # scikit-learn's, of classes without rows
+def test_further_statistics_equal_scikit_learn(k, n, labels):
+    """Balanced accuracy, F1, entropy, and agreement are the references', degenerate too."""
+    rng = np.random.default_rng(n + k)
+    gold = np.zeros(n, int) if labels == "one class" else rng.integers(0, k, n)
+    logits = rng.normal(size=(n, 6, k)).astype(np.float32)
+    if labels == "constant":
+        logits[:, 3] = 0
+    got = score(logits, gold)
+    for j in range(6):
+        predicted = logits[:, j].argmax(axis=1)
+        assert got.balanced_accuracy[j] == pytest.approx(
+            metrics.balanced_accuracy_score(gold, predicted)
+        )
+        assert got.macro_f1[j] == pytest.approx(
+            metrics.f1_score(gold, predicted, average="macro", zero_division=0)
+        )
+        shares = np.bincount(predicted, minlength=k) / n
+        assert got.entropy[j] == pytest.approx(scipy_entropy(shares, base=2), abs=1e-12)
+        assert got.top_share[j] == shares.max()
+        assert got.agreement[j] == (predicted == logits[:, 0].argmax(axis=1)).mean()
+
+
+def test_margins_have_the_spread_of_the_rows():
+    """The margin's sd keeps its digits where the mean is a million times larger."""
+    rng = np.random.default_rng(0)
+    spread = rng.normal(size=(3000, 2)).astype(np.float32)
+    logits = np.stack([np.float32(1e4) + spread, np.zeros_like(spread)], axis=2)
+    got = score(logits, np.zeros(3000, int))
+    wanted = logits[:, :, 0].astype(float)
+    np.testing.assert_allclose(got.margin, wanted.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(got.margin_sd, wanted.std(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_direct_effects_add_up_to_the_whole(k):
+    """A share is the part of the logit difference that the component makes; all make the whole."""
+    rng = np.random.default_rng(k)
+    logits, gold = rng.normal(size=(40, 7, k)).astype(np.float32), rng.integers(0, k, 40)
+    got = score(logits, gold)
+    contrast = np.where(np.arange(k) == gold[:, None], 1, -1 / (k - 1))
+    each = np.einsum("nck,nk->c", logits.astype(float), contrast) / 40
+    np.testing.assert_allclose(got.direct_effect, each, rtol=1e-5, atol=1e-7)
+    whole = np.einsum("nk,nk->", logits.sum(axis=1).astype(float), contrast) / 40
+    np.testing.assert_allclose(got.direct_share, each / whole, rtol=1e-4)
+    assert got.direct_share.sum() == pytest.approx(1)
+
+
+def test_an_effect_of_nothing_has_no_shares():
+    """Where all logits are equal there is no difference to share."""
+    got = score(np.ones((4, 3, 2), np.float32), np.array([0, 1, 0, 1]))
+    assert got.direct_effect.tolist() == [0, 0, 0] and np.isnan(got.direct_share).all()
+
+
 def test_one_exception_ends_a_bias():
     """One other answer in a thousand, and a component is not label-biased."""
     logits = np.zeros((1000, 2, 2), np.float32)
@@ -83,7 +143,7 @@ def test_chunks_do_not_show(monkeypatch, make_split):
     rng = np.random.default_rng(1)
     split = make_split(rng.normal(size=(50, 4, 3)), rng.integers(0, 3, 50))
     whole = component_stats(split)
-    monkeypatch.setattr(components, "CHUNK", 1)
+    monkeypatch.setattr(tally, "CHUNK", 1)
     pieces = component_stats(split)
     for name in ("accuracy", "predicted", "tied", "label_biased"):
         assert np.array_equal(getattr(whole.parts, name), getattr(pieces.parts, name))

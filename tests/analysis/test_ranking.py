@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compread.analysis.components import component_stats
-from compread.analysis.ranking import predicted_keys, rank
+from compread.analysis.ranking import MEASURES, predicted_keys, rank
 from compread.analysis.runs import RunStats, read_runs
 from compread.components import LayerShape, component_axis
 from compread.errors import UsageError
@@ -12,8 +12,9 @@ from compread.store import Labels
 
 KEYS = [
     "rank", "component", "kind", "layer", "head", "accuracy", "accuracy_low", "accuracy_high",
-    "accuracy_sd", "margin", "predicted_negative", "predicted_positive", "tied", "category", "n",
-    "stores",
+    "accuracy_sd", "chance", "balanced_accuracy", "macro_f1", "margin", "margin_sd",
+    "predicted_negative", "predicted_positive", "entropy", "agreement", "direct_effect",
+    "direct_share", "tied", "p_value", "q_value", "category", "n", "stores",
 ]  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def test_layer_and_head_are_null_where_they_do_not_apply(runs):
     assert (rows["L0MLP"]["layer"], rows["L0MLP"]["head"]) == (0, None)
 
 
-@pytest.mark.parametrize("by", ["accuracy", "accuracy_low", "margin"])
+@pytest.mark.parametrize("by", MEASURES)
 @pytest.mark.parametrize("ascending", [False, True])
 def test_order_is_by_the_measure(runs, by, ascending):
     """The measure falls from rank to rank, or rises where the lowest come first."""

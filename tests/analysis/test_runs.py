@@ -53,6 +53,14 @@ def test_averages_over_runs(runs):
         assert got.parts.accuracy_high[j] == pytest.approx(min(1, high))
 
 
+def test_a_p_value_over_runs_is_twice_the_mean(runs):
+    """One that holds whatever the dependence of the runs, and is at most 1."""
+    got = average(runs).parts
+    for name in ("above", "below"):
+        each = np.stack([getattr(run.stats.parts, name) for run in runs])
+        np.testing.assert_allclose(getattr(got, name), np.minimum(1, 2 * each.mean(0)))
+
+
 def test_biased_on_average_is_biased_in_every_store(runs):
     """A component that is label-biased in some of the stores only is not so on average."""
     each = np.stack([run.stats.parts.label_biased for run in runs])

@@ -1,0 +1,42 @@
+"""Intervals of accuracies."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+Z95 = 1.959963984540054
+"""The standard normal's 97.5 % quantile."""
+
+
+def wilson_interval(right: Ints, n: int) -> tuple[Floats, Floats]:
+    """Wilson's 95 % score interval for ``right`` successes in ``n`` trials.
+
+    Unlike the textbook interval p ± z·sd it stays inside [0, 1] and has its nominal coverage for
+    accuracies near 0 and 1 (Wilson 1927). ``wilson_interval(np.array([5]), 10)`` is
+    ``([0.2366], [0.7634])``, rounded.
+    """
+    p = right / n
+    z2 = Z95**2 / n
+    centre = (p + z2 / 2) / (1 + z2)
+    half = Z95 / (1 + z2) * np.sqrt((p * (1 - p) + z2 / 4) / n)
+    # At 0 and n successes the ends are 0 and 1 exactly, but for rounding.
+    low = np.where(right == 0, 0.0, centre - half)
+    high = np.where(right == n, 1.0, centre + half)
+    return low, high
+
+
+def student_interval(values: Floats) -> tuple[Floats, Floats]:
+    """The 95 % interval of a mean over S > 1 runs, mean ± t · sd / √S: values [S, …] to […].
+
+    The sd is the sample's. Runs of one task share their test rows, so an interval over the rows of
+    all runs together would be too narrow.
+    """
+    from scipy.special import stdtrit
+
+    runs, mean = len(values), values.mean(axis=0)
+    half = stdtrit(runs - 1, 0.975) * values.std(axis=0, ddof=1) / np.sqrt(runs)
+    return mean - half, mean + half

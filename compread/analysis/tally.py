@@ -1,0 +1,156 @@
+"""Counts and sums over rows, from which every statistic of a component follows.
+
+Rows come in any number of pieces, so that a store of any size takes the memory of one piece. What
+is counted of the predictions is one product for each label y,
+
+    design[y] [M, n] · (prediction is y) [n, C]  →  [M, C]
+
+whose M rows are the right labels, halves of the rows, and right labels in a shuffled order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from compread.errors import StoreError
+from compread.store.schema import Float32
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+CHUNK = 2**20
+"""Logits worked on at a time; keeps the temporaries to some tens of megabytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """Other ways to score the same N rows."""
+
+    halves: Bools
+    """[R, N] which rows are the first half, in R random splits that balance the right labels."""
+    shuffled: npt.NDArray[np.int16]
+    """[P, N] the right labels in P random orders: the null, under which no component knows them."""
+
+    @classmethod
+    def draw(cls, gold: Ints, splits: int, shuffles: int, seed: int = 0) -> Resampling:
+        """Random splits and shuffles of right labels ``gold`` [N]."""
+        rng = np.random.default_rng(seed)
+        # In an order by label, random within it, every other row makes a half of half of each.
+        order = np.argsort(gold + rng.random((splits, len(gold))), axis=1)
+        halves = np.zeros((splits, len(gold)), bool)
+        np.put_along_axis(halves, order[:, ::2], True, axis=1)
+        copies = np.tile(gold.astype(np.int16), (shuffles, 1))
+        return cls(halves, rng.permuted(copies, axis=1))
+
+    @classmethod
+    def none(cls, gold: Ints) -> Resampling:
+        """No split and no shuffle."""
+        return cls(np.zeros((0, len(gold)), bool), np.zeros((0, len(gold)), np.int16))
+
+
+class Tally:
+    """Sums over the rows taken in, for C scorers of K labels.
+
+    Attributes:
+        n: rows.
+        confusion: [C, K, K] rows by predicted label and right label.
+        first_half: [R, C] right predictions on the first half of each split.
+        shuffled_right: [P, C] right predictions by each shuffle of the labels.
+        agreed: [C] rows on which the prediction is the full model's.
+        tied: [C] rows whose two largest logits are equal.
+        direct: [C] sum of the right label's logit minus the mean of the others'.
+    """
+
+    def __init__(self, c: int, k: int, resampling: Resampling) -> None:
+        self.n = 0
+        self._resampling = resampling
+        splits, shuffles = len(resampling.halves), len(resampling.shuffled)
+        self.confusion = np.zeros((c, k, k), np.int64)
+        self.first_half = np.zeros((splits, c))
+        self.shuffled_right = np.zeros((shuffles, c))
+        self.agreed = np.zeros(c, np.int64)
+        self.tied = np.zeros(c, np.int64)
+        self.direct = np.zeros(c)
+        self._margin = np.zeros((2, c))  # sums of margin - shift, and of its square
+        self._shift: Float32 | None = None
+
+    def add(self, logits: Float32, gold: Ints, full_choice: Ints, rows: slice) -> None:
+        """Take in rows: logits [n, C, K], right and full-model columns [n], and which rows of N.
+
+        Raises:
+            StoreError: a logit is not a finite number.
+        """
+        n, c, k = logits.shape
+        step = max(1, CHUNK // max(1, c * k))
+        for start in range(0, n, step):
+            of = slice(start, min(start + step, n))
+            whole = slice(rows.start + of.start, rows.start + of.stop)
+            self._add_chunk(logits[of], gold[of], full_choice[of], whole)
+
+    @property
+    def right(self) -> Ints:
+        """[C] rows on which the right label is predicted."""
+        return np.asarray(np.einsum("ckk->c", self.confusion))
+
+    def margin(self) -> tuple[Floats, Floats]:
+        """[C] mean over the rows of the margin, and its standard deviation (population form)."""
+        mean, square = self._margin / self.n
+        shift = np.zeros(len(mean)) if self._shift is None else self._shift.astype(np.float64)
+        return shift + mean, np.sqrt(np.maximum(0, square - mean**2))
+
+    def _add_chunk(self, logits: Float32, gold: Ints, full_choice: Ints, rows: slice) -> None:
+        x = np.ascontiguousarray(np.moveaxis(logits, 2, 0))  # (K, n, C)
+        mean_of_all = x.mean(axis=(0, 1), dtype=np.float64)  # (C)
+        if not np.isfinite(mean_of_all).all():
+            raise StoreError("a logit is NaN or infinite, wanted finite numbers: extract it again")
+        choice, best, second = top_two(x)  # (n, C) each
+        hit = choice == gold[:, None]
+        of_gold = np.take_along_axis(x, gold[None, :, None], axis=0)[0]  # (n, C)
+        self._add_margin(np.where(hit, best - second, of_gold - best))
+        n, k = len(gold), len(x)
+        of_right = of_gold.sum(axis=0, dtype=np.float64)
+        self.direct += (of_right - n * mean_of_all) * (k / max(1, k - 1))
+        self.n += n
+        self.tied += (best == second).sum(axis=0)
+        self.agreed += (choice == full_choice[:, None]).sum(axis=0)
+        self._count(choice, gold, rows)
+
+    def _add_margin(self, margin: Float32) -> None:
+        if self._shift is None:
+            # Squares of what is left keep the digits of a spread much smaller than the mean.
+            self._shift = margin.mean(axis=0)
+        left = margin - self._shift
+        self._margin[0] += left.sum(axis=0, dtype=np.float64)
+        self._margin[1] += (left * left).sum(axis=0, dtype=np.float64)
+
+    def _count(self, choice: npt.NDArray[np.int16], gold: Ints, rows: slice) -> None:
+        k, splits = self.confusion.shape[1], len(self.first_half)
+        halves, shuffled = self._resampling.halves[:, rows], self._resampling.shuffled[:, rows]
+        of_gold = np.arange(k)[:, None] == gold  # (K, n)
+        for label in range(k):
+            design = np.concatenate([of_gold, halves & of_gold[label], shuffled == label])
+            # Counts of a chunk are far below 2²⁴, so that float32 keeps them exactly.
+            counts = design.astype(np.float32) @ (choice == label).astype(np.float32)  # (M, C)
+            self.confusion[:, label] += np.rint(counts[:k].T).astype(np.int64)
+            self.first_half += counts[k : k + splits]
+            self.shuffled_right += counts[k + splits :]
+
+
+def top_two(x: Float32) -> tuple[npt.NDArray[np.int16], Float32, Float32]:
+    """The first column with the largest logit, that logit, and the next: x [K, n, C] to [n, C].
+
+    Ties go to the first label, as in the paper's code.
+    """
+    best = x[0]
+    second = np.full_like(best, -np.inf)
+    choice = np.zeros(best.shape, np.int16)
+    for label in range(1, len(x)):
+        # Strictly higher, so that among equal logits the first label keeps the row.
+        choice[x[label] > best] = label
+        second = np.maximum(second, np.minimum(best, x[label]))
+        best = np.maximum(best, x[label])
+    return choice, best, second
