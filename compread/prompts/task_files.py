@@ -28,14 +28,13 @@ The task's name is the file's stem.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from compread.errors import PromptError
-from compread.prompts.tasks import Source, Task, Template, default_shots
-from compread.prompts.templates import check_expression, template_fields
-from compread.prompts.verbalizers import Verbalizer
+from compread.prompts.tasks import Source, Task, default_shots
+from compread.prompts.template_files import oddities, read_jinja, read_templates
+from compread.prompts.templates import check_expression
 from compread.prompts.yaml_sections import Section, read_yaml
 
 T = TypeVar("T")
@@ -72,7 +71,7 @@ def task_mistakes(file: Path, load: Callable[[str], Task]) -> list[str]:
     except PromptError as error:
         return [str(error)]
     if not mistakes and task is not None:
-        mistakes += _oddities(file, task)
+        mistakes += oddities(file, task)
     return list(dict.fromkeys(map(str, mistakes)))
 
 
@@ -90,12 +89,12 @@ def _read(file: Path, load: Callable[[str], Task], mistakes: list[PromptError]) 
     lends = "demonstrations" in top.values
     optional = (*_OPTIONAL, "templates") if lends else _OPTIONAL
     required = ("description", "label") if lends else ("description", "label", "templates")
-    attempt(lambda: top.check_keys(required, optional), None)
+    mistakes += top.key_mistakes(required, optional)
     description = attempt(lambda: top.text("description"), None) or ""
     unlabelled: tuple[str, tuple[int | str | bool, ...]] = ("", ())
     field, values = attempt(lambda: _label(top), unlabelled)
     lender = attempt(lambda: _lender(top, load, len(values)), None) if lends and values else None
-    templates = _templates(top, len(values), lender, attempt) if values else {}
+    templates = read_templates(top, len(values), lender, attempt) if values else {}
     source = (
         attempt(lambda: _source(top.section("source"), lends), None)
         if ("source" in top.values)
@@ -114,38 +113,12 @@ def _read(file: Path, load: Callable[[str], Task], mistakes: list[PromptError]) 
         license=attempt(lambda: top.text("license"), None) or "",
         lender=lender,
         fields=attempt(lambda: _fields(top), {}),
-        instruction=attempt(lambda: _jinja(top, "instruction"), "")
+        instruction=attempt(lambda: read_jinja(top, "instruction"), "")
         or (lender.instruction if lender else ""),
         where=attempt(lambda: _where(top), ""),
         access=attempt(lambda: top.text("access"), None) or "",
     )
     return None if mistakes else task
-
-
-def _oddities(file: Path, task: Task) -> list[PromptError]:
-    """What reads well but cannot give the tokens that it should."""
-    top = read_yaml(file)
-    if "templates" not in top.values:
-        return []
-    sections, found = top.section("templates"), []
-    for id, template in task.templates.items():
-        section = sections.section(id)
-        if template.text.endswith((" ", "\t")):
-            found.append(
-                section.error(
-                    "text", "ends in a space: take it off, and begin the label words with it"
-                )
-            )
-        for word in template.verbalizer.columns:
-            if word != word.rstrip():
-                found.append(section.error("labels", f"has {word!r}: take the space off its end"))
-            elif not word.startswith(" ") and not template.text.endswith(("\n", " ", "\t")):
-                found.append(
-                    section.error(
-                        "labels", f"has {word!r} right behind the text: write {' ' + word!r}"
-                    )
-                )
-    return found
 
 
 def _label(top: Section) -> tuple[str, tuple[int | str | bool, ...]]:
@@ -198,90 +171,3 @@ def _where(top: Section) -> str:
     except PromptError as error:
         raise top.error("where", f"cannot be used: {error}") from error
     return text
-
-
-def _templates(
-    top: Section,
-    n_classes: int,
-    lender: Task | None,
-    attempt: Callable[[Callable[[], Any], Any], Any],
-) -> Mapping[str, Template]:
-    if "templates" not in top.values:
-        return lender.templates if lender else {}
-    section = attempt(lambda: top.section("templates"), None)
-    found: dict[str, Template] = {}
-    for id in section.values if section else ():
-        template = attempt(partial(_named_template, section, id, n_classes), None)
-        if template is not None:
-            found[id] = template
-    for id, template in found.items():
-        attempt(partial(_check_contrast, section, id, template), None)
-    if found and all(template.contrast_of for template in found.values()):
-        wrong = top.error("templates", "has only contrasts: take out one 'contrast_of'")
-        attempt(partial(_raise, wrong), None)
-    return found
-
-
-def _named_template(section: Section, id: str, n_classes: int) -> Template:
-    return _template(id, section.section(id), n_classes)
-
-
-def _check_contrast(section: Section, id: str, template: Template) -> None:
-    others = [name for name in section.values if name != id]
-    if template.contrast_of not in (None, *others):
-        known = ", ".join(others)
-        raise section.section(id).error(
-            "contrast_of", f"is {template.contrast_of!r}, not another template: {known}"
-        )
-
-
-def _raise(error: PromptError) -> None:
-    raise error
-
-
-def _template(template_id: str, section: Section, n_classes: int) -> Template:
-    section.check_keys(("text", "labels"), ("wording", "contrast_of"))
-    section.required_text("text")
-    text = _jinja(section, "text")
-    return Template(
-        template_id,
-        text,
-        _verbalizer(section, n_classes),
-        section.text("wording") or "",
-        section.text("contrast_of"),
-    )
-
-
-def _jinja(section: Section, key: str) -> str:
-    text = section.text(key) or ""
-    try:
-        template_fields(text)
-    except PromptError as error:
-        raise section.error(key, f"cannot be used: {error}") from error
-    return text
-
-
-def _verbalizer(section: Section, n_classes: int) -> Verbalizer:
-    if not isinstance(section.values["labels"], dict):
-        words = section.distinct("labels", _is_word, "words in quotes")
-        if len(words) != n_classes:
-            raise section.error("labels", f"has {len(words)} words for {n_classes} label values")
-        return Verbalizer.of_words(words)
-    classes = section.section("labels")
-    if len(classes.values) != n_classes:
-        raise section.error(
-            "labels", f"has {len(classes.values)} classes for {n_classes} label values"
-        )
-    seen: dict[str, str] = {}
-    for name, words in classes.values.items():
-        if not isinstance(words, list) or not words or not all(map(_is_word, words)):
-            raise classes.error(name, f"is {words!r}, not a list of words in quotes")
-        for word in words:
-            if word in seen:
-                raise classes.error(name, f"has {word!r}, which {seen[word]!r} has already")
-            seen[word] = name
-    return Verbalizer(tuple(classes.values), tuple(map(tuple, classes.values.values())))
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, str) and value.strip() != ""

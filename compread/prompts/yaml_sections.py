@@ -37,15 +37,22 @@ class Section:
         Raises:
             PromptError: there is one; the nearest known key is suggested.
         """
-        known = [*required, *optional]
+        for mistake in self.key_mistakes(required, optional):
+            raise mistake
+
+    def key_mistakes(
+        self, required: Iterable[str], optional: Iterable[str] = ()
+    ) -> list[PromptError]:
+        """A complaint for each unknown and each missing key."""
+        known, found = [*required, *optional], []
         for key in self.values:
             if key not in known:
                 near = difflib.get_close_matches(str(key), known, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
-                raise self.error(key, f"is not a key here: {hint}known are {', '.join(known)}")
-        for key in required:
-            if key not in self.values:
-                raise self.error(key, "is missing")
+                found.append(
+                    self.error(key, f"is not a key here: {hint}known are {', '.join(known)}")
+                )
+        return found + [self.error(key, "is missing") for key in required if key not in self.values]
 
     def text(self, key: str, default: str | None = None) -> str | None:
         """A text of one character or more."""

@@ -1,0 +1,140 @@
+"""The templates of a task's YAML file: texts, label words, contrasts, and what is odd in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from compread.errors import PromptError
+from compread.prompts.tasks import Task, Template
+from compread.prompts.templates import template_fields
+from compread.prompts.verbalizers import Verbalizer
+from compread.prompts.yaml_sections import Section, read_yaml
+
+
+def read_templates(
+    top: Section,
+    n_classes: int,
+    lender: Task | None,
+    attempt: Callable[[Callable[[], Any], Any], Any],
+) -> Mapping[str, Template]:
+    """The templates by id: the file's own, else the lender's.
+
+    Args:
+        top: the whole file.
+        n_classes: the number of label values.
+        lender: the task that lends its demonstrations.
+        attempt: runs a reader and keeps its complaint; gives the default then.
+    """
+    if "templates" not in top.values:
+        return lender.templates if lender else {}
+    section = attempt(lambda: top.section("templates"), None)
+    found: dict[str, Template] = {}
+    for id in section.values if section else ():
+        template = attempt(partial(_named_template, section, id, n_classes), None)
+        if template is not None:
+            found[id] = template
+    for id, template in found.items():
+        attempt(partial(_check_contrast, section, id, template), None)
+    if found and all(template.contrast_of for template in found.values()):
+        wrong = top.error("templates", "has only contrasts: take out one 'contrast_of'")
+        attempt(partial(_raise, wrong), None)
+    return found
+
+
+def _named_template(section: Section, id: str, n_classes: int) -> Template:
+    return _template(id, section.section(id), n_classes)
+
+
+def _check_contrast(section: Section, id: str, template: Template) -> None:
+    others = [name for name in section.values if name != id]
+    if template.contrast_of not in (None, *others):
+        known = ", ".join(others)
+        raise section.section(id).error(
+            "contrast_of", f"is {template.contrast_of!r}, not another template: {known}"
+        )
+
+
+def _raise(error: PromptError) -> None:
+    raise error
+
+
+def _template(template_id: str, section: Section, n_classes: int) -> Template:
+    section.check_keys(("text", "labels"), ("wording", "contrast_of"))
+    section.required_text("text")
+    text = read_jinja(section, "text")
+    return Template(
+        template_id,
+        text,
+        _verbalizer(section, n_classes),
+        section.text("wording") or "",
+        section.text("contrast_of"),
+    )
+
+
+def read_jinja(section: Section, key: str) -> str:
+    """A text that is Jinja2; empty where the key is left out.
+
+    Raises:
+        PromptError: it is not text, or not valid Jinja2.
+    """
+    text = section.text(key) or ""
+    try:
+        template_fields(text)
+    except PromptError as error:
+        raise section.error(key, f"cannot be used: {error}") from error
+    return text
+
+
+def _verbalizer(section: Section, n_classes: int) -> Verbalizer:
+    if not isinstance(section.values["labels"], dict):
+        words = section.distinct("labels", _is_word, "words in quotes")
+        if len(words) != n_classes:
+            raise section.error("labels", f"has {len(words)} words for {n_classes} label values")
+        return Verbalizer.of_words(words)
+    classes = section.section("labels")
+    if len(classes.values) != n_classes:
+        raise section.error(
+            "labels", f"has {len(classes.values)} classes for {n_classes} label values"
+        )
+    seen: dict[str, str] = {}
+    for name, words in classes.values.items():
+        if not isinstance(words, list) or not words or not all(map(_is_word, words)):
+            raise classes.error(name, f"is {words!r}, not a list of words in quotes")
+        for word in words:
+            if word in seen:
+                raise classes.error(name, f"has {word!r}, which {seen[word]!r} has already")
+            seen[word] = name
+    return Verbalizer(tuple(classes.values), tuple(map(tuple, classes.values.values())))
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and value.strip() != ""
+
+
+def oddities(file: Path, task: Task) -> list[PromptError]:
+    """What reads well but cannot give the tokens that it should."""
+    top = read_yaml(file)
+    if "templates" not in top.values:
+        return []
+    sections, found = top.section("templates"), []
+    for id, template in task.templates.items():
+        section = sections.section(id)
+        if template.text.endswith((" ", "\t")):
+            found.append(
+                section.error(
+                    "text", "ends in a space: take it off, and begin the label words with it"
+                )
+            )
+        for word in template.verbalizer.columns:
+            if word != word.rstrip():
+                found.append(section.error("labels", f"has {word!r}: take the space off its end"))
+            elif not word.startswith(" ") and not template.text.endswith(("\n", " ", "\t")):
+                found.append(
+                    section.error(
+                        "labels", f"has {word!r} right behind the text: write {' ' + word!r}"
+                    )
+                )
+    return found
