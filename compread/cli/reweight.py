@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,11 +13,12 @@ import typer
 from compread.cli.options import FORMAT, POOL, STORES, Format, Pool
 
 if TYPE_CHECKING:
-    from compread.views.tables import Table
+    from compread.reweight.fit import Fit
 
 EXAMPLE = """\
 compread reweight stores/sst2.h5 --n-train 20 --save weights.json
-compread reweight stores/ --n-train 8,20 --methods full,comprw --format json"""
+compread reweight stores/ --n-train 8,20 --methods full,comprw,blend --versus comprw
+compread reweight --apply weights.json other.h5"""
 
 
 def _list_methods(wanted: bool) -> None:
@@ -53,9 +54,9 @@ def reweight(
         str,
         typer.Option(
             metavar="M[,M...]",
-            help="Which methods; --list-methods says what they are.",
+            help="Which, such as full,comprw:convex; --list-methods says what there is.",
         ),
-    ] = "full,calib+,comprw",
+    ] = "full,calib+,bc,comprw,blend",
     recipe: Annotated[
         str,
         typer.Option(
@@ -66,6 +67,20 @@ def reweight(
     signed: Annotated[
         bool, typer.Option("--signed", help="With convex: weights of any sign and size.")
     ] = False,
+    versus: Annotated[
+        str | None,
+        typer.Option(metavar="METHOD", help="Test each other method against this one, paired."),
+    ] = None,
+    oracle: Annotated[
+        bool,
+        typer.Option("--oracle", help="Show what fitting on the test rows themselves would give."),
+    ] = False,
+    apply: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Fit nothing: score the weights of FILE on the stores' test rows."
+        ),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the weights in this JSON file."),
@@ -85,32 +100,72 @@ def reweight(
 ) -> None:
     """Fit component weights on train rows; score them on test rows.
 
-    JSON has `runs`, one row for each store, number of train rows and method, and `summary`, their
-    mean and standard deviation over the stores of a task. `epochs` is the epoch at which training
-    stopped, counted from 0.
+    JSON has `runs`, one row for each store, number of train rows and method; `summary`, their mean
+    and standard deviation over the stores of a task; `average`, the mean over tasks; `versus` and
+    `oracle` where asked for. `epochs` is the epoch at which training stopped, counted from 0.
     """
     from compread.cli.output import emit, note
     from compread.errors import UsageError
-    from compread.reweight import fit, registry, summary, weights
+    from compread.reweight import fit, registry, weights
     from compread.store import open_store, store_paths
+    from compread.views.reweight import reweight_view
 
-    budgets = _budgets(n_train)
     if signed and recipe != "convex":
         raise UsageError(f"--signed goes with --recipe convex, not {recipe}")
+    if apply is not None:
+        if n_train is not None or save is not None or versus is not None or oracle:
+            raise UsageError("--apply fits nothing: --n-train, --save, --versus, --oracle are off")
+        _apply(apply, stores, pool.value, format.value)
+        return
+    budgets = _budgets(n_train)
     names = [name.strip() for name in methods.split(",")]
     chosen = registry.make_methods(names, "signed" if signed else recipe)
     if save is not None:
         weights.check_target(save, force)
     with ExitStack() as opened:
         paths = store_paths(stores, sys.stdin)
-        fits = fit.reweight(
-            [opened.enter_context(open_store(path, pool.value)) for path in paths], chosen, budgets
-        )
+        there = [opened.enter_context(open_store(path, pool.value)) for path in paths]
+        fits = fit.reweight(there, chosen, budgets)
+        document = _document(fits, versus)
+        if oracle:
+            fitted = [method for method in chosen if method.needs_training]
+            # One store after the other: all test rows of all stores may be more than memory holds.
+            found = [one for s in there for one in fit.reweight([s], fitted, learn_from="test")]
+            document["oracle"] = [one.row() for one in found]
     if save is not None:
         weights.Weights(fits).write(save, force)
         note(f"weights: {save}")
-    document = {"runs": [f.row() for f in fits], "summary": summary.summarize(fits)}
-    emit(document, _view(document), format.value)
+    emit(document, reweight_view(document), format.value)
+
+
+def _document(fits: Sequence[Fit], versus: str | None) -> dict[str, list[dict[str, Any]]]:
+    from compread.reweight import summary
+    from compread.reweight import versus as paired
+
+    by_task = summary.summarize(fits)
+    document = {
+        "runs": [one.row() for one in fits],
+        "summary": by_task,
+        "average": summary.average(by_task),
+    }
+    if versus is not None:
+        document["versus"] = paired.versus(fits, versus)
+    return document
+
+
+def _apply(file: Path, stores: Sequence[str], pool: str, format: str) -> None:
+    from compread.cli.output import emit
+    from compread.reweight.apply import apply
+    from compread.reweight.weights import Weights
+    from compread.store import open_store, store_paths
+    from compread.views.reweight import apply_view
+
+    fits = Weights.read(file).fits
+    with ExitStack() as opened:
+        paths = store_paths(stores, sys.stdin)
+        there = [opened.enter_context(open_store(path, pool)) for path in paths]
+        rows = [one.row() for one in apply(fits, there)]
+    emit(rows, apply_view(rows), format)
 
 
 def _budgets(text: str | None) -> tuple[int | None, ...]:
@@ -123,57 +178,3 @@ def _budgets(text: str | None) -> tuple[int | None, ...]:
     if not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
         raise UsageError(f"--n-train {text!r}: give whole numbers, such as 12 or 12,24")
     return tuple(dict.fromkeys(map(int, parts)))
-
-
-def _view(document: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Table]:
-    runs = document["runs"]
-    one = len({run["store"] for run in runs}) == 1
-    return [_store_table(runs) if one else _grid_table(document["summary"])]
-
-
-def _store_table(runs: Sequence[Mapping[str, Any]]) -> Table:
-    """One line for each method and number of train rows of one store."""
-    from compread.views.tables import Column, Table
-
-    def interval(row: Mapping[str, Any]) -> str:
-        return f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}"
-
-    columns = [
-        Column("method", justify="left"),
-        Column("n_train", "train\nrows"),
-        Column("accuracy", "test\naccuracy", format=".3f"),
-        Column("interval", "95 %\ninterval", format=interval),
-        Column("train_accuracy", "train\naccuracy", format=".3f"),
-        Column("epochs", "stopped\nat epoch"),
-    ]
-    blocks: dict[int, list[Mapping[str, Any]]] = {}
-    for run in runs:
-        blocks.setdefault(run["n_train"], []).append(run)
-    first = runs[0]
-    named = [first["task"]]
-    named += [f"{key} {first[key]}" for key in ("template", "seed") if first[key] is not None]
-    title = f"{', '.join(named)}: {first['n']} test rows"
-    return Table(columns, list(blocks.values()), title=title)
-
-
-def _grid_table(summary: Sequence[Mapping[str, Any]]) -> Table:
-    """Tasks by methods, mean (sd) in each cell."""
-    from compread.views.tables import Column, Table
-
-    lines: dict[tuple[str, int], dict[str, Any]] = {}
-    methods = list(dict.fromkeys(cell["method"] for cell in summary))
-    for cell in summary:
-        key = (cell["task"], cell["n_train"])
-        line = lines.setdefault(key, {"task": key[0], "n_train": key[1], "runs": cell["runs"]})
-        line[cell["method"]] = f"{cell['accuracy']:.3f} ({cell['accuracy_sd']:.3f})"
-    columns = [
-        Column("task", justify="left", shorten="end"),
-        Column("n_train", "train\nrows"),
-        *(Column(method) for method in methods),
-        Column("runs"),
-    ]
-    note = (
-        "Test accuracy: mean over the runs (population standard deviation). "
-        "--format json or csv has every run."
-    )
-    return Table(columns, [list(lines.values())], note=note)

@@ -38,23 +38,6 @@ RIDGE = 3.0
 
 
 @dataclass(frozen=True)
-class BatchBlend(Fitted):
-    """Weights, with the labels' levels those of the rows that are scored."""
-
-    weights: Float64
-    """[C] signed, 0 where a component carries none."""
-
-    axes: ClassVar[Mapping[str, str]] = {"weights": "C"}
-    transductive: ClassVar[bool] = True
-
-    def scores(self, rows: Rows) -> Float64:
-        """[N, K] Σ_j w_j g[j, y] less its mean over the rows."""
-        raw = weighted_sum(rows.parts, self.weights)
-        scores: Float64 = raw - raw.mean(axis=0)
-        return scores
-
-
-@dataclass(frozen=True)
 class RowBlend(Fitted):
     """Weights, with the labels' levels those of the train rows."""
 
@@ -72,20 +55,40 @@ class RowBlend(Fitted):
 
 
 @dataclass(frozen=True)
+class BatchBlend(RowBlend):
+    """Weights, with the labels' levels those of the rows that are scored."""
+
+    transductive: ClassVar[bool] = True
+
+    def scores(self, rows: Rows) -> Float64:
+        """[N, K] Σ_j w_j g[j, y] less its mean over the rows."""
+        raw = weighted_sum(rows.parts, self.weights)
+        scores: Float64 = raw - raw.mean(axis=0)
+        return scores
+
+    def alone(self) -> tuple[str, Fitted]:
+        """The same weights with the train rows' levels."""
+        return BlendRow.name, RowBlend(self.epochs, self.weights, self.levels)
+
+
+@dataclass(frozen=True)
 class Blend(Method):
     """Blend, calibrated on the rows to be predicted."""
 
     name: ClassVar[str] = "blend"
     about: ClassVar[str] = "three weightings averaged, calibrated on the rows to predict"
-    fitted: ClassVar[type[Fitted]] = BatchBlend
+    fitted: ClassVar[type[RowBlend]] = BatchBlend
 
     def hyperparameters(self) -> dict[str, Any]:
         """λ, and the training of the weights that are turned down."""
         return {"ridge": RIDGE, "turned_down": "official"}
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
-        """The weights of each run."""
-        return tuple(BatchBlend(epochs, weights) for epochs, weights in fit_weights(training))
+        """The weights of each run, and what they sum to on its train rows."""
+        return tuple(
+            self.fitted(epochs, weights, weighted_sum(run.rows.parts, weights).mean(axis=0))
+            for run, (epochs, weights) in zip(training, fit_weights(training), strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -94,14 +97,7 @@ class BlendRow(Blend):
 
     name: ClassVar[str] = "blend-row"
     about: ClassVar[str] = "blend calibrated on the train rows"
-    fitted: ClassVar[type[Fitted]] = RowBlend
-
-    def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
-        """The weights of each run, and what they sum to on its train rows."""
-        return tuple(
-            RowBlend(epochs, weights, weighted_sum(run.rows.parts, weights).mean(axis=0))
-            for run, (epochs, weights) in zip(training, fit_weights(training), strict=True)
-        )
+    fitted: ClassVar[type[RowBlend]] = RowBlend
 
 
 def fit_weights(training: Sequence[Training]) -> list[tuple[int, Float64]]:

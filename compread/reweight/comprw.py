@@ -53,7 +53,7 @@ class ComponentWeights(Fitted):
 
 def weighted_sum(parts: npt.NDArray[np.floating], weights: Float64) -> Float64:
     """[N, K] Σ_j w_j g[j, y] of parts [N, J, K]."""
-    scores: Float64 = np.einsum("nck,c->nk", parts, weights, dtype=float)
+    scores: Float64 = np.matmul(weights, parts)
     return scores
 
 

@@ -18,6 +18,7 @@ from compread.errors import StoreError, UsageError
 from compread.reweight.method import Fitted, Method
 from compread.reweight.rows import Rows, Training, check_labels, rows_of, training_of
 from compread.store import Store
+from compread.store.pooling import DEFAULT_POOL
 from compread.store.schema import Labels, RunInfo
 
 
@@ -42,6 +43,11 @@ class Fit:
     run: RunInfo
     components: tuple[Component, ...]
     labels: Labels
+    """The classes that scores are of."""
+    words: Labels
+    """The label words that the model was asked for, before they were pooled to classes."""
+    pool: str
+    """How they were pooled."""
     method: str
     recipe: str | None
     hyperparameters: dict[str, Any]
@@ -52,6 +58,12 @@ class Fit:
     fitted: Fitted
     test: Scores | None = None
     """None until it is scored."""
+
+    @property
+    def title(self) -> str:
+        """The method as ``--methods`` spells it, with a recipe other than the released code's."""
+        special = self.recipe not in (None, "official")
+        return f"{self.method}:{self.recipe}" if special else self.method
 
     def row(self) -> dict[str, Any]:
         """The keys and values of one line of ``compread reweight``."""
@@ -74,7 +86,10 @@ class Fit:
 
 
 def reweight(
-    stores: Sequence[Store], methods: Sequence[Method], budgets: Sequence[int | None] = (None,)
+    stores: Sequence[Store],
+    methods: Sequence[Method],
+    budgets: Sequence[int | None] = (None,),
+    learn_from: str = "train",
 ) -> tuple[Fit, ...]:
     """Fits every method on every store with every budget of train rows, and scores it.
 
@@ -82,6 +97,7 @@ def reweight(
         stores: the runs.
         methods: from ``compread.reweight.registry.make_methods``.
         budgets: numbers of train rows, the first ones of each store; None is all of them.
+        learn_from: the split to fit on; ``test`` makes oracles (paper section 5.3).
 
     Returns:
         Fits in the order store, budget, method.
@@ -91,7 +107,9 @@ def reweight(
         StoreError: a store has no test rows, fewer than two labels, or a damaged value.
     """
     cells = [
-        (store, training) for store in stores for training in _trainings(store, methods, budgets)
+        (store, training)
+        for store in stores
+        for training in _trainings(store, methods, budgets, learn_from)
     ]
     by_method = [method.fit([training for _, training in cells]) for method in methods]
     fits = [
@@ -113,11 +131,11 @@ def hits(fitted: Fitted, rows: Rows, gold: npt.NDArray[np.int64]) -> int:
 
 
 def _trainings(
-    store: Store, methods: Sequence[Method], budgets: Sequence[int | None]
+    store: Store, methods: Sequence[Method], budgets: Sequence[int | None], learn_from: str
 ) -> Iterator[Training]:
     name = str(store.path)
     check_labels(store.labels, name)
-    split, calibration = store.split("train"), store.split("calibration")
+    split, calibration = store.split(learn_from), store.split("calibration")
     for budget in budgets:
         training = training_of(split, store.components, budget, name, calibration)
         fitted = [method.name for method in methods if method.needs_training]
@@ -138,6 +156,8 @@ def _unscored(store: Store, training: Training, method: Method, fitted: Fitted) 
         run=store.run,
         components=tuple(store.components),
         labels=store.labels,
+        words=store.axes.labels,
+        pool=store.pooling.how if store.pooling else DEFAULT_POOL,
         method=method.name,
         recipe=method.recipe,
         hyperparameters=method.hyperparameters(),
@@ -147,12 +167,23 @@ def _unscored(store: Store, training: Training, method: Method, fitted: Fitted) 
     )
 
 
-def _scored(store: Store, fits: Sequence[Fit]) -> Iterator[Fit]:
+def test_scores(store: Store, fitted: Sequence[Fitted]) -> list[Scores]:
+    """How each does on the store's test rows, which are read once.
+
+    Raises:
+        StoreError: the store has no test rows, or a damaged value.
+    """
     split = store.split("test")
     if not len(split):
         raise StoreError(f"{store.path} has no test rows; extract it with a test split")
-    rows = rows_of(split, store.components)
-    for fit in fits:
-        right, n = hits(fit.fitted, rows, split.gold), len(split)
+    rows, n, scores = rows_of(split, store.components), len(split), []
+    for one in fitted:
+        right = hits(one, rows, split.gold)
         low, high = wilson_interval(np.array([right]), n)
-        yield replace(fit, test=Scores(right / n, float(low[0]), float(high[0]), n))
+        scores.append(Scores(right / n, float(low[0]), float(high[0]), n))
+    return scores
+
+
+def _scored(store: Store, fits: Sequence[Fit]) -> Iterator[Fit]:
+    for fit, scores in zip(fits, test_scores(store, [f.fitted for f in fits]), strict=True):
+        yield replace(fit, test=scores)

@@ -35,6 +35,13 @@ class Fitted(ABC):
     def scores(self, rows: Rows) -> Float64:
         """[N, K] a score for each label; the largest is the prediction, the first among equals."""
 
+    def alone(self) -> tuple[str, Fitted] | None:
+        """The form that labels a row without others beside it, and the method it is called.
+
+        None where there is no such form, or where it is one itself.
+        """
+        return None
+
     def parameters(self) -> dict[str, Float64]:
         """The fitted arrays by name."""
         return {name: getattr(self, name) for name in self.axes}

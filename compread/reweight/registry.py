@@ -32,13 +32,17 @@ _ALL: tuple[type[Method], ...] = (
 )  # fmt: skip
 METHODS: dict[str, type[Method]] = {method.name: method for method in _ALL}
 """In the order of the tables."""
+DEFAULT_METHODS = ("full", "calib+", "bc", "comprw", "blend")
+DEFAULT = "blend"
+"""The method that weights are used of where no other is named."""
 
 
 def make_methods(names: Sequence[str], recipe: str) -> tuple[Method, ...]:
     """The methods of these names, each once, in the order given.
 
     Args:
-        names: such as ``["full", "comprw"]``.
+        names: such as ``["full", "comprw", "comprw:convex"]``; a recipe after a colon goes before
+            ``recipe``.
         recipe: the recipe for those methods that have several.
 
     Raises:
@@ -46,10 +50,18 @@ def make_methods(names: Sequence[str], recipe: str) -> tuple[Method, ...]:
     """
     if not names:
         raise UsageError(f"--methods names no method; there is {', '.join(METHODS)}")
-    for name in names:
-        _check(name, METHODS, "--methods")
     _check(recipe, RECIPES, "--recipe")
-    return tuple(METHODS[name].make(recipe) for name in dict.fromkeys(names))
+    made: dict[tuple[str, str | None], Method] = {}
+    for text in names:
+        name, colon, own = text.partition(":")
+        _check(name, METHODS, "--methods")
+        if colon:
+            _check(own, RECIPES, f"--methods {name}:")
+        method = METHODS[name].make(own or recipe)
+        if colon and method.recipe is None:
+            raise UsageError(f"--methods {text!r}: {name} has no recipes")
+        made[name, method.recipe] = method
+    return tuple(made.values())
 
 
 def _check(name: str, known: Collection[str], option: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ def summarize(fits: Sequence[Fit]) -> list[dict[str, Any]]:
     cells: dict[tuple[str, str, int], list[float]] = defaultdict(list)
     for fit in fits:
         if fit.test is not None:
-            cells[fit.run.task, fit.method, len(fit.train_ids)].append(fit.test.accuracy)
+            cells[fit.run.task, fit.title, len(fit.train_ids)].append(fit.test.accuracy)
     return [
         {
             "task": task,
@@ -31,4 +31,26 @@ def summarize(fits: Sequence[Fit]) -> list[dict[str, Any]]:
             "runs": len(shares),
         }
         for (task, method, n_train), shares in cells.items()
+    ]
+
+
+def average(summary: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each method and number of train rows: the mean over tasks of their means.
+
+    ``accuracy_sd`` is the mean of the tasks' standard deviations. A task without a run of that
+    number of rows is not among ``tasks``.
+    """
+    cells: dict[tuple[str, int], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in summary:
+        cells[row["method"], row["n_train"]].append(row)
+    return [
+        {
+            "method": method,
+            "n_train": n_train,
+            "accuracy": float(np.mean([row["accuracy"] for row in rows])),
+            "accuracy_sd": float(np.mean([row["accuracy_sd"] for row in rows])),
+            "tasks": len(rows),
+            "runs": sum(row["runs"] for row in rows),
+        }
+        for (method, n_train), rows in cells.items()
     ]

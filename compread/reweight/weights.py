@@ -131,6 +131,8 @@ def _to_json(fit: Fit) -> dict[str, Any]:
         "train_accuracy": fit.train_accuracy,
         "test": None if fit.test is None else asdict(fit.test),
         "labels": asdict(fit.labels),
+        "words": asdict(fit.words),
+        "pool": fit.pool,
         "components": columns,
         "parameters": {name: array.tolist() for name, array in fit.fitted.parameters().items()},
     }

@@ -13,6 +13,7 @@ from compread.errors import StoreError
 from compread.reweight.fit import Fit, Scores
 from compread.reweight.method import Fitted
 from compread.reweight.registry import METHODS
+from compread.store.pooling import POOLS
 from compread.store.schema import Labels, RunInfo
 
 
@@ -41,6 +42,8 @@ def fit_from_json(values: Any, where: str) -> Fit:
         run=_run(_field(values, "run", dict, where), where),
         components=components,
         labels=labels,
+        words=_words(_field(values, "words", dict, where), labels, where),
+        pool=_pool(_field(values, "pool", str, where), where),
         method=method,
         recipe=_field(values, "recipe", str, where, optional=True),
         hyperparameters=_field(values, "hyperparameters", dict, where),
@@ -93,6 +96,23 @@ def _labels(columns: dict[str, Any], where: str) -> Labels:
     if len(labels.word) != len(labels.token_id) or len(labels.word) < 2:
         raise StoreError(f"{where}: `labels` needs two or more words with one token id each")
     return labels
+
+
+def _words(columns: dict[str, Any], labels: Labels, where: str) -> Labels:
+    """The label words; their classes are the labels, in their order."""
+    names = _list(columns, "class_name", str, where)
+    words = Labels(
+        _list(columns, "word", str, where), _list(columns, "token_id", int, where), names
+    )
+    if not len(words.word) == len(words.token_id) == len(names) or words.classes != labels.word:
+        raise StoreError(f"{where}: `words` needs a token and a class of `labels` for each word")
+    return words
+
+
+def _pool(value: str, where: str) -> str:
+    if value not in POOLS:
+        raise StoreError(f"{where}: `pool` is {value!r}, expected one of {', '.join(POOLS)}")
+    return value
 
 
 def _run(values: dict[str, Any], where: str) -> RunInfo:

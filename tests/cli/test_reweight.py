@@ -17,7 +17,7 @@ from compread.store import SplitRows, StoreWriter
 from compread.store.schema import Labels, RunInfo
 
 AXIS = component_axis([LayerShape(3), LayerShape(3)])
-METHODS = ["full", "calib+", "comprw"]
+METHODS = ["full", "calib+", "bc", "comprw", "blend"]
 
 
 def write_store(path, seed=0, n_train=12, n_test=40, words=(" no", " yes"), task="sst2"):
@@ -70,13 +70,13 @@ def test_json_has_runs_and_their_summary(run, stores):
     store = stores / "sst2-s0.h5"
     status, out, err = run(store, "--format", "json")
     document = json.loads(out)
-    assert (status, err) == (0, "") and list(document) == ["runs", "summary"]
+    assert (status, err) == (0, "") and list(document) == ["runs", "summary", "average"]
     assert [row["method"] for row in document["runs"]] == METHODS
     assert list(document["runs"][0]) == [
         "store", "task", "template", "seed", "method", "recipe", "n_train", "accuracy",
         "accuracy_low", "accuracy_high", "train_accuracy", "epochs", "n",
     ]  # fmt: skip
-    row = document["runs"][2]
+    row = next(row for row in document["runs"] if row["method"] == "comprw")
     assert (row["store"], row["n_train"], row["n"]) == (str(store), 12, 40)
     assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
     assert list(document["summary"][0]) == [
@@ -88,12 +88,20 @@ def test_several_stores_and_budgets(run, stores):
     """Every store, budget and method has a run; the summary has a row a task, method and budget."""
     status, out, _ = run(stores, "--n-train", "8,4", "--format", "json")
     document = json.loads(out)
-    assert status == 0 and len(document["runs"]) == 3 * 2 * 3
-    assert [row["n_train"] for row in document["runs"][:6]] == [8] * 3 + [4] * 3
+    assert status == 0 and len(document["runs"]) == 3 * 2 * 5
+    assert [row["n_train"] for row in document["runs"][:10]] == [8] * 5 + [4] * 5
     assert {(r["task"], r["runs"]) for r in document["summary"]} == {("sst2", 2), ("rte", 1)}
 
 
-@pytest.mark.parametrize("arguments", [["sst2-s0.h5"], ["."], [".", "--n-train", "4,8,12"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sst2-s0.h5"],
+        ["."],
+        [".", "--n-train", "4,8,12", "--versus", "comprw", "--oracle"],
+        ["sst2-s0.h5", "--oracle"],
+    ],
+)
 def test_tables_fit_eighty_columns(run, stores, arguments, monkeypatch):
     """Tables of one store and of several are at most 80 wide and have every method."""
     monkeypatch.chdir(stores)
@@ -108,8 +116,8 @@ def test_the_tables_numbers_are_those_of_json(run, stores):
     _, grid, _ = run(stores)
     _, single, _ = run(stores / "sst2-s0.h5")
     for cell in document["summary"]:
-        assert f"{cell['accuracy']:.3f} ({cell['accuracy_sd']:.3f})" in grid
-    for row in document["runs"][3:6]:
+        assert f"{100 * cell['accuracy']:.1f} ({100 * cell['accuracy_sd']:.1f})" in grid
+    for row in document["runs"][5:10]:
         assert row["store"].endswith("sst2-s0.h5")
         (line,) = (text for text in single.splitlines() if text.split()[:1] == [row["method"]])
         assert f"{row['accuracy']:.3f}" in line and f"{row['accuracy_high']:.3f}" in line
@@ -118,8 +126,8 @@ def test_the_tables_numbers_are_those_of_json(run, stores):
 def test_csv_has_both_lists(run, stores):
     """CSV names the list of each row."""
     rows = list(csv.DictReader(io.StringIO(run(stores, "--format", "csv")[1])))
-    assert [row["table"] for row in rows].count("runs") == 9
-    assert [row["table"] for row in rows].count("summary") == 6
+    assert [row["table"] for row in rows].count("runs") == 15
+    assert [row["table"] for row in rows].count("summary") == 10
 
 
 def test_methods_are_chosen(run, stores):
@@ -140,6 +148,65 @@ def test_methods_are_listed(run):
         assert lines[name].endswith("yes") != method.fitted.transductive
 
 
+def test_a_recipe_of_its_own(run, stores):
+    """`comprw:convex` stands beside `comprw` as a method of its own in tables and means."""
+    document = json.loads(run(stores, "--methods", "comprw,comprw:convex", "--format", "json")[1])
+    assert {row["recipe"] for row in document["runs"]} == {"official", "convex"}
+    assert {row["method"] for row in document["summary"]} == {"comprw", "comprw:convex"}
+
+
+def test_versus_tests_every_other_method(run, stores):
+    """One row a method and budget beside the chosen one."""
+    out = run(stores, "--n-train", "4,8", "--versus", "comprw", "--format", "json")[1]
+    rows = json.loads(out)["versus"]
+    assert [(r["method"], r["n_train"]) for r in rows] == [
+        (method, n) for n in (4, 8) for method in METHODS if method != "comprw"
+    ]
+    assert all(
+        (r["versus"], r["tasks"], r["runs"], r["unit"]) == ("comprw", 2, 3, "task") for r in rows
+    )
+
+
+def test_oracles_are_fitted_on_the_test_rows(run, stores):
+    """Their rows name as many train rows as there are test rows; the runs are as without them."""
+    store = stores / "sst2-s0.h5"
+    plain = json.loads(run(store, "--format", "json")[1])
+    document = json.loads(run(store, "--oracle", "--format", "json")[1])
+    assert document["runs"] == plain["runs"]
+    assert [row["method"] for row in document["oracle"]] == ["calib+", "comprw", "blend"]
+    for row in document["oracle"]:
+        assert row["n_train"] == row["n"] == 40 and row["accuracy"] == row["train_accuracy"]
+
+
+def test_weights_are_applied_to_other_stores(run, stores, tmp_path):
+    """On the store they are from the accuracies come back; other stores and tasks get theirs."""
+    path = tmp_path / "weights.json"
+    saved = json.loads(run(stores / "sst2-s0.h5", "--save", path, "--format", "json")[1])["runs"]
+    status, out, err = run("--apply", path, stores, "--format", "json")
+    rows = json.loads(out)
+    assert (status, err) == (0, "") and len(rows) == 3 * (len(METHODS) + 1)
+    own = [r for r in rows if r["store"].endswith("sst2-s0.h5") and r["method"] != "blend-row"]
+    assert [r["accuracy"] for r in own] == [r["accuracy"] for r in saved]
+    assert {r["fitted_task"] for r in rows if r["task"] == "rte"} == {"sst2"}
+    table = run("--apply", path, stores)[1]
+    assert max(map(len, table.splitlines())) <= 80 and "blend-row" in table
+
+
+def test_weights_of_another_model_are_refused(run, stores, tmp_path):
+    """The message has both models' fingerprints; other numbers of labels are refused too."""
+    path = tmp_path / "weights.json"
+    run(stores / "sst2-s0.h5", "--save", path)
+    path.write_text(path.read_text().replace("f00d", "beef"))
+    status, out, err = run("--apply", path, stores / "rte-s2.h5")
+    assert (status, out) == (4, "") and "f00d" in err and "beef" in err
+    three = write_store(tmp_path / "three.h5", words=(" a", " b", " c"), task="mnli")
+    run(stores / "sst2-s0.h5", "--save", path, "--force")
+    status, out, err = run("--apply", path, three)
+    assert (status, out) == (4, "") and "has 3 labels" in err
+    run(stores / "sst2-s0.h5", "--methods", "comprw", "--save", path, "--force")
+    assert run("--apply", path, three)[0] == 0
+
+
 def test_save_keeps_the_weights(run, stores, tmp_path):
     """The file holds the fits that were printed; a second run needs `--force`."""
     path = tmp_path / "weights.json"
@@ -156,7 +223,7 @@ def test_save_keeps_the_weights(run, stores, tmp_path):
     [
         (["--signed"], 2, "--signed goes with --recipe convex, not official"),
         (["--n-train", "13"], 2, "has 12 train rows"),
-        (["--n-train", "0"], 2, "no train rows to fit calib+, comprw on"),
+        (["--n-train", "0"], 2, "no train rows to fit calib+, comprw, blend on"),
         (["--n-train", "x"], 2, "--n-train 'x': give whole numbers"),
         (["--n-train", "-1"], 2, "give whole numbers"),
         (["--n-train", "9" * 5000], 2, "give whole numbers"),
@@ -164,6 +231,11 @@ def test_save_keeps_the_weights(run, stores, tmp_path):
         (["--methods", "full,comprv"], 2, "did you mean 'comprw'"),
         (["--methods", ""], 2, "there is full, calib+, bc, "),
         (["--recipe", "paper2"], 2, "--recipe 'paper2'"),
+        (["--versus", "linc"], 2, "--versus 'linc': it is not among --methods full,calib+"),
+        (["--apply", "w.json", "--n-train", "8"], 2, "--apply fits nothing"),
+        (["--apply", "nowhere.json"], 4, "nowhere.json: no such weights file"),
+        (["--methods", "full:convex"], 2, "full has no recipes"),
+        (["--methods", "comprw:convx"], 2, "did you mean 'convex'"),
         (["--save", "."], 1, "is a folder"),
         (["--save", "nowhere/w.json"], 1, "there is no folder nowhere"),
     ],

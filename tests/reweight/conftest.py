@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,12 @@ class MemoryStore:
     labels: Labels
     run: RunInfo
     splits: dict
+    pooling: None = None
+
+    @property
+    def axes(self) -> SimpleNamespace:
+        """The labels as stored."""
+        return SimpleNamespace(labels=self.labels)
 
     def split(self, name: str) -> Split:
         """A split by name."""

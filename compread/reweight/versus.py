@@ -1,0 +1,74 @@
+"""Is a method better than another? Paired by run, and runs within tasks.
+
+Two methods are compared on the same runs, so each run gives one difference of accuracies. Runs of
+one task share its test rows and more, so they are not independent; the paper's Table 5 takes all
+120 as if they were. Here a task gives one difference, the mean over its runs, and the t test is
+over tasks: does the gain hold for tasks like these? Of a single task, the test is over its runs:
+does it hold for this task's templates and seeds?
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from compread.errors import UsageError
+from compread.reweight.fit import Fit
+
+
+def versus(fits: Sequence[Fit], other: str) -> list[dict[str, Any]]:
+    """One row for each method beside ``other`` and each number of train rows.
+
+    ``difference`` is the mean over tasks of the mean over runs of method less other; ``low`` and
+    ``high`` are the ends of its 95 % interval, ``p`` is two-sided, both from Student's t over
+    ``units`` (tasks, or the runs of a single task) and None where there is but one unit or no
+    difference between any two; ``tasks_won`` counts the tasks with a difference above zero.
+
+    Raises:
+        UsageError: ``other`` is not among the methods.
+    """
+    accuracy: dict[tuple[str, int], dict[tuple[str, str], float]] = defaultdict(dict)
+    for fit in fits:
+        if fit.test is not None:
+            accuracy[fit.title, len(fit.train_ids)][fit.run.task, fit.store] = fit.test.accuracy
+    known = list(dict.fromkeys(method for method, _ in accuracy))
+    if other not in known:
+        raise UsageError(f"--versus {other!r}: it is not among --methods {','.join(known)}")
+    rows = []
+    for (method, n_train), ours in accuracy.items():
+        if method != other:
+            theirs = accuracy[other, n_train]
+            pairs = {run: share - theirs[run] for run, share in ours.items()}
+            rows.append({"method": method, "versus": other, "n_train": n_train, **compare(pairs)})
+    return rows
+
+
+def compare(differences: dict[tuple[str, str], float]) -> dict[str, Any]:
+    """The paired comparison of differences by (task, run)."""
+    by_task: dict[str, list[float]] = defaultdict(list)
+    for (task, _), difference in differences.items():
+        by_task[task].append(difference)
+    means = np.array([np.mean(values) for values in by_task.values()])
+    units = means if len(means) > 1 else np.array(list(differences.values()))
+    difference, n = float(means.mean()), len(units)
+    error = float(units.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    low = high = p = None
+    if error > 0:
+        reach = float(student.ppf(0.975, n - 1)) * error
+        low, high = difference - reach, difference + reach
+        p = float(2 * student.sf(abs(difference) / error, n - 1))
+    return {
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "p": p,
+        "unit": "task" if len(means) > 1 else "run",
+        "units": n,
+        "tasks_won": int((means > 0).sum()),
+        "tasks": len(means),
+        "runs": len(differences),
+    }

@@ -1,0 +1,164 @@
+"""What people read of reweighting: the runs of one store, or the grid of tasks and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from compread.views.tables import Column, Table
+
+Rows = Sequence[Mapping[str, Any]]
+METHODS_A_TABLE = 5
+"""As many as eighty columns hold."""
+GRID_NOTE = (
+    "Test accuracy in %: mean over the runs (population standard deviation). "
+    "--format json or csv has every run."
+)
+
+
+def reweight_view(document: Mapping[str, Rows]) -> list[Table]:
+    """The tables of ``compread reweight``.
+
+    Args:
+        document: ``runs``, ``summary`` and ``average``, and where asked for ``versus`` and
+            ``oracle``.
+    """
+    runs = document["runs"]
+    one = len({run["store"] for run in runs}) == 1
+    tables = [_store_table(runs)] if one else list(_grid(document["summary"]))
+    if not one:
+        tables += _average_tables(document["average"], document["summary"])
+    if document.get("oracle"):
+        oracle = document["oracle"]
+        tables += [_store_table(oracle, ORACLE)] if one else list(_oracle_grid(oracle))
+    if document.get("versus"):
+        tables.append(_versus_table(document["versus"]))
+    return tables
+
+
+ORACLE = "oracles, fitted on the test rows themselves"
+
+
+def apply_view(rows: Rows) -> list[Table]:
+    """The tables of weights applied to other stores: a block for each store."""
+
+    def fitted(row: Mapping[str, Any]) -> str:
+        named = (row["fitted_task"], row["fitted_template"], row["fitted_seed"])
+        return " ".join(str(name) for name in named if name is not None)
+
+    blocks: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        blocks.setdefault(row["store"], []).append(row)
+    columns = [
+        Column("store", justify="left", shorten="start"),
+        Column("method", justify="left", format=_title),
+        Column("fitted", "fitted on", justify="left", format=fitted, shorten="end"),
+        Column("n_train", "train\nrows"),
+        Column("accuracy", "test\naccuracy", format=".3f"),
+        Column("interval", "95 %\ninterval", format=_interval, drop=1),
+    ]
+    return [Table(columns, list(blocks.values()))]
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}"
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    special = row["recipe"] not in (None, "official")
+    return f"{row['method']}:{row['recipe']}" if special else row["method"]
+
+
+def _store_table(runs: Rows, what: str = "") -> Table:
+    """One line for each method and number of train rows of one store."""
+    columns = [
+        Column("method", justify="left", format=_title),
+        Column("n_train", "train\nrows"),
+        Column("accuracy", "test\naccuracy", format=".3f"),
+        Column("interval", "95 %\ninterval", format=_interval),
+        Column("train_accuracy", "train\naccuracy", format=".3f"),
+        Column("epochs", "stopped\nat epoch"),
+    ]
+    blocks: dict[int, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        blocks.setdefault(run["n_train"], []).append(run)
+    first = runs[0]
+    named = [first["task"]]
+    named += [f"{key} {first[key]}" for key in ("template", "seed") if first[key] is not None]
+    title = f"{', '.join(named)}: {what or str(first['n']) + ' test rows'}"
+    return Table(columns, list(blocks.values()), title=title)
+
+
+def _cell(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['accuracy']:.1f} ({100 * row['accuracy_sd']:.1f})"
+
+
+def _few(methods: Rows | Sequence[str]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(methods), METHODS_A_TABLE):
+        yield methods[start : start + METHODS_A_TABLE]
+
+
+def _grid(summary: Rows) -> Iterator[Table]:
+    """Tasks by methods, mean (sd) in each cell; a table for each number of train rows."""
+    methods = list(dict.fromkeys(cell["method"] for cell in summary))
+    for n_train in dict.fromkeys(cell["n_train"] for cell in summary):
+        cells = [cell for cell in summary if cell["n_train"] == n_train]
+        counts = sorted({cell["runs"] for cell in cells})
+        runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        title = f"{n_train} train rows, {runs} run{'s' * (counts[-1] > 1)} a task"
+        for some in _few(methods):
+            lines: dict[str, dict[str, Any]] = {}
+            for cell in cells:
+                line = lines.setdefault(cell["task"], {"task": cell["task"]})
+                line[cell["method"]] = _cell(cell)
+            columns = [Column("task", justify="left", shorten="end"), *map(Column, some)]
+            yield Table(columns, [list(lines.values())], title=title)
+
+
+def _oracle_grid(oracle: Rows) -> Iterator[Table]:
+    methods = list(dict.fromkeys(map(_title, oracle)))
+    tasks: dict[str, dict[str, list[float]]] = {}
+    for row in oracle:
+        tasks.setdefault(row["task"], {}).setdefault(_title(row), []).append(row["accuracy"])
+    for some in _few(methods):
+        lines = [
+            {"task": task, **{m: f"{100 * sum(v) / len(v):.1f}" for m, v in cells.items()}}
+            for task, cells in tasks.items()
+        ]
+        columns = [Column("task", justify="left", shorten="end"), *map(Column, some)]
+        yield Table(columns, [lines], title=ORACLE[0].upper() + ORACLE[1:])
+
+
+def _average_tables(average: Rows, summary: Rows) -> Iterator[Table]:
+    """The learning curves: the mean over tasks for each number of train rows."""
+    methods = list(dict.fromkeys(row["method"] for row in average))
+    tasks = len({row["task"] for row in summary})
+    title = f"Mean over {tasks} task{'s' * (tasks > 1)}"
+    for some in _few(methods):
+        lines: dict[int, dict[str, Any]] = {}
+        for row in average:
+            line = lines.setdefault(row["n_train"], {"n_train": row["n_train"]})
+            line[row["method"]] = _cell(row)
+        columns = [Column("n_train", "train rows"), *map(Column, some)]
+        last = some[-1] == methods[-1]
+        yield Table(columns, [list(lines.values())], title=title, note=GRID_NOTE if last else "")
+
+
+def _versus_table(rows: Rows) -> Table:
+    def interval(row: Mapping[str, Any]) -> str:
+        return "" if row["low"] is None else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
+
+    columns = [
+        Column("method", justify="left"),
+        Column("n_train", "train\nrows"),
+        Column("difference", format=lambda row: f"{100 * row['difference']:+.1f}"),
+        Column("interval", "95 % interval", format=interval),
+        Column("p", format=".4f"),
+        Column("won", "tasks\nwon", format=lambda row: f"{row['tasks_won']}/{row['tasks']}"),
+        Column("units", "units", format=lambda row: f"{row['units']} {row['unit']}s"),
+    ]
+    note = (
+        f"Accuracy less that of {rows[0]['versus']} in points, paired by run: the mean over tasks "
+        "of the mean over their runs. Interval and two-sided p: Student's t over the units."
+    )
+    return Table(columns, [rows], title=f"Versus {rows[0]['versus']}", note=note)
