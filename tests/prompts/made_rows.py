@@ -11,8 +11,9 @@ Row = dict[str, Any]
 
 VALUES: dict[str, Sequence[Any]] = {
     "sst2": (0, 1), "yelp_polarity": (0, 1), "boolq": (False, True),
-    "boolq_contrast": (False, True), "qqp": (0, 1), "wic": (0, 1), "rte": (0, 1), "mnli": (0, 1, 2), "ag_news": (0, 1, 2, 3),
-    "arc_easy": ("A", "B", "C", "D"), "task069": ("1", "2"), "task070": ("1", "2"),
+    "boolq_contrast": (False, True), "qqp": (0, 1), "wic": (0, 1), "rte": (0, 1),
+    "mnli": (0, 1, 2), "ag_news": (0, 1, 2, 3), "arc_easy": ("A", "B", "C", "D"),
+    "task069": ("1", "2"), "task070": ("1", "2"),
     "mednli": ("entailment", "neutral", "contradiction"),
 }  # fmt: skip
 """The label values of each task in class order."""

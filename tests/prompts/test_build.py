@@ -9,7 +9,6 @@ import pytest
 from compread.errors import PromptError
 from compread.prompts import PromptSet, build_prompt_set, load_task, make_pools, prompt_sets
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 NEGATIVE, POSITIVE = ("dull", "flat", "tired", "clumsy"), ("warm", "witty", "bright", "lively")
 
 
@@ -104,14 +103,6 @@ def check_protocol(sets: list[PromptSet], n_classes: int) -> None:
 def test_protocol(grid: list[PromptSet]) -> None:
     """Seeds share no labelled row, splits share no text, classes are balanced."""
     check_protocol([s for s in grid if s.template == "review-sentiment"], 2)
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared SST-2 rows are not on this machine")
-def test_protocol_on_sst2() -> None:
-    """The same holds on the real rows, whose train file has phrases that come back in others."""
-    sets = prompt_sets(load_task("sst2"), ["review-sentiment"], range(5), data_dir=SHARED)
-    check_protocol(sets, 2)
-    assert len(split_ids(sets[0], "test")) > 1700
 
 
 def test_same_seed_same_rows(grid: list[PromptSet], tmp_path: Path) -> None:
