@@ -123,11 +123,9 @@ def prompt_sets(
     wanted = task.chosen_templates(templates)  # a wrong name shows before anything is downloaded
     if not wanted:
         return []
-    pools = make_pools(
-        task,
-        load_rows(task.lender or task, "train", data_dir, offline),
-        load_rows(task, "test", data_dir, offline),
-    )
+    # The task's own rows first: what it says of its data comes before another task's download.
+    test = load_rows(task, "test", data_dir, offline)
+    pools = make_pools(task, load_rows(task.lender or task, "train", data_dir, offline), test)
     return [
         build_prompt_set(
             task,

@@ -6,6 +6,7 @@ whichever way they came.
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -85,7 +86,7 @@ def _load_hub(task: Task, source: Source, split: str, offline: bool) -> list[Row
     import datasets
 
     try:
-        with _offline(offline):
+        with _offline(offline), _no_retry_log():
             table = datasets.load_dataset(
                 source.id, source.config, split=source.splits[split], revision=source.revision
             )
@@ -122,6 +123,18 @@ def _offline(on: bool) -> Iterator[None]:
         yield
     finally:
         datasets.config.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def _no_retry_log() -> Iterator[None]:
+    """Keep the hub's client from logging each failed attempt; the error says it once."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _local_way(task: Task) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from compread.store.states import StoreState
+from compread.store.states import PARTIAL, StoreState
 from compread.views.tables import Column, Row, Table
 
 KEYS = ("model", "checkpoint", "task", "template", "shots", "seed")
@@ -14,7 +14,6 @@ COLUMNS = [
     Column("store", justify="left", shorten="start"),
     Column("state", justify="left"),
     Column("rows", format=lambda row: f"{row['rows']}/{row['total']}"),
-    Column("reason", justify="left", shorten="end", drop=1),
 ]
 
 
@@ -34,9 +33,11 @@ def state_rows(states: Sequence[StoreState]) -> list[dict[str, Any]]:
 
 
 def status_view(rows: Sequence[Row]) -> list[Table]:
-    """The table, with how many there are of each state below it."""
+    """The table, with how many there are of each state and what is wrong below it."""
     counts = Counter(str(row["state"]) for row in rows)
-    told = any(row["reason"] for row in rows)
-    columns = [column for column in COLUMNS if told or column.key != "reason"]
-    note = ", ".join(f"{n} {state}" for state, n in counts.items())
-    return [Table(columns, [rows], note=f"{note}.")]
+    told = [f"{', '.join(f'{n} {state}' for state, n in counts.items())}."]
+    if PARTIAL in counts:
+        told.append("A partial run goes on when its extract is given again.")
+    # The reason begins with the path.
+    told += [str(row["reason"]) for row in rows if row["reason"]]
+    return [Table(COLUMNS, [rows], note=" ".join(told))]

@@ -1,0 +1,87 @@
+"""``status``: which runs of a folder are finished, partial, damaged or missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import AXIS, make_run
+
+from compread.cli import main
+from compread.store import Labels, SplitRows, StoreWriter
+
+
+def stop_after(path: Path, n: int, total: int = 12) -> None:
+    """A run of ``total`` test rows that stops after ``n``."""
+    rows = [f"r{i}" for i in range(total)]
+    splits = {"train": SplitRows([], [], []), "test": SplitRows([0] * total, rows, rows)}
+    with StoreWriter.open(
+        path, make_run(template="t2"), AXIS, Labels((" a", " b"), (1, 2)), splits
+    ) as w:
+        parts = np.zeros((n, len(AXIS), 2), np.float32)
+        w.append(range(n), parts, np.zeros((n, 2)), np.zeros(n), np.ones(n))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, write_store: Any) -> Path:
+    """A finished, a partial and a damaged run."""
+    write_store(tmp_path / "a.h5", n_train=4, n_test=6)
+    stop_after(tmp_path / "b.h5", 5)
+    whole = write_store(tmp_path / "c.h5").read_bytes()
+    (tmp_path / "c.h5").write_bytes(whole[: len(whole) // 2])
+    return tmp_path
+
+
+def test_states(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each run is told with its rows and what it is a run of, in name order."""
+    assert main(["status", str(folder), str(folder / "d.h5"), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    told = [(Path(r["store"]).name, r["state"], r["rows"], r["total"], r["template"]) for r in rows]
+    assert told == [
+        ("a.h5", "finished", 10, 10, "t1"),
+        ("b.h5", "partial", 5, 12, "t2"),
+        ("c.h5", "damaged", 0, 0, None),
+        ("d.h5", "missing", 0, 0, None),
+    ]
+    assert [bool(r["reason"]) for r in rows] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_table(
+    folder: Path, width: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """The table names each file whole; what is wrong stands below it, with the way out."""
+    monkeypatch.setenv("COLUMNS", width)
+    monkeypatch.chdir(folder)
+    assert main(["status", "."]) == 0
+    table, _, below = capsys.readouterr().out.partition("\n\n")
+    assert [line.split() for line in table.splitlines()[2:]] == [
+        ["a.h5", "finished", "10/10"],
+        ["b.h5", "partial", "5/12"],
+        ["c.h5", "damaged", "0/0"],
+    ]
+    said = " ".join(below.split())
+    assert said.startswith("1 finished, 1 partial, 1 damaged. A partial run goes on")
+    assert "c.h5: the store is damaged or cut short" in said and "--force" in said
+
+
+def test_paths_on_standard_input(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """``-`` reads paths; one named twice is told once."""
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{folder}/a.h5\n\n{folder}/a.h5\n"))
+    assert main(["status", "-", "--format", "csv"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[1].startswith(f"{folder}/a.h5,finished,10,10")
+
+
+def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a run is an error of the stores' kind."""
+    assert main(["status", str(tmp_path)]) == 4
+    out, err = capsys.readouterr()
+    assert out == "" and "neither stores (*.h5) nor unfinished ones" in err

@@ -1,0 +1,118 @@
+"""``tasks``: list, show, fetch, validate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from compread.cli import main
+from compread.prompts import load_task, prompt_sets, task_names
+
+Out = pytest.CaptureFixture[str]
+MINE = """\
+description: is it so?
+source: {id: HUB, splits: {train: train, test: validation}}
+label: {field: answer, values: [false, true]}
+templates:
+  plain:
+    text: "{{ question }}?\\nAnswer:"
+    labels: {"no": [" No", " nope"], "yes": [" Yes"]}
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a task of the user's, ``mine``, whose data are a folder in hub layout."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    rows = [{"question": f"is it {n}", "answer": n % 2 == 1} for n in range(60)]
+    for name, part in (("train", rows[:40]), ("validation", rows[40:])):
+        file = tmp_path / "hub" / "data" / f"{name}-00000-of-00001.parquet"
+        datasets.Dataset.from_list(part).to_parquet(str(file))
+    folder = tmp_path / "my_tasks"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text(MINE.replace("HUB", str(tmp_path / "hub")))
+    return folder
+
+
+def test_the_list_has_every_task(capsys: Out) -> None:
+    """Without a subcommand the tasks are listed: a row a template, in exact JSON."""
+    assert main(["tasks", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert sorted({row["task"] for row in rows}) == list(task_names())
+    (row,) = [r for r in rows if (r["task"], r["template"]) == ("qqp", "same-thing-contrast")]
+    assert (row["labels"], row["contrast_of"]) == ([[" No"], [" Yes"]], "same-thing")
+    assert (row["source"], row["config"], len(row["revision"])) == ("nyu-mll/glue", "qqp", 40)
+    assert all(row["wording"] and row["license"] for row in rows)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_list_fits_the_terminal(width: int, capsys: Out, monkeypatch: Any) -> None:
+    """The table fits, and shortens neither a task's nor a template's name."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["tasks", "list"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= width
+    for name in task_names():
+        assert name in out and all(id in out for id in load_task(name).templates)
+
+
+def test_a_task_of_ones_own_is_listed(mine: Path, capsys: Out) -> None:
+    """Several words of a class are told apart from several classes."""
+    assert main(["tasks", "list", "--include-path", str(mine), "--format", "md"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "| mine" in line)
+    assert "No\\|nope/Yes" in line or "No|nope/Yes" in line
+
+
+def test_show_prints_what_the_model_reads(mine: Path, capsys: Out) -> None:
+    """One prompt per template, as extract would make it."""
+    command = ["tasks", "show", "mine", "--include-path", str(mine)]
+    (made,) = prompt_sets(load_task("mine", mine), limit=1)
+    prompt = made.prompts[-1]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("--- mine plain (' No', ' nope', ' Yes'), row test-")
+    assert f"\n{prompt.text}\n--- right label: {made.labels[prompt.gold]!r}\n" in out
+    assert main([*command, "--format", "json", "--num-fewshot", "0"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["prompt"].count("?\nAnswer:") == 1 and row["id"] == prompt.id
+
+
+def test_fetch_then_offline(mine: Path, capsys: Out) -> None:
+    """Fetch says what it loaded; show then needs no network."""
+    assert main(["tasks", "fetch", "mine", "--include-path", str(mine), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(r["split"], r["rows"]) for r in rows] == [("train", 40), ("test", 20)]
+    assert main(["tasks", "show", "mine", "--include-path", str(mine), "--offline"]) == 0
+
+
+def test_fetch_of_local_data_says_where_they_are(capsys: Out) -> None:
+    """A task that is not on the hub is no error: the note says how to come by its data."""
+    assert main(["tasks", "fetch", "task069"]) == 0
+    assert "https://github.com/allenai/natural-instructions" in capsys.readouterr().err
+
+
+def test_show_of_credentialed_data_says_where_to_apply(capsys: Out) -> None:
+    """MedNLI without its data says where to apply, before MNLI is looked for."""
+    assert main(["tasks", "show", "mednli"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert "https://physionet.org/content/mednli/" in err
+
+
+def test_validate(mine: Path, capsys: Out) -> None:
+    """A good file is valid; each mistake of a bad one has its line, and the status is 1."""
+    file = mine / "mine.yaml"
+    assert main(["tasks", "validate", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: valid\n"
+    text = file.read_text().replace("description", "descripton").replace("{{ question }}", "{{ }}")
+    (mine / "bad.yaml").write_text(text.replace("[false, true]}", "[false, true]}\nshots: -1"))
+    assert main(["tasks", "validate", str(mine / "bad.yaml"), str(file)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    starts = [line.split("'")[0] for line in lines]
+    assert starts == [f"{mine / 'bad.yaml'}, line {n}: " for n in (1, 1, 7, 4)] + [f"{file}: valid"]
+    assert "did you mean 'description'" in lines[0] and "is missing" in lines[1]
