@@ -107,7 +107,9 @@ def read_yaml(file: Path) -> Section:
         mapping = Mapping()
         mapping.lines = {}
         for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node))
+            # As it is written: YAML reads a bare "no" as False, which no class is called.
+            scalar = isinstance(key_node, yaml.ScalarNode)
+            key = key_node.value if scalar else str(loader.construct_object(key_node, deep=True))
             if key in mapping:
                 raise yaml.MarkedYAMLError(
                     problem=f"{key!r} is written twice", problem_mark=key_node.start_mark

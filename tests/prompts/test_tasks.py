@@ -1,11 +1,12 @@
 """Tasks as data: the built-in files, the user's own, and every mistake in them."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from compread.errors import PromptError
-from compread.prompts import load_task, task_names
+from compread.prompts import load_task, mistakes_in, task_names
 from compread.prompts.tasks import default_shots
 
 GOOD = """\
@@ -133,6 +134,22 @@ MISTAKES = [
     ),
     ("templates:", "shots: -1\ntemplates:", "line 4: 'shots' is -1, not a whole number"),
     ("templates:", "shots: many\ntemplates:", "line 4: 'shots' is 'many', not a whole number"),
+    ("templates:", "budget: 2.5\ntemplates:", "line 4: 'budget' is 2.5, not a whole number"),
+    ("templates:", "where: a ==\ntemplates:", "line 4: 'where' cannot be used: 'a ==' is not a J"),
+    ("templates:", "instruction: '{{ a'\ntemplates:", "line 4: 'instruction' cannot be used"),
+    ("templates:", "fields: {a: 3}\ntemplates:", "line 4: 'fields.a' is 3, not text; put it in q"),
+    ("templates:", "demonstrations: mine\ntemplates:", "line 4: .* names this very task; leave it"),
+    ("templates:", "demonstrations: sst\ntemplates:", "line 4: .* did you mean 'sst2'"),
+    ("templates:", "demonstrations: yelp_polarity\ntemplates:", "line 4: .* borrows its own: name"),
+    ("templates:", "demonstrations: mnli\ntemplates:", "line 4: .* 'mnli' of 3 classes, but"),
+    (
+        "    wording: our own",
+        "    contrast_of: plane",
+        "line 13: .*words.contrast_of' is 'plane', not",
+    ),
+    ('[" no", " yes"]', '{"no": [" no"]}', "line 7: .* has 1 classes for 2 label values"),
+    ('[" no", " yes"]', '{"no": [" no"], "yes": " yes"}', "line 7: .*yes' is ' yes', not a list"),
+    ('[" no", " yes"]', '{"no": [" a"], "yes": [" a"]}', "line 7: .* has ' a', which 'no' has"),
 ]
 
 
@@ -144,6 +161,46 @@ def test_mistakes_name_file_and_line(right: str, wrong: str, message: str, tmp_p
     with pytest.raises(PromptError, match=f"mine.yaml.*{message}") as caught:
         load_task("mine", folder)
     assert "\n" not in str(caught.value)
+
+
+def test_classes_are_called_as_they_are_written(tmp_path: Path) -> None:
+    """A bare ``no`` in YAML is False, but a class of that name is ``no``."""
+    text = GOOD.replace('[" no", " yes"]', '{no: [" no", " never"], yes: [" yes"]}')
+    words = load_task("mine", own_task(tmp_path, text)).template("plain").verbalizer
+    assert words.classes == ("no", "yes") and words.columns == (" no", " never", " yes")
+
+
+ODD = [
+    (
+        '{{ question }}?"',
+        '{{ question }}? "',
+        "line 6: 'templates.plain.text' ends in a space: take",
+    ),
+    ('" no", " yes"', '"no", " yes"', "line 7: .* has 'no' right behind the text: write ' no'"),
+    ('" no", " yes"', '" no ", " yes"', "line 7: .* has ' no ': take the space off its end"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), ODD)
+def test_what_reads_well_but_gives_other_tokens(
+    right: str, wrong: str, message: str, tmp_path: Path
+) -> None:
+    """A file that loads, and whose words cannot follow its text, is told by validate alone."""
+    assert right in GOOD and mistakes_in(own_task(tmp_path, GOOD) / "mine.yaml") == []
+    folder = own_task(tmp_path, GOOD.replace(right, wrong, 1))
+    assert load_task("mine", folder).templates
+    (found,) = mistakes_in(folder / "mine.yaml")
+    assert re.search(f"mine.yaml, {message}", found)
+
+
+def test_every_mistake_is_told(tmp_path: Path) -> None:
+    """Mistakes of one file are told together, each with its own line."""
+    text = GOOD.replace("description", "descripton").replace("[false, true]", "[0, 0]")
+    text = text.replace("templates:", "shots: -1\ntemplates:").replace('" no", ', "")
+    found = mistakes_in(own_task(tmp_path, text) / "mine.yaml")
+    lines = [int(message.split("line ")[1].split(":")[0]) for message in found]
+    assert lines[:3] == [1, 1, 3] and 4 in lines
+    assert len(found) == len(set(found))
 
 
 def test_file_that_is_not_text(tmp_path: Path) -> None:
