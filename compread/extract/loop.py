@@ -116,7 +116,7 @@ class Extractor:
         started = time.monotonic()
         reset_peak(device_of(self.loaded.model))
         with writer:
-            runner = Runner(engine, tokens.ids, writer, self._judge, self.ranks)
+            runner = Runner(engine, tokens.ids, writer, self.judge, self.ranks)
             tally = self._run(runner, groups, budget, done, progress)
             if not self.ranks.is_first:
                 writer.close()
@@ -192,7 +192,7 @@ class Extractor:
             raise
         return runner.tally
 
-    def _judge(self, batch: BatchParts, ids: Sequence[str]) -> float:
+    def judge(self, batch: BatchParts, ids: Sequence[str]) -> float:
         """The batch's worst error as a share of the logits' scale, within the tolerance."""
         errors = batch.sum_error / batch.scale
         # A NaN must fail too, so the comparison is for what is good.

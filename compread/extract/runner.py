@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +20,27 @@ from compread.extract.prefix import SharedPrefix
 from compread.extract.ranks import Ranks
 from compread.model.decompose import BatchParts
 from compread.model.linear import device_of
-from compread.store import StoreWriter
 
 Progress = Callable[[int, int, int], None]
 """Called with rows kept, rows in all, and tokens run by now, after each batch."""
 Rows = list[int]
+Float32 = npt.NDArray[np.float32]
+
+
+class Keeper(Protocol):
+    """Where rows are kept: a store's writer, or memory."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The names of all rows, in order."""
+
+    def append(
+        self, rows: Rows, parts: Float32, full: Float32, sum_error: Float32, label_mass: Float32
+    ) -> None:
+        """Keep a batch: [B, C, K], [B, K], [B] and [B]."""
+
+    def discard(self) -> None:
+        """Throw all rows away."""
 
 
 @dataclass
@@ -48,7 +65,7 @@ class Runner:
         self,
         engine: Engine,
         ids: Sequence[Sequence[int]],
-        writer: StoreWriter,
+        writer: Keeper,
         judge: Callable[[BatchParts, Sequence[str]], float],
         ranks: Ranks,
     ) -> None:
@@ -64,7 +81,7 @@ class Runner:
         self.engine, self.ids, self.writer, self.ranks = engine, ids, writer, ranks
         self.tally = Tally()
         self._judge = judge
-        self._names = writer.axes.ids
+        self._names = writer.ids
         self._limit: int | None = None
         # A GPU computes while the batch before it is copied, judged and written.
         self._overlaps = device_of(engine.model).type == "cuda"

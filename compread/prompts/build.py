@@ -96,6 +96,8 @@ def build_prompt_set(
             "n_train": n_train,
             "limit": limit,
             "instruction": task.instruction or None,
+            # Texts, not ids alone: new rows are put behind them without the task's data.
+            "shown": None if nearest else [list(pair) for pair in shown.fixed],
             "wording": template.wording or None,
             "contrast_of": template.contrast_of,
         },
@@ -152,16 +154,16 @@ class _Demonstrations:
         self._template, self._pool, self._shots, self._nearest = template, pool, shots, nearest
         self.numbers = (*drawn.demonstrations, *(drawn.train if nearest else ()))
         """Rows that are shown, or that are chosen among."""
-        self._shown = [
+        self.fixed = [
             (pool.text(template, n), template.labels[pool.classes[n]]) for n in self.numbers
         ]
 
     def __call__(self, pool: Pool, number: int) -> tuple[tuple[str, str], ...]:
         if self._nearest is None:
-            return tuple(self._shown)
+            return tuple(self.fixed)
         candidates = [
             shown
-            for n, shown in zip(self.numbers, self._shown, strict=True)
+            for n, shown in zip(self.numbers, self.fixed, strict=True)
             if (pool.split, n) != (self._pool.split, number)  # a row is no demonstration of itself
         ]
         query = pool.text(self._template, number)

@@ -25,11 +25,18 @@ def parse_json_lines(data: bytes, name: str) -> list[tuple[int, dict[str, Any]]]
             f"{name}, line {number}: not UTF-8 text; save the file as UTF-8"
         ) from error
     return [
-        (n, _parse(line, f"{name}, line {n}")) for n, line in enumerate(lines, 1) if line.strip()
+        (n, parse_json_line(line, f"{name}, line {n}"))
+        for n, line in enumerate(lines, 1)
+        if line.strip()
     ]
 
 
-def _parse(line: str, where: str) -> dict[str, Any]:
+def parse_json_line(line: str, where: str) -> dict[str, Any]:
+    """The object of one line; ``where`` begins the message.
+
+    Raises:
+        PromptError: it is not one JSON object of valid text.
+    """
     try:
         row = json.loads(line)
         if "\\u" in line:  # JSON can spell half a surrogate pair, which no text file can hold

@@ -100,6 +100,11 @@ class StoreWriter:
                 raise
         return writer
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all rows, split after split."""
+        return tuple(self.axes.ids)
+
     def append(
         self,
         rows: Sequence[int] | npt.NDArray[np.int64],

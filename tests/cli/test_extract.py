@@ -458,7 +458,7 @@ def test_ctrl_c_under_force_says_how_to_go_on(
     """After a stopped ``--force``, the command without it goes on and replaces the old store."""
     command = ("--prompts", prompts, "-o", "run.h5", "--batch-tokens", 20)
     run(*command, "--no-share")
-    real, calls = Extractor._judge, 0
+    real, calls = Extractor.judge, 0
 
     def interrupt(self: Extractor, *args: Any) -> float:
         nonlocal calls
@@ -468,7 +468,7 @@ def test_ctrl_c_under_force_says_how_to_go_on(
         return real(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Extractor, "_judge", interrupt)
+        patch.setattr(Extractor, "judge", interrupt)
         status, _, err = run(*command, "--force")
     assert status == 130 and "the same command without --force goes on" in err
     with open_store(tmp_path / "run.h5") as store:

@@ -1,0 +1,168 @@
+"""``compread predict``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compread.cli import extract_options as opt
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from compread.extract.predict import Window
+    from compread.reweight.fit import Fit
+
+EXAMPLE = """\
+compread predict --model gpt2 --weights weights.json --input texts.jsonl > labels.jsonl
+echo '{"sentence": "a gem"}' | compread predict --model gpt2 --weights weights.json --input -"""
+FIRST_WINDOW, LAST_WINDOW = 16, 1024
+"""Rows that are run together: few at first, so that a slow stream is answered soon."""
+
+
+def predict(
+    model: opt.MODEL,
+    weights: Annotated[
+        Path, typer.Option("--weights", help="From reweight --save.", show_default=False)
+    ],
+    input: Annotated[
+        str,
+        typer.Option("--input", help="Rows in JSON Lines; - for stdin.", show_default=False),
+    ],
+    method: Annotated[
+        str | None, typer.Option("--method", help="Which of the weights. [default: blend-row]")
+    ] = None,
+    n_train: Annotated[
+        int | None, typer.Option("--n-train", help="Those fitted on N rows. [default: the most]")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", help="Those fitted on this store, if on several.")
+    ] = None,
+    explain: Annotated[
+        int, typer.Option("--explain", min=0, help="Name the N components that decided each row.")
+    ] = 0,
+    include_path: opt.INCLUDE_PATH = None,
+    revision: opt.REVISION = None,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="As in extract. [default: the weights']")
+    ] = None,
+    device: opt.DEVICE = "auto",
+    device_map: opt.DEVICE_MAP = None,
+    offline: opt.OFFLINE = False,
+) -> None:
+    """Label new rows with a model and fitted weights.
+
+    A row is a JSON object: the fields of the task's template, which is put behind the run's
+    demonstrations, or {"prompt": a whole prompt}; "id" is its number unless given. Prints one JSON
+    object a row, in order: id, label, and the probability of each label, the softmax of the
+    scores. Labels are those of `reweight --apply` on the same rows.
+    """
+    # Read when tqdm is imported, and torch already does that.
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    from compread.errors import PromptError
+    from compread.extract import Extractor
+    from compread.extract.predict import Predictor
+    from compread.model import ModelRequest, load_model, quieten_libraries
+    from compread.prompts.new_rows import NewRows
+    from compread.reweight.apply import check_model
+    from compread.reweight.choose import choose
+    from compread.reweight.weights import Weights
+
+    fit = choose(Weights.read(weights).fits, method, n_train, store)
+    run = fit.run
+    made = NewRows.of_run(
+        run.task, run.template, run.template_text, run.protocol, fit.words.word,
+        fit.words.class_name, include_path,
+    )  # fmt: skip
+    if input != "-" and not Path(input).is_file():
+        raise PromptError(f"{input}: no such file of rows")
+    quieten_libraries(bars=False)
+    request = ModelRequest(
+        model, revision or run.revision, dtype or run.dtype, device, device_map, offline,
+        adapter=run.adapter,
+    )  # fmt: skip
+    loaded = load_model(request)
+    check_model(fit, loaded.fingerprint, f"{model} is another model")
+    predictor = Predictor(Extractor(loaded), fit.words.token_id)
+    names: list[list[str]] = []
+
+    def prompt_sets() -> Iterator[Any]:
+        for rows in _windows(_rows(input)):
+            names.append([name for name, _ in rows])
+            yield made.prompt_set(rows, loaded.tokenizer)
+
+    for window in predictor.windows(prompt_sets()):
+        _tell(fit, window, names.pop(0), explain)
+
+
+def _tell(fit: Fit, window: Window, names: list[str], top: int) -> None:
+    """Print a window's rows."""
+    from compread.cli.output import note, write
+    from compread.reweight.explain import explain
+    from compread.reweight.probability import softmax
+
+    for warning in window.warnings:
+        note(f"warning: {warning}")
+    rows = _pooled(fit, window.parts, window.full)
+    scores = fit.fitted.scores(rows)
+    why = explain(fit, rows, scores, top) if top else [{}] * len(names)
+    chances = softmax(scores)
+    lines = []
+    for n, name in enumerate(names):
+        row = {
+            "id": name,
+            "label": fit.labels.word[int(scores[n].argmax())],
+            "probabilities": dict(zip(fit.labels.word, map(float, chances[n]), strict=True)),
+            **why[n],
+        }
+        lines.append(json.dumps(row, ensure_ascii=False))
+    write("\n".join(lines) + "\n")
+
+
+def _pooled(fit: Fit, parts: np.ndarray[Any, Any], full: np.ndarray[Any, Any]) -> Any:
+    """The rows with one label a class, as the fit has them."""
+    from compread.reweight.rows import Rows
+    from compread.store.pooling import Pooling
+
+    pooling = Pooling.of(fit.words, fit.pool)
+    if pooling is not None:
+        bias = next(j for j, c in enumerate(fit.components) if c.kind == "bias")
+        parts, full = pooling.parts(parts, full, bias), pooling.full(full)
+    return Rows(parts, full, fit.components)
+
+
+def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a file, read as they are needed."""
+    from compread.errors import PromptError
+    from compread.prompts.json_lines import parse_json_line
+
+    name = "standard input" if path == "-" else path
+    with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            where = f"{name}, line {number}"
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise PromptError(f"{where}: not UTF-8 text; save the file as UTF-8") from error
+            if not text.strip():
+                continue
+            row = parse_json_line(text, where)
+            row_id = row.get("id", number - 1)
+            if isinstance(row_id, bool) or not isinstance(row_id, int | str):
+                raise PromptError(f"{where}: id {row_id!r} is no text and no number")
+            yield str(row_id), row
+
+
+def _windows(rows: Iterator[tuple[str, Any]]) -> Iterator[list[tuple[str, Any]]]:
+    size = FIRST_WINDOW
+    while window := list(islice(rows, size)):
+        yield window
+        size = min(2 * size, LAST_WINDOW)

@@ -1,0 +1,129 @@
+"""New rows of a task through the model, window after window: their contributions, in order.
+
+What a prompt set's extraction does, without a store: the shared prefix is proved and run once a
+window, rows are sorted into batches, each batch's sums are judged, and the window comes back in the
+order it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from compread.components import Component
+from compread.errors import PromptError
+from compread.extract.engine import Engine
+from compread.extract.groups import Group, plan_groups
+from compread.extract.loop import Extractor
+from compread.extract.memory import token_budget
+from compread.extract.runner import Float32, Runner
+from compread.extract.sharing import groups_to_run
+from compread.prompts import PromptSet, tokenize
+
+
+@dataclass(frozen=True)
+class Window:
+    """The contributions of a window's rows, in the rows' order."""
+
+    parts: Float32
+    """[N, C, K]."""
+    full: Float32
+    """[N, K] the model's own label logits."""
+    warnings: tuple[str, ...]
+    """What the user must know, in the first window that tells it."""
+
+
+class Predictor:
+    """A loaded model and the label words of a fit."""
+
+    def __init__(self, extractor: Extractor, label_ids: Sequence[int]) -> None:
+        """Get ready.
+
+        Args:
+            extractor: the model.
+            label_ids: [K] the token of each label word, as the fit has them.
+        """
+        self._extractor = extractor
+        self._engine = Engine(extractor.loaded.model, extractor.anatomy, tuple(label_ids))
+        self._label_ids = tuple(label_ids)
+        self._budget: int | None = None
+        self._shares: bool | None = None  # None: no prefix has been tried yet
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """[C] the component axis."""
+        return tuple(self._engine.decomposer.components)
+
+    def windows(self, prompt_sets: Iterable[PromptSet]) -> Iterator[Window]:
+        """Each prompt set's contributions.
+
+        Raises:
+            PromptError: a prompt cannot be turned into tokens, or a label word has another token
+                than the fit's.
+            SumError: a row's parts do not add up.
+            ResumableError: a row does not fit into the device's memory.
+        """
+        said: set[str] = set()
+        for prompt_set in prompt_sets:
+            window = self._window(prompt_set)
+            new = tuple(w for w in window.warnings if w not in said)
+            said.update(new)
+            yield Window(window.parts, window.full, new)
+
+    def _window(self, prompt_set: PromptSet) -> Window:
+        loaded = self._extractor.loaded
+        tokens = tokenize(prompt_set, loaded.tokenizer, loaded.context_length)
+        if tokens.label_ids != self._label_ids:
+            raise PromptError(
+                f"label words {list(prompt_set.labels)} are the tokens {list(tokens.label_ids)} "
+                f"here, the weights have {list(self._label_ids)}; take the tokenizer that the "
+                "weights' model had, or fit them again"
+            )
+        groups, warnings = self._groups(tokens.ids)
+        if self._budget is None:
+            self._budget = token_budget(loaded.model)
+        kept = _Memory([prompt.id for prompt in prompt_set.prompts])
+        extractor = self._extractor
+        runner = Runner(self._engine, tokens.ids, kept, extractor.judge, extractor.ranks)
+        none = np.zeros(len(tokens.ids), dtype=bool)
+        runner.run(groups, self._budget, none, lambda done, total, run: None)
+        parts, full = kept.in_order()
+        return Window(parts, full, (*tokens.warnings, *warnings))
+
+    def _groups(self, ids: Sequence[Sequence[int]]) -> tuple[list[Group], tuple[str, ...]]:
+        """The window's groups; the model's prefix is proved in the first window that has one."""
+        planned = plan_groups(ids)
+        if not any(group.prefix for group in planned):
+            return planned, ()
+        if self._shares is None:
+            found, warnings = groups_to_run(self._engine, ids, self._extractor.tolerance)
+            self._shares = any(group.prefix for group in found)
+            return found, warnings
+        return (planned if self._shares else [Group((), tuple(range(len(ids))))]), ()
+
+
+class _Memory:
+    """Keeps a window's rows."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self.ids = ids
+        self._rows: dict[int, tuple[Float32, Float32]] = {}
+
+    def append(
+        self,
+        rows: Sequence[int],
+        parts: Float32,
+        full: Float32,
+        sum_error: Float32,
+        label_mass: Float32,
+    ) -> None:
+        self._rows.update(zip(rows, zip(parts, full, strict=True), strict=True))
+
+    def discard(self) -> None:
+        self._rows.clear()
+
+    def in_order(self) -> tuple[Float32, Float32]:
+        rows = [self._rows[n] for n in range(len(self.ids))]
+        return np.stack([parts for parts, _ in rows]), np.stack([full for _, full in rows])

@@ -1,0 +1,121 @@
+"""New rows of a task behind the demonstrations of a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compread.errors import PromptError
+from compread.prompts.chat import Chat
+from compread.prompts.sets import Pieces, Prompt, PromptSet
+from compread.prompts.tasks import Task, Template, load_task
+from compread.prompts.templates import render
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """How a run's prompts are made, for rows that it did not have."""
+
+    task: str
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]
+    protocol: Mapping[str, Any]
+    """``PromptSet.protocol`` of the run."""
+    template: Template | None
+    """None: a row is a whole prompt."""
+    loaded: Task | None
+
+    @classmethod
+    def of_run(
+        cls,
+        task: str,
+        template: str | None,
+        template_text: str | None,
+        protocol: Mapping[str, Any],
+        labels: tuple[str, ...],
+        classes: tuple[str, ...],
+        include_path: Path | None = None,
+    ) -> NewRows:
+        """What a run's record says of its prompts.
+
+        Raises:
+            PromptError: the task is not known, or its template is another one by now.
+        """
+        if template is None:
+            return cls(task, labels, classes, protocol, None, None)
+        loaded = load_task(task, include_path)
+        found = loaded.template(template)
+        if found.text != template_text:
+            raise PromptError(
+                f"template {template!r} of task {task!r} is not the one that the weights were "
+                f"fitted with ({template_text!r}); give the task file they had (--include-path)"
+            )
+        return cls(task, labels, classes, protocol, found, loaded)
+
+    @property
+    def chat(self) -> Chat:
+        """The chat template and system message of the run."""
+        says = self.protocol
+        return Chat(
+            says.get("chat_template") is not None,
+            says.get("system_instruction"),
+            bool(says.get("fewshot_as_multiturn")),
+        )
+
+    def prompt_set(self, rows: Iterable[tuple[str, Row]], tokenizer: Any) -> PromptSet:
+        """The prompts of rows, each with its id, in order.
+
+        Raises:
+            PromptError: a row lacks a field of the template, or what ``Chat.apply`` raises.
+        """
+        prompts = tuple(self._prompt(name, row) for name, row in rows)
+        made = PromptSet(self.task, self.labels, prompts, classes=self.classes)
+        if self.chat.plain:
+            return made
+        worded = self.chat.apply(made, tokenizer)
+        if worded.protocol.get("chat_template") != self.protocol.get("chat_template"):
+            raise PromptError(
+                "the tokenizer's chat template is not the one that the weights were fitted with; "
+                "take the model's files of that time, or fit the weights again"
+            )
+        return worded
+
+    def _prompt(self, name: str, row: Row) -> Prompt:
+        if "prompt" in row:
+            text = row["prompt"]
+            if not isinstance(text, str) or not text:
+                raise PromptError(f"row {name!r}: 'prompt' is {text!r:.60}, not a text")
+            return Prompt(text, 0, "test", name)
+        if self.template is None or self.loaded is None:
+            raise PromptError(
+                f"row {name!r} has no 'prompt'; the weights are from a prompt file, so each row "
+                "is a whole prompt"
+            )
+        shown = self.protocol.get("shown")
+        if shown is None:
+            raise PromptError(
+                f"row {name!r} has no 'prompt', and the weights' run has not kept one set of "
+                "demonstrations; give whole prompts, or extract and fit again"
+            )
+        fields = self._named(name, row)
+        try:
+            instruction = self._instruction(fields)
+            pieces = Pieces(instruction, tuple(map(tuple, shown)), render(self.template, fields))
+        except PromptError as error:
+            raise PromptError(f"row {name!r}: {error}") from error
+        return Prompt(pieces.text, 0, "test", name, pieces)
+
+    def _named(self, name: str, row: Row) -> Row:
+        """The row with the names that the task's templates use, where it has the data's."""
+        renamed = self.loaded.fields if self.loaded else {}
+        return {**row, **{to: row[of] for to, of in (renamed or {}).items() if of in row}}
+
+    def _instruction(self, row: Row) -> str:
+        text = self.protocol.get("instruction")
+        if not text or self.template is None:
+            return ""
+        return render(Template("instruction", text, self.template.verbalizer), row)

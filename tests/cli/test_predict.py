@@ -1,0 +1,183 @@
+"""``compread predict`` on a tiny model: the labels of ``reweight``, row by row and in order."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from tiny_folder import save_tiny
+
+from compread.cli import main, predict
+from compread.reweight.choose import choose
+from compread.reweight.rows import rows_of
+from compread.reweight.weights import Weights
+from compread.store import open_store
+
+Run = Callable[..., tuple[int, str, str]]
+WORDS = ("good", "bad", "fine", "film", "x")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A model, a store of a task with its weights, and the store's test rows as new rows."""
+    folder = tmp_path_factory.mktemp("predict")
+    data = folder / "data" / "sst2"
+    data.mkdir(parents=True)
+    rows = {}
+    for split, n in (("train", 30), ("test", 40)):
+        rows[split] = [
+            {"sentence": f"{WORDS[i % 5]} {split[1]}{i}", "label": i % 2} for i in range(n)
+        ]
+        lines = "".join(json.dumps(row) + "\n" for row in rows[split])
+        (data / f"{split}.jsonl").write_text(lines)
+    model, store, weights = save_tiny(folder / "tiny"), folder / "a.h5", folder / "w.json"
+    extract = ["extract", "--model", model, "--tasks", "sst2", "--num-fewshot", 2]
+    extract += ["--n-train", 12, "--data-dir", folder / "data", "-o", store, "--quiet"]
+    assert main(list(map(str, extract))) == 0
+    reweight = ["reweight", store, "--methods", "full,bc,comprw,vote,blend", "--save", weights]
+    assert main(list(map(str, reweight))) == 0
+    with open_store(store) as opened:
+        split, components = opened.split("test"), opened.components
+    new = [{**rows["test"][int(i.split("-")[1])], "id": i} for i in split.id]
+    return SimpleNamespace(
+        folder=folder, model=model, store=store, weights=weights, new=new, split=split,
+        components=components,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def run(
+    made: SimpleNamespace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """A function that predicts rows from stdin: its status, stdout and stderr."""
+
+    def call(rows: Any, *arguments: Any, model: Any = None) -> tuple[int, str, str]:
+        lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+        stdin = SimpleNamespace(buffer=io.BytesIO("\n".join(lines).encode()))
+        monkeypatch.setattr("sys.stdin", stdin)
+        command = ["predict", "--model", str(model or made.model), "--input", "-"]
+        command += ["--weights", str(made.weights), *map(str, arguments)]
+        capsys.readouterr()
+        status = main(command)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def scores(made: SimpleNamespace, method: str | None = None) -> tuple[Any, np.ndarray]:
+    """The chosen fit and its scores of the store's test rows."""
+    fit = choose(Weights.read(made.weights).fits, method)
+    return fit, fit.fitted.scores(rows_of(made.split, made.components))
+
+
+@pytest.mark.parametrize("method", [None, "comprw", "full", "vote"])
+def test_labels_are_those_of_reweight(made: SimpleNamespace, run: Run, method: str | None) -> None:
+    """The store's rows given as new rows get the store's scores, in order, over several windows."""
+    assert len(made.new) > 2 * predict.FIRST_WINDOW
+    status, out, err = run(made.new, *(("--method", method) if method else ()))
+    assert (status, err) == (0, "")
+    rows = list(map(json.loads, out.splitlines()))
+    assert [row["id"] for row in rows] == list(made.split.id)
+    fit, wanted = scores(made, method)
+    assert fit.method == (method or "blend-row")
+    got = np.array([[row["probabilities"][word] for word in fit.labels.word] for row in rows])
+    np.testing.assert_allclose(got, softmax(wanted, axis=1), atol=1e-4)
+    words = [fit.labels.word[k] for k in wanted.argmax(axis=1)]
+    assert [row["label"] for row in rows] == words
+    assert method or len(set(words)) == 2  # the default tells the rows apart
+
+
+def test_the_order_is_that_of_the_input(made: SimpleNamespace, run: Run) -> None:
+    """Rows of mixed lengths, turned round, come back turned round."""
+    rows = [{**r, "sentence": r["sentence"] + " good" * (i % 7)} for i, r in enumerate(made.new)]
+    there = [json.loads(line) for line in run(rows)[1].splitlines()]
+    back = [json.loads(line) for line in run(rows[::-1])[1].splitlines()]
+    assert [row["id"] for row in back] == [row["id"] for row in rows[::-1]]
+    for one, other in zip(there, back[::-1], strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
+
+
+def test_a_whole_prompt_is_the_row_behind_the_demonstrations(
+    made: SimpleNamespace, run: Run
+) -> None:
+    """The store's sample prompt, given whole, is its first row; ids are row numbers."""
+    with open_store(made.store) as store:
+        sample = store.run.sample_prompt
+        shown, words = store.run.protocol["shown"], store.labels.word
+    assert len(shown) == 2 and all(text + word in sample for text, word in shown)
+    (line,) = run([{"prompt": sample}])[1].splitlines()
+    row = json.loads(line)
+    assert row["id"] == "0" and set(row["probabilities"]) == set(words)
+    with open_store(made.store) as store:
+        train = store.split("train")
+    fit, _ = scores(made)
+    wanted = softmax(fit.fitted.scores(rows_of(train, made.components))[0])
+    assert list(row["probabilities"].values()) == pytest.approx(list(wanted), abs=1e-4)
+
+
+def test_explanations_add_up(made: SimpleNamespace, run: Run) -> None:
+    """Components and rest are the margin, and the largest stand first."""
+    out = run(made.new, "--explain", 3)[1]
+    fit, wanted = scores(made)
+    for line, score in zip(out.splitlines(), wanted, strict=True):
+        row = json.loads(line)
+        shares = list(row["components"].values())
+        assert len(shares) == 3 and sorted(shares, key=abs, reverse=True) == shares
+        assert sum(shares) + row["rest"] == pytest.approx(row["margin"])
+        assert row["margin"] == pytest.approx(abs(score[0] - score[1]), abs=1e-3)
+        assert {row["label"], row["against"]} == set(fit.labels.word)
+
+
+def test_rows_are_answered_before_the_next_are_read(
+    made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first window is printed before the row behind it is asked for."""
+    printed: list[int] = []
+
+    def lines() -> Any:
+        for number, row in enumerate(made.new):
+            if number == predict.FIRST_WINDOW:
+                printed.append(len(capsys.readouterr().out.splitlines()))
+            yield json.dumps(row).encode() + b"\n"
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=lines()))
+    command = ["predict", "--model", made.model, "--weights", made.weights, "--input", "-"]
+    assert main(list(map(str, command))) == 0
+    assert printed == [predict.FIRST_WINDOW]
+
+
+def test_another_model_is_refused(made: SimpleNamespace, run: Run) -> None:
+    """A model of the same shape with other numbers is not the weights'."""
+    other = save_tiny(made.folder / "other", seed=1)
+    status, out, err = run(made.new, model=other)
+    assert (status, out) == (4, "") and "fingerprint" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "arguments", "status", "message"),
+    [
+        ({"text": "x", "id": "r7"}, (), 1, "row 'r7'"),
+        ("{", (), 1, "standard input, line 1: not valid JSON"),
+        ({"prompt": ""}, (), 1, "row '0': 'prompt' is ''"),
+        ({"sentence": "x", "id": [1]}, (), 1, "id [1] is no text"),
+        ({"sentence": "x"}, ("--method", "blend"), 2, "--method blend looks at all rows together"),
+        ({"sentence": "x"}, ("--method", "linc"), 2, "no such fit; they have blend-row on 12 rows"),
+        ({"sentence": "x"}, ("--n-train", "7"), 2, "no such fit"),
+        ({"sentence": "x"}, ("--method", "full", "--explain", "2"), 2, "no component weights"),
+        ({"sentence": "x"}, ("--weights", "nope.json"), 4, "no such weights file"),
+        ({"sentence": "x"}, ("--input", "nope.jsonl"), 1, "nope.jsonl: no such file"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    run: Run, row: Any, arguments: tuple[str, ...], status: int, message: str
+) -> None:
+    """One clear line on stderr and nothing on stdout."""
+    got, out, err = run([row], *arguments)
+    assert (got, out) == (status, "")
+    assert message in err and len(err.splitlines()) == 1
