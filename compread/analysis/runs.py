@@ -10,7 +10,7 @@ import numpy as np
 
 from compread.analysis.components import ComponentStats, Scores, collect, stats_of
 from compread.analysis.intervals import Floats, student_interval
-from compread.analysis.tally import Resampling
+from compread.analysis.tally import Resampling, Tally
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.store import DEFAULT_POOL, Store, open_store
@@ -28,6 +28,17 @@ class Resampled:
     """[R, 2, C] accuracy on the first and the second half of R random splits."""
     shuffled: Floats
     """[P, C] accuracy by P shuffles of the right labels."""
+
+    @classmethod
+    def of(cls, parts: Tally, drawn: Resampling) -> Resampled:
+        """The accuracies that a tally has counted; a half without rows has NaN."""
+        sizes = drawn.halves.sum(axis=1)[:, None]  # (R, 1)
+        rights = (parts.first_half, parts.right - parts.first_half)
+        halves = [
+            np.where(n, right / np.maximum(1, n), np.nan)
+            for right, n in zip(rights, (sizes, parts.n - sizes), strict=True)
+        ]
+        return cls(np.stack(halves, axis=1), parts.shuffled_right / parts.n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +67,7 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
         UsageError: the split has no rows.
         StoreError: the numbers are damaged.
     """
-    n = store.rows(split)
-    if not n:
+    if not store.rows(split):
         other = "train" if split == "test" else "test"
         raise UsageError(f"{store.path} has no {split} rows; try --split {other}")
     gold = store.gold(split)
@@ -65,10 +75,7 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
     parts, whole = collect(store.iter_parts(split), store.array(split, "full"), gold, drawn)
     resampled = train = None
     if drawn is not None:
-        first = drawn.halves.sum(axis=1)[:, None]  # (R, 1)
-        second = np.maximum(1, n - first)  # Of a single row the second half is empty.
-        halves = (parts.first_half / first, (parts.right - parts.first_half) / second)
-        resampled = Resampled(np.stack(halves, axis=1), parts.shuffled_right / n)
+        resampled = Resampled.of(parts, drawn)
     if resample and split != "train" and store.rows("train"):
         train = run_stats(store, "train").stats
     stats = stats_of(parts, whole)

@@ -86,9 +86,9 @@ def _first(scores: Scores, of: np.ndarray, sign: float) -> int:
 
 def _crossfit(halves: Floats) -> float:
     """Mean over splits of what the best on one half reaches on the other: halves [R, 2, C]."""
-    chosen = halves.argmax(axis=2)  # (R, 2)
-    if not halves.any():  # A single row leaves the second half empty.
+    if np.isnan(halves).any():  # A single row leaves the second half empty.
         return np.nan
+    chosen = halves.argmax(axis=2)  # (R, 2)
     other = np.take_along_axis(halves[:, ::-1], chosen[:, :, None], axis=2)
     return float(other.mean())
 

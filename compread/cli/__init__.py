@@ -72,7 +72,8 @@ def _compread(
 # Each command is a module of its name with a function of its name and an EXAMPLE that runs.
 # A group of commands is a Typer of that name instead.
 for _name in (
-    "extract", "status", "tasks", "analyze", "rank", "reweight", "predict", "check", "show", "demo",
+    "extract", "status", "tasks", "analyze", "rank", "plot", "report", "predict", "reweight",
+    "check", "show", "demo",
 ):  # fmt: skip
     if find_spec(f"compread.cli.{_name}"):
         _module = importlib.import_module(f"compread.cli.{_name}")

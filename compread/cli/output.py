@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import TextIO
+from typing import Literal, TextIO
 
 from compread.errors import UsageError
 from compread.views.parquet import to_parquet
@@ -63,6 +63,13 @@ def width(out: TextIO) -> int:
 def color(out: TextIO) -> bool:
     """Whether ANSI styles are welcome: on a terminal that is not dumb, without NO_COLOR."""
     return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def color_depth(out: TextIO) -> Literal["none", "256", "true"]:
+    """How many colours are welcome: none where ``color`` says so, all where COLORTERM does."""
+    if not color(out):
+        return "none"
+    return "true" if os.environ.get("COLORTERM") in ("truecolor", "24bit") else "256"
 
 
 def unicode(out: TextIO) -> bool:

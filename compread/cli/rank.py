@@ -21,7 +21,7 @@ from compread.cli.options import (
     Pool,
     Split,
 )
-from compread.cli.output import emit
+from compread.cli.output import color_depth, emit, unicode, width, write
 
 EXAMPLE = (
     "compread rank out.h5 --top 10 --kind head\ncompread rank stores/ --format json | jq '.[0]'"
@@ -71,6 +71,9 @@ def rank(
     good_accuracy: GOOD_ACCURACY = None,
     bad_accuracy: BAD_ACCURACY = None,
     pool: POOL = Pool.logsumexp,
+    heatmap: Annotated[
+        bool, typer.Option("--heatmap", help="Draw the measure by layer and head instead.")
+    ] = False,
     format: FORMAT = Format.table,
 ) -> None:
     """Rank the components by what each predicts alone.
@@ -89,6 +92,20 @@ def rank(
     named = [k.value for k in kind or []]
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
     runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value)
+    if heatmap:
+        from compread.views.blocks import to_blocks
+        from compread.views.charts import heatmap as heatmap_of
+
+        terminal = sys.stdout
+        write(
+            to_blocks(
+                heatmap_of(runs, by.value),
+                width(terminal),
+                color_depth(terminal),
+                unicode(terminal),
+            )
+        )
+        return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     rows = rank_components(runs, by.value, kinds, ascending, top, rules).rows()
     emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)

@@ -1,0 +1,60 @@
+"""Colours that colour-blind readers tell apart, and that keep their order in grey.
+
+Groups have Okabe and Ito's colours with a marker each. Grids run from dark to light where values
+go one way, and from blue over white to orange where they go two.
+"""
+
+from __future__ import annotations
+
+RGB = tuple[int, int, int]
+
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = (
+    (0, 114, 178), (230, 159, 0), (0, 158, 115), (213, 94, 0), (204, 121, 167), (86, 180, 233),
+    (150, 150, 150),
+)  # fmt: skip
+GROUPS: dict[str, tuple[RGB, str, str]] = {
+    "other": (GREY, ".", "."),
+    "label-biased": (SKY, "x", "x"),
+    "bad": (RED, "v", "v"),
+    "good": (BLUE, "^", "^"),
+    "head": (BLUE, "o", "o"),
+    "mlp": (ORANGE, "s", "#"),
+    "mixer": (GREEN, "D", "*"),
+    "full": ((0, 0, 0), "o", "F"),
+    "best": (BLUE, "^", "B"),
+    "best_at_last": (GREEN, "s", "L"),
+    "worst": (RED, "v", "W"),
+}
+"""Colour, matplotlib marker and letter of the groups that have a meaning."""
+FURTHER: tuple[tuple[RGB, str, str], ...] = (
+    (BLUE, "o", "o"), (ORANGE, "^", "x"), (GREEN, "s", "+"), (RED, "v", "*"), (PURPLE, "D", "#"),
+)  # fmt: skip
+"""Those of the others, in turn."""
+ONE_WAY: tuple[RGB, ...] = (
+    (0, 32, 81), (60, 77, 110), (127, 124, 117), (187, 175, 113), (253, 234, 69),
+)  # fmt: skip
+TWO_WAYS: tuple[RGB, ...] = (
+    (5, 73, 133), (103, 169, 207), (247, 247, 247), (241, 163, 64), (163, 71, 0),
+)  # fmt: skip
+
+
+def group_style(name: str, number: int) -> tuple[RGB, str, str]:
+    """Colour, marker and letter of a group by its name, else by its number."""
+    return GROUPS.get(name, FURTHER[number % len(FURTHER)])
+
+
+def scale_color(share: float, two_ways: bool) -> RGB:
+    """The colour at a share of a scale's way: 0 is low, 1 high; what lies outside is cut."""
+    stops = TWO_WAYS if two_ways else ONE_WAY
+    at = min(1.0, max(0.0, share)) * (len(stops) - 1)
+    i = min(int(at), len(stops) - 2)
+    r, g, b = (round(a + (c - a) * (at - i)) for a, c in zip(stops[i], stops[i + 1], strict=True))
+    return r, g, b
+
+
+def share_of(value: float, low: float, high: float, centre: float | None) -> float:
+    """Where a value lies between low and high; the centre is in the middle."""
+    if centre is None:
+        return (value - low) / (high - low) if high > low else 0.5
+    reach = max(high - centre, centre - low)
+    return 0.5 + (value - centre) / (2 * reach) if reach > 0 else 0.5

@@ -1,0 +1,109 @@
+"""The change between two models, against SciPy and by its coverage."""
+
+import numpy as np
+import pytest
+from conftest import make_run
+from scipy import stats
+
+from compread.analysis.change import change, mcnemar, paired_interval
+from compread.components import LayerShape, component_axis
+from compread.errors import StoreError, UsageError
+from compread.store import Labels, SplitRows, StoreWriter, open_store
+
+
+def hits(path):
+    """[N, C + 1] right predictions of a store, the full model last."""
+    with open_store(path) as store:
+        split = store.split("test")
+    logits = np.concatenate([split.parts, split.full[:, None]], axis=1)
+    return logits.argmax(axis=2) == split.gold[:, None]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory, write_store):
+    """Two seeds of two models: other numbers, the same rows."""
+    folder = tmp_path_factory.mktemp("change")
+    axis = component_axis([LayerShape(3)] * 2)
+
+    def store(model, seed):
+        path = folder / f"{model}{seed}.h5"
+        rng = np.random.default_rng([len(model) + ord(model[0]), seed])
+        gold, ids = np.arange(90) % 2, [str(row) for row in range(90)]
+        parts = rng.normal(size=(90, len(axis), 2))
+        info = make_run(model=model, fingerprint=model, seed=seed)
+        rows = {"test": SplitRows(gold, ids, ids)}
+        with StoreWriter.open(path, info, axis, Labels((" a", " b"), (1, 2)), rows) as writer:
+            writer.append(range(90), parts, parts.sum(1), np.zeros(90), np.full(90, 0.8))
+            return writer.finish(info)
+
+    return [[store(model, seed) for seed in range(2)] for model in ("base", "chat")]
+
+
+def test_one_pair_is_mcnemar(pairs):
+    """Accuracies, changes and p-values of one pair are those of the rows."""
+    (before, _), (after, _) = pairs
+    got = change([before], [after])
+    first, second = hits(before), hits(after)
+    np.testing.assert_allclose(got.before, first.mean(0))
+    np.testing.assert_allclose(got.after, second.mean(0))
+    for j, row in enumerate(got.rows()):
+        lost = int((first[:, j] & ~second[:, j]).sum())
+        won = int((second[:, j] & ~first[:, j]).sum())
+        wanted = stats.binomtest(won, lost + won).pvalue if lost + won else 1
+        assert row["p_value"] == pytest.approx(wanted)
+        assert row["change_low"] <= row["change"] <= row["change_high"]
+        assert row["change"] == pytest.approx((won - lost) / len(first))
+    assert [row["component"] for row in got.rows()][-2:] == ["bias", "full"]
+    assert got.rows()[-1]["q_value"] is None and got.rows()[1]["q_value"] is not None
+
+
+def test_several_pairs_are_averaged(pairs):
+    """The interval over pairs is Student's, the p-value twice the mean."""
+    got = change(*pairs)
+    each = [change([a], [b]) for a, b in zip(*pairs, strict=True)]
+    differences = np.array([one.after - one.before for one in each])
+    np.testing.assert_allclose(got.after - got.before, differences.mean(0))
+    j = int(np.ptp(differences, axis=0).argmax())
+    low, high = stats.t.interval(0.95, 1, differences[:, j].mean(), stats.sem(differences[:, j]))
+    assert (got.low[j], got.high[j]) == pytest.approx((low, high))
+    np.testing.assert_allclose(got.p, np.minimum(1, 2 * np.mean([one.p for one in each], axis=0)))
+    assert got.pairs == 2
+
+
+def test_mcnemar_equals_scipy():
+    """The exact test is SciPy's for every small table."""
+    lost, won = (a.ravel() for a in np.meshgrid(np.arange(15), np.arange(15)))
+    wanted = [stats.binomtest(w, w + b).pvalue if w + b else 1 for b, w in zip(lost, won)]  # noqa: B905
+    np.testing.assert_allclose(mcnemar(lost, won), wanted)
+
+
+def test_the_interval_covers_the_truth():
+    """Of paired rows with a known change, 95 % of the intervals hold it, within two points."""
+    rng = np.random.default_rng(0)
+    for n, cells in ((50, (0.5, 0.1, 0.2, 0.2)), (300, (0.4, 0.02, 0.1, 0.48))):
+        counts = rng.multinomial(n, cells, size=20_000)
+        low, high = paired_interval(counts[:, 1], counts[:, 2], n)
+        truth = cells[2] - cells[1]
+        assert 0.93 <= ((low <= truth) & (truth <= high)).mean() <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "words"),
+    [
+        ({"template": "other"}, UsageError, "has no partner"),
+        ({"axis": component_axis([LayerShape(4)])}, StoreError, "different components"),
+        ({"n_test": 7}, StoreError, "different test rows"),
+    ],
+)
+def test_runs_that_do_not_pair_are_refused(pairs, tmp_path, write_store, data, error, words):
+    """A run of another prompt, another shape or other rows has no partner."""
+    axis = component_axis([LayerShape(3)] * 2)
+    other = write_store(tmp_path / "other.h5", **{"axis": axis, **data})
+    with pytest.raises(error, match=words):
+        change([pairs[0][0]], [other])
+
+
+def test_two_runs_of_one_prompt_are_refused(pairs):
+    """One side has each prompt once."""
+    with pytest.raises(UsageError, match="runs of one prompt"):
+        change([pairs[0][0], pairs[1][0]], [pairs[0][0]])

@@ -1,0 +1,140 @@
+"""``compread plot`` and ``rank --heatmap`` on planted stores."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from compread.analysis.bias import leanings
+from compread.cli import main
+from compread.errors import StoreError, UsageError
+from compread.store import open_store
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """A function that runs compread: its status, stdout and stderr, at 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments):
+        status = main(list(map(str, arguments)))
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def store(stores):
+    """One planted store."""
+    return stores / "sst2-t1-k4-s0.h5"
+
+
+@pytest.mark.parametrize("kind", ["scatter", "heatmap", "transfer", "bias"])
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf", "csv", "json"])
+def test_each_kind_in_each_form(run, stores, tmp_path, kind, ending):
+    """The file is written, and its path alone is on stdout."""
+    out = tmp_path / f"x.{ending}"
+    status, printed, _ = run("plot", kind, stores, "-o", out)
+    assert (status, printed) == (0, f"{out}\n") and out.stat().st_size > 50
+    if ending == "json":
+        assert json.loads(out.read_text())[0].keys() >= {"panel"}
+
+
+@pytest.mark.parametrize("kind", ["scatter", "heatmap", "transfer", "bias"])
+def test_a_dash_draws_in_the_terminal(run, stores, kind):
+    """With -o - the drawing is on stdout, in 80 columns and without codes where it is piped."""
+    status, out, err = run("plot", kind, stores, "-o", "-")
+    assert (status, err) == (0, "") and "\x1b" not in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("colorterm", "no_color", "code"),
+    [("truecolor", "", "\x1b[48;2;"), ("", "", "\x1b[48;5;"), ("truecolor", "1", "")],
+)
+def test_heatmap_in_the_colours_there_are(run, store, monkeypatch, colorterm, no_color, code):
+    """``rank --heatmap`` is in true or 256 colours, and plain under NO_COLOR."""
+    for name, value in (("COLORTERM", colorterm), ("NO_COLOR", no_color), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    out = run("rank", store, "--heatmap")[1]
+    assert "MLP" in out and (code in out if code else "\x1b" not in out)
+
+
+def test_change_between_two_models(run, stores, tmp_path, write_store):
+    """The change map is of the stores of --versus minus the others."""
+    other = write_store(tmp_path / "chat.h5", seed=0, model="chat", fingerprint="c0ffee")
+    out = tmp_path / "x.csv"
+    assert run("plot", "change", stores / "sst2-t1-k4-s0.h5", "--versus", other, "-o", out)[0] == 0
+    values = [float(row["value"]) for row in csv.DictReader(out.open())]
+    assert len(values) == 8 and set(values) == {0.0}  # the same numbers under another name
+
+
+def test_training_curves(run, tmp_path, write_store):
+    """Stores of several revisions make curves, drawn in order of their numbers."""
+    for step in (512, 16):
+        write_store(tmp_path / f"s{step}.h5", checkpoint=f"step{step}")
+    status, out, _ = run("plot", "training", tmp_path, "-o", "-")
+    assert status == 0 and "revision: step16, step512" in out and "L best at last" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["scatter", "STORE", "-o", "x.gif"], 2, "expected a name that ends in .png"),
+        (["change", "STORE", "-o", "-"], 2, "--versus"),
+        (["scatter", "STORE", "--versus", "STORE", "-o", "-"], 2, "--versus"),
+        (["bias", "STORE", "--labels", "0,5", "-o", "-"], 2, "2 labels"),
+        (["bias", "STORE", "--labels", "1", "-o", "-"], 2, "two numbers"),
+        (["training", "STORE", "-o", "-"], 2, "several revisions"),
+        (["weights", "STORE", "-o", "-"], 4, "weights file"),
+        (["scatter", "nowhere.h5", "-o", "-"], 4, "no such store"),
+        (["scatter", "STORE", "-o", "STORE.d/x.png"], 1, "no folder"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(run, store, arguments, status, words):
+    """A mistake is one line on stderr with its status, and nothing on stdout."""
+    got, out, err = run("plot", *[a.replace("STORE", str(store)) for a in arguments])
+    assert (got, out) == (status, "") and words in err and "Traceback" not in err
+
+
+def test_a_file_is_replaced_by_force_only(run, store, tmp_path):
+    """A figure that exists stays unless --force is given."""
+    out = tmp_path / "x.svg"
+    out.write_text("mine")
+    assert run("plot", "heatmap", store, "-o", out)[0] == 1 and out.read_text() == "mine"
+    assert run("plot", "heatmap", store, "-o", out, "--force")[0] == 0
+    assert out.read_text().startswith("<?xml")
+
+
+def test_weights_of_a_fit(run, stores, tmp_path):
+    """The weights that reweight saved are drawn; a method without weights is told."""
+    saved = tmp_path / "w.json"
+    assert main(["reweight", str(stores), "--methods", "comprw", "--save", str(saved)]) == 0
+    status, out, _ = run("plot", "weights", saved, "-o", "-")
+    assert status == 0 and "Weights by comprw, mean of 3 fits" in out
+    status, out, err = run("plot", "weights", saved, "--method", "calib+", "-o", "-")
+    assert status == 2 and "it has: comprw" in err
+
+
+def test_the_two_most_biased_components(stores, tmp_path, write_store):
+    """The planted components lean furthest to either label; settings are named by their labels."""
+    data = {"protocol": {"demo_labels": [1, 1, 1, 1]}}
+    other = write_store(tmp_path / "ones.h5", seed=5, **data)
+    first, second = leanings([stores / "sst2-t1-k4-s0.h5", other])
+    assert (first.component.name, second.component.name) == ("L1H0", "L1MLP")
+    assert first.settings == ("balanced", "all positive") and first.biased == (1.0, 1.0)
+    with open_store(other) as store:
+        names = [c.name for c in store.components]
+        wanted = store.split("test").parts[:, names.index("L1MLP")]
+    np.testing.assert_array_equal(second.logits[1], wanted)
+
+
+def test_bias_wants_stores_alike(tmp_path, stores, write_store):
+    """Stores of other labels are refused, and labels that are not there."""
+    other = write_store(tmp_path / "other.h5", words=(" no", " yes"))
+    with pytest.raises(StoreError, match="differ in their components or labels"):
+        leanings([stores / "sst2-t1-k4-s0.h5", other])
+    with pytest.raises(UsageError, match="has 2 labels"):
+        leanings([other], labels=(0, 2))

@@ -1,0 +1,60 @@
+"""LaTeX and Parquet."""
+
+import io
+
+import pandas
+import pytest
+
+from compread.views.latex import escape
+from compread.views.parquet import to_parquet
+from compread.views.tables import Column, Table, render
+
+ROWS = [
+    {"component": "L0H1", "accuracy": 0.5, "layer": 0, "biased": True, "p": None},
+    {"component": "a_b & 50 %", "accuracy": 1, "layer": None, "biased": False, "p": float("nan")},
+]
+
+
+def test_latex_has_every_cell_and_escapes():
+    """The rows stand between booktabs' rules, commands of LaTeX spelt out."""
+    columns = [
+        Column("component", justify="left"),
+        Column("accuracy", "its\naccuracy", format=".2f"),
+    ]
+    table = Table(columns, [ROWS[:1], ROWS[1:]], title="50 %", note="n_1")
+    text = render(ROWS, [table], "latex")
+    assert "\\begin{tabular}{lr}\n\\toprule\ncomponent & its accuracy \\\\\n\\midrule\n" in text
+    assert "L0H1 & 0.50 \\\\\n\\midrule\na\\_b \\& 50 \\% & 1.00 \\\\\n\\bottomrule" in text
+    assert "\\caption{50 \\%}" in text and "\\footnotesize n\\_1" in text
+    assert text.count("\\begin") == text.count("\\end")
+
+
+def test_latex_escapes_each_command():
+    """No character is left that LaTeX reads as a command."""
+    assert escape("\\{}&%$#_~^<>") == (
+        r"\textbackslash{}\{\}\&\%\$\#\_\textasciitilde{}\textasciicircum{}"
+        r"\textless{}\textgreater{}"
+    )
+
+
+def test_parquet_has_the_rows_and_their_types():
+    """Numbers are numbers, text is text, None and NaN are missing."""
+    frame = pandas.read_parquet(io.BytesIO(to_parquet(ROWS)))
+    assert list(frame.columns) == list(ROWS[0])
+    assert frame["accuracy"].tolist() == [0.5, 1.0] and frame["biased"].tolist() == [True, False]
+    assert frame["layer"].isna().tolist() == [False, True] and frame["p"].isna().all()
+
+
+@pytest.mark.parametrize("values", [[1, "a"], [[1, 2], None], [{"a": 1}, 2.5]])
+def test_parquet_holds_mixed_values_as_text(values):
+    """A column of several types, or of lists, is text."""
+    frame = pandas.read_parquet(io.BytesIO(to_parquet([{"x": value} for value in values])))
+    assert [None if pandas.isna(v) else v for v in frame["x"]] == [
+        None if v is None else str(v) for v in values
+    ]
+
+
+def test_parquet_of_several_lists_names_them():
+    """Lists whose rows differ in their keys are one table with the list's name."""
+    frame = pandas.read_parquet(io.BytesIO(to_parquet({"a": [{"x": 1}], "b": [{"y": 2}]})))
+    assert frame["table"].tolist() == ["a", "b"] and list(frame.columns) == ["table", "x", "y"]
