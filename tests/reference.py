@@ -8,9 +8,9 @@ by zero. The logits are linear in the writes then, so they fall by exactly the c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,6 +25,65 @@ class Places:
     norms: tuple[nn.Module, ...]
     unembedding: nn.Module
     scale: float
+    mixing: tuple[nn.Module, ...] = ()
+    """Modules that compute how several residual streams are mixed; put back as they were."""
+    grouped: Mapping[nn.Module, nn.Module] = field(default_factory=dict)
+    """The module before a projection that reads the heads [B, T, G, width], by the projection."""
+    join: Any = None
+    """What joins the streams: a ``WeightedJoin`` or a ``ProjectedJoin``."""
+
+
+class WeightedJoin:
+    """A module whose output is a weighted sum of its input's streams [B, T, M, D].
+
+    The weights are those that solve the sum for what it returned.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module, self.weights = module, torch.empty(0)
+
+    def record(self, streams: Tensor, output: Tensor) -> None:
+        """Solve for the weights of each token."""
+        rows = [
+            torch.linalg.lstsq(x.T, y[:, None]).solution[:, 0]
+            for x, y in zip(streams[0], output[0], strict=True)
+        ]
+        self.weights = torch.stack(rows)[None, :, :, None]
+
+    def __call__(self, streams: Tensor) -> Tensor:
+        """The same sum of other streams."""
+        return (self.weights * streams).sum(2)
+
+
+class ProjectedJoin:
+    """The mean of a layer's streams [M, B, T, D], all but the first projected and as long as it.
+
+    ``module`` is the last layer; what it returned replaces the input of the final norm.
+    """
+
+    def __init__(self, module: nn.Module, projections: Iterable[nn.Module]) -> None:
+        self.module, self.projections = module, list(projections)
+        self.ratios: list[Tensor] = []
+        self.streams = torch.empty(0)
+
+    def record(self, streams: Tensor) -> None:
+        """Measure the lengths."""
+
+        def length(x: Tensor) -> Tensor:
+            return x.square().mean(-1, keepdim=True).sqrt()
+
+        first, *others = streams
+        pairs = zip(self.projections, others, strict=True)
+        self.ratios = [length(first) / length(type(p).forward(p, x)) for p, x in pairs]
+
+    def __call__(self) -> Tensor:
+        """The mean for the streams of this forward, with the lengths of the first one."""
+        first, *others = self.streams
+        brought = [
+            ratio * type(p).forward(p, x)
+            for ratio, p, x in zip(self.ratios, self.projections, others, strict=True)
+        ]
+        return torch.stack([first, *brought]).mean(0)
 
 
 def _first(value: Any) -> Any:
@@ -66,6 +125,8 @@ class Intervention:
         self.model, self.places = model, places
         self.tokens = torch.tensor([prompt])
         self.writes: dict[nn.Module, Tensor] = {}
+        self.mixing: dict[nn.Module, Any] = {}
+        self.heads: dict[nn.Module, Tensor] = {}
         norms: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}  # by call: some are used twice
 
         def keep(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
@@ -75,7 +136,22 @@ class Intervention:
             x = args[0] if args else kwargs["hidden_states"]
             norms.setdefault(module, []).append((x.detach().clone(), output.detach().clone()))
 
+        def keep_heads(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            self.heads[module] = args[0].detach().clone()
+
+        def keep_mixing(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            self.mixing[module] = output
+
+        def keep_join(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            if isinstance(places.join, WeightedJoin):
+                places.join.record(args[0], output)
+            else:
+                places.join.record(output.clone())
+
         recorders = [(m, keep) for m in places.writes] + [(m, keep_norm) for m in places.norms]
+        recorders += [(m, keep_heads) for m in places.grouped.values()]
+        recorders += [(m, keep_mixing) for m in places.mixing]
+        recorders += [(places.join.module, keep_join)] if places.join else []
         with _hooks(recorders):
             self.whole = self._logits()
         self.frozen = {n: [frozen(n, x, y) for x, y in calls] for n, calls in norms.items()}
@@ -100,18 +176,44 @@ class Intervention:
                 value = torch.zeros_like(value)
             elif module in targets:
                 z = args[0].detach().clone()
-                without = z.clone()
-                without[..., columns] = 0
-                forward = type(module).forward
-                value = value - _first(forward(module, z)) + _first(forward(module, without))
+                value = value - self._change(module, z, columns)
             return _like(output, value)
 
         calls = {norm: iter(maps) for norm, maps in self.frozen.items()}
 
+        join = self.places.join
+
         def freeze(module: nn.Module, args: Any, kwargs: Any, output: Tensor) -> Tensor:
-            return next(calls[module])(args[0] if args else kwargs["hidden_states"])
+            x = args[0] if args else kwargs["hidden_states"]
+            if isinstance(join, ProjectedJoin) and module is self.places.norms[-1]:
+                x = join()
+            return next(calls[module])(x)
+
+        def put_mixing_back(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+            return self.mixing[module]
+
+        def rejoin(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+            if isinstance(join, WeightedJoin):
+                return join(args[0])
+            join.streams = output.clone()
+            return output
 
         changed = [(m, put_back) for m in self.places.writes]
+        changed += [(m, put_mixing_back) for m in self.places.mixing]
+        changed += [(join.module, rejoin)] if join else []
         changed += [(m, freeze) for m in self.places.norms]
         with _hooks(changed):
             return self.whole - self._logits()
+
+    def _change(self, module: nn.Module, z: Tensor, columns: slice) -> Tensor:
+        """What a projection loses without some columns of the heads side by side."""
+        first = self.places.grouped.get(module)
+        z = z if first is None else self.heads[first]
+        without = z.clone() if first is None else z.flatten(2).clone()
+        without[..., columns] = 0
+        forward = type(module).forward
+        if first is not None:
+            z, without = (
+                type(first).forward(first, x).flatten(2) for x in (z, without.reshape(z.shape))
+            )
+        return _first(forward(module, z)) - _first(forward(module, without))

@@ -22,9 +22,10 @@ from torch import Tensor
 from compread.extract.engine import Engine
 from compread.extract.prefix import CannotShareError
 from compread.extract.splits import split_misfit
-from compread.model.anatomy import Write
+from compread.model.anatomy import Carry, Write
 from compread.model.decompose import BatchParts, Fold
 from compread.model.linear import bias_of, run_precisely
+from compread.model.streams import after_layer, joined
 from compread.model.taps import Sighting
 from compread.model.trace import CausalLM
 
@@ -125,21 +126,21 @@ def _norms_are_exact(engine: Engine, rows: list[list[int]]) -> bool:
 
 def _heads_alone(write: Write, z: Tensor) -> tuple[Tensor, Tensor]:
     """Each head alone through the output projection, [B, H, D], and the projection's bias [D]."""
-    bias = bias_of(write.module, write.width, z)
+    bias = bias_of(write.projection, write.width, z)
     each = write.width // write.heads
     alone = torch.zeros(len(z), write.heads, write.width, dtype=z.dtype)
     for head in range(write.heads):
         own = slice(head * each, (head + 1) * each)
         alone[:, head, own] = z[:, own]
     with torch.no_grad():
-        out = run_precisely(write.module, alone.reshape(-1, write.width))
+        out = run_precisely(write.projection, alone.reshape(-1, write.width))
     return out.reshape(len(z), write.heads, -1) - bias, bias
 
 
 def _frozen_heads(fold: Fold, sighting: Sighting) -> tuple[Tensor, Tensor]:
     """Each head's write to the residual stream [B, H, D] and the constant beside them [B, D]."""
     write, norm = fold.write, fold.norm
-    heads, bias = _heads_alone(write, sighting.read(write.module))
+    heads, bias = _heads_alone(write, sighting.read(write.reads))
     bias = bias.expand(len(heads), -1)
     if norm is not None and write.norm is not None:
         scale = norm.scale(sighting.read(write.norm), sighting.wrote(write.norm))
@@ -148,19 +149,19 @@ def _frozen_heads(fold: Fold, sighting: Sighting) -> tuple[Tensor, Tensor]:
     return heads * write.scale, bias * write.scale
 
 
-def _split_folds(engine: Engine) -> Iterator[tuple[int, int, Fold]]:
-    """The folds that are split by head: their layer, and the number of their first head there."""
+def _split_folds(engine: Engine) -> Iterator[tuple[int, int, int, Fold]]:
+    """The folds split by head: their layer, place in it, and number of their first head there."""
     for layer, folds in enumerate(engine.decomposer.folds):
         first = 0
-        for fold in folds:
+        for place, fold in enumerate(folds):
             if fold.heads is not None:
-                yield layer, first, fold
+                yield layer, place, first, fold
                 first += fold.write.heads
 
 
 def _heads_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
     errors = {"": 0.0}
-    for index, first, fold in _split_folds(engine):
+    for index, _, first, fold in _split_folds(engine):
         heads, bias = _frozen_heads(fold, sighting)
         written = sighting.wrote(fold.write.source) * fold.write.scale
         misfit = (heads.sum(1) + bias - written).abs().max() / written.abs().max()
@@ -170,32 +171,44 @@ def _heads_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
 
 
 def _writes_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
-    decomposer = engine.decomposer
-    norms = dict(decomposer.carried)
-    total = sighting.embedding.clone()
-    for step in (step for layer in decomposer.anatomy.layers for step in layer.steps):
-        if isinstance(step, Write):
-            total = total + sighting.wrote(step.source) * step.scale
-        elif step.norm is None:
-            total = step.apply(total)
-        else:
-            norm = norms[step.norm]
-            scale = norm.scale(sighting.read(step.norm), sighting.wrote(step.norm))
-            total = norm.linear(total, scale) + norm.shift
+    anatomy = engine.decomposer.anatomy
+    if anatomy.exit is not None:
+        streams = sighting.embedding
+        for layer in anatomy.layers:
+            streams = after_layer(layer, streams, sighting)
+        total = joined(anatomy.exit, streams, sighting)
+    else:
+        total = _carried(engine, sighting)
     residual = sighting.norm_input
     misfit = (total - residual).abs().max() / residual.abs().max()
     return Proof("writes = residual", float(misfit), bound)
 
 
+def _carried(engine: Engine, sighting: Sighting) -> Tensor:
+    """The embedding and all writes, brought to the final norm."""
+    norms = dict(engine.decomposer.carried)
+    total = sighting.embedding.clone()
+    for step in (s for layer in engine.decomposer.anatomy.layers for s in layer.steps):
+        if isinstance(step, Write):
+            total = total + sighting.wrote(step.source) * step.scale
+        elif isinstance(step, Carry) and step.norm is None:
+            total = step.apply(total)
+        elif isinstance(step, Carry) and step.norm is not None:
+            norm = norms[step.norm]
+            scale = norm.scale(sighting.read(step.norm), sighting.wrote(step.norm))
+            total = norm.linear(total, scale) + norm.shift
+    return total
+
+
 def _folds_error(engine: Engine, sighting: Sighting, parts: Tensor) -> float:
     """Worst difference between a head's folded contribution and that of its write in full."""
     decomposer = engine.decomposer
-    scales = decomposer.scales(sighting)
+    weights, _ = decomposer.weights(sighting)
     worst = 0.0
-    for index, first, fold in _split_folds(engine):
+    for index, place, first, fold in _split_folds(engine):
         heads, _ = _frozen_heads(fold, sighting)
         stream = fold.directions / fold.write.scale
-        expected = heads @ stream.T * scales[fold.norms_after][:, None, None]
+        expected = decomposer.weigh(heads @ stream.T, weights[index][place])
         wanted = range(first, first + fold.write.heads)
         rows = [
             i

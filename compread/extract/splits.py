@@ -44,7 +44,7 @@ def split_misfit(engine: Engine) -> dict[str, float]:
 def _write_misfit(engine: Engine, write: Write) -> float:
     if write.attention is None:
         return 1.0
-    rows = _disturbed(engine, write.attention, write.module)
+    rows = _disturbed(engine, write.attention, write.reads)
     width = write.width // write.heads
     changed = [_changed(rows[0], row) for row in rows[1:]]
     found = _together(changed, write.width)
@@ -63,6 +63,7 @@ def _disturbed(engine: Engine, attention: nn.Module, projection: nn.Module) -> l
     def keep(module: nn.Module, args: Any, kwargs: Any) -> None:
         hidden = read_tensor(args, kwargs)
         if hidden is not None:
+            hidden = hidden.flatten(2) if hidden.ndim > 3 else hidden
             rows.append(hidden.reshape(-1, hidden.shape[-1])[-_LAST:].clone())
 
     def replay(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:

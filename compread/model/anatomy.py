@@ -8,11 +8,13 @@ the final norm once its scale is frozen. ``find`` finds the anatomy on the model
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from compread.components import Kind, LayerShape
+from compread.model.streams import Computed, Exit, Mix
 
 
 @dataclass(frozen=True)
@@ -24,18 +26,35 @@ class Write:
     module: nn.Module
     """The module whose output is written; for heads, the output projection."""
     norm: nn.Module | None
-    scale: float
+    scale: Tensor | float
+    """A number or [D]."""
     heads: int = 0
     """H, where the kind is ``head``."""
     width: int = 0
     """H·E, what the output projection reads."""
     attention: nn.Module | None = None
     """The module in which the heads' attention is computed, where that was seen."""
+    reader: nn.Module | None = None
+    """The module that reads the heads, where that is not ``module``."""
+    chain: nn.Module | None = None
+    """All that is between the heads and the write, where that is more than ``module``."""
+    into: Computed | None = None
+    """With which weight each residual stream takes the write, where there are several."""
 
     @property
     def source(self) -> nn.Module:
         """The module whose output, up to the scale, is added to the residual stream."""
         return self.norm or self.module
+
+    @property
+    def reads(self) -> nn.Module:
+        """The module whose input is the heads, side by side."""
+        return self.reader or self.module
+
+    @property
+    def projection(self) -> nn.Module:
+        """The affine map from the heads, side by side, to the write."""
+        return self.chain or self.module
 
 
 @dataclass(frozen=True)
@@ -54,11 +73,14 @@ class Carry:
     def apply(self, x: Tensor) -> Tensor:
         """Carry a stream [..., D] that meets no norm."""
         moved = self.scale_only(x)
-        return moved if self.shift is None else moved + _like(self.shift, x)
+        return moved if self.shift is None else moved + like(self.shift, x)
 
     def scale_only(self, x: Tensor) -> Tensor:
         """The factor without the shift; it is its own transpose."""
-        return x * _like(self.factor, x)
+        return x * like(self.factor, x)
+
+
+Step: TypeAlias = Write | Carry | Mix
 
 
 @dataclass(frozen=True)
@@ -69,7 +91,7 @@ class Layer:
     """
 
     block: nn.Module
-    steps: tuple[Write | Carry, ...]
+    steps: tuple[Step, ...]
 
     @property
     def writes(self) -> tuple[Write, ...]:
@@ -100,6 +122,8 @@ class Anatomy:
     soft_cap: float | None
     width: int
     """D, the width of the residual stream."""
+    exit: Exit | None = None
+    """How several residual streams are joined behind the last layer, where there are several."""
 
     def cap(self, logits: Tensor) -> Tensor:
         """The model's own last step: scaled logits -> returned logits."""
@@ -108,5 +132,6 @@ class Anatomy:
         return torch.tanh(logits / self.soft_cap) * self.soft_cap
 
 
-def _like(value: Tensor | float, x: Tensor) -> Tensor | float:
+def like(value: Tensor | float, x: Tensor) -> Tensor | float:
+    """A number, or a vector in the type and on the device of ``x``."""
     return value.detach().to(x) if isinstance(value, Tensor) else value

@@ -12,7 +12,9 @@ from torch import nn
 from compread.components import Kind
 from compread.errors import ModelError
 from compread.model import facts
-from compread.model.anatomy import Carry, Write
+from compread.model.anatomy import Step, Write
+from compread.model.grouped import in_a_row
+from compread.model.stream_steps import STREAM_VERBS, altup_steps
 from compread.model.trace import CausalLM, Trace
 
 
@@ -32,20 +34,29 @@ def kind_of(model: CausalLM) -> str:
 
 def find_steps(
     model: CausalLM, index: int, block: nn.Module, config: Any, trace: Trace
-) -> tuple[Write | Carry, ...]:
+) -> tuple[Step, ...]:
     """The steps of a layer, those of its family (``facts``) or those with the usual names.
 
     Raises:
         ModelError: the layer has none, or a head or its projection cannot be found.
     """
-    steps: list[Write | Carry] = []
+    steps: list[Step] = []
     named = facts.STEPS.get(config.model_type)
+    change: dict[str, Any] = {}
+    changers: set[Any] = set()
     for verb, names in named or facts.BLOCK_NAMES:
-        if verb == "norm" or verb == "times" or verb == "plus":
-            steps += _carry(verb, _part(block, names))
-        elif (module := _module(block, names, trace)) is not None:
+        if verb in STREAM_VERBS:
+            part = _part(block, names)
+            before, change = STREAM_VERBS[verb](part)
+            steps += before
+            changers.add(part)
+        elif (
+            verb in ("head", "mixer", "mlp")
+            and (module := _module(block, names, trace)) is not None
+        ):
             kind = verb if named and verb != "head" else _kind_by_class(model, module, verb)
-            steps.append(_write(model, index, kind, module, config, trace, block))
+            write = _write(model, index, kind, module, config, trace, block)
+            steps.append(replace(write, **change))
     if not any(isinstance(step, Write) for step in steps):
         have = ", ".join(name for name, _ in block.named_children())
         raise ModelError(
@@ -53,32 +64,24 @@ def find_steps(
             "model is refused"
         )
     _refuse_repeated(model, index, steps, trace)
-    modules = {step.module for step in steps if isinstance(step, Write)}
-    norms = {step.norm for step in steps if isinstance(step, Carry) and step.norm is not None}
-    return tuple(
-        replace(step, norm=_post_norm(block, step, modules | norms, trace))
+    others = changers | {step.module for step in steps if isinstance(step, Write)}
+    found = [
+        replace(step, norm=_post_norm(block, step, others, trace))
         if isinstance(step, Write)
         else step
         for step in steps
-    )
+    ]
+    return altup_steps(block, found) if config.model_type in facts.ALTUP else tuple(found)
 
 
-def _refuse_repeated(model: CausalLM, index: int, steps: list[Write | Carry], trace: Trace) -> None:
+def _refuse_repeated(model: CausalLM, index: int, steps: list[Step], trace: Trace) -> None:
     for step in steps:
-        module = step.module if isinstance(step, Write) else step.norm
+        module = step.module if isinstance(step, Write) else getattr(step, "norm", None)
         if module in trace.repeated:
             raise ModelError(
                 f"{kind_of(model)}: layer {index}'s {type(module).__name__} is run more than once "
                 "in one forward, and its writes cannot be told apart; the model is refused"
             )
-
-
-def _carry(verb: str, part: Any) -> list[Carry]:
-    if part is None:
-        return []
-    if verb == "norm":
-        return [Carry(norm=part)]
-    return [Carry(factor=part) if verb == "times" else Carry(shift=part)]
 
 
 def _part(block: nn.Module, names: Iterable[str]) -> Any:
@@ -129,9 +132,12 @@ def _write(
     if kind != "head":
         return Write(kind, module, None, scale)
     projection = _output_projection(model, index, module, trace)
+    reader = _part(module, facts.GROUPED_BEFORE_PROJECTION)
     heads = _seen_heads(block, module, config, trace) or _stated_heads(config, index)
-    width = _shared_width(model, index, projection, heads, trace)
-    return Write(kind, projection, None, scale, heads, width, owner_of(block, module, trace))
+    width = _shared_width(model, index, reader or projection, heads, trace)
+    owner = owner_of(block, module, trace)
+    chain = None if reader is None else in_a_row(reader, projection, trace)
+    return Write(kind, projection, None, scale, heads, width, owner, reader, chain)
 
 
 def owner_of(block: nn.Module, module: nn.Module, trace: Trace) -> nn.Module | None:

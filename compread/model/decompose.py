@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from compread.components import Component, Kind, component_axis
-from compread.model.anatomy import Anatomy, Carry, Layer, Write
+from compread.model.anatomy import Anatomy, Carry, Layer, Write, like
 from compread.model.linear import (
     accumulation_dtype,
     bias_of,
@@ -30,6 +30,7 @@ from compread.model.linear import (
     unembedding_rows,
 )
 from compread.model.norms import FrozenNorm, identity_norm, read_norm
+from compread.model.streams import Mix, weights_of_writes
 from compread.model.taps import Sighting
 
 _LOGITS_AT_A_TIME = 2**22
@@ -81,7 +82,7 @@ class Fold:
         if self.heads is None:
             return _project(sighting.wrote(self.write.source), self.directions)
         _, count, width = self.heads.shape
-        z = sighting.read(self.write.module).to(self.heads.device).reshape(-1, count, width)
+        z = sighting.read(self.write.reads).to(self.heads.device).reshape(-1, count, width)
         heads = torch.einsum("bhe,khe->bhk", z, self.heads)
         return heads * self._scale(sighting)[:, None, None]
 
@@ -113,7 +114,12 @@ class Decomposer:
         self.final_norm = self._read(anatomy.final_norm, device_of(anatomy.unembedding))
         # Constant part of the logits: the unembedding's bias and the final norm's β.
         self.constant = (rows @ self.final_norm.shift.to(rows) + bias) * anatomy.logit_scale  # [K]
-        self.directions = self.final_norm.pull_back(rows) * anatomy.logit_scale  # [K, D]
+        seen = self.final_norm.pull_back(rows) * anatomy.logit_scale
+        maps = anatomy.exit.maps if anatomy.exit else (None,)
+        # [K, D], or [N·K, D] where several maps lead from the streams to the final norm.
+        self.directions = torch.cat(
+            [seen if m is None else pull_back(m, anatomy.width, seen) for m in maps]
+        )
         self.carried: list[tuple[nn.Module, FrozenNorm]] = []
         """The norms that the stream itself meets, the last one first."""
         self.shifts: list[tuple[Tensor, int]] = []
@@ -127,7 +133,7 @@ class Decomposer:
         for step in reversed(layer.steps):
             if isinstance(step, Write):
                 folds.append(self._fold(step, self.embed_directions))
-            else:
+            elif not isinstance(step, Mix):
                 self.embed_directions = self._carry(step, self.embed_directions)
         return folds[::-1]
 
@@ -148,7 +154,7 @@ class Decomposer:
         return read_norm(norm, self.anatomy.width, self.dtype)
 
     def _fold(self, write: Write, after: Tensor) -> Fold:
-        directions = (after * write.scale).to(device_of(write.source))
+        directions = (after * like(write.scale, after)).to(device_of(write.source))
         if write.kind != "head":
             return Fold(write, directions, len(self.carried))
         norm = None
@@ -156,36 +162,56 @@ class Decomposer:
         if write.norm is not None:
             norm = self._read(write.norm, device_of(write.norm))
             before = norm.pull_back(directions)
-        heads = pull_back(write.module, write.width, before)
+        heads = pull_back(write.projection, write.width, before)
         return Fold(
             write=write,
             directions=directions,
             norms_after=len(self.carried),
             norm=norm,
             heads=heads.reshape(len(before), write.heads, -1),
-            bias=before @ bias_of(write.module, write.width, before),
+            bias=before @ bias_of(write.projection, write.width, before),
         )
 
     def decompose(self, sighting: Sighting) -> BatchParts:
         """Turn one forward's sighting into contributions."""
         place = self.directions.device
-        scales = [scale.to(place)[:, None, None] for scale in self.scales(sighting)]
-        columns = [_project(sighting.embedding, self.embed_directions) * scales[-1]]
+        scales = [scale.to(place)[:, None] for scale in self.scales(sighting)]  # [B, 1]
+        weights, first = self.weights(sighting)
+        embed = _project(sighting.embedding, self.embed_directions)
+        columns = [self.weigh(embed, first).sum(1, keepdim=True)]
         bias = torch.zeros_like(columns[0])  # [B, 1, K], as each of the others is [B, ?, K]
-        for folds in self.folds:
+        for folds, by_write in zip(self.folds, weights, strict=True):
             own: dict[Kind, list[Tensor]] = {"head": [], "mixer": [], "mlp": []}
-            for fold in folds:
-                scale = scales[fold.norms_after]
-                own[fold.write.kind].append(fold.columns(sighting).to(place) * scale)
+            for fold, weight in zip(folds, by_write, strict=True):
+                column = fold.columns(sighting).to(place)
+                own[fold.write.kind].append(self.weigh(column, weight))
                 if (constant := fold.constant(sighting)) is not None:
-                    bias += constant.to(place)[:, None] * scale
+                    bias += self.weigh(constant.to(place)[:, None], weight)
             columns += own["head"]
             # What several modules write as one block is one component.
             columns += [torch.stack(own[k]).sum(0) for k in ("mixer", "mlp") if own[k]]
         for shift, norms_after in self.shifts:
-            bias += shift * scales[norms_after]
+            bias += shift * scales[norms_after][..., None]
         parts = torch.cat([*columns, bias + self.constant.to(place)], 1)  # [B, C, K]
         return self._judge(parts, sighting)
+
+    def weigh(self, columns: Tensor, weight: Tensor) -> Tensor:
+        """What N maps read, [B, n, N·K], summed with each one's [B, N] or [B, n, N]: [B, n, K]."""
+        by_map = columns.reshape(*columns.shape[:2], -1, len(self.label_ids))
+        weight = weight if weight.ndim == 3 else weight[:, None]
+        summed: Tensor = (by_map * weight[..., None].to(by_map)).sum(2)
+        return summed
+
+    def weights(self, sighting: Sighting) -> tuple[list[list[Tensor]], Tensor]:
+        """Numbers of each write [B, N] by layer, and of the first streams [B, N] or [B, M, N]."""
+        scales = [scale[:, None] for scale in self.scales(sighting)]
+        if self.anatomy.exit is None:
+            return [[scales[fold.norms_after] for fold in folds] for folds in self.folds], scales[
+                -1
+            ]
+        found, first = weights_of_writes(self.anatomy, sighting)
+        scaled = [[weight * scales[0] for weight in own] for own in found]
+        return scaled, first * scales[0][..., None]
 
     def scales(self, sighting: Sighting) -> list[Tensor]:
         """[B] the factor that all norms after a write apply, by how many meet the stream itself."""
@@ -222,4 +248,5 @@ def _over_vocabulary(logits: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tens
 
 def _project(residual: Tensor, directions: Tensor) -> Tensor:
     """A write at the residual stream [B, D] as one component's column [B, 1, K]."""
-    return (residual.to(directions.device) @ directions.T)[:, None]
+    rows = residual if residual.ndim == 3 else residual[:, None]
+    return rows.to(directions.device) @ directions.T

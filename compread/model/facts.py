@@ -12,7 +12,10 @@ from typing import Literal, TypeAlias
 from compread.components import Kind
 
 Names: TypeAlias = tuple[str, ...]
-Step: TypeAlias = tuple[Literal["head", "mixer", "mlp", "norm", "times", "plus"], Names]
+Step: TypeAlias = tuple[
+    Literal["head", "mixer", "mlp", "norm", "times", "plus", "depth", "affine", "hyper", "altup"],
+    Names,
+]
 
 BLOCK_NAMES: tuple[Step, ...] = (
     ("head", ("self_attn", "attn", "attention", "self_attention", "multi_head_attention")),
@@ -49,7 +52,38 @@ _INKLING: tuple[Step, ...] = (
     ("mlp", ("mlp_sconv",)),
 )
 
+_HYPER: tuple[Step, ...] = (
+    ("hyper", ("attn_hc",)),
+    ("head", ("self_attn",)),
+    ("hyper", ("ffn_hc",)),
+    ("mlp", ("mlp",)),
+)
+
 STEPS: dict[str, tuple[Step, ...]] = {
+    # Several residual streams.
+    "deepseek_v4": _HYPER,
+    "hy_v4": _HYPER,
+    "gemma3n_text": (
+        ("altup", ("altup",)),
+        ("head", ("self_attn",)),
+        ("mlp", ("laurel",)),
+        ("mlp", ("post_feedforward_layernorm",)),
+        ("mlp", ("post_per_layer_input_norm",)),
+    ),
+    # The n-th addition is of √(1 - 1/n) of the stream and √(1/n) of the write.
+    "beam": (
+        ("depth", ("attn_residual_add_idx",)),
+        ("head", ("self_attn",)),
+        ("depth", ("mlp_residual_add_idx",)),
+        ("mlp", ("mlp",)),
+    ),
+    # Learned scales and shifts of the stream and of each write.
+    "zaya": (
+        ("affine", ("post_attention_residual_scale",)),
+        ("head", ("self_attn",)),
+        ("affine", ("post_mlp_residual_scale",)),
+        ("mlp", ("mlp",)),
+    ),
     # Their blocks return the residual stream with the write added to it.
     "bloom": (("head", ("self_attention.dense",)), ("mlp", ("mlp.dense_4h_to_h",))),
     "mpt": (("head", ("attn",)), ("mlp", ("ffn.down_proj",))),
@@ -124,41 +158,36 @@ STEPS: dict[str, tuple[Step, ...]] = {
 """By model type: what a layer does to the residual stream, in order, where it is not the usual.
 
 ``head``, ``mixer`` and ``mlp`` are writes. ``norm`` normalises the stream itself, ``times`` scales
-it by a number or a vector, ``plus`` adds a constant vector. What a layer lacks is left out.
+it by a number or a vector, ``plus`` adds a constant vector; ``depth`` and ``affine`` scale the
+stream and the write behind them. ``hyper`` and ``altup`` mix several streams. What a layer lacks is
+left out.
 """
 
-_HYPER = (
-    "hyper-connections keep several residual streams that every layer mixes anew, so no single "
-    "residual stream is the sum of the parts"
-)
-_ALTUP = (
-    "AltUp keeps several residual streams and mixes them in every layer with coefficients computed "
-    "from them, so no single residual stream is the sum of the parts"
-)
-
+_LOOP = "its layers are run several times in one forward, so a layer has many writes"
 _DRAFT = "it drafts for another model from that model's hidden states, keys and values"
 
 REFUSED: dict[str, str] = {
     "blt": "bytes are grouped into patches and three stacks hand hidden states to one another",
-    "beam": "every addition scales the residual stream and the write by their depth, which is not "
-    "followed yet",
-    "deepseek_v4": _HYPER,
-    "gemma3n_text": _ALTUP,
     "gemma4_assistant": _DRAFT,
     "gemma4_unified_assistant": _DRAFT,
-    "hrm_text": "its layers are run several times in one forward, so a layer has many writes",
-    "hy_v4": _HYPER,
+    "dory": _LOOP,
+    "hrm_text": _LOOP,
     "inkling2_text": "the residual stream starts anew every few layers and each block reads an "
     "attention over all earlier ones",
+    "inkling2_loop_text": _LOOP,
     "modernbert-decoder": "its unembedding reads the residual stream through a nonlinear layer",
-    "qwen4_exp_text": _HYPER,
-    "zaya": "learned vectors scale each write and the residual stream, which is not followed yet",
+    "qwen4_exp_text": "hyper-connections scale every feature of every stream anew before they "
+    "mix them",
     "reformer": "reversible layers keep two residual streams that are joined at the end",
 }
 """By model type: why its logits are no sum of its parts."""
 
 LAYER_COUNT = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 HEAD_COUNT = ("num_attention_heads", "n_head", "n_heads", "num_heads")
+ALTUP = ("gemma3n_text",)
+"""Types whose layers correct several streams by what they do to one of them."""
+GROUPED_BEFORE_PROJECTION = ("o_a_proj",)
+"""Modules, of attention, that project groups of heads in front of the output projection."""
 HEAD_COUNT_BY_LAYER = ("num_attention_heads_per_layer",)
 """Config entries that hold a number of heads for each layer (Laguna)."""
 ATTENTIONS_OF_A_HEAD = {"diffllama": 2}

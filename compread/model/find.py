@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 from compread.errors import ModelError
 from compread.model import facts
-from compread.model.anatomy import Anatomy, Carry, Layer, Write
+from compread.model.anatomy import Anatomy, Carry, Layer, Write, like
 from compread.model.blocks import config_value, find_steps, kind_of
-from compread.model.trace import CausalLM, Trace, trace_forward
+from compread.model.streams import Exit, Mix, after_layer, altup_exit, hyper_exit
+from compread.model.taps import Taps
+from compread.model.trace import CausalLM, Trace, probe_tokens, trace_forward
 
 # How far a layer's writes may be from the change of the residual stream, as a share of its size.
 _MISFIT = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -43,14 +45,20 @@ def find_anatomy(model: CausalLM) -> Anatomy:
         )
     blocks = _find_blocks(model, config)
     trace = trace_forward(model, blocks, unembedding)
+    exit = _find_exit(model, config)
     anatomy = Anatomy(
-        layers=tuple(_find_layer(model, i, blocks, config, trace) for i in range(len(blocks))),
-        final_norm=_find_final_norm(model, blocks[-1], unembedding, trace),
+        layers=tuple(
+            _find_layer(model, i, blocks, config, trace, exit) for i in range(len(blocks))
+        ),
+        final_norm=_find_final_norm(model, None if exit else blocks[-1], unembedding, trace),
         unembedding=unembedding,
         logit_scale=_logit_scale(config),
         soft_cap=config_value(config, facts.SOFT_CAP),
-        width=trace.wrote[blocks[-1]].shape[-1],
+        width=trace.read[unembedding].shape[-1],
+        exit=exit,
     )
+    if exit is not None:
+        _prove_streams(model, anatomy, trace.dtype)
     logits = anatomy.cap(trace.wrote[unembedding] * anatomy.logit_scale)
     # A NaN must fail too, so the comparison is for what is good.
     if not (misfit := _misfit(logits, trace.logits)) <= _MISFIT[trace.dtype]:
@@ -86,7 +94,12 @@ def _find_blocks(model: CausalLM, config: Any) -> list[nn.Module]:
 
 
 def _find_layer(
-    model: CausalLM, index: int, blocks: list[nn.Module], config: Any, trace: Trace
+    model: CausalLM,
+    index: int,
+    blocks: list[nn.Module],
+    config: Any,
+    trace: Trace,
+    exit: Exit | None,
 ) -> Layer:
     block = blocks[index]
     if block not in trace.wrote or block not in trace.read:
@@ -94,6 +107,8 @@ def _find_layer(
             f"{kind_of(model)}: layer {index} was not run on a hidden state; the model is refused"
         )
     layer = Layer(block, find_steps(model, index, block, config, trace))
+    if exit is not None:
+        return layer
     _prove_layer(model, index, layer, trace)
     if index + 1 == len(blocks):
         return layer
@@ -118,7 +133,7 @@ def _between(
 
 
 def _find_final_norm(
-    model: CausalLM, last: nn.Module, unembedding: nn.Module, trace: Trace
+    model: CausalLM, last: nn.Module | None, unembedding: nn.Module, trace: Trace
 ) -> nn.Module | None:
     """The module between the last layer and the unembedding.
 
@@ -130,19 +145,54 @@ def _find_final_norm(
         factor = trace.factor(wrote, read)
         if factor is None or wrote is None:
             continue
-        follows = trace.same(trace.read.get(module), trace.wrote[last])
+        follows = last is None or trace.same(trace.read.get(module), trace.wrote[last])
         if (
             follows
             and module is not unembedding
             and _misfit(wrote * factor, read) < _MISFIT[trace.dtype]
         ):
             return module
-    if trace.same(trace.wrote[last], read):
+    if last is not None and trace.same(trace.wrote[last], read):
         return None
     raise ModelError(
         f"{kind_of(model)}: no single norm found between the last layer and the "
         "unembedding; the model is refused"
     )
+
+
+def _find_exit(model: CausalLM, config: Any) -> Exit | None:
+    """How several streams are joined, where the family has several."""
+    if config.model_type in facts.ALTUP:
+        return altup_exit(_holder(model, "altup_unembed_projections"))
+    verbs = [verb for verb, _ in facts.STEPS.get(config.model_type, ())]
+    return hyper_exit(_holder(model, "hc_fn")) if "hyper" in verbs else None
+
+
+def _holder(model: CausalLM, name: str) -> Any:
+    """The module that has something under a name."""
+    for module in model.modules():
+        if hasattr(module, name):
+            return module
+    raise ModelError(f"{kind_of(model)}: nothing has `{name}`; the model is refused")
+
+
+def _prove_streams(model: CausalLM, anatomy: Anatomy, dtype: torch.dtype) -> None:
+    """Check that each layer's steps lead from the streams it reads to those it writes."""
+    taps = Taps(model, anatomy, all_writes=True)
+    tokens = probe_tokens(model)
+    sighting = taps.run(
+        torch.tensor([tokens.shape[1] - 1]), lambda: model(input_ids=tokens, use_cache=False)
+    )
+    streams = sighting.embedding
+    for index, layer in enumerate(anatomy.layers):
+        misfit = _misfit(after_layer(layer, streams, sighting), sighting.streams[layer.block])
+        streams = sighting.streams[layer.block]
+        if not misfit <= _MISFIT[dtype]:
+            raise ModelError(
+                f"{kind_of(model)}: layer {index}'s mixes and writes do not explain its residual "
+                f"streams (off by {misfit:.1e} of their size); the model is refused rather than "
+                "attributed wrongly"
+            )
 
 
 def _prove_layer(model: CausalLM, index: int, layer: Layer, trace: Trace) -> None:
@@ -151,7 +201,10 @@ def _prove_layer(model: CausalLM, index: int, layer: Layer, trace: Trace) -> Non
     misfit = 0.0
     for step in layer.steps:
         if isinstance(step, Write):
-            stream = stream + step.scale * trace.wrote[step.source]
+            wrote = trace.wrote[step.source]
+            stream = stream + like(step.scale, wrote) * wrote
+        elif isinstance(step, Mix):
+            raise AssertionError("a layer of one stream mixes none")
         elif step.norm is None:
             stream = step.apply(stream)
         else:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from compread.errors import ModelError
 from compread.model.anatomy import Anatomy
 from compread.model.linear import accumulation_dtype, dtype_of
+from compread.model.streams import listened
 from compread.model.trace import CausalLM, first_tensor, hooked, read_tensor
 
 
@@ -25,7 +26,8 @@ from compread.model.trace import CausalLM, first_tensor, hooked, read_tensor
 class Sighting:
     """One forward's activations at the answer positions, in the accumulation type.
 
-    ``embedding`` [B, D] is the residual stream before the first layer; ``norm_input`` and
+    ``embedding`` [B, D] is the residual stream before the first layer, or [B, M, D] where there are
+    M of them, ``final_streams`` those behind the last; ``norm_input`` and
     ``norm_output`` [B, D] are around the final norm; ``raw_logits`` and ``logits`` [B, V] are the
     unembedding's output and what the model returned.
     """
@@ -40,6 +42,10 @@ class Sighting:
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
     inputs: dict[nn.Module, Tensor] = field(default_factory=dict)
     outputs: dict[nn.Module, Tensor] = field(default_factory=dict)
+    final_streams: Tensor = field(default_factory=lambda: torch.empty(0))
+    streams: dict[nn.Module, Tensor] = field(default_factory=dict)
+    values: dict[nn.Module, tuple[Tensor, ...]] = field(default_factory=dict)
+    """All tensors that a module returned, [B, ...]: what several streams are mixed with."""
 
     def read(self, module: nn.Module) -> Tensor:
         """[B, width] what the module was called with."""
@@ -51,10 +57,14 @@ class Sighting:
 
     def pick(self, hidden: Tensor) -> Tensor:
         """Copy the answer rows: [B, T, width] (or [B·T, width]) -> [B, width]."""
-        count = len(self.answer)
-        hidden = hidden.reshape(count, -1, hidden.shape[-1])
-        answer = self.answer.to(hidden.device)
-        return hidden[torch.arange(count, device=hidden.device), answer]
+        if hidden.ndim > 3:  # heads or groups apart: [B, T, .., width]
+            hidden = hidden.flatten(2)
+        return self.rows(hidden.reshape(len(self.answer), -1, hidden.shape[-1]))
+
+    def rows(self, values: Tensor) -> Tensor:
+        """Copy the answer rows: [B, T, ...] -> [B, ...]."""
+        answer = self.answer.to(values.device)
+        return values[torch.arange(len(answer), device=values.device), answer]
 
 
 class Taps:
@@ -72,9 +82,12 @@ class Taps:
         heads = [write for write in writes if write.kind == "head"]
         norms = [write.norm for write in heads if write.norm is not None]
         norms += [c.norm for layer in anatomy.layers for c in layer.carries if c.norm is not None]
-        self._readers = [write.module for write in heads] + norms
+        self._readers = [write.reads for write in heads] + norms
         self._writers = [w.source for w in writes if all_writes or w.kind != "head"]
         self._writers += [norm for norm in norms if norm not in self._writers]
+        self._computers = list(dict.fromkeys(listened(anatomy)))
+        self._blocks = [layer.block for layer in anatomy.layers] if anatomy.exit else []
+        self._blocks = self._blocks if all_writes else self._blocks[-1:]
 
     def run(self, answer: Tensor, forward: Callable[[], Any]) -> Sighting:
         """Watch ``forward()``, a call of the model on B prompts that end at ``answer`` [B].
@@ -90,6 +103,7 @@ class Taps:
             sighting.norm_input = sighting.norm_output
         missing = [m for m in self._readers if m not in sighting.inputs]
         missing += [m for m in self._writers if m not in sighting.outputs]
+        missing += [m for m in self._computers if m not in sighting.values]
         if missing:
             names = {module: name for name, module in self.model.named_modules()}
             raise ModelError(
@@ -106,8 +120,17 @@ class Taps:
         def keep_wrote(module: nn.Module, args: Any, output: Any) -> None:
             sighting.outputs[module] = self._answer_rows(sighting, first_tensor(output))
 
+        def keep_values(module: nn.Module, args: Any, output: Any) -> None:
+            values = output if isinstance(output, tuple) else (output,)
+            sighting.values[module] = tuple(sighting.rows(v).to(self.dtype) for v in values)
+
+        def keep_streams(module: nn.Module, args: Any, output: Any) -> None:
+            sighting.final_streams = self._stream_rows(sighting, first_tensor(output))
+            sighting.streams[module] = sighting.final_streams
+
         def keep_embedding(module: nn.Module, args: Any, kwargs: Any) -> None:
-            sighting.embedding = self._answer_rows(sighting, read_tensor(args, kwargs))
+            rows = self._stream_rows if self.anatomy.exit else self._answer_rows
+            sighting.embedding = rows(sighting, read_tensor(args, kwargs))
 
         def keep_residual(module: nn.Module, args: Any, kwargs: Any) -> None:
             sighting.norm_input = self._answer_rows(sighting, read_tensor(args, kwargs))
@@ -124,6 +147,8 @@ class Taps:
         head = self.anatomy.unembedding
         handles = [m.register_forward_pre_hook(keep_read, with_kwargs=True) for m in self._readers]
         handles += [m.register_forward_hook(keep_wrote) for m in self._writers]
+        handles += [m.register_forward_hook(keep_values) for m in self._computers]
+        handles += [m.register_forward_hook(keep_streams) for m in self._blocks]
         handles.append(first.register_forward_pre_hook(keep_embedding, with_kwargs=True))
         if norm is not None:
             handles.append(norm.register_forward_pre_hook(keep_residual, with_kwargs=True))
@@ -138,3 +163,9 @@ class Taps:
                 "a module that is read was called without a hidden state; the model is refused"
             )
         return sighting.pick(hidden).to(self.dtype)
+
+    def _stream_rows(self, sighting: Sighting, hidden: Tensor | None) -> Tensor:
+        """The streams at the answers: [.., M, ..] with B, T and D in this order -> [B, M, D]."""
+        if hidden is None or self.anatomy.exit is None:
+            raise ModelError("a layer was called without its streams; the model is refused")
+        return sighting.rows(hidden.movedim(self.anatomy.exit.axis, 2)).to(self.dtype)

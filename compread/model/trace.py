@@ -35,6 +35,8 @@ class Trace:
     """Modules that were run more than once."""
     heads: dict[nn.Module, set[int]] = field(default_factory=dict)
     """How many heads the attentions had that were computed inside a module."""
+    group_width: dict[nn.Module, int] = field(default_factory=dict)
+    """The last axis of what a module reads in groups, [B, T, G, width]."""
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
 
     @staticmethod
@@ -86,6 +88,8 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
     def keep(record: dict[nn.Module, Tensor], module: nn.Module, value: Tensor | None) -> None:
         # Copied at once: some families add to these tensors in place later in the forward.
         if value is not None and value.is_floating_point() and value.ndim >= 2 and value.numel():
+            if value.ndim > 3:
+                value = value.flatten(2)
             record[module] = (
                 value.detach().reshape(-1, value.shape[-1])[-1].to("cpu", wide, copy=True)
             )
@@ -98,7 +102,10 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
 
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         running.append(module)
-        keep(trace.read, module, read_tensor(args, kwargs))
+        value = read_tensor(args, kwargs)
+        if value is not None and value.ndim == 4:
+            trace.group_width[module] = value.shape[-1]
+        keep(trace.read, module, value)
 
     def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         running.remove(module)
@@ -110,11 +117,9 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
     for module in (*inside, *trace.outside):
         handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
         handles.append(module.register_forward_hook(after, with_kwargs=True))
-    vocabulary = model.config.get_text_config().vocab_size
-    tokens = torch.arange(1, _PROBE_TOKENS + 1).remainder(vocabulary)[None]
     try:
         with hooked(handles), torch.inference_mode(), AttentionWatch(_PROBE_TOKENS, attended):
-            output = model(input_ids=tokens.to(device_of(model)), use_cache=False)
+            output = model(input_ids=probe_tokens(model), use_cache=False)
     except Exception as error:  # a family's own code may fail in any way
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
@@ -124,3 +129,10 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
         ) from error
     trace.logits = output.logits[0, -1].to("cpu", wide)
     return trace
+
+
+def probe_tokens(model: CausalLM) -> Tensor:
+    """A few tokens [1, T] on the model's device."""
+    vocabulary = model.config.get_text_config().vocab_size
+    tokens = torch.arange(1, _PROBE_TOKENS + 1).remainder(vocabulary)[None]
+    return tokens.to(device_of(model))

@@ -156,6 +156,25 @@ TWIN_SIZES: dict[str, dict[str, object]] = {
         "num_hidden_layers": 3,
         "layer_types": ["linear_attention", "full_attention", "linear_attention"],
     },
+    # Towers that a text never meets.
+    "phi4_multimodal": {
+        "vision_config": {
+            "num_hidden_layers": 2,
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_attention_heads": 2,
+            "crop_size": 28,
+            "image_size": 28,
+        },
+        "audio_config": {
+            "num_blocks": 1,
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_attention_heads": 2,
+            "ext_pw_out_channel": 32,
+            "nemo_conv_channels": 32,
+        },
+    },
     "xmod": {"default_language": "en_XX"},
     "rwkv": {"rescale_every": 2},
     "stablelm": {"num_attention_heads": 3, "num_key_value_heads": 3},

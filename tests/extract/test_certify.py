@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from families import CERTIFIED, QUICK, lacking
-from reference import Intervention, Places
+from reference import Intervention, Places, ProjectedJoin, WeightedJoin
 from torch import nn
 from transformers import AutoConfig, GPT2Config
 
@@ -25,8 +25,7 @@ PROMPT = [21, 34, 5, 50, 61, 12, 44]
 DECLINED = {
     "bart": ("not applicable", "encoder-decoder"),
     "bert": ("not applicable", "encoder-only: later tokens are seen"),
-    "gemma3n": ("refused", "AltUp keeps several residual streams"),
-    "deepseek_v4": ("refused", "hyper-connections keep several residual streams"),
+    "qwen4_exp": ("refused", "hyper-connections scale every feature of every stream anew"),
     "hrm_text": ("refused", "its layers are run several times in one forward"),
     "modernbert-decoder": ("refused", "through a nonlinear layer"),
     "reformer": ("refused", "reversible layers keep two residual streams"),
@@ -103,7 +102,7 @@ def test_kinds_are_told_by_the_block_not_by_the_family_s_name(kind: str, layers:
 # --- an independent reference -------------------------------------------------------------------
 
 
-def places(anatomy: Anatomy) -> Places:
+def places(model: Any, anatomy: Anatomy) -> Places:
     """Where the reference has to intervene."""
     writes = [write for layer in anatomy.layers for write in layer.writes]
     norms = [write.norm for write in writes if write.kind == "head"]
@@ -114,7 +113,32 @@ def places(anatomy: Anatomy) -> Places:
         norms=tuple(norm for norm in norms if norm is not None),
         unembedding=anatomy.unembedding,
         scale=anatomy.logit_scale,
+        **mixing(model),
     )
+
+
+def mixing(model: Any) -> dict[str, Any]:
+    """Where several residual streams are mixed and joined, as one who read the code finds them."""
+    kind = model.config.model_type
+    if kind in ("deepseek_v4", "hy_v4"):
+        layers = model.model.layers
+        mixers = [m for layer in layers for m in (layer.attn_hc, layer.ffn_hc)]
+        grouped = {
+            layer.self_attn.o_b_proj: layer.self_attn.o_a_proj
+            for layer in layers
+            if kind == "deepseek_v4"
+        }
+        join = WeightedJoin(model.model.hc_head)
+        return {"mixing": tuple(mixers), "join": join, "grouped": grouped}
+    if kind == "gemma3n_text":
+        layers, projections = model.model.layers, model.model.altup_unembed_projections
+        mixers = [
+            m
+            for layer in layers
+            for m in (layer.altup.prediction_coefs, layer.altup.correction_coefs)
+        ]
+        return {"mixing": tuple(mixers), "join": ProjectedJoin(layers[-1], projections)}
+    return {}
 
 
 def interventions(layer: Layer) -> Iterator[tuple[tuple[str, int], set[nn.Module], slice | None]]:
@@ -137,7 +161,7 @@ def reference_error(kind: str) -> float:
     """The worst difference from the reference, as a share of the largest part."""
     engine = twin_engine(kind)
     parts = engine.run([PROMPT]).parts[0]
-    reference = Intervention(engine.model, places(engine.decomposer.anatomy), PROMPT)
+    reference = Intervention(engine.model, places(engine.model, engine.decomposer.anatomy), PROMPT)
     axis = {(c.layer, c.kind, c.head): i for i, c in enumerate(engine.decomposer.components)}
     worst = 0.0
     for index, layer in enumerate(engine.decomposer.anatomy.layers):
@@ -164,7 +188,7 @@ def test_heads_are_those_of_the_attention(kind: str, heads: list[int]) -> None:
     engine = twin_engine(kind)
     axis = {(c.layer, c.kind, c.head): i for i, c in enumerate(engine.decomposer.components)}
     parts = engine.run([PROMPT]).parts[0]
-    reference = Intervention(engine.model, places(engine.decomposer.anatomy), PROMPT)
+    reference = Intervention(engine.model, places(engine.model, engine.decomposer.anatomy), PROMPT)
     for index, (layer, count) in enumerate(zip(engine.model.model.layers, heads, strict=True)):
         projection = layer.self_attn.o_proj
         width = projection.in_features // count
