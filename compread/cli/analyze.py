@@ -36,6 +36,7 @@ class TableName(str, Enum):
     summary = "summary"
     layers = "layers"
     transfer = "transfer"
+    training = "training"
     pairs = "pairs"
 
 
@@ -48,11 +49,20 @@ TABLES = Annotated[
     ),
 ]
 TOP_K = Annotated[int, typer.Option("--top", min=1, help="Components in a top set (IoU).")]
+VERSUS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--versus", help="Show the change to these stores of another model; may be repeated."
+    ),
+]
+CHANGED = 20
+"""Components in the table of changes."""
 
 
 def analyze(
     stores: STORES,
     table: TABLES = None,
+    versus: VERSUS = None,
     split: SPLIT = Split.test,
     top: TOP_K = 5,
     alpha: ALPHA = 0.05,
@@ -73,14 +83,25 @@ def analyze(
     Beside the best component picked on the rows it is scored on (an oracle, as in the paper's
     Table 1) stand the one picked on the train rows, a cross-fitted estimate, and what the oracle
     shows by chance alone. Several stores have a mean and an sd row (population form), and pairs of
-    them that differ in one thing show how far accuracies transfer.
+    them that differ in one thing show how far accuracies transfer. Several revisions of one model
+    have its accuracy over training.
+
+    With --versus the stores are paired with those of another model by task, template and seed, and
+    each component's change is shown instead, rows paired.
     """
     from compread.analysis.categories import Rules
     from compread.analysis.runs import read_runs
     from compread.analysis.study import study
     from compread.store import store_paths
-    from compread.views.summary import summary_view
+    from compread.views.summary import change_view, summary_view
 
+    if versus:
+        from compread.analysis.change import change
+
+        paths = store_paths(stores, sys.stdin), store_paths(versus)
+        rows = change(*paths, split.value, pool.value).rows()
+        emit(rows, change_view(rows, CHANGED), format.value)
+        return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
     document = study(runs, rules, top, [name.value for name in table or []])

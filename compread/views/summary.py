@@ -25,6 +25,11 @@ TRANSFER = (
     "what r can be at most with so many rows. transfer-1: the accuracy of the other run's best "
     "component, oracle-1 that of the run's own."
 )
+CHANGE = (
+    "Row by row against the stores of --versus. q: McNemar's exact test, corrected for the number "
+    "of components (Benjamini-Hochberg). Interval: Agresti and Min's for one pair of stores, "
+    "Student's t over several. The other formats have every component."
+)
 STORE = Column("store", justify="left", shorten="start")
 
 
@@ -123,9 +128,40 @@ def _pairs(rows: Sequence[Row]) -> Table:
     return Table(columns, [rows], title="Every two runs", note=TRANSFER)
 
 
+def _training(rows: Sequence[Row]) -> Table:
+    columns = [Column("task", justify="left"), Column("revision", justify="left", shorten="start")]
+    columns.append(Column("prompts"))
+    for name in ("full", "best", "best_at_last", "worst"):
+        columns.append(Column(name, name.replace("_", " "), format=_mean_sd(name)))
+    note = (
+        "Mean over the prompts (population sd). best, worst: oracles at each revision; best at "
+        "last: the component that is best at the last revision, followed back."
+    )
+    return Table(columns, [rows], title="Accuracy over training", note=note)
+
+
+def change_view(rows: Sequence[Row], top: int) -> list[Table]:
+    """The full model's change, then those of the components that change most."""
+    *parts, full = rows
+    most = sorted(parts, key=lambda row: -abs(row["change"]))[:top]
+    columns = [
+        Column("component", justify="left"),
+        Column("kind", justify="left", drop=1),
+        Column("before", format=".3f"),
+        Column("after", format=".3f"),
+        Column("change", "change\n(95 % interval)", format=_change_interval),
+        Column("q_value", "q", format=lambda row: p_text(row["q_value"])),
+    ]
+    pairs = full["pairs"]
+    over = f", mean of {pairs} pairs of stores" if pairs > 1 else ""
+    title = f"Change of accuracy{over}: {len(most)} of {len(parts)} components"
+    return [Table(columns, [[full], most], title=title, note=CHANGE)]
+
+
 VIEWS: dict[str, Callable[[Sequence[Row]], Table]] = {
     "layers": _layers,
     "transfer": _transfer,
+    "training": _training,
     "pairs": _pairs,
 }
 """The view of each further list of a document."""
@@ -133,6 +169,14 @@ VIEWS: dict[str, Callable[[Sequence[Row]], Table]] = {
 
 def _count_share(name: str) -> Callable[[Row], str]:
     return lambda row: f"{row[f'{name}_count']} ({row[f'{name}_share']:.1%})"
+
+
+def _mean_sd(name: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[name]:.3f} ({row[f'{name}_sd']:.3f})"
+
+
+def _change_interval(row: Row) -> str:
+    return f"{row['change']:+.3f} ({row['change_low']:+.2f} to {row['change_high']:+.2f})"
 
 
 def _count(prefix: str) -> str:

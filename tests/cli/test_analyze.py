@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 
+import pandas
 import pytest
 
 from compread.cli import main
@@ -84,3 +87,56 @@ def test_rows_that_are_not_there_are_a_usage_error(run, tmp_path, write_store):
     """A split without rows is status 2."""
     status, out, err = run(write_store(tmp_path / "s.h5", n_train=0), "--split", "train")
     assert (status, out) == (2, "") and "has no train rows" in err
+
+
+@pytest.mark.parametrize("format", ["table", "json", "csv", "md", "latex", "parquet"])
+def test_every_form_of_every_table(stores, format):
+    """Each form is printed, Parquet as bytes that pandas reads."""
+    command = [sys.executable, "-m", "compread", "analyze", str(stores), "--format", format]
+    tables = [x for name in ("runs", "layers", "transfer", "pairs") for x in ("--table", name)]
+    out = subprocess.run([*command, *tables], capture_output=True, check=True).stdout
+    if format == "parquet":
+        names = pandas.read_parquet(io.BytesIO(out))["table"]
+        assert names.value_counts().to_dict() == {"runs": 3, "layers": 9, "transfer": 1, "pairs": 3}
+    else:
+        assert "L0H0" in out.decode() and "demonstrations" in out.decode()
+
+
+def test_layers_add_up(run, stores):
+    """The counts by layer add up to those of the run."""
+    document = json.loads(
+        run(stores, "--table", "layers", "--table", "runs", "--format", "json")[1]
+    )
+    assert list(document) == ["runs", "layers"]
+    for row in document["runs"]:
+        of = [layer for layer in document["layers"] if layer["store"] == row["store"]]
+        for key in ("component_count", "good_count", "bad_count", "biased_count"):
+            assert sum(layer[key] for layer in of) == row[key]
+
+
+def test_revisions_have_curves(run, tmp_path, write_store):
+    """Stores of two revisions of one model have a table over training."""
+    for step in (1, 20):
+        write_store(tmp_path / f"{step}.h5", checkpoint=f"step{step}")
+    out = run(tmp_path)[1]
+    assert "Accuracy over training" in out and "step20" in out
+    document = json.loads(run(tmp_path, "--format", "json")[1])
+    assert [row["revision"] for row in document["training"]] == ["step1", "step20"]
+    assert [row["pair_kind"] for row in document["transfer"]] == ["revision"]
+
+
+def test_versus_shows_the_change(run, stores, tmp_path, write_store):
+    """Two models' stores are paired; the full model's change stands first, in 80 columns."""
+    other = write_store(tmp_path / "chat.h5", model="chat", fingerprint="c0ffee")
+    status, out, _ = run(stores / "sst2-t1-k4-s0.h5", "--versus", other)
+    assert status == 0 and max(map(len, out.splitlines())) <= 80
+    assert "full" in out and "McNemar" in out
+    rows = json.loads(run(stores / "sst2-t1-k4-s0.h5", "--versus", other, "--format", "json")[1])
+    assert len(rows) == 11 and {row["change"] for row in rows} == {0.0}
+
+
+@pytest.mark.parametrize("option", ["--alpha", "--bias-share", "--good-accuracy", "--bad-accuracy"])
+def test_thresholds_are_checked(run, stores, option):
+    """A threshold that is no share is a usage error that names the option."""
+    status, out, err = run(stores, option, "1.5")
+    assert (status, out) == (2, "") and f"{option} 1.5" in err
