@@ -36,6 +36,7 @@ def extract(
     demo_labels: opt.DEMO_LABELS = None,
     prompt_selection: opt.SELECTION = opt.Selection.fixed,
     embedder: opt.EMBEDDER = None,
+    calibration_prompts: opt.CALIBRATION = False,
     data_dir: opt.DATA_DIR = None,
     include_path: opt.INCLUDE_PATH = None,
     apply_chat_template: opt.CHAT_TEMPLATE = False,
@@ -77,7 +78,7 @@ def extract(
     nearest = prompt_selection is opt.Selection.nearest
     sets = PromptChoices(
         tasks, prompts, templates, seeds, num_fewshot, n_train, limit, labels, demo_labels,
-        nearest, embedder, data_dir, include_path, offline,
+        nearest, embedder, data_dir, include_path, offline, calibration_prompts,
     ).prompt_sets()  # fmt: skip
     points = checkpoints(model, revision, revisions)
     places = _places(output, sets, points, chat, force)

@@ -34,6 +34,7 @@ class PromptChoices:
     data_dir: Path | None = None
     include_path: Path | None = None
     offline: bool = False
+    calibration: bool = False
 
     def prompt_sets(self) -> list[PromptSet]:
         """The grid of prompt sets, task by task.
@@ -57,11 +58,11 @@ class PromptChoices:
             self.shots, self.n_train, self.limit, self.templates, self.data_dir, self.demo_labels,
             self.embedder, self.include_path,
         )  # fmt: skip
-        if any(value is not None for value in alone) or self.seeds != "0":
+        if any(value is not None for value in alone) or self.seeds != "0" or self.calibration:
             raise UsageError(
                 "--prompts is one finished prompt set: --templates, --seeds, --num-fewshot, "
-                "--n-train, --limit, --demo-labels, --prompt-selection, --include-path and "
-                "--data-dir go with --tasks"
+                "--n-train, --limit, --demo-labels, --prompt-selection, --calibration-prompts, "
+                "--include-path and --data-dir go with --tasks"
             )
         if file == "-" and os.environ.get("WORLD_SIZE", "1") != "1":
             raise UsageError(
@@ -100,6 +101,7 @@ class PromptChoices:
                     offline=self.offline,
                     demo_labels=classes,
                     nearest=nearest,
+                    calibration=self.calibration,
                 )
         return sets
 

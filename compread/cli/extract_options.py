@@ -89,6 +89,12 @@ EMBEDDER = Annotated[
     str | None,
     typer.Option("--embedder", help="For nearest: a sentence-transformers id or folder."),
 ]
+CALIBRATION = Annotated[
+    bool,
+    typer.Option(
+        "--calibration-prompts", help="Also run 23 content-free prompts, for reweight's cc and dc."
+    ),
+]
 DATA_DIR = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder with TASK/{train,test}.jsonl.")
 ]

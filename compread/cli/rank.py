@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,7 +25,8 @@ from compread.cli.options import (
 from compread.cli.output import color_depth, emit, unicode, width, write
 
 EXAMPLE = (
-    "compread rank out.h5 --top 10 --kind head\ncompread rank stores/ --format json | jq '.[0]'"
+    "compread rank out.h5 --top 10 --kind head\ncompread rank stores/ --format json | jq '.[0]'\n"
+    "compread rank out.h5 --weights weights.json"
 )
 
 
@@ -70,6 +72,12 @@ def rank(
     bias_share: BIAS_SHARE = 1.0,
     good_accuracy: GOOD_ACCURACY = None,
     bad_accuracy: BAD_ACCURACY = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Show each component's weight in FILE (reweight --save)."
+        ),
+    ] = None,
     pool: POOL = Pool.logsumexp,
     heatmap: Annotated[
         bool, typer.Option("--heatmap", help="Draw the measure by layer and head instead.")
@@ -108,4 +116,9 @@ def rank(
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     rows = rank_components(runs, by.value, kinds, ascending, top, rules).rows()
+    if weights is not None:
+        from compread.reweight.choose import with_weights
+        from compread.reweight.weights import Weights
+
+        rows = with_weights(rows, Weights.read(weights).fits, [run.run for run in runs])
     emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compread.errors import UsageError
+from compread.prompts.content_free import content_free_rows
 from compread.prompts.nearest import Nearest
 from compread.prompts.pools import Pool, Pools, make_pools
 from compread.prompts.sampling import Labelled, draw_labelled, draw_test
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.sources import load_rows
 from compread.prompts.tasks import Task, Template
+from compread.prompts.templates import render, template_fields
 
 
 def build_prompt_set(
@@ -29,6 +31,7 @@ def build_prompt_set(
     limit: int | None = None,
     demo_labels: Sequence[int] | None = None,
     nearest: Nearest | None = None,
+    calibration: bool = False,
 ) -> PromptSet:
     """The prompt set of one template and one seed.
 
@@ -44,6 +47,7 @@ def build_prompt_set(
             in an order whose last two differ.
         nearest: chooses each row's own demonstrations among all labelled examples (the paper's
             PromptS); None: the same ones for every row.
+        calibration: also content-free prompts, in the split ``calibration``.
 
     Raises:
         PromptError: unknown template, too few rows, or a row that the template cannot render.
@@ -51,6 +55,8 @@ def build_prompt_set(
             that exclude each other.
     """
     template = task.template(template_id)
+    if calibration and nearest is not None:
+        raise UsageError("content-free prompts have no nearest demonstrations: choose one of both")
     if demo_labels is not None:
         shots = _shots_of(task, shots, demo_labels, nearest)
     shots = task.shots if shots is None else shots
@@ -77,6 +83,8 @@ def build_prompt_set(
         )
         gold = template.verbalizer.column(pool.classes[n])
         prompts.append(Prompt(pieces.text, gold, pool.split, pool.id(n), pieces))
+    if calibration:
+        prompts += _content_free(task, template, pools.train, shown)
     return PromptSet(
         task=task.name,
         labels=template.verbalizer.columns,
@@ -100,6 +108,7 @@ def build_prompt_set(
             "shown": None if nearest else [list(pair) for pair in shown.fixed],
             "wording": template.wording or None,
             "contrast_of": template.contrast_of,
+            "calibration_prompts": calibration,
         },
     )
 
@@ -115,6 +124,7 @@ def prompt_sets(
     offline: bool = False,
     demo_labels: Sequence[int] | None = None,
     nearest: Nearest | None = None,
+    calibration: bool = False,
 ) -> list[PromptSet]:
     """The grid of templates (as in ``Task.chosen_templates``) and seeds, template by template.
 
@@ -139,10 +149,29 @@ def prompt_sets(
             limit=limit,
             demo_labels=demo_labels,
             nearest=nearest,
+            calibration=calibration,
         )
         for template_id in wanted
         for seed in dict.fromkeys(seeds)
     ]
+
+
+def _content_free(
+    task: Task, template: Template, pool: Pool, shown: _Demonstrations
+) -> list[Prompt]:
+    """Prompts without content behind the demonstrations that every row has."""
+    rows = [pool.rows[n] for n in sorted(pool.classes)]
+    fields = sorted(template_fields(template.text))
+    found = []
+    for name, row in content_free_rows(rows, fields, f"{task.name}:{template.id}"):
+        instruction = ""
+        if task.instruction:
+            instruction = render(
+                Template("instruction", task.instruction, template.verbalizer), row
+            )
+        pieces = Pieces(instruction, tuple(shown.fixed), render(template, row))
+        found.append(Prompt(pieces.text, 0, "calibration", name, pieces))
+    return found
 
 
 class _Demonstrations:

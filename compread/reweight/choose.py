@@ -1,13 +1,17 @@
-"""Which fit of a weights file labels new rows."""
+"""Which fit of a weights file labels new rows, or says what a component is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from compread.errors import UsageError
-from compread.reweight.apply import both_forms
+from compread.reweight.apply import both_forms, check_model
 from compread.reweight.fit import Fit
 from compread.reweight.registry import DEFAULT, METHODS
+from compread.store.schema import RunInfo
 
 
 def choose(
@@ -52,6 +56,42 @@ def choose(
             f"{places[0]}"
         )
     return found[0]
+
+
+def with_weights(
+    rows: Sequence[dict[str, Any]], fits: Sequence[Fit], runs: Sequence[RunInfo]
+) -> list[dict[str, Any]]:
+    """Ranked components with ``weight``, the mean over the fits of one method with most rows.
+
+    The method is the default one where the file has it, else the only one with a weight for each
+    component. Rows of other things than components, such as the full model's, have None.
+
+    Args:
+        rows: with the key ``component``.
+        fits: of a weights file.
+        runs: of the stores that the components are ranked on.
+
+    Raises:
+        StoreError: a store is of another model than the weights.
+        UsageError: no method of the file has such weights, or several have.
+    """
+    weighted = [fit for fit in fits if "weights" in fit.fitted.parameters()]
+    titles = list(dict.fromkeys(fit.title for fit in weighted))
+    named = [name for name in (DEFAULT, f"{DEFAULT}-row", "comprw") if name in titles]
+    if not named and len(titles) != 1:
+        raise UsageError(
+            f"--weights: the file has weights for components of {', '.join(titles) or 'no method'};"
+            f" save those of one, such as reweight --methods {DEFAULT} --save FILE"
+        )
+    chosen = [fit for fit in weighted if fit.title == (named or titles)[0]]
+    most = max(len(fit.train_ids) for fit in chosen)
+    chosen = [fit for fit in chosen if len(fit.train_ids) == most]
+    for run in runs:
+        check_model(chosen[0], run.fingerprint, f"the stores are of {run.model}")
+    total = np.mean([fit.fitted.parameters()["weights"] for fit in chosen], axis=0)
+    names = [component.name for component in chosen[0].components]
+    by_name = dict(zip(names, map(float, total), strict=True))
+    return [{**row, "weight": by_name.get(row["component"])} for row in rows]
 
 
 def _default(usable: Sequence[Fit]) -> str:

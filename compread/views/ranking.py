@@ -85,6 +85,8 @@ def _columns(row: Row, digits: int) -> list[Column]:
         Column("agreement", "as the\nmodel", format=".2f", drop=5),
         Column("direct_share", "share of\nlogits", format="+.1%", drop=5),
     ]
+    if "weight" in row:
+        columns.append(Column("weight", format="+.3f"))
     return [*columns, Column("category", justify="left", format=_category)]
 
 

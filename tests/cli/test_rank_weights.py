@@ -1,0 +1,55 @@
+"""``compread rank --weights``: which components fitted weights turn up and down."""
+
+import json
+
+import numpy as np
+import pytest
+from test_reweight import write_store
+
+from compread.cli import main
+from compread.reweight.weights import Weights
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Two stores and the weights of two methods on both, with two numbers of train rows."""
+    stores = [write_store(tmp_path / f"{seed}.h5", seed) for seed in range(2)]
+    path = tmp_path / "w.json"
+    command = ["reweight", *stores, "--methods", "full,comprw,blend", "--n-train", "6,12"]
+    assert main(list(map(str, [*command, "--save", path]))) == 0
+    return stores, path
+
+
+def rank(capsys, *arguments):
+    """Status, stdout and stderr."""
+    capsys.readouterr()
+    status = main(["rank", *map(str, arguments)])
+    return status, *capsys.readouterr()
+
+
+def test_weights_are_the_means_over_the_fits_with_most_rows(capsys, made):
+    """Those of the default method, by component; the full model has none."""
+    stores, path = made
+    status, out, _ = rank(capsys, *stores, "--weights", path, "--top", 0, "--format", "json")
+    rows = json.loads(out)
+    fits = [f for f in Weights.read(path).fits if f.method == "blend" and len(f.train_ids) == 12]
+    mean = np.mean([f.fitted.weights for f in fits], axis=0)
+    names = [c.name for c in fits[0].components]
+    assert status == 0 and len(fits) == 2 and len(rows) == len(names) - 2 + 1
+    for row in rows[:-1]:
+        assert row["weight"] == pytest.approx(mean[names.index(row["component"])])
+    assert rows[-1]["component"] == "full" and rows[-1]["weight"] is None
+    assert "weight" in rank(capsys, *stores, "--weights", path)[1]
+    assert "weight" not in json.loads(rank(capsys, *stores, "--format", "json")[1])[0]
+
+
+def test_weights_of_another_model_or_of_no_component_are_refused(capsys, made, tmp_path):
+    """One line, and the status of a store that does not match."""
+    stores, path = made
+    path.write_text(path.read_text().replace("f00d", "beef"))
+    status, out, err = rank(capsys, *stores, "--weights", path)
+    assert (status, out) == (4, "") and "fingerprint" in err
+    none = tmp_path / "none.json"
+    main(["reweight", str(stores[0]), "--methods", "full,bc", "--save", str(none)])
+    status, out, err = rank(capsys, *stores, "--weights", none)
+    assert (status, out) == (2, "") and "--methods blend --save" in err
