@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
 from compread.model.blocks import config_value
 from compread.model.trace import CausalLM
 
@@ -26,7 +28,8 @@ def layer_weights(model: CausalLM) -> tuple[float, int]:
     """Weights of matrices that a token meets in the layers, and that an answer meets after them."""
     config = model.config.get_text_config()
     share = _share_of_experts(config)
-    outer = {id(m.weight) for m in (_embedding(model), model.get_output_embeddings()) if m}
+    looked_up = [m for m in model.modules() if isinstance(m, nn.Embedding)]
+    outer = {id(m.weight) for m in (*looked_up, model.get_output_embeddings()) if m}
     inside = 0.0
     for name, weight in model.named_parameters():
         if weight.ndim < 2 or id(weight) in outer:
@@ -35,10 +38,6 @@ def layer_weights(model: CausalLM) -> tuple[float, int]:
         inside += weight.numel() * (share if routed else 1.0)
     head = model.get_output_embeddings()
     return inside, head.weight.numel() if head is not None else 0
-
-
-def _embedding(model: CausalLM) -> Any:
-    return model.get_input_embeddings()
 
 
 def _share_of_experts(config: Any) -> float:
