@@ -1,15 +1,19 @@
-"""Which rows run together: sorted by length, cut by a budget of tokens."""
+"""Which rows run together: sorted by length, cut where the fewest pads are needed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 # Where a prefix is copied for each row of a batch, this many tokens of keys and values may be held
 # for each token that is computed.
 _HELD_PER_COMPUTED = 4
+# What a batch costs besides its tokens, as a share of the budget: small products are slower.
+_BATCH_COST = 1 / 16
 # Logits over the whole vocabulary that a batch makes at most: 128 MiB of them in float32.
 _MOST_LOGITS = 2**25
 
@@ -35,16 +39,45 @@ def plan_batches(
         rows: rows of a batch at most.
     """
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
-    batches: list[list[int]] = []
-    for row in order:
-        if batches:
-            width, size = lengths[batches[-1][0]], len(batches[-1]) + 1
-            held = size * (prefix + width) <= budget * _HELD_PER_COMPUTED or not prefix
-            if size * width <= budget and held and (rows is None or size <= rows):
-                batches[-1].append(row)
-                continue
-        batches.append([row])
-    return batches
+    widths = np.array([lengths[row] for row in order], dtype=np.int64)
+    sizes = budget // widths
+    if prefix:
+        sizes = np.minimum(sizes, budget * _HELD_PER_COMPUTED // (prefix + widths))
+    if rows is not None:
+        sizes = np.minimum(sizes, rows)
+    starts = _cheapest_cuts(widths, np.maximum(sizes, 1), budget * _BATCH_COST)
+    ends = [*starts[1:], len(order)] if starts else []
+    return [order[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def _cheapest_cuts(
+    widths: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], each: float
+) -> list[int]:
+    """Where batches begin, so that their tokens, pads among them, and ``each`` a batch are fewest.
+
+    The cheapest way to the first j rows is a cheapest way to some i < j and one more batch.
+
+    Args:
+        widths: [N] tokens of each row, longest first.
+        sizes: [N] rows at most of a batch whose longest row this is.
+        each: what a batch costs besides, in tokens.
+    """
+    n = len(widths)
+    cost = np.full(n + 1, np.inf)
+    cost[0] = 0
+    before = np.zeros(n + 1, dtype=np.int64)
+    for i in range(n):
+        end = min(n, i + int(sizes[i]))
+        through = cost[i] + each + widths[i] * np.arange(1, end - i + 1)
+        better = np.flatnonzero(through < cost[i + 1 : end + 1])
+        cost[i + 1 + better] = through[better]
+        before[i + 1 + better] = i
+    starts: list[int] = []
+    j = n
+    while j:
+        j = int(before[j])
+        starts.append(j)
+    return starts[::-1]
 
 
 def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,18 +47,30 @@ def test_the_plan_goes_from_long_to_short(lengths: list[int], budget: int, prefi
     assert rows == sorted(rows, key=lambda row: (-lengths[row], row))
 
 
-@given(LENGTHS, BUDGET, PREFIX)
-def test_no_batch_could_take_the_next_row(lengths: list[int], budget: int, prefix: int) -> None:
-    """Batches are as full as the budget lets them be."""
-    batches = plan_batches(lengths, budget, prefix)
-    for batch, after in pairwise(batches):
-        width, size = lengths[batch[0]], len(batch) + 1
-        assert size * width > budget or size * (prefix + width) > 4 * budget
-        assert lengths[after[0]] <= lengths[batch[-1]]
+@given(st.lists(st.integers(1, 9), max_size=8), st.integers(1, 40), st.integers(0, 30))
+def test_no_plan_is_cheaper(lengths: list[int], budget: int, prefix: int) -> None:
+    """Of all ways to cut the rows in order, the plan's tokens and batches cost the least."""
+    ordered = sorted(lengths, reverse=True)
+
+    def fits(batch: list[int]) -> bool:
+        tokens, held = len(batch) * batch[0], len(batch) * (prefix + batch[0])
+        return len(batch) == 1 or (tokens <= budget and (held <= 4 * budget or not prefix))
+
+    def cost(batches: list[list[int]]) -> float:
+        return sum(len(batch) * batch[0] + budget / 16 for batch in batches)
+
+    costs = []
+    for marks in product([False, True], repeat=max(0, len(ordered) - 1)):
+        cuts = [0, *(i + 1 for i, mark in enumerate(marks) if mark), len(ordered)]
+        batches = [ordered[i:j] for i, j in pairwise(cuts) if i < j]
+        if all(map(fits, batches)):
+            costs.append(cost(batches))
+    plan = [[lengths[row] for row in batch] for batch in plan_batches(lengths, budget, prefix)]
+    assert all(map(fits, plan)) and cost(plan) == pytest.approx(min(costs))
 
 
 def test_the_plan_depends_on_its_arguments_alone() -> None:
-    """A worked example: budget 10, lengths 5 2 5 3 9."""
-    assert plan_batches([5, 2, 5, 3, 9], 10) == [[4], [0, 2], [3, 1]]
+    """A worked example; two short rows are cheaper apart than with a pad."""
+    assert plan_batches([5, 2, 5, 3, 9], 10) == [[4], [0, 2], [3], [1]]
     assert plan_batches([5, 2, 5, 3, 9], 10, prefix=20) == [[4], [0], [2], [3], [1]]
     assert plan_batches([], 10) == []
