@@ -15,8 +15,10 @@ A template that is an edit of another stands in contrast pairs alone, as in the 
 
 Two runs measured on N rows cannot correlate more than their noise lets them. The ceiling of a pair
 is √(r₁ r₂), where r of a run is the correlation between halves of its rows, averaged over random
-splits and brought to N rows by Spearman and Brown's 2r / (1 + r). Runs that share rows share a
-part of that noise, so they may come out above it.
+splits and brought to N rows by Spearman and Brown's 2r / (1 + r). Runs of one task are on the same
+rows and share a part of that noise, so that their correlation may come out above it. Apart from
+that is the correlation between one run on one half of the rows and the other run on the other half;
+it has half as many rows, so where nothing is shared it is the lower of the two.
 
 Transfer-1 (Table 3) is the accuracy on one run of the component that is best on the other, in both
 directions.
@@ -51,6 +53,8 @@ class Pair:
     kind: str | None
     """One of ``PAIR_KINDS``; None where they differ in more than that."""
     pearson: float
+    pearson_apart: float
+    """Between one run on a half of the rows and the other on the other half; NaN without halves."""
     spearman: float
     iou: float
     ceiling: float
@@ -71,7 +75,8 @@ class Pair:
 
 
 MEASURED = (
-    "pearson", "spearman", "iou", "ceiling", "iou_halves", "full", "transferred", "oracle",
+    "pearson", "pearson_apart", "spearman", "iou", "ceiling", "iou_halves", "full", "transferred",
+    "oracle",
 )  # fmt: skip
 
 
@@ -167,18 +172,25 @@ class _View:
     reliability: float
     """Correlation that a second measurement on as many rows would have; NaN without halves."""
     iou_halves: float
+    halves: Floats
+    """[R, 2, C] accuracies on halves, each of mean 0 and length 1; R is 0 without."""
 
     @classmethod
     def of(cls, run: RunStats, top: int) -> _View:
         of = np.array(counted(run.components))
         accuracy = run.stats.parts.accuracy[of]
         reliability = iou = np.nan
+        halves = np.zeros((0, 2, len(of)))
         if run.resampled is not None:
             halves = run.resampled.halves[:, :, of]
             reliability = _spearman_brown(halves)
             sets = [[top_set(half, top) for half in split] for split in halves]
             iou = float(np.mean([overlap(a, b) for a, b in sets]))
-        return cls(run, accuracy, ranks(accuracy), top_set(accuracy, top), reliability, iou)
+            halves = halves - halves.mean(axis=2, keepdims=True)
+            with np.errstate(invalid="ignore"):  # Constant accuracies have no direction.
+                halves = halves / np.linalg.norm(halves, axis=2, keepdims=True)
+        top_of = top_set(accuracy, top)
+        return cls(run, accuracy, ranks(accuracy), top_of, reliability, iou, halves)
 
     @property
     def best(self) -> int:
@@ -194,6 +206,13 @@ def _spearman_brown(halves: Floats) -> float:
     return 2 * r / (1 + r)
 
 
+def _apart(one: Floats, other: Floats) -> float:
+    """Mean correlation of the first halves of one with the second of the other, and back."""
+    if len(one) != len(other) or not len(one):
+        return np.nan
+    return float(np.einsum("rhc,rhc->rh", one, other[:, ::-1]).mean())
+
+
 def _pair(a: _View, b: _View) -> Pair:
     fulls = (a.run.stats.full.accuracy[0], b.run.stats.full.accuracy[0])
     return Pair(
@@ -201,6 +220,7 @@ def _pair(a: _View, b: _View) -> Pair:
         other=b.run,
         kind=pair_kind(a.run.run, b.run.run),
         pearson=pearson(a.accuracy, b.accuracy),
+        pearson_apart=_apart(a.halves, b.halves),
         spearman=pearson(a.ranks, b.ranks),
         iou=overlap(a.top, b.top),
         ceiling=float(np.sqrt(a.reliability * b.reliability)),

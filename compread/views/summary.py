@@ -22,8 +22,9 @@ RULES = (
 TRANSFER = (
     "r, rho: Pearson's and Spearman's correlation of the components' accuracies; IoU: overlap of "
     "the top sets, and of those of two halves of one run's rows; means over the pairs. ceiling: "
-    "what r can be at most with so many rows. transfer-1: the accuracy of the other run's best "
-    "component, oracle-1 that of the run's own."
+    "what noise lets r be with so many rows. Runs on the same rows share noise, which lifts r; "
+    "apart: r between one run on one half of the rows and the other on the other half. "
+    "transfer-1: the accuracy of the other run's best component, oracle-1 that of the run's own."
 )
 CHANGE = (
     "Row by row against the stores of --versus. q: McNemar's exact test, corrected for the number "
@@ -103,6 +104,7 @@ def _transfer(rows: Sequence[Row]) -> Table:
         Column("task", justify="left", shorten="end"),
         Column("pairs"),
         Column("pearson", "r", format=".2f"),
+        Column("pearson_apart", "apart", format=".2f"),
         Column("ceiling", format=".2f"),
         Column("spearman", "rho", format=".2f", drop=1),
         Column("iou", "IoU", format=".2f"),

@@ -142,6 +142,26 @@ def test_the_ceiling_is_what_a_second_measurement_reaches(make_split):
     assert row["pairs"] == 66
     assert row["pearson"] == pytest.approx(row["ceiling"], abs=0.02)
     assert 0.5 < row["ceiling"] < 0.9
+    # Half as many rows, and still rows of their own: what Spearman and Brown's formula takes back.
+    half = row["pearson_apart"]
+    assert 2 * half / (1 + half) == pytest.approx(row["ceiling"], abs=0.02)
+
+
+def test_noise_that_runs_share_is_not_transfer(make_split):
+    """Two runs that guess alike on the same rows correlate, but not apart."""
+    rng = np.random.default_rng(9)
+    axis = component_axis([LayerShape(299)])
+    gold = rng.permutation(np.arange(200) % 2)
+    guesses = np.eye(2)[rng.integers(0, 2, (200, len(axis)))]
+    runs = []
+    for seed in range(2):
+        own = np.eye(2)[rng.integers(0, 2, (200, len(axis)))]
+        same = rng.random((200, len(axis), 1)) < 0.7
+        split = make_split(np.where(same, guesses, own), gold)
+        run = run_of(split, axis, shuffles=1)
+        runs.append(RunStats(f"{seed}.h5", make_run(seed=seed), axis, *_rest(run)))
+    (row,) = transfer_rows(compare_runs(runs))
+    assert row["pearson"] > 0.5 and abs(row["pearson_apart"]) < 0.1 and row["ceiling"] < 0.3
 
 
 def _rest(run):
