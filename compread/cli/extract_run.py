@@ -13,7 +13,7 @@ from compread.cli.progress import RowProgress
 if TYPE_CHECKING:
     from compread.extract import Extraction, ExtractOptions, Extractor
     from compread.model import ModelRequest
-    from compread.prompts import PromptSet
+    from compread.prompts import PromptSet, TokenizedSet
 
 LOW_MASS = 0.01
 """Median probability on the label words below which a run is warned about."""
@@ -31,7 +31,7 @@ def run_all(
     speaks = extractor.ranks.is_first
     for (prompt_set, tokens), target in zip(extractor.tokenized(sets), paths, strict=True):
         if show_prompts and speaks:
-            _show(extractor, prompt_set, show_prompts)
+            _show(extractor, prompt_set, tokens, show_prompts)
         try:
             with RowProgress(target.name, quiet=quiet or not speaks) as progress:
                 done = extractor.extract(prompt_set, target, options, progress, tokens)
@@ -43,12 +43,15 @@ def run_all(
             _tell(done, quiet)
 
 
-def _show(extractor: Extractor, prompt_set: PromptSet, count: int) -> None:
+def _show(extractor: Extractor, prompt_set: PromptSet, tokens: TokenizedSet, count: int) -> None:
+    from compread.extract import preview
     from compread.prompts import audit
 
     loaded = extractor.loaded
     for line in audit(prompt_set, loaded.tokenizer, loaded.context_length, count):
         note(line)
+    for prompt, ids in zip(prompt_set.prompts[:count], tokens.ids, strict=False):
+        note(f"--- row {prompt.id}: {preview(loaded, ids, tokens.label_ids)}")
 
 
 def _tell(done: Extraction, quiet: bool) -> None:

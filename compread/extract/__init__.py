@@ -3,9 +3,10 @@
 Reading order: ``groups`` (what prompts share is run once), ``prefix`` and ``lending`` (how it is
 handed on), ``batches`` and ``memory`` (which rows run together), ``engine`` (a batch of tokens ->
 contributions), ``sharing`` (the proof that a prefix changes nothing), ``runner`` (batch after
-batch), ``loop`` and ``outcome`` (a prompt set -> a store), ``ranks`` (several processes),
-``cost`` and ``forecast`` (what a run takes, before it is run), ``proofs`` and ``certify`` (that a
-family is read rightly, on a tiny twin), ``sweep`` (that for all families).
+batch), ``loop`` and ``outcome`` (a prompt set -> a store), ``preview`` (what the model would say),
+``ranks`` (several processes), ``cost`` and ``forecast`` (what a run takes, before it is run),
+``proofs`` and ``certify`` (that a family is read rightly, on a tiny twin), ``sweep`` (that for all
+families).
 """
 
 from compread.extract.batches import plan_batches
@@ -15,6 +16,7 @@ from compread.extract.groups import Group, plan_groups, shared_length
 from compread.extract.loop import Extractor
 from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.prefix import SharedPrefix
+from compread.extract.preview import Preview, preview
 from compread.extract.proofs import Proof
 from compread.extract.ranks import Ranks, join_ranks, leave_ranks
 from compread.extract.sweep import causal_types, certify_all, certify_type
@@ -26,6 +28,7 @@ __all__ = [
     "Extraction",
     "Extractor",
     "Group",
+    "Preview",
     "Proof",
     "Ranks",
     "SharedPrefix",
@@ -37,5 +40,6 @@ __all__ = [
     "leave_ranks",
     "plan_batches",
     "plan_groups",
+    "preview",
     "shared_length",
 ]

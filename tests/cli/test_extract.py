@@ -186,6 +186,9 @@ def test_show_prompts(run: Run, prompts: Path) -> None:
     assert (status, out) == (0, "run.h5\n")
     assert "Review: a good film\nSentiment: positive\nReview: good 0\nSentiment:\n" in err
     assert "right label: ' negative'" in err and "row r1" not in err
+    with open_store("run.h5") as store:
+        mass = store.split("train").label_mass[0]
+    assert f"--- row r0: the label words have {mass:.1%} of the probability; likeliest: '" in err
 
 
 def test_force_replaces(run: Run, prompts: Path, tmp_path: Path) -> None:

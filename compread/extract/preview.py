@@ -1,0 +1,51 @@
+"""What a model would say after a prompt, before it is run over all of them.
+
+Label words that the model hardly considers have logits all the same; their share of the probability
+tells, and so do the words that it would say instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from compread.model import LoadedModel
+from compread.model.linear import device_of
+
+LIKELIEST = 3
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The next token's distribution after one prompt."""
+
+    label_mass: float
+    """Probability of all label words together."""
+    likeliest: tuple[tuple[str, float], ...]
+    """The most probable tokens, as the vocabulary spells them, with their probabilities."""
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{token!r} {share:.1%}" for token, share in self.likeliest)
+        return f"the label words have {self.label_mass:.1%} of the probability; likeliest: {said}"
+
+
+@torch.inference_mode()
+def preview(loaded: LoadedModel, ids: Sequence[int], label_ids: Sequence[int]) -> Preview:
+    """Run one prompt through the model.
+
+    Args:
+        loaded: the model.
+        ids: [T] the prompt's tokens.
+        label_ids: [K] the token of each label.
+    """
+    tokens = torch.tensor([list(ids)], device=device_of(loaded.model))  # [1, T]
+    logits = loaded.model(input_ids=tokens, use_cache=False).logits[0, -1]  # [vocabulary]
+    shares = logits.float().softmax(-1)
+    best = shares.topk(min(LIKELIEST, len(shares)))
+    names = loaded.tokenizer.convert_ids_to_tokens(best.indices.tolist())
+    return Preview(
+        float(shares[list(label_ids)].sum()),
+        tuple(zip(map(str, names), best.values.tolist(), strict=True)),
+    )

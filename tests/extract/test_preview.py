@@ -1,0 +1,28 @@
+"""What a model would say: the label words' share and the likeliest tokens."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_folder import save_tiny
+
+from compread.extract import preview
+from compread.model import ModelRequest, load_model
+
+
+def test_shares_are_those_of_the_softmax(tmp_path: Path) -> None:
+    """Both are read off the model's own distribution after the prompt's last token."""
+    loaded = load_model(ModelRequest(str(save_tiny(tmp_path / "tiny")), dtype="float32"))
+    tokenizer = loaded.tokenizer
+    ids = tokenizer("Review: a good film\nSentiment:")["input_ids"]
+    labels = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (" good", "x")]
+    found = preview(loaded, ids, labels)
+    with torch.no_grad():
+        shares = torch.softmax(loaded.model(torch.tensor([ids])).logits[0, -1].double(), 0)
+    assert found.label_mass == pytest.approx(float(shares[labels].sum()), rel=1e-4)
+    order = shares.argsort(descending=True)[:3].tolist()
+    assert [token for token, _ in found.likeliest] == tokenizer.convert_ids_to_tokens(order)
+    assert [share for _, share in found.likeliest] == pytest.approx(
+        shares[order].tolist(), rel=1e-4
+    )
+    assert str(found).startswith(f"the label words have {found.label_mass:.1%} of the probability")
