@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from families import CERTIFIED
+from transformers import CONFIG_MAPPING
 from typer.main import get_command
 
 from compread.cli import app
+from compread.extract import certify_type
+from compread.model import facts
 from compread.prompts import mistakes_in
 
 README = Path(__file__).parents[1] / "README.md"
@@ -55,6 +58,17 @@ def test_the_list_of_certified_types_is_that_of_the_sweep() -> None:
     listed = TEXT.partition("Certified types</summary>")[2].partition("</details>")[0]
     assert set(re.findall(r"`([^`]+)`", listed)) == set(CERTIFIED)
     assert f"**{len(CERTIFIED)} are" in TEXT
+
+
+def test_the_refusals_are_those_of_the_command() -> None:
+    """The README's table of refusals has the words of ``compread check --all --format md``."""
+    rows = re.findall(r"^\| (\S+) \| (.+) \|$", TEXT.partition("Refused, and why")[2], re.MULTILINE)
+    reasons = {name: reason for name, reason in rows if name in CONFIG_MAPPING}
+    assert len(rows) - 1 >= len(reasons) >= 3
+    for name, reason in reasons.items():
+        assert certify_type(name).reason == reason
+    named = {name.removesuffix("_text") for name, _ in rows}
+    assert {name.removesuffix("_text") for name in facts.REFUSED} <= named
 
 
 def test_links_lead_somewhere() -> None:

@@ -193,6 +193,7 @@ def after_layer(layer: Any, streams: Tensor, sighting: Sighting) -> Tensor:
     return streams
 
 
+@torch.no_grad()
 def joined(exit: Exit, streams: Tensor, sighting: Sighting) -> Tensor:
     """What the final norm reads, [B, D]."""
     weights = exit.weights.of(sighting)
