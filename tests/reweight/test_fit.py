@@ -47,7 +47,7 @@ def test_a_budget_takes_the_first_rows(make_store):
     assert ours[0].train_ids == tuple(f"train-{i}" for i in range(8))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, "comprw:paper", "comprw:convex", "comprw:signed"])
 def test_labels_of_the_test_rows_touch_no_fit(make_store, method):
     """Shuffled test labels give the same weights and only another accuracy."""
     store, shuffled = make_store(0, n_test=61), make_store(0, n_test=61)
