@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from compread.views.tables import Column, Table
@@ -27,7 +28,10 @@ def reweight_view(document: Mapping[str, Rows]) -> list[Table]:
     one = len({run["store"] for run in runs}) == 1
     tables = [_store_table(runs)] if one else list(_grid(document["summary"]))
     if not one:
-        tables += _average_tables(document["average"], document["summary"])
+        methods = {row["method"] for row in document["average"]}
+        if len(document["summary"]) > len(methods):  # else the mean is the grid itself
+            tables += _average_tables(document["average"], document["summary"])
+        tables[-1] = replace(tables[-1], note=GRID_NOTE)
     if document.get("oracle"):
         oracle = document["oracle"]
         tables += [_store_table(oracle, ORACLE)] if one else list(_oracle_grid(oracle))
@@ -140,8 +144,7 @@ def _average_tables(average: Rows, summary: Rows) -> Iterator[Table]:
             line = lines.setdefault(row["n_train"], {"n_train": row["n_train"]})
             line[row["method"]] = _cell(row)
         columns = [Column("n_train", "train rows"), *map(Column, some)]
-        last = some[-1] == methods[-1]
-        yield Table(columns, [list(lines.values())], title=title, note=GRID_NOTE if last else "")
+        yield Table(columns, [list(lines.values())], title=title)
 
 
 def _versus_table(rows: Rows) -> Table:
