@@ -125,7 +125,7 @@ class Tally:
             self._shift = margin.mean(axis=0)
         left = margin - self._shift
         self._margin[0] += left.sum(axis=0, dtype=np.float64)
-        self._margin[1] += (left * left).sum(axis=0, dtype=np.float64)
+        self._margin[1] += np.square(left, dtype=np.float64).sum(axis=0)
 
     def _count(self, choice: npt.NDArray[np.int16], gold: Ints, rows: slice) -> None:
         k, splits = self.confusion.shape[1], len(self.first_half)
