@@ -190,8 +190,7 @@ class Decomposer:
             columns += own["head"]
             # What several modules write as one block is one component.
             columns += [torch.stack(own[k]).sum(0) for k in ("mixer", "mlp") if own[k]]
-        for shift, norms_after in self.shifts:
-            bias += shift * scales[norms_after][..., None]
+        bias += sum(shift * scales[after][..., None] for shift, after in self.shifts)
         parts = torch.cat([*columns, bias + self.constant.to(place)], 1)  # [B, C, K]
         return self._judge(parts, sighting)
 
@@ -248,5 +247,4 @@ def _over_vocabulary(logits: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tens
 
 def _project(residual: Tensor, directions: Tensor) -> Tensor:
     """A write at the residual stream [B, D] as one component's column [B, 1, K]."""
-    rows = residual if residual.ndim == 3 else residual[:, None]
-    return rows.to(directions.device) @ directions.T
+    return (residual if residual.ndim == 3 else residual[:, None]).to(directions) @ directions.T

@@ -11,14 +11,15 @@ import torch
 from families import CERTIFIED, QUICK, lacking
 from reference import Intervention, Places, ProjectedJoin, WeightedJoin
 from torch import nn
-from transformers import AutoConfig, GPT2Config
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, GPT2Config
 
 from compread.extract import Engine, Proof, causal_types, certify, certify_all, certify_type
 from compread.extract.proofs import prove
 from compread.model import facts, find_anatomy
 from compread.model.anatomy import Anatomy, Carry, Layer, Write
 from compread.model.norms import FrozenNorm
-from compread.model.twin import build_twin
+from compread.model.streams import Computed, Mix
+from compread.model.twin import build_twin, make_loud
 
 LABELS = (3, 9, 17)
 PROMPT = [21, 34, 5, 50, 61, 12, 44]
@@ -270,6 +271,90 @@ def test_a_wrong_cut_into_heads_is_found(kind: str, times: int) -> None:
             engine, lambda s, c=change: replace(s, heads=c(s.heads)) if isinstance(s, Write) else s
         )
         assert failing(wrong) == {"heads = attention's"}
+
+
+EVENLY = Computed((), lambda s: torch.ones(s.embedding.shape[:2], dtype=s.dtype))
+"""A write that every stream takes whole."""
+
+
+def no_mixing(step: Any) -> Any:
+    """Streams that are not mixed."""
+
+    def one(sighting: Any) -> torch.Tensor:
+        count = sighting.embedding.shape[1]
+        return torch.eye(count, dtype=sighting.dtype).expand(len(sighting.answer), -1, -1)
+
+    return Mix(Computed((), one)) if isinstance(step, Mix) else step
+
+
+@pytest.mark.parametrize("kind", ["gemma3n_text", "deepseek_v4"])
+@pytest.mark.parametrize(
+    "change", [no_mixing, without(Write, into=EVENLY)], ids=["mixing", "weights"]
+)
+def test_forgotten_mixing_of_streams_is_found(kind: str, change: Callable[[Any], Any]) -> None:
+    """Several streams read without their matrices, or without the writes' weights."""
+    if (reason := lacking(kind)) is not None:
+        pytest.skip(reason)
+    engine = twin_engine(kind)
+    assert not failing(engine)
+    assert "writes = residual" in failing(refold(engine, change))
+
+
+NARROW = {"vocab_size": 96, "num_hidden_layers": 2, "intermediate_size": 64}
+NARROW |= {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+WIDTHS: dict[str, tuple[str, dict[str, Any], int, int]] = {
+    "Gemma-2 2B": (
+        "gemma2",
+        {"hidden_size": 2304, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256},
+        8, 256,
+    ),
+    "Qwen3 0.6B": (
+        "qwen3",
+        {"hidden_size": 1024, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128},
+        16, 128,
+    ),
+    "SmolLM2 135M": (
+        "llama",
+        {"hidden_size": 576, "num_attention_heads": 9, "num_key_value_heads": 3},
+        9, 64,
+    ),
+    "Mistral Nemo, a quarter": (
+        "mistral",
+        {"hidden_size": 1280, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 128},
+        8, 128,
+    ),
+    "Qwen2 0.5B": (
+        "qwen2",
+        {"hidden_size": 896, "num_attention_heads": 14, "num_key_value_heads": 2},
+        14, 64,
+    ),
+    "Gemma-4 E2B, shared keys and values": (
+        "gemma4_text",
+        {"hidden_size": 1536, "num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 256,
+         "num_kv_shared_layers": 1, "hidden_size_per_layer_input": 16,
+         "vocab_size_per_layer_input": 96, "num_hidden_layers": 2,
+         "layer_types": ["full_attention", "full_attention"], "global_head_dim": 256},
+        8, 256,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "sizes", "heads", "width"), WIDTHS.values(), ids=WIDTHS)
+def test_two_layers_as_wide_as_the_real_ones(
+    kind: str, sizes: dict[str, Any], heads: int, width: int
+) -> None:
+    """Head widths that are not D/H, odd groups, keys and values that layers share."""
+    if kind not in CONFIG_MAPPING:
+        pytest.skip(f"this transformers has no {kind}")
+    config = AutoConfig.for_model(kind, **{**NARROW, **sizes})
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    make_loud(model)
+    model.to(torch.float64).eval().requires_grad_(False)
+    engine = Engine(model, find_anatomy(model), LABELS)
+    assert not [proof for proof in prove(engine) if proof.needed and not proof.holds]
+    found = {(w.heads, w.width // w.heads) for x in engine.decomposer.anatomy.layers
+             for w in x.writes if w.kind == "head"}  # fmt: skip
+    assert found == {(heads, width)}
 
 
 def test_an_ignored_soft_cap_is_found() -> None:

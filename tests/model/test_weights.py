@@ -300,6 +300,27 @@ def test_each_attention_gives_the_same_parts(folder: Path, name: str) -> None:
     torch.testing.assert_close(parts_of(loaded.model), expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the compiler
+def test_a_compiled_attention_gives_the_same_parts(folder: Path) -> None:
+    """``flex_attention``, of whole prompts of several lengths and behind a shared prefix."""
+    expected = parts_of(loud_model(TINY, torch.float32))
+    loaded = load_model(ModelRequest(str(folder), attention="flex_attention", dtype="float32"))
+    engine = Engine(loaded.model, find_anatomy(loaded.model), LABELS)
+    torch.testing.assert_close(engine.run(PROMPTS).parts, expected, rtol=0, atol=2e-5)
+    model = loud_model(TINY, torch.float32)
+    plain = Engine(model, find_anatomy(model), LABELS)
+    for length in (1, 40, 130, 200):  # a block of the mask has 128 tokens
+        rows = some_prompts(length, length, vocabulary=320)
+        prefix = some_prompts(30, vocabulary=320)[0]
+        whole = plain.run([prefix + row for row in rows]).parts
+        for found in (
+            engine.run([prefix + row for row in rows]),
+            engine.run(rows, engine.share(prefix)),
+        ):
+            torch.testing.assert_close(found.parts, whole, rtol=0, atol=5e-5)
+
+
 def test_an_attention_that_is_not(folder: Path) -> None:
     """Transformers' own list is in the message."""
     with pytest.raises(ModelError, match=r"cannot load the model of .*nope"):
