@@ -121,8 +121,9 @@ def pair_kind(one: RunInfo, other: RunInfo) -> str | None:
     first, second = _identity(one), _identity(other)
     differ = {name for name in first if first[name] != second[name]}
     if "task" in differ:
-        # Two tasks have no template in common.
-        return "task" if differ <= {"task", "template"} else None
+        # Two tasks have no template in common, and may want different numbers of shots.
+        same = one.seed == other.seed and differ <= {"task", "template", "demonstrations"}
+        return "task" if same else None
     edited = [info.protocol.get("contrast_of") for info in (one, other)]
     if any(edited):
         edits = edited in ([None, one.template], [other.template, None])

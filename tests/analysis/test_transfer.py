@@ -97,6 +97,7 @@ def _iou(a, b):
         ({"template": "c"}, {"template": "b", "protocol": protocol("a")}, None),
         ({"protocol": protocol("a"), "seed": 1}, {"protocol": protocol("a"), "seed": 2}, None),
         ({"task": "sst2"}, {"task": "rte", "template": "b"}, "task"),
+        ({"task": "sst2", "shots": 4}, {"task": "mnli", "shots": 3}, "task"),
         ({"task": "sst2", "seed": 1}, {"task": "rte", "seed": 2}, None),
         ({"checkpoint": "step1"}, {"checkpoint": "step2", "fingerprint": "x"}, "revision"),
         ({"checkpoint": "step1"}, {"checkpoint": "step2", "seed": 7}, None),
