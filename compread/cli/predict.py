@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 EXAMPLE = """\
 compread predict --model gpt2 --weights weights.json --input texts.jsonl > labels.jsonl
 echo '{"sentence": "a gem"}' | compread predict --model gpt2 --weights weights.json --input -"""
-FIRST_WINDOW, LAST_WINDOW = 16, 1024
-"""Rows that are run together: few at first, so that a slow stream is answered soon."""
+FIRST_WINDOW, FILE_WINDOW, LAST_WINDOW = 16, 256, 1024
+"""Rows that are run together: few at first of a stream, so that a slow one is answered soon."""
 
 
 def predict(
@@ -95,7 +95,7 @@ def predict(
     names: list[list[str]] = []
 
     def prompt_sets() -> Iterator[Any]:
-        for rows in _windows(_rows(input)):
+        for rows in _windows(_rows(input), FIRST_WINDOW if input == "-" else FILE_WINDOW):
             names.append([name for name, _ in rows])
             yield made.prompt_set(rows, loaded.tokenizer)
 
@@ -161,8 +161,7 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield str(row_id), row
 
 
-def _windows(rows: Iterator[tuple[str, Any]]) -> Iterator[list[tuple[str, Any]]]:
-    size = FIRST_WINDOW
+def _windows(rows: Iterator[tuple[str, Any]], size: int) -> Iterator[list[tuple[str, Any]]]:
     while window := list(islice(rows, size)):
         yield window
         size = min(2 * size, LAST_WINDOW)

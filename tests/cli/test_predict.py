@@ -103,6 +103,18 @@ def test_the_order_is_that_of_the_input(made: SimpleNamespace, run: Run) -> None
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
 
 
+def test_a_file_is_a_stream_in_larger_windows(made: SimpleNamespace, run: Run) -> None:
+    """Rows of a file get what the same rows on stdin get."""
+    path = made.folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n\n" for row in made.new))
+    status, out, err = run([], "--input", path)
+    assert (status, err) == (0, "")
+    for line, other in zip(out.splitlines(), run(made.new)[1].splitlines(), strict=True):
+        one, two = json.loads(line), json.loads(other)
+        assert (one["id"], one["label"]) == (two["id"], two["label"])
+        assert one["probabilities"] == pytest.approx(two["probabilities"], abs=1e-4)
+
+
 def test_a_whole_prompt_is_the_row_behind_the_demonstrations(
     made: SimpleNamespace, run: Run
 ) -> None:
