@@ -12,6 +12,7 @@ import typer
 from compread.cli import extract_options as opt
 from compread.cli.extract_grid import Checkpoint, PromptChoices, checkpoints, targets
 from compread.cli.options import FORMAT, Format
+from compread.errors import UsageError
 
 if TYPE_CHECKING:
     from compread.prompts import Chat, PromptSet
@@ -72,6 +73,8 @@ def extract(
     if quiet or not sys.stderr.isatty():
         # Read when tqdm is imported, and torch already does that.
         os.environ.setdefault("TQDM_DISABLE", "1")
+    if merge_adapter and not adapter:
+        raise UsageError("--merge-adapter merges what --adapter names; give both")
     from compread.prompts import Chat
 
     chat = Chat(apply_chat_template, system_instruction, fewshot_as_multiturn)
