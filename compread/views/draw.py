@@ -117,17 +117,17 @@ def _points(axis: Any, panel: Points) -> None:
             label=f"{group.name} ({len(group.x)})", alpha=0.8, rasterized=len(group.x) > 5000,
         )  # fmt: skip
     if panel.level is not None:
-        axis.axhline(
-            panel.level, color="black", linewidth=0.8, linestyle="--", label=panel.level_name
-        )
+        axis.axhline(panel.level, color="black", linewidth=0.8, linestyle="--")
+        axis.set_title(f"{axis.get_title()}\ndashed: {panel.level_name}")
     if panel.unit:
         axis.set_xlim(-0.03, 1.03)
         axis.set_ylim(-0.03, 1.03)
     place = {"loc": "lower left", "ncols": 2} if panel.unit else {"loc": "best"}
-    axis.legend(
+    legend = axis.legend(
         frameon=False, handletextpad=0.2, borderpad=0.1, labelspacing=0.25, columnspacing=0.6,
         handlelength=1.2, **place,
     )  # fmt: skip
+    legend.set_in_layout(False)  # It may lie over the points, not make room for itself.
 
 
 def _lines(axis: Any, panel: Lines) -> None:
