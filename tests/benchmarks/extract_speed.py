@@ -47,7 +47,7 @@ from compread.store import StoreWriter
 ATTRIBUTION = (
     (Sighting, "pick"),
     (Decomposer, "decompose"),
-    (Extractor, "_judge"),
+    (Extractor, "judge"),
     (StoreWriter, "append"),
     (StoreWriter, "finish"),
 )
