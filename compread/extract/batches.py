@@ -14,13 +14,15 @@ from torch import Tensor
 _HELD_PER_COMPUTED = 4
 # What a batch costs besides its tokens, as a share of the budget: small products are slower.
 _BATCH_COST = 1 / 16
-# Logits over the whole vocabulary that a batch makes at most: 128 MiB of them in float32.
-_MOST_LOGITS = 2**25
+# Logits over the whole vocabulary that a batch makes at most: 128 MiB of them in float32; on a CPU,
+# whose batches are smaller anyhow, 16 MiB.
+_MOST_LOGITS, _MOST_LOGITS_ON_CPU = 2**25, 2**22
 
 
-def most_rows(vocabulary: int) -> int:
+def most_rows(vocabulary: int, device: torch.device) -> int:
     """Rows of a batch at most, so that its logits stay within a constant size."""
-    return max(1, _MOST_LOGITS // vocabulary)
+    most = _MOST_LOGITS_ON_CPU if device.type == "cpu" else _MOST_LOGITS
+    return max(1, most // vocabulary)
 
 
 def plan_batches(

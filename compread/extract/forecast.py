@@ -78,7 +78,8 @@ class Forecaster:
         config = self.model.config.get_text_config()
         budget = token_budget(self.model, self._device)
         prefix = max(len(group.prefix) for group in groups)
-        logits = 2 * 4 * min(most_rows(config.vocab_size), budget // 8) * config.vocab_size
+        rows = min(most_rows(config.vocab_size, self._device), budget // 8)
+        logits = 2 * 4 * rows * config.vocab_size
         held = prefix * 4 * 2 * int(getattr(config, "hidden_size", 0)) * config.num_hidden_layers
         working = budget * bytes_per_token(self.model) + logits + held
         return int(self._resident + weights + working)

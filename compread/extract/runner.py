@@ -128,7 +128,8 @@ class Runner:
         self, groups: Sequence[Group], budget: int, done: npt.NDArray[np.bool_]
     ) -> Iterator[tuple[SharedPrefix | None, Rows]]:
         """This rank's share of the batches, group by group."""
-        vocabulary = self.engine.model.config.get_text_config().vocab_size
+        model = self.engine.model
+        rows_at_most = most_rows(model.config.get_text_config().vocab_size, model.device)
         number = 0
         for group in groups:
             if done[list(group.rows)].all():
@@ -136,7 +137,7 @@ class Runner:
             prefix = self._prefix(group)
             own = [len(self.ids[row]) - len(group.prefix) for row in group.rows]
             held = prefix.held(len(group.prefix) + max(own)) if prefix else 0
-            for batch in plan_batches(own, budget, held, most_rows(vocabulary)):
+            for batch in plan_batches(own, budget, held, rows_at_most):
                 rows = [row for i in batch if not done[row := group.rows[i]]]
                 if rows and self.ranks.mine(number):
                     yield prefix, rows

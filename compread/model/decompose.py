@@ -33,7 +33,7 @@ from compread.model.norms import FrozenNorm, identity_norm, read_norm
 from compread.model.streams import Mix, weights_of_writes
 from compread.model.taps import Sighting
 
-_LOGITS_AT_A_TIME = 2**22
+_LOGITS_AT_A_TIME = 2**20
 
 
 @dataclass(frozen=True)
