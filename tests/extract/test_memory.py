@@ -28,7 +28,7 @@ def test_the_budget_is_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_budget_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never so little that nothing goes, nor more than makes it faster; a silent device gets some."""
+    """Never too little to run, nor more than makes it faster; a silent device gets some."""
     assert budget(monkeypatch, 1, CUDA) == budget(monkeypatch, 1, CPU) == 64
     assert budget(monkeypatch, 10**15, CPU) < budget(monkeypatch, 10**15, CUDA)
     assert 64 < budget(monkeypatch, None, CUDA) <= budget(monkeypatch, 10**15, CUDA)
