@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.special import softmax
-from tiny_folder import save_tiny
+from tiny_folder import review_rows, save_tiny, write_rows
 
 from compread.cli import main, predict
 from compread.reweight.choose import choose
@@ -162,6 +163,36 @@ def test_rows_are_answered_before_the_next_are_read(
     command = ["predict", "--model", made.model, "--weights", made.weights, "--input", "-"]
     assert main(list(map(str, command))) == 0
     assert printed == [predict.FIRST_WINDOW]
+
+
+def test_words_of_one_class_are_pooled(
+    made: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights of a prompt file with two words a class label whole prompts by class."""
+    rows = review_rows(30, n_train=10)
+    options = [[" negative", " bad"], [" positive", " good"]]
+    file = write_rows(tmp_path / "p.jsonl", [{**row, "options": options} for row in rows])
+    store, weights = tmp_path / "p.h5", tmp_path / "w.json"
+    extract = ["extract", "--model", made.model, "--prompts", file, "-o", store, "-q"]
+    assert main(list(map(str, extract))) == 0
+    assert (
+        main(["reweight", str(store), "--methods", "blend,bc-train", "--save", str(weights)]) == 0
+    )
+    new = write_rows(
+        tmp_path / "new.jsonl",
+        [{"prompt": r["prompt"], "id": r["id"]} for r in rows if r["split"] == "test"],
+    )
+    for method in ("blend-row", "bc-train"):
+        capsys.readouterr()
+        command = ["predict", "--model", made.model, "--weights", weights, "--input", new]
+        assert main(list(map(str, [*command, "--method", method]))) == 0
+        found = [json.loads(line)["probabilities"] for line in capsys.readouterr().out.splitlines()]
+        fit = choose(Weights.read(weights).fits, method)
+        with open_store(store, fit.pool) as opened:
+            wanted = softmax(fit.fitted.scores(rows_of(opened.split("test"), opened.components)), 1)
+        assert fit.labels.word == (" negative", " positive") and len(fit.words.word) == 4
+        got = [[row[word] for word in fit.labels.word] for row in found]
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
 def test_another_model_is_refused(made: SimpleNamespace, run: Run) -> None:
