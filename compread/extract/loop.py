@@ -19,6 +19,7 @@ from compread.extract.engine import Engine
 from compread.extract.groups import Group
 from compread.extract.memory import peak_memory, reset_peak, token_budget
 from compread.extract.outcome import Extraction, ExtractOptions
+from compread.extract.proofs import prove_structure
 from compread.extract.ranks import Ranks
 from compread.extract.runner import Progress, Runner, Tally
 from compread.extract.sharing import groups_to_run
@@ -52,6 +53,7 @@ class Extractor:
         """
         self.loaded = loaded
         self.ranks = ranks or Ranks()
+        self._proved: set[tuple[int, ...]] = set()
         self.anatomy = find_anatomy(loaded.model)
         self.tolerance = sum_tolerance(loaded.rounding, len(self.anatomy.layers))
 
@@ -112,6 +114,7 @@ class Extractor:
             loose = () if options.batch_tokens else ("batch_tokens",)
             if self.ranks.first(lambda: _is_finished(target, run, loose)):
                 return Extraction(target, kept=len(tokens.ids), warnings=warnings)
+        self._prove(engine, tokens)
         writer, done = self._open(prompt_set, tokens, engine, run, target, options)
         started = time.monotonic()
         reset_peak(device_of(self.loaded.model))
@@ -126,6 +129,22 @@ class Extractor:
                 writer.finish(replace(run, **ending(writer.worst_sum_error, options.command)))
         self.ranks.all_right()
         return self._report(target, tallies, int(done.sum()), warnings, started)
+
+    def _prove(self, engine: Engine, tokens: TokenizedSet) -> None:
+        """Once for each set of labels: the structure that ``check`` proves, on the real weights."""
+        if tokens.label_ids in self._proved:
+            return
+        rows = sorted(tokens.ids, key=len)
+        for proof in prove_structure(engine, [rows[-1], rows[0]], self.tolerance):
+            if not proof.holds:
+                at = f" at {proof.where}" if proof.where else ""
+                raise SumError(
+                    f"{proof.name} fails{at}: off by {proof.error:.1e}, at most {proof.bound:.1e} "
+                    f"allowed in {self.loaded.dtype}, so the parts would not add up to what the "
+                    f"model does; nothing was written: run `compread check "
+                    f"{self.loaded.request.name}`, or try --dtype float32"
+                )
+        self._proved.add(tokens.label_ids)
 
     def _budget(self, options: ExtractOptions, target: Path) -> int:
         """Tokens of a batch; a stopped run goes on with its own, and so to the same bytes."""

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,14 +73,36 @@ def prove(engine: Engine) -> tuple[Proof, ...]:
     whole = engine.decomposer.decompose(sighting)
     scale = whole.scale[:, None]
     returned = engine.decomposer.anatomy.cap(whole.parts.sum(1))
+    heads, writes, folds = _structure(engine, sighting, whole, bound)
     return (
-        _heads_proof(engine, sighting, bound),
+        heads,
         _splits_proof(engine),
-        _writes_proof(engine, sighting, bound),
-        Proof("each head = its write", _folds_error(engine, sighting, whole.parts), bound),
+        writes,
+        folds,
         Proof("parts = logits", float((whole.sum_error / whole.scale).max()), bound),
         Proof("capped sum = output", float(((returned - whole.full).abs() / scale).max()), bound),
         _shared_proof(engine, rows, whole),
+    )
+
+
+def prove_structure(engine: Engine, rows: Sequence[Sequence[int]], bound: float) -> list[Proof]:
+    """Prove on these prompts what the rows' own sums do not show: that each block is read rightly.
+
+    Heads = block, writes = residual and each head = its write, with the weights as they are and
+    within the rounding of their type.
+    """
+    sighting = engine.watch(rows, all_writes=True)
+    return list(_structure(engine, sighting, engine.decomposer.decompose(sighting), bound))
+
+
+def _structure(
+    engine: Engine, sighting: Sighting, whole: BatchParts, bound: float
+) -> tuple[Proof, Proof, Proof]:
+    folds = _folds_error(engine, sighting, whole.parts)
+    return (
+        _heads_proof(engine, sighting, bound),
+        _writes_proof(engine, sighting, bound),
+        Proof("each head = its write", folds, bound),
     )
 
 
@@ -128,7 +150,7 @@ def _heads_alone(write: Write, z: Tensor) -> tuple[Tensor, Tensor]:
     """Each head alone through the output projection, [B, H, D], and the projection's bias [D]."""
     bias = bias_of(write.projection, write.width, z)
     each = write.width // write.heads
-    alone = torch.zeros(len(z), write.heads, write.width, dtype=z.dtype)
+    alone = z.new_zeros(len(z), write.heads, write.width)
     for head in range(write.heads):
         own = slice(head * each, (head + 1) * each)
         alone[:, head, own] = z[:, own]
@@ -179,7 +201,7 @@ def _writes_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
         total = joined(anatomy.exit, streams, sighting)
     else:
         total = _carried(engine, sighting)
-    residual = sighting.norm_input
+    residual = sighting.norm_input.to(total.device)
     misfit = (total - residual).abs().max() / residual.abs().max()
     return Proof("writes = residual", float(misfit), bound)
 
@@ -190,7 +212,7 @@ def _carried(engine: Engine, sighting: Sighting) -> Tensor:
     total = sighting.embedding.clone()
     for step in (s for layer in engine.decomposer.anatomy.layers for s in layer.steps):
         if isinstance(step, Write):
-            total = total + sighting.wrote(step.source) * step.scale
+            total = total + (sighting.wrote(step.source) * step.scale).to(total.device)
         elif isinstance(step, Carry) and step.norm is None:
             total = step.apply(total)
         elif isinstance(step, Carry) and step.norm is not None:
