@@ -5,23 +5,14 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from compread.errors import UsageError
 from compread.views.tables import Document, long_rows, plain
 
 
 def to_parquet(document: Document) -> bytes:
-    """The rows of a document as one Parquet table, with the columns of its CSV and their types.
+    """The rows of a document as one Parquet table, with the columns of its CSV and their types."""
+    import pyarrow
+    import pyarrow.parquet
 
-    Raises:
-        UsageError: pyarrow is not installed.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise UsageError(
-            "--format parquet needs pyarrow: pip install pyarrow, or use csv or json"
-        ) from error
     header, rows = long_rows(document)
     columns = {key: _column([plain(row.get(key)) for row in rows]) for key in header}
     out = io.BytesIO()

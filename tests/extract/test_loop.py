@@ -292,3 +292,22 @@ def test_half_precision_is_judged_by_its_own_tolerance(tmp_path: Path, prompts: 
     with open_store(done.path) as store:
         assert store.run.dtype == "bfloat16" and store.run.tolerance > 1e-3
         assert 1e-5 < done.worst_error < store.run.tolerance
+
+
+def test_heads_that_are_mixed_up_are_not_kept(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two heads in each other's place add up all the same; the proof on the weights sees them."""
+    fresh = Extractor(extractor().loaded)
+    real = Decomposer.decompose
+
+    def decompose(self: Decomposer, sighting: Any) -> Any:
+        batch = real(self, sighting)
+        order = [0, 2, 1, *range(3, batch.parts.shape[1])]
+        return replace(batch, parts=batch.parts[:, order])
+
+    monkeypatch.setattr(Decomposer, "decompose", decompose)
+    with pytest.raises(SumError, match=r"each head = its write fails: .*compread check") as error:
+        fresh.extract(prompts, tmp_path / "run.h5", SMALL)
+    assert error.value.exit_code == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["reviews.jsonl"]
