@@ -12,7 +12,7 @@ import typer
 
 from compread.cli.options import ALPHA, BIAS_SHARE, POOL, SPLIT, STORES, Pool, Split
 from compread.cli.output import color_depth, note, unicode, width, write
-from compread.cli.rank import By
+from compread.cli.rank import MEASURES, By
 from compread.cli.values import number_ranges
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def plot(
         str,
         typer.Option("-o", "--out", help="A .png, .svg, .pdf, .csv or .json file, or - to draw."),
     ],
-    by: Annotated[By, typer.Option("--by", help="heatmap: the measure.")] = By.accuracy,
+    by: Annotated[
+        By, typer.Option("--by", metavar="MEASURE", help=f"heatmap: {MEASURES}.")
+    ] = By.accuracy,
     color: Annotated[ColorBy, typer.Option("--color", help="scatter: what colours are.")] = (
         ColorBy.category
     ),

@@ -54,10 +54,18 @@ class Kind(str, Enum):
     all = "all"
 
 
+MEASURES = ", ".join(one.value for one in By)
+
+
 def rank(
     stores: STORES,
     by: Annotated[
-        By, typer.Option("--by", help="The measure; accuracy-low is the interval's lower end.")
+        By,
+        typer.Option(
+            "--by",
+            metavar="MEASURE",
+            help=f"{MEASURES}; accuracy_low is the interval's lower end.",
+        ),
     ] = By.accuracy,
     top: Annotated[int, typer.Option("--top", min=0, help="How many to show; 0 for all.")] = 20,
     kind: Annotated[
