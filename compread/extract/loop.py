@@ -10,24 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from compread.errors import CompreadError, SumError
 from compread.extract.cost import forward_flops
 from compread.extract.describe import describe, ending, split_rows
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
+from compread.extract.judge import Judge
 from compread.extract.memory import peak_memory, reset_peak, token_budget
 from compread.extract.outcome import Extraction, ExtractOptions
-from compread.extract.proofs import prove_structure
 from compread.extract.ranks import Ranks
 from compread.extract.runner import Progress, Runner, Tally
 from compread.extract.sharing import groups_to_run
-from compread.model.decompose import BatchParts
 from compread.model.find import find_anatomy
 from compread.model.linear import device_of
 from compread.model.loading import LoadedModel
-from compread.model.tolerance import sum_tolerance
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 from compread.store import (
     ALL_SPLITS,
@@ -53,9 +50,8 @@ class Extractor:
         """
         self.loaded = loaded
         self.ranks = ranks or Ranks()
-        self._proved: set[tuple[int, ...]] = set()
         self.anatomy = find_anatomy(loaded.model)
-        self.tolerance = sum_tolerance(loaded.rounding, len(self.anatomy.layers))
+        self.judge = Judge(loaded, len(self.anatomy.layers))
 
     def tokenized(
         self, prompt_sets: Iterable[PromptSet]
@@ -106,7 +102,7 @@ class Extractor:
         groups = [Group((), tuple(range(len(tokens.ids))))]
         warnings: tuple[str, ...] = ()
         if options.share:
-            groups, warnings = groups_to_run(engine, tokens.ids, self.tolerance)
+            groups, warnings = groups_to_run(engine, tokens.ids, self.judge.tolerance)
         budget = self.ranks.first(lambda: self._budget(options, target))
         run = self._describe(prompt_set, groups, budget, options)
         warnings = (*tokens.warnings, *warnings)
@@ -114,7 +110,7 @@ class Extractor:
             loose = () if options.batch_tokens else ("batch_tokens",)
             if self.ranks.first(lambda: _is_finished(target, run, loose)):
                 return Extraction(target, kept=len(tokens.ids), warnings=warnings)
-        self._prove(engine, tokens)
+        self.judge.prove(engine, tokens)
         writer, done = self._open(prompt_set, tokens, engine, run, target, options)
         started = time.monotonic()
         reset_peak(device_of(self.loaded.model))
@@ -129,22 +125,6 @@ class Extractor:
                 writer.finish(replace(run, **ending(writer.worst_sum_error, options.command)))
         self.ranks.all_right()
         return self._report(target, tallies, int(done.sum()), warnings, started)
-
-    def _prove(self, engine: Engine, tokens: TokenizedSet) -> None:
-        """Once for each set of labels: the structure that ``check`` proves, on the real weights."""
-        if tokens.label_ids in self._proved:
-            return
-        rows = sorted(tokens.ids, key=len)
-        for proof in prove_structure(engine, [rows[-1], rows[0]], self.tolerance):
-            if not proof.holds:
-                at = f" at {proof.where}" if proof.where else ""
-                raise SumError(
-                    f"{proof.name} fails{at}: off by {proof.error:.1e}, at most {proof.bound:.1e} "
-                    f"allowed in {self.loaded.dtype}, so the parts would not add up to what the "
-                    f"model does; nothing was written: run `compread check "
-                    f"{self.loaded.request.name}`, or try --dtype float32"
-                )
-        self._proved.add(tokens.label_ids)
 
     def _budget(self, options: ExtractOptions, target: Path) -> int:
         """Tokens of a batch; a stopped run goes on with its own, and so to the same bytes."""
@@ -211,21 +191,6 @@ class Extractor:
             raise
         return runner.tally
 
-    def judge(self, batch: BatchParts, ids: Sequence[str]) -> float:
-        """The batch's worst error as a share of the logits' scale, within the tolerance."""
-        errors = batch.sum_error / batch.scale
-        # A NaN must fail too, so the comparison is for what is good.
-        bad = ~(errors <= self.tolerance)
-        if bad.any():
-            row = int(bad.to(torch.uint8).argmax())
-            raise SumError(
-                f"the parts of row {ids[row]} add up to {float(batch.sum_error[row]):.3g} logits "
-                f"away from the model's own ({float(errors[row]):.1e} of the logits' scale, at "
-                f"most {self.tolerance:.1e} allowed in {self.loaded.dtype}); nothing was written: "
-                f"run `compread check {self.loaded.request.name}`, or try --dtype float32"
-            )
-        return float(errors.max())
-
     def _describe(
         self, prompt_set: PromptSet, groups: Sequence[Group], budget: int, options: ExtractOptions
     ) -> RunInfo:
@@ -236,7 +201,7 @@ class Extractor:
             shared_prefix=bool(shared),
             prefix_tokens=sum(len(group.prefix) for group in shared),
             soft_cap=self.anatomy.soft_cap,
-            tolerance=self.tolerance,
+            tolerance=self.judge.tolerance,
             batch_tokens=budget,
             checkpoint=options.checkpoint,
         )

@@ -81,11 +81,12 @@ class Predictor:
                 f"here, the weights have {list(self._label_ids)}; take the tokenizer that the "
                 "weights' model had, or fit them again"
             )
+        extractor = self._extractor
+        extractor.judge.prove(self._engine, tokens)
         groups, warnings = self._groups(tokens.ids)
         if self._budget is None:
             self._budget = token_budget(loaded.model)
         kept = _Memory([prompt.id for prompt in prompt_set.prompts])
-        extractor = self._extractor
         runner = Runner(self._engine, tokens.ids, kept, extractor.judge, extractor.ranks)
         none = np.zeros(len(tokens.ids), dtype=bool)
         runner.run(groups, self._budget, none, lambda done, total, run: None)
@@ -98,7 +99,7 @@ class Predictor:
         if not any(group.prefix for group in planned):
             return planned, ()
         if self._shares is None:
-            found, warnings = groups_to_run(self._engine, ids, self._extractor.tolerance)
+            found, warnings = groups_to_run(self._engine, ids, self._extractor.judge.tolerance)
             self._shares = any(group.prefix for group in found)
             return found, warnings
         return (planned if self._shares else [Group((), tuple(range(len(ids))))]), ()

@@ -11,7 +11,6 @@ and a journal that holds the same; opening again does the last steps over.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +22,12 @@ import numpy.typing as npt
 from compread.components import Component
 from compread.errors import StoreError, TargetError
 from compread.store.axes import Axes, SplitRows
+from compread.store.differences import differences, run_differences
 from compread.store.journal import Journal, JournalError, NotAJournalError
 from compread.store.layout import write_store
 from compread.store.reader import open_store
 from compread.store.records import checked_records
-from compread.store.schema import ALL_SPLITS, Labels, RunInfo
+from compread.store.schema import Labels, RunInfo
 from compread.store.target import (
     check_free,
     check_target,
@@ -143,7 +143,7 @@ class StoreWriter:
         if not self.done.all():
             missing = f"{np.count_nonzero(~self.done)} of {len(self.done)} rows are missing"
             raise StoreError(f"{self.path}: {missing}, so the store cannot be finished")
-        if differing := self._differing(json.loads(json.dumps(run.to_dict()))):
+        if differing := run_differences(run.to_dict(), self.run):
             raise StoreError(f"{self.path}: finished as another run: {', '.join(differing)} differ")
         if self.path.exists() and not self._may_replace:
             raise TargetError(
@@ -224,21 +224,7 @@ class StoreWriter:
 
     def differing(self, header: dict[str, Any]) -> list[str]:
         """How the run that began a journal with this header differs from this one."""
-        return self._differing(header["run"]) + self._differing_axes(header["axes"])
-
-    def _differing(self, there: dict[str, Any]) -> list[str]:
-        """The identity fields in which another run's dictionary differs from this run."""
-        here = json.loads(json.dumps(self.run.identity()))
-        return [
-            _change(key, there.get(key), here[key]) for key in here if there.get(key) != here[key]
-        ]
-
-    def _differing_axes(self, axes: dict[str, Any]) -> list[str]:
-        # Through Axes, so that what an earlier version began compares as of this one.
-        there, here = Axes.from_dict(axes).to_dict(), self.axes.to_dict()
-        names = [key for key in ("components", "labels") if there[key] != here[key]]
-        splits = [split for split in ALL_SPLITS if there["splits"][split] != here["splits"][split]]
-        return names + [f"{split} rows" for split in splits]
+        return differences(header, self.run, self.axes)
 
     def _take_up(self) -> None:
         for offset, payload in self._journal.resume():
@@ -264,9 +250,3 @@ class StoreWriter:
         size = self._dtype.itemsize
         data = [self._journal.read(int(offset), size) for offset in self._offset[start:stop]]
         return np.frombuffer(b"".join(data), dtype=self._dtype)
-
-
-def _change(key: str, there: Any, here: Any) -> str:
-    """``"dtype ('float32' there, 'bfloat16' here)"``; long values are left out."""
-    values = f"{there!r} there, {here!r} here"
-    return f"{key} ({values})" if len(values) <= 80 else key

@@ -38,6 +38,7 @@ from rich.table import Table
 
 from compread.extract import ExtractOptions, Extractor, plan_batches
 from compread.extract.batches import pad_right
+from compread.extract.judge import Judge
 from compread.extract.memory import token_budget
 from compread.model import Decomposer, ModelRequest, load_model, quieten_libraries
 from compread.model.taps import Sighting
@@ -47,7 +48,7 @@ from compread.store import StoreWriter
 ATTRIBUTION = (
     (Sighting, "pick"),
     (Decomposer, "decompose"),
-    (Extractor, "judge"),
+    (Judge, "__call__"),
     (StoreWriter, "append"),
     (StoreWriter, "finish"),
 )

@@ -21,7 +21,7 @@ from stores import contents
 from tiny_folder import CONTEXT, LABELS, review_rows, save_tiny, write_rows
 
 from compread.cli import main
-from compread.extract import Extractor
+from compread.extract.judge import Judge
 from compread.extract.runner import Runner
 from compread.model import Decomposer
 from compread.store import open_store
@@ -461,9 +461,9 @@ def test_ctrl_c_under_force_says_how_to_go_on(
     """After a stopped ``--force``, the command without it goes on and replaces the old store."""
     command = ("--prompts", prompts, "-o", "run.h5", "--batch-tokens", 20)
     run(*command, "--no-share")
-    real, calls = Extractor.judge, 0
+    real, calls = Judge.__call__, 0
 
-    def interrupt(self: Extractor, *args: Any) -> float:
+    def interrupt(self: Judge, *args: Any) -> float:
         nonlocal calls
         calls += 1
         if calls == 4:
@@ -471,7 +471,7 @@ def test_ctrl_c_under_force_says_how_to_go_on(
         return real(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Extractor, "judge", interrupt)
+        patch.setattr(Judge, "__call__", interrupt)
         status, _, err = run(*command, "--force")
     assert status == 130 and "the same command without --force goes on" in err
     with open_store(tmp_path / "run.h5") as store:

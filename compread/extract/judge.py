@@ -1,0 +1,71 @@
+"""Whether what was computed may be kept: proofs on the real weights, then the sum of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from compread.errors import SumError
+from compread.extract.engine import Engine
+from compread.extract.proofs import prove_structure
+from compread.model.decompose import BatchParts
+from compread.model.loading import LoadedModel
+from compread.model.tolerance import sum_tolerance
+from compread.prompts import TokenizedSet
+
+
+class Judge:
+    """Holds a loaded model's numbers to the tolerance of its type."""
+
+    def __init__(self, loaded: LoadedModel, layers: int) -> None:
+        """Set the tolerance for a model of so many layers."""
+        self.tolerance = sum_tolerance(loaded.rounding, layers)
+        """Largest error allowed, as a share of the logits' scale."""
+        self._loaded = loaded
+        self._proved: set[tuple[int, ...]] = set()
+
+    def prove(self, engine: Engine, tokens: TokenizedSet) -> None:
+        """Prove on the real weights what ``check`` proves on a twin; once for each set of labels.
+
+        Rows add up also where two heads are mixed up; here each block and head is compared with
+        what the model writes, on the longest and the shortest prompt.
+
+        Raises:
+            SumError: a proof fails.
+        """
+        if tokens.label_ids in self._proved:
+            return
+        rows = sorted(tokens.ids, key=len)
+        for proof in prove_structure(engine, [rows[-1], rows[0]], self.tolerance):
+            if not proof.holds:
+                at = f" at {proof.where}" if proof.where else ""
+                raise SumError(
+                    f"{proof.name} fails{at}: off by {proof.error:.1e}, at most {proof.bound:.1e} "
+                    f"allowed in {self._loaded.dtype}, so the parts would not add up to what the "
+                    f"model does; {self._next_step}"
+                )
+        self._proved.add(tokens.label_ids)
+
+    def __call__(self, batch: BatchParts, ids: Sequence[str]) -> float:
+        """The batch's worst error as a share of the logits' scale.
+
+        Raises:
+            SumError: a row's is beyond the tolerance.
+        """
+        errors = batch.sum_error / batch.scale
+        # A NaN must fail too, so the comparison is for what is good.
+        bad = ~(errors <= self.tolerance)
+        if bad.any():
+            row = int(bad.to(torch.uint8).argmax())
+            raise SumError(
+                f"the parts of row {ids[row]} add up to {float(batch.sum_error[row]):.3g} logits "
+                f"away from the model's own ({float(errors[row]):.1e} of the logits' scale, at "
+                f"most {self.tolerance:.1e} allowed in {self._loaded.dtype}); {self._next_step}"
+            )
+        return float(errors.max())
+
+    @property
+    def _next_step(self) -> str:
+        name = self._loaded.request.name
+        return f"nothing was written: run `compread check {name}`, or try --dtype float32"
