@@ -141,7 +141,8 @@ def change_map(found: Change) -> Picture:
     of = counted(found.components)
     reach = max(1e-9, float(np.abs(values[of]).max()))
     full = found.after[-1] - found.before[-1]
-    title = f"Change of accuracy, {found.pairs} pairs of runs; full model {full:+.3f}"
+    runs = "one pair of runs" if found.pairs == 1 else f"{found.pairs} pairs of runs"
+    title = f"Change of accuracy, {runs}; full model {full:+.3f}"
     return Picture(
         [layer_grid(found.components, values, "change of accuracy", -reach, reach, 0.0, title)]
     )
