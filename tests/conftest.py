@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from compread.components import LayerShape, component_axis
 from compread.store import Labels, RunInfo, Split, SplitRows, StoreWriter
 
 # Processes that tests start buffer as they do for users, or faults of a late flush go unseen.
 os.environ.pop("PYTHONUNBUFFERED", None)
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("compread", deadline=None)
+settings.load_profile("compread")
 
 AXIS = component_axis([LayerShape(2), LayerShape(2), LayerShape(0, mixer=True)])
 PROMPT = "Review: ok\nSentiment: positive\n\n" * 4 + "Review: dull\nSentiment:"

@@ -146,7 +146,7 @@ class Intervention:
             if isinstance(places.join, WeightedJoin):
                 places.join.record(args[0], output)
             else:
-                places.join.record(output.clone())
+                places.join.record(_first(output).clone())
 
         recorders = [(m, keep) for m in places.writes] + [(m, keep_norm) for m in places.norms]
         recorders += [(m, keep_heads) for m in places.grouped.values()]

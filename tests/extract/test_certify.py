@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from families import CERTIFIED, QUICK, lacking
 from reference import Intervention, Places, ProjectedJoin, WeightedJoin
 from torch import nn
@@ -77,6 +78,8 @@ def test_a_type_is_certified(kind: str) -> None:
 @pytest.mark.parametrize("kind", DECLINED)
 def test_the_others_are_declined_in_words(kind: str) -> None:
     """What is no sum of parts, or no decoder, is named as such."""
+    if kind not in CONFIG_MAPPING:
+        pytest.skip(f"transformers {transformers.__version__} has no {kind}")
     certificate = certify_type(kind)
     verdict, words = DECLINED[kind]
     assert certificate.verdict == verdict and words in certificate.reason
