@@ -8,6 +8,7 @@ import torch
 
 from compread.errors import SumError
 from compread.extract.engine import Engine
+from compread.extract.memory import must_fit
 from compread.extract.proofs import prove_structure
 from compread.model.decompose import BatchParts
 from compread.model.loading import LoadedModel
@@ -33,11 +34,14 @@ class Judge:
 
         Raises:
             SumError: a proof fails.
+            ResumableError: two rows do not fit into the device's memory.
         """
         if tokens.label_ids in self._proved:
             return
         rows = sorted(tokens.ids, key=len)
-        for proof in prove_structure(engine, [rows[-1], rows[0]], self.tolerance):
+        with must_fit(f"two rows of up to {len(rows[-1])} tokens"):
+            proofs = prove_structure(engine, [rows[-1], rows[0]], self.tolerance)
+        for proof in proofs:
             if not proof.holds:
                 at = f" at {proof.where}" if proof.where else ""
                 raise SumError(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -75,6 +76,21 @@ def too_large(what: str) -> ResumableError:
         f"{what} does not fit into the device's memory; the finished rows are kept: give "
         "--device-map auto, another --dtype, or a device with more memory"
     )
+
+
+@contextlib.contextmanager
+def must_fit(what: str) -> Iterator[None]:
+    """Work that cannot be made smaller: out of memory, it is named.
+
+    Raises:
+        ResumableError: it does not fit into the device's memory.
+    """
+    try:
+        yield
+    except Exception as error:  # devices have no common error for it
+        if is_out_of_memory(error):
+            raise too_large(what) from error
+        raise
 
 
 def resident_memory() -> int:

@@ -15,7 +15,7 @@ from compread.errors import SumError
 from compread.extract.batches import most_rows, plan_batches
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
-from compread.extract.memory import is_out_of_memory, too_large
+from compread.extract.memory import is_out_of_memory, must_fit, too_large
 from compread.extract.prefix import SharedPrefix
 from compread.extract.ranks import Ranks
 from compread.model.decompose import BatchParts
@@ -144,12 +144,8 @@ class Runner:
                 number += bool(rows)
 
     def _prefix(self, group: Group) -> SharedPrefix | None:
-        try:
+        with must_fit(f"the shared prefix of {len(group.prefix)} tokens"):
             prefix = self.engine.share(group.prefix)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise too_large(f"the shared prefix of {len(group.prefix)} tokens") from error
-            raise
         self.tally.tokens_run += len(group.prefix)
         return prefix
 

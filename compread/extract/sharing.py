@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from compread.extract.engine import Engine
 from compread.extract.groups import Group, plan_groups
-from compread.extract.memory import is_out_of_memory, too_large
+from compread.extract.memory import must_fit
 from compread.extract.prefix import CannotShareError
 
 Ids = Sequence[int]
@@ -38,15 +38,12 @@ def groups_to_run(
     # Two rows of different lengths: a cache may be right for one and wrong for a batch.
     rows = sorted((ids[row] for row in shared.rows), key=len)
     try:
-        misfit = _misfit(engine, [rows[-1], rows[0]], shared.prefix)
+        with must_fit(f"two rows of up to {len(rows[-1])} tokens"):
+            misfit = _misfit(engine, [rows[-1], rows[0]], shared.prefix)
     except CannotShareError as error:
         return whole, (
             f"the model cannot go on from a shared prefix ({error}); whole prompts are run",
         )
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise too_large(f"two rows of up to {len(rows[-1])} tokens") from error
-        raise
     if misfit <= tolerance:
         return groups, ()
     return whole, (

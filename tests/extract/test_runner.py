@@ -13,7 +13,7 @@ from test_loop import SMALL, extractor
 from tiny_folder import review_rows, write_rows
 
 from compread.errors import ResumableError
-from compread.extract import Engine, SharedPrefix
+from compread.extract import Engine, Extractor, SharedPrefix
 from compread.prompts import PromptSet, read_prompt_file
 from compread.store import Store, open_store, partial_status
 
@@ -110,6 +110,18 @@ def test_a_prefix_without_room_ends_the_run(
     monkeypatch.setattr(SharedPrefix, "__init__", init)
     with pytest.raises(ResumableError, match=r"the shared prefix of \d+ tokens does not fit"):
         extractor().extract(prompts, tmp_path / "run.h5", SMALL)
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_proof_without_room_ends_the_run(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch, share: bool
+) -> None:
+    """The same line where two whole prompts are too many; nothing is left behind."""
+    room_for(monkeypatch, 60, OUT_OF_MEMORY[0])
+    fresh = Extractor(extractor().loaded)
+    with pytest.raises(ResumableError, match=r"two rows of up to \d+ tokens does not fit"):
+        fresh.extract(prompts, tmp_path / "run.h5", replace(SMALL, share=share))
+    assert [path.name for path in tmp_path.iterdir()] == ["reviews.jsonl"]
 
 
 def test_other_errors_are_not_taken_for_it(
