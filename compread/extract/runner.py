@@ -129,7 +129,7 @@ class Runner:
     ) -> Iterator[tuple[SharedPrefix | None, Rows]]:
         """This rank's share of the batches, group by group."""
         model = self.engine.model
-        rows_at_most = most_rows(model.config.get_text_config().vocab_size, model.device)
+        rows_at_most = most_rows(model.config.get_text_config().vocab_size, device_of(model))
         number = 0
         for group in groups:
             if done[list(group.rows)].all():
