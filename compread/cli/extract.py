@@ -102,23 +102,22 @@ def extract(
         forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
         return
     ranks = join_ranks()
-    try:
-        for point, request, paths in zip(points, requests, places, strict=True):
-            options = ExtractOptions(
-                batch_tokens=batch_tokens,
-                share=share,
-                force=force,
-                reuse=output.suffix != ".h5",
-                command=context.obj,
-                checkpoint=point.label or point.revision,
-            )
-            extractor = Extractor(load_model(request), ranks)
-            loaded = extractor.loaded
-            ready = worded(sets, chat, loaded.tokenizer, loaded.context_length)
-            run_all(extractor, ready, paths, options, show_prompts, quiet)
-            del extractor, loaded  # before the next checkpoint takes their memory
-    finally:
-        leave_ranks()
+    for point, request, paths in zip(points, requests, places, strict=True):
+        options = ExtractOptions(
+            batch_tokens=batch_tokens,
+            share=share,
+            force=force,
+            reuse=output.suffix != ".h5",
+            command=context.obj,
+            checkpoint=point.label or point.revision,
+        )
+        extractor = Extractor(load_model(request), ranks)
+        loaded = extractor.loaded
+        ready = worded(sets, chat, loaded.tokenizer, loaded.context_length)
+        run_all(extractor, ready, paths, options, show_prompts, quiet)
+        del extractor, loaded  # before the next checkpoint takes their memory
+    # Not after an error: the others may be gone, and torch would wait for them.
+    leave_ranks()
 
 
 def _places(
