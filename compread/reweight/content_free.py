@@ -46,14 +46,12 @@ class Contextual(Method):
         return tuple(LogPrior(None, np.log(self._p_cf(run))) for run in training)
 
     def _p_cf(self, run: Training) -> Float64:
-        chosen = [row.startswith(self.rows_used) for row in run.content_free_id]
-        if run.content_free is None or not any(chosen):
+        p_cf = mean_probability(run, self.rows_used)
+        if p_cf is None:
             raise UsageError(
                 f"--methods {self.name}: {run.store} has no {self.rows_used} prompts; extract it "
                 "with --calibration-prompts"
             )
-        mean = softmax(run.content_free.full)[chosen].mean(axis=0)
-        p_cf: Float64 = mean / mean.sum()
         return p_cf
 
 
@@ -64,3 +62,13 @@ class DomainContext(Contextual):
     name: ClassVar[str] = "dc"
     about: ClassVar[str] = "domain-context calibration (--calibration-prompts)"
     rows_used: ClassVar[str] = DOMAIN
+
+
+def mean_probability(run: Training, rows_used: str) -> Float64 | None:
+    """[K] mean label probability over calibration rows whose ids begin so; None without any."""
+    chosen = [row.startswith(rows_used) for row in run.content_free_id]
+    if run.content_free is None or not any(chosen):
+        return None
+    mean = softmax(run.content_free.full)[chosen].mean(axis=0)
+    p_cf: Float64 = mean / mean.sum()
+    return p_cf

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from compread.reweight.content_free import CONTENT_FREE
+from compread.reweight.content_free import CONTENT_FREE, mean_probability
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.probability import softmax
 from compread.reweight.rows import Rows, Training
@@ -70,8 +69,6 @@ class LinC(Method):
         return LinearMap(self.epochs - 1, matrix, bias)
 
 
-def _start(run: Training) -> npt.NDArray[np.float64]:
-    chosen = [row.startswith(CONTENT_FREE) for row in run.content_free_id]
-    if run.content_free is None or not any(chosen):
-        return np.eye(run.rows.full.shape[1])
-    return np.diag(1 / softmax(run.content_free.full)[chosen].mean(axis=0))
+def _start(run: Training) -> Float64:
+    p_cf = mean_probability(run, CONTENT_FREE)
+    return np.eye(run.rows.full.shape[1]) if p_cf is None else np.diag(1 / p_cf)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 Float64 = npt.NDArray[np.float64]
 
 
 def log_softmax(logits: npt.NDArray[np.floating]) -> Float64:
     """[..., K] the logarithm of the softmax over the last axis."""
-    shifted = logits.astype(float) - logits.max(axis=-1, keepdims=True)
-    logs: Float64 = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    logs: Float64 = special.log_softmax(logits.astype(float), axis=-1)
     return logs
 
 
 def softmax(logits: npt.NDArray[np.floating]) -> Float64:
     """[..., K] the softmax over the last axis."""
-    probabilities: Float64 = np.exp(log_softmax(logits))
+    probabilities: Float64 = special.softmax(logits.astype(float), axis=-1)
     return probabilities
 
 
