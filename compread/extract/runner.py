@@ -175,7 +175,7 @@ class Runner:
         """The batch's parts, or None where the memory does not suffice."""
         try:
             return self.engine.run(own, prefix)
-        except Exception as error:
+        except Exception as error:  # devices have no common error for what does not fit
             if not is_out_of_memory(error):
                 raise
         # Only here, when the error has let go of the tensors that its traceback held.
