@@ -195,7 +195,7 @@ class Intervention:
         def rejoin(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
             if isinstance(join, WeightedJoin):
                 return join(args[0])
-            join.streams = output.clone()
+            join.streams = _first(output).clone()
             return output
 
         changed = [(m, put_back) for m in self.places.writes]
