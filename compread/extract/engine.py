@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compread.extract.batches import pad_right
+from compread.extract.blocked import Copies, multiplying_with
 from compread.extract.prefix import SharedPrefix
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
@@ -16,9 +17,23 @@ from compread.model.trace import CausalLM
 class Engine:
     """Runs batches of prompts that may share a prefix, and decomposes their label logits."""
 
-    def __init__(self, model: CausalLM, anatomy: Anatomy, label_ids: tuple[int, ...]) -> None:
-        """Fold the labels and get the hooks ready."""
+    def __init__(
+        self,
+        model: CausalLM,
+        anatomy: Anatomy,
+        label_ids: tuple[int, ...],
+        copies: Copies | None = None,
+    ) -> None:
+        """Fold the labels and get the hooks ready.
+
+        Args:
+            model: the model.
+            anatomy: its anatomy.
+            label_ids: the tokens of the label words.
+            copies: weights laid out for its linear layers to multiply with.
+        """
         self.model = model
+        self._copies = copies or {}
         self.decomposer = Decomposer(anatomy, label_ids)
         self.taps = Taps(model, anatomy)
         self._all_taps = Taps(model, anatomy, all_writes=True)
@@ -29,7 +44,8 @@ class Engine:
         Raises:
             CannotShareError: the family's cache cannot be handed on.
         """
-        return SharedPrefix(self.model, tokens) if tokens else None
+        with multiplying_with(self._copies):
+            return SharedPrefix(self.model, tokens) if tokens else None
 
     def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
         """Decompose a batch; on a GPU it returns before the GPU is done.
@@ -53,6 +69,7 @@ class Engine:
         """The activations that ``run`` decomposes, with every block's write where asked for."""
         tokens, answer = pad_right(rows, device_of(self.model))
         taps = self._all_taps if all_writes else self.taps
-        if prefix is None:
-            return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
-        return taps.run(answer, lambda: prefix.forward(tokens))
+        with multiplying_with(self._copies):
+            if prefix is None:
+                return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
+            return taps.run(answer, lambda: prefix.forward(tokens))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from compread.errors import CompreadError, SumError
+from compread.extract.blocked import lay_out
 from compread.extract.cost import forward_flops
 from compread.extract.describe import describe, ending, split_rows
 from compread.extract.engine import Engine
@@ -52,6 +53,7 @@ class Extractor:
         self.ranks = ranks or Ranks()
         self.anatomy = find_anatomy(loaded.model)
         self.judge = Judge(loaded, len(self.anatomy.layers))
+        self.copies = lay_out(loaded.model)
 
     def tokenized(
         self, prompt_sets: Iterable[PromptSet]
@@ -98,7 +100,7 @@ class Extractor:
             ResumableError: out of device memory; the finished rows are kept.
         """
         tokens = tokens or self._tokenize(prompt_set)
-        engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids)
+        engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids, self.copies)
         groups = [Group((), tuple(range(len(tokens.ids))))]
         warnings: tuple[str, ...] = ()
         if options.share:
@@ -171,12 +173,7 @@ class Extractor:
         return writer or begin(self.ranks.rank), np.asarray(done)
 
     def _run(
-        self,
-        runner: Runner,
-        groups: Sequence[Group],
-        budget: int,
-        done: Any,
-        progress: Progress,
+        self, runner: Runner, groups: Sequence[Group], budget: int, done: Any, progress: Progress
     ) -> Tally:
         """This rank's batches; when any rank's sums are wrong, no rank keeps rows."""
         error: CompreadError | None = None
