@@ -37,15 +37,22 @@ class Engine:
         self.decomposer = Decomposer(anatomy, label_ids)
         self.taps = Taps(model, anatomy)
         self._all_taps = Taps(model, anatomy, all_writes=True)
+        self._prefix: SharedPrefix | None = None
+        self._whole: tuple[Sequence[Sequence[int]], Sighting] | None = None
 
     def share(self, tokens: Sequence[int]) -> SharedPrefix | None:
         """Run a shared prefix; None where there is nothing to share.
 
+        The last one is kept, since it is proved on two rows before all others borrow it.
+
         Raises:
             CannotShareError: the family's cache cannot be handed on.
         """
-        with multiplying_with(self._copies):
-            return SharedPrefix(self.model, tokens) if tokens else None
+        if tokens and (self._prefix is None or self._prefix.tokens != tuple(tokens)):
+            self._prefix = None
+            with multiplying_with(self._copies):
+                self._prefix = SharedPrefix(self.model, tokens)
+        return self._prefix if tokens else None
 
     def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
         """Decompose a batch; on a GPU it returns before the GPU is done.
@@ -58,6 +65,12 @@ class Engine:
             CannotShareError: the family cannot go on from a prefix.
         """
         return self.decomposer.decompose(self.watch(rows, prefix))
+
+    def watch_whole(self, rows: Sequence[Sequence[int]]) -> Sighting:
+        """Whole prompts with every block's write; the last are kept, for the next proof on them."""
+        if self._whole is None or self._whole[0] != rows:
+            self._whole = rows, self.watch(rows, all_writes=True)
+        return self._whole[1]
 
     def watch(
         self,

@@ -91,7 +91,7 @@ def prove_structure(engine: Engine, rows: Sequence[Sequence[int]], bound: float)
     Heads = block, writes = residual and each head = its write, with the weights as they are and
     within the rounding of their type.
     """
-    sighting = engine.watch(rows, all_writes=True)
+    sighting = engine.watch_whole(rows)
     return list(_structure(engine, sighting, engine.decomposer.decompose(sighting), bound))
 
 

@@ -53,6 +53,6 @@ def groups_to_run(
 
 
 def _misfit(engine: Engine, rows: Sequence[Ids], prefix: tuple[int, ...]) -> float:
-    whole = engine.run(rows)
+    whole = engine.decomposer.decompose(engine.watch_whole(rows))
     shared = engine.run([row[len(prefix) :] for row in rows], engine.share(prefix))
     return float(((whole.parts - shared.parts).abs().amax((1, 2)) / whole.scale).max())

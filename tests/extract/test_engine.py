@@ -85,6 +85,18 @@ def test_a_prefix_serves_any_number_of_batches() -> None:
     assert torch.equal(first.parts, again.parts)
 
 
+def test_what_is_proved_is_not_run_again() -> None:
+    """The last prefix and the last whole rows are kept, others are run."""
+    engine = loud_engine("llama grouped", torch.float64)
+    first, second = some_prompts(5, 7)
+    prefix = engine.share(first)
+    assert engine.share(list(first)) is prefix and engine.share([]) is None
+    assert engine.share(first) is prefix and engine.share(second) is not prefix
+    seen = engine.watch_whole([first, second])
+    assert engine.watch_whole([list(first), second]) is seen
+    assert engine.watch_whole([second, first]) is not seen
+
+
 def test_a_sliding_window_shorter_than_the_prefix() -> None:
     """Gemma-2's local layers drop old keys; the parts stay those of the whole prompt."""
     engine = engine_of(loud_model("gemma2", sliding_window=6))

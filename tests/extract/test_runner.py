@@ -98,16 +98,16 @@ def test_a_prefix_without_room_ends_the_run(
     tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same line where the room is lacking for the prefix itself."""
-    real, calls = SharedPrefix.__init__, 0
+    real, calls = Engine.share, 0
 
-    def init(self: SharedPrefix, *args: Any) -> None:
+    def share(self: Engine, tokens: Any) -> SharedPrefix | None:
         nonlocal calls
         calls += 1
         if calls > 1:  # the first is the proof's
             raise OUT_OF_MEMORY[0]
-        real(self, *args)
+        return real(self, tokens)
 
-    monkeypatch.setattr(SharedPrefix, "__init__", init)
+    monkeypatch.setattr(Engine, "share", share)
     with pytest.raises(ResumableError, match=r"the shared prefix of \d+ tokens does not fit"):
         extractor().extract(prompts, tmp_path / "run.h5", SMALL)
 
