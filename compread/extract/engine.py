@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compread.extract.batches import pad_right
-from compread.extract.blocked import Copies, multiplying_with
 from compread.extract.prefix import SharedPrefix
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
@@ -17,23 +16,9 @@ from compread.model.trace import CausalLM
 class Engine:
     """Runs batches of prompts that may share a prefix, and decomposes their label logits."""
 
-    def __init__(
-        self,
-        model: CausalLM,
-        anatomy: Anatomy,
-        label_ids: tuple[int, ...],
-        copies: Copies | None = None,
-    ) -> None:
-        """Fold the labels and get the hooks ready.
-
-        Args:
-            model: the model.
-            anatomy: its anatomy.
-            label_ids: the tokens of the label words.
-            copies: weights laid out for its linear layers to multiply with.
-        """
+    def __init__(self, model: CausalLM, anatomy: Anatomy, label_ids: tuple[int, ...]) -> None:
+        """Fold the labels and get the hooks ready."""
         self.model = model
-        self._copies = copies or {}
         self.decomposer = Decomposer(anatomy, label_ids)
         self.taps = Taps(model, anatomy)
         self._all_taps = Taps(model, anatomy, all_writes=True)
@@ -49,9 +34,8 @@ class Engine:
             CannotShareError: the family's cache cannot be handed on.
         """
         if tokens and (self._prefix is None or self._prefix.tokens != tuple(tokens)):
-            self._prefix = None
-            with multiplying_with(self._copies):
-                self._prefix = SharedPrefix(self.model, tokens)
+            self._prefix = None  # let go of the one before first
+            self._prefix = SharedPrefix(self.model, tokens)
         return self._prefix if tokens else None
 
     def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
@@ -67,9 +51,11 @@ class Engine:
         return self.decomposer.decompose(self.watch(rows, prefix))
 
     def watch_whole(self, rows: Sequence[Sequence[int]]) -> Sighting:
-        """Whole prompts with every block's write; the last are kept, for the next proof on them."""
-        if self._whole is None or self._whole[0] != rows:
-            self._whole = rows, self.watch(rows, all_writes=True)
+        """Whole prompts with every block's write, kept for one more proof on the same."""
+        kept, self._whole = self._whole, None
+        if kept is not None and kept[0] == rows:
+            return kept[1]
+        self._whole = rows, self.watch(rows, all_writes=True)
         return self._whole[1]
 
     def watch(
@@ -82,7 +68,6 @@ class Engine:
         """The activations that ``run`` decomposes, with every block's write where asked for."""
         tokens, answer = pad_right(rows, device_of(self.model))
         taps = self._all_taps if all_writes else self.taps
-        with multiplying_with(self._copies):
-            if prefix is None:
-                return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
-            return taps.run(answer, lambda: prefix.forward(tokens))
+        if prefix is None:
+            return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
+        return taps.run(answer, lambda: prefix.forward(tokens))

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from compread.extract.batches import most_rows
-from compread.extract.blocked import copied_bytes
 from compread.extract.cost import forward_flops
 from compread.extract.groups import Group, plan_groups
 from compread.extract.memory import bytes_per_token, resident_memory, token_budget
@@ -83,8 +82,7 @@ class Forecaster:
         logits = 2 * 4 * rows * config.vocab_size
         held = prefix * 4 * 2 * int(getattr(config, "hidden_size", 0)) * config.num_hidden_layers
         working = budget * bytes_per_token(self.model) + logits + held
-        copies = copied_bytes(self.model, self._device, taken=weights)
-        return int(self._resident + weights + copies + working)
+        return int(self._resident + weights + working)
 
 
 def total(forecasts: Sequence[Forecast]) -> Forecast:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from compread.errors import CompreadError, SumError
-from compread.extract.blocked import lay_out
 from compread.extract.cost import forward_flops
 from compread.extract.describe import describe, ending, split_rows
 from compread.extract.engine import Engine
@@ -53,7 +52,6 @@ class Extractor:
         self.ranks = ranks or Ranks()
         self.anatomy = find_anatomy(loaded.model)
         self.judge = Judge(loaded, len(self.anatomy.layers))
-        self.copies = lay_out(loaded.model)
 
     def tokenized(
         self, prompt_sets: Iterable[PromptSet]
@@ -100,7 +98,7 @@ class Extractor:
             ResumableError: out of device memory; the finished rows are kept.
         """
         tokens = tokens or self._tokenize(prompt_set)
-        engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids, self.copies)
+        engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids)
         groups = [Group((), tuple(range(len(tokens.ids))))]
         warnings: tuple[str, ...] = ()
         if options.share:
@@ -173,7 +171,12 @@ class Extractor:
         return writer or begin(self.ranks.rank), np.asarray(done)
 
     def _run(
-        self, runner: Runner, groups: Sequence[Group], budget: int, done: Any, progress: Progress
+        self,
+        runner: Runner,
+        groups: Sequence[Group],
+        budget: int,
+        done: Any,
+        progress: Progress,
     ) -> Tally:
         """This rank's batches; when any rank's sums are wrong, no rank keeps rows."""
         error: CompreadError | None = None

@@ -46,9 +46,7 @@ class Predictor:
             label_ids: [K] the token of each label word, as the fit has them.
         """
         self._extractor = extractor
-        self._engine = Engine(
-            extractor.loaded.model, extractor.anatomy, tuple(label_ids), extractor.copies
-        )
+        self._engine = Engine(extractor.loaded.model, extractor.anatomy, tuple(label_ids))
         self._label_ids = tuple(label_ids)
         self._budget: int | None = None
         self._shares: bool | None = None  # None: no prefix has been tried yet

@@ -86,7 +86,7 @@ def test_a_prefix_serves_any_number_of_batches() -> None:
 
 
 def test_what_is_proved_is_not_run_again() -> None:
-    """The last prefix and the last whole rows are kept, others are run."""
+    """The last prefix is kept, and whole rows are for one more proof; others are run."""
     engine = loud_engine("llama grouped", torch.float64)
     first, second = some_prompts(5, 7)
     prefix = engine.share(first)
@@ -94,6 +94,7 @@ def test_what_is_proved_is_not_run_again() -> None:
     assert engine.share(first) is prefix and engine.share(second) is not prefix
     seen = engine.watch_whole([first, second])
     assert engine.watch_whole([list(first), second]) is seen
+    seen = engine.watch_whole([first, second])
     assert engine.watch_whole([second, first]) is not seen
 
 
