@@ -9,9 +9,10 @@ On contributions centred over the train rows, g' = g - mean g, three weightings 
   diagonal. It can turn a component round, and trusts a component less the louder it is.
 
 Each is brought to root mean square 1 on the train rows, and they are averaged:
-(1 - p) uniform + p/2 turned down + p/2 ridge, where p = Φ(z) and z is the t statistic of the right
-label's score when ridge predicts each train row from the others. So where the train rows show
-nothing that can be learned, the calibrated model has the say.
+u uniform + (1 - u)/2 turned down + (1 - u)/2 ridge, where u = min(1/3, Φ(-t)) and t is the t
+statistic of the right label's score when ridge predicts each train row from the others. So all
+three have the same say until the train rows show that something can be learned from them, and the
+more they show it the less has the model as it is.
 
 The result is one signed weight for each component and a level for each label:
 score_y = Σ_j w_j g[j, y] - level_y. The level is the mean of Σ_j w_j g over the rows to be
@@ -35,6 +36,8 @@ from compread.reweight.rows import Rows, Training
 
 RIDGE = 3.0
 """λ as a multiple of the kernel's mean diagonal."""
+MOST_UNIFORM = 1 / 3
+"""The largest share of the uniform weighting: that of an even average of the three."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Blend(Method):
 
     def hyperparameters(self) -> dict[str, Any]:
         """λ, and the training of the weights that are turned down."""
-        return {"ridge": RIDGE, "turned_down": "official"}
+        return {"ridge": RIDGE, "most_uniform": MOST_UNIFORM, "turned_down": "official"}
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The weights of each run, and what they sum to on its train rows."""
@@ -121,10 +124,10 @@ def _average(parts: Float64, gold: npt.NDArray[np.int64], turned_down: Float64) 
     """[J] the average of the three weightings on centred contributions [N, J, K]."""
     signal = parts - parts.mean(axis=2, keepdims=True)
     ridge, t = ridge_weights(signal, gold)
-    p = float(ndtr(t))
+    u = min(MOST_UNIFORM, float(ndtr(-t)))
     uniform = np.ones(parts.shape[1])
     weights = np.zeros(parts.shape[1])
-    for w, share in ((uniform, 1 - p), (turned_down, p / 2), (ridge, p / 2)):
+    for w, share in ((uniform, u), (turned_down, (1 - u) / 2), (ridge, (1 - u) / 2)):
         size = np.sqrt((weighted_sum(signal, w) ** 2).mean())
         if size > 0:
             weights += share * w / size

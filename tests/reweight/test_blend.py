@@ -1,5 +1,7 @@
 """The default method against its formulas, and what it is meant for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm, ttest_1samp
@@ -56,16 +58,26 @@ def test_ridge_weights_solve_the_normal_equations(training):
     assert t == pytest.approx(wanted, rel=1e-8)
 
 
-def test_the_weights_are_the_average_of_the_three(training):
-    """(1 - p) uniform + p/2 turned down + p/2 ridge, each of one size on the train rows."""
+@pytest.mark.parametrize("meaningless", [False, True])
+def test_the_weights_are_the_average_of_the_three(training, meaningless):
+    """Each of one size on the train rows, all alike unless the rows show what can be learned."""
+    if meaningless:  # rows that contradict each other predict each other wrongly
+        twice = Rows(
+            np.concatenate([training.rows.parts, 1.1 * training.rows.parts]),
+            np.concatenate([training.rows.full] * 2),
+            training.rows.components,
+        )
+        other = (training.gold + 1) % training.rows.full.shape[1]
+        training = replace(training, rows=twice, gold=np.concatenate([training.gold, other]))
     used = np.array([c.kind not in ("embed", "bias") for c in training.rows.components])
     parts = training.rows.parts[:, used].astype(float)
     (end,) = descend_each([parts - parts.mean(axis=0)], [training.gold], Recipe())
     signal = centred(parts)
     ridge, t = ridge_weights(signal, training.gold)
-    p, wanted = norm.cdf(t), 0.0
-    assert 0.5 < p < 1
-    for w, share in ((np.ones(used.sum()), 1 - p), (end.weights, p / 2), (ridge, p / 2)):
+    u, wanted = 1 / 3 if meaningless else norm.sf(t), 0.0
+    assert norm.sf(t) > 0.5 if meaningless else 0 < u < 0.3
+    learned = (1 - u) / 2
+    for w, share in ((np.ones(used.sum()), u), (end.weights, learned), (ridge, learned)):
         size = np.sqrt((np.einsum("njk,j->nk", signal, w) ** 2).mean())
         wanted = wanted + share * w / size
     fitted = fit("blend", training)
@@ -96,8 +108,8 @@ def test_a_component_that_knows_the_opposite_is_turned_round(make_store):
     assert fitted.weights[4] < 0 < fitted.weights[2]
 
 
-def test_labels_by_chance_leave_the_say_to_the_model(make_store):
-    """Over many stores whose labels mean nothing, the learned weightings have half the say."""
+def test_labels_by_chance_are_no_evidence(make_store):
+    """Over many stores Φ(t) is about a half where labels mean nothing, near 1 where they do."""
     by_chance, real = [], []
     for seed in range(40):
         train = make_store(seed=seed).split("train")
