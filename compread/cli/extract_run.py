@@ -103,8 +103,7 @@ def forecast(
 ) -> None:
     """Print what the runs will take, one row each and one for all together."""
     from compread.extract.forecast import Forecaster, total
-    from compread.model import choose_device, load_config, load_tokenizer
-    from compread.model.skeleton import dtype_to_load
+    from compread.model import load_config, load_tokenizer
     from compread.prompts import tokenize
 
     found = []
@@ -112,8 +111,7 @@ def forecast(
         config = load_config(request.name, request.revision, request.offline)
         tokenizer = load_tokenizer(request)
         sets = [(one, tokenize(one, tokenizer)) for one in worded(tokenizer)]
-        device = choose_device("auto" if request.device_map else request.device)
-        forecaster = Forecaster(config, dtype_to_load(request.dtype, config), device)
+        forecaster = Forecaster(request, config)
         found += [forecaster.run(one, tokens, share=share) for one, tokens in sets]
     rows = [asdict(one) for one in (*found, total(found))]
     emit(rows, _forecast_view(rows), format)

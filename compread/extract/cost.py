@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from compread.model.blocks import config_value
+from compread.model.matrices import layer_matrices
 from compread.model.trace import CausalLM
 
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
@@ -26,16 +25,11 @@ def forward_flops(model: CausalLM, tokens: int, answers: int) -> float:
 
 def layer_weights(model: CausalLM) -> tuple[float, int]:
     """Weights of matrices that a token meets in the layers, and that an answer meets after them."""
-    config = model.config.get_text_config()
-    share = _share_of_experts(config)
-    looked_up = [m for m in model.modules() if isinstance(m, nn.Embedding)]
-    outer = {id(m.weight) for m in (*looked_up, model.get_output_embeddings()) if m}
+    share = _share_of_experts(model.config.get_text_config())
     inside = 0.0
-    for name, weight in model.named_parameters():
-        if weight.ndim < 2 or id(weight) in outer:
-            continue
-        routed = "experts" in name and "shared" not in name
-        inside += weight.numel() * (share if routed else 1.0)
+    for matrix in layer_matrices(model):
+        routed = "experts" in matrix.name and "shared" not in matrix.name
+        inside += matrix.numel * (share if routed else 1.0)
     head = model.get_output_embeddings()
     return inside, head.weight.numel() if head is not None else 0
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from compread.extract.batches import most_rows
 from compread.extract.cost import forward_flops
 from compread.extract.groups import Group, plan_groups
 from compread.extract.memory import bytes_per_token, resident_memory, token_budget
-from compread.model.skeleton import build_skeleton, expected_components
+from compread.model.devices import choose_device
+from compread.model.footprint import footprint
+from compread.model.request import ModelRequest
+from compread.model.skeleton import expected_components
 from compread.model.trace import CausalLM
 from compread.prompts import PromptSet, TokenizedSet
 
@@ -45,15 +46,22 @@ class Forecast:
 class Forecaster:
     """Forecasts runs of one model."""
 
-    def __init__(self, config: Any, dtype: torch.dtype, device: torch.device) -> None:
-        """Build the model without its weights.
+    def __init__(self, request: ModelRequest, config: Any) -> None:
+        """Build the model that is asked for, and that the config describes, without its weights.
 
         Raises:
-            ModelError: the config is not that of a causal language model.
+            ModelError: the config is not that of a causal language model, or nothing is known of
+                how its weights are packed or of its adapter.
+            UsageError: the device does not exist here.
         """
-        self.model: CausalLM = build_skeleton(config, dtype)
-        self._device = device
-        self._resident = resident_memory() if device.type != "cuda" else 0
+        found = footprint(request, config)
+        self.model: CausalLM = found.model
+        self._device = choose_device("auto" if request.device_map else request.device)
+        self._resident = found.tensors
+        if self._device.type != "cuda":
+            self._resident += resident_memory()
+        if self._device.type == "cpu":
+            self._resident += found.replaced
         self._components = expected_components(config)
 
     def run(self, prompt_set: PromptSet, tokens: TokenizedSet, *, share: bool = True) -> Forecast:
@@ -74,7 +82,6 @@ class Forecaster:
         )
 
     def _memory(self, groups: Sequence[Group]) -> int:
-        weights = sum(w.numel() * w.element_size() for w in _unique(self.model))
         config = self.model.config.get_text_config()
         budget = token_budget(self.model, self._device)
         prefix = max(len(group.prefix) for group in groups)
@@ -82,7 +89,7 @@ class Forecaster:
         logits = 2 * 4 * rows * config.vocab_size
         held = prefix * 4 * 2 * int(getattr(config, "hidden_size", 0)) * config.num_hidden_layers
         working = budget * bytes_per_token(self.model) + logits + held
-        return int(self._resident + weights + working)
+        return int(self._resident + working)
 
 
 def total(forecasts: Sequence[Forecast]) -> Forecast:
@@ -96,7 +103,3 @@ def total(forecasts: Sequence[Forecast]) -> Forecast:
         store_bytes=sum(f.store_bytes for f in forecasts),
         memory=max(f.memory for f in forecasts),
     )
-
-
-def _unique(model: CausalLM) -> list[torch.Tensor]:
-    return list({id(w): w for w in (*model.parameters(), *model.buffers())}.values())

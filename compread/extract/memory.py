@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import sys
@@ -13,6 +14,7 @@ import torch
 
 from compread.errors import ResumableError
 from compread.model.linear import device_of, dtype_of
+from compread.model.matrices import layer_matrices
 from compread.model.trace import CausalLM
 
 # A batch that fits the processor's last cache runs faster than a larger one.
@@ -41,7 +43,7 @@ def bytes_per_token(model: CausalLM) -> int:
     """What one token's activations take while a layer runs, at most."""
     config = model.config.get_text_config()
     stream = int(getattr(config, "hidden_size", 0) or 1024)
-    wide = [max(w.shape) for n, w in model.named_parameters() if w.ndim == 2 and "layers" in n]
+    wide = [max(shape) for _, shape in layer_matrices(model) if len(shape) == 2]
     widest = min(max(wide, default=4 * stream), 16 * stream)
     # Norms compute in float32; an MLP holds its gate, its input and their product.
     return 4 * 12 * stream + torch.empty(0, dtype=dtype_of(model)).element_size() * 4 * widest
@@ -103,6 +105,9 @@ def reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
+        # What was freed since may still be held for this process, hundreds of megabytes of it.
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 

@@ -14,12 +14,12 @@ from compread.model.devices import choose_device
 from compread.model.find import find_anatomy
 from compread.model.loading import (
     LoadedModel,
-    ModelRequest,
     load_config,
     load_model,
     load_tokenizer,
 )
 from compread.model.quiet import quieten_libraries
+from compread.model.request import ModelRequest
 from compread.model.taps import Taps
 from compread.model.tolerance import sum_tolerance
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 from compread.errors import ModelError
@@ -58,20 +59,32 @@ def with_random_adapter(model: CausalLM, config: Any) -> CausalLM:
     Raises:
         ModelError: the adapter does not fit the model.
     """
-    from copy import deepcopy
-
-    config = deepcopy(config)
     # The twin has fewer layers than those which these entries number.
-    for name in ("layers_to_transform", "layer_replication"):
+    everywhere = {"layers_to_transform": None, "layer_replication": None}
+    return _wrapped(model, config, {**everywhere, "rank_pattern": {}, "alpha_pattern": {}})
+
+
+def with_blank_adapter(model: CausalLM, config: Any) -> CausalLM:
+    """A model without weights (device ``meta``) with an adapter that has none either.
+
+    Raises:
+        ModelError: the adapter does not fit the model.
+    """
+    # Some ways to begin an adapter read the model's weights.
+    return _wrapped(model, config, {"init_lora_weights": False}, low_cpu_mem_usage=True)
+
+
+def _wrapped(model: CausalLM, config: Any, changes: dict[str, Any], **options: Any) -> CausalLM:
+    """The model with a new adapter whose config has these entries changed, where it has them."""
+    config = deepcopy(config)
+    # peft warns where this is not the name that the model has.
+    for name, value in {**changes, "base_model_name_or_path": None}.items():
         if hasattr(config, name):
-            setattr(config, name, None)
-    for name in ("rank_pattern", "alpha_pattern"):
-        if hasattr(config, name):
-            setattr(config, name, {})
+            setattr(config, name, value)
     with said_plainly(str(config.peft_type.value), "adapter"), _quiet():
         from peft import get_peft_model
 
-        wrapped: Any = get_peft_model(model, config)
+        wrapped: Any = get_peft_model(model, config, **options)
     found: CausalLM = wrapped.get_base_model()
     return found
 

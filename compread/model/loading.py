@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from compread.errors import ModelError, UsageError
+from compread.errors import ModelError
 from compread.model import facts
 from compread.model.adapters import with_adapter
 from compread.model.blocks import config_value
@@ -18,29 +18,9 @@ from compread.model.failures import no_tokenizer, said_plainly
 from compread.model.fingerprint import fingerprint
 from compread.model.gguf_file import begin_as_stated, unpacked
 from compread.model.quantized import is_quantized, quantization
+from compread.model.request import ModelRequest
 from compread.model.sources import Source, find_source
 from compread.model.trace import CausalLM
-
-
-@dataclass(frozen=True)
-class ModelRequest:
-    """What the user asked to load."""
-
-    name: str
-    """Hub id, folder, or path of a ``.gguf`` file."""
-    revision: str | None = None
-    dtype: str = "auto"
-    device: str = "auto"
-    device_map: str | dict[str, str] | None = None
-    offline: bool = False
-    adapter: str | None = None
-    """Hub id or folder of a ``peft`` adapter."""
-    merge_adapter: bool = False
-    """Whether the adapter is added to the weights; else it runs beside them."""
-    quantize: str | None = None
-    """``8bit`` or ``4bit``: quantize the weights while they are loaded."""
-    attention: str | None = None
-    """One of transformers' attention implementations, such as ``eager``."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +65,8 @@ def load_model(request: ModelRequest) -> LoadedModel:
 
     Raises:
         ModelError: it does not exist, is gated, lacks a file, or needs a package that is missing.
-        UsageError: the device or data type does not exist here.
+        UsageError: the device does not exist here.
     """
-    if request.dtype != "auto" and request.dtype not in DTYPES:
-        raise UsageError(f"no data type `{request.dtype}`: expected auto, {', '.join(DTYPES)}")
     device = None if request.device_map else choose_device(request.device)
     source = _source(request)
     tokenizer = _tokenizer(request.name, source)

@@ -49,8 +49,12 @@ def expected_components(config: Any) -> int:
 
 def dtype_to_load(name: str, config: Any) -> torch.dtype:
     """The type that a model's weights take: the one asked for, else the one it was saved in."""
-    asked = getattr(torch, name, None) if name != "auto" else None
+    asked: torch.dtype | None = getattr(torch, name, None) if name != "auto" else None
+    return asked or saved_dtype(config) or torch.float32
+
+
+def saved_dtype(config: Any) -> torch.dtype | None:
+    """The type that a config says its weights were saved in, if it says one."""
     saved = getattr(config.get_text_config(), "dtype", None)
-    if isinstance(saved, str):
-        saved = getattr(torch, saved, None)
-    return asked or saved or torch.float32
+    found: torch.dtype | None = getattr(torch, saved, None) if isinstance(saved, str) else saved
+    return found

@@ -1,9 +1,10 @@
 """The store: one run, one HDF5 file.
 
 ``schema`` what a store holds · ``axes`` its components, labels and rows · ``layout`` the HDF5
-format · ``journal`` the rows of an unfinished run · ``writer`` and ``reader``, with ``checks`` of a
-file's structure · ``pooling`` from words to classes · ``paths`` the files a command line names ·
-``progress`` how far an unfinished run has come · ``states`` which runs of a folder are finished.
+format · ``journal`` the rows of an unfinished run, ``kept`` which they are · ``writer`` and
+``reader``, with ``checks`` of a file's structure · ``pooling`` from words to classes · ``paths``
+the files a command line names · ``progress`` how far an unfinished run has come · ``states`` which
+runs of a folder are finished.
 """
 
 from compread.store.axes import Axes, SplitRows

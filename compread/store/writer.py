@@ -24,6 +24,7 @@ from compread.errors import StoreError, TargetError
 from compread.store.axes import Axes, SplitRows
 from compread.store.differences import differences, run_differences
 from compread.store.journal import Journal, JournalError, NotAJournalError
+from compread.store.kept import KeptRows
 from compread.store.layout import write_store
 from compread.store.reader import open_store
 from compread.store.records import checked_records
@@ -42,26 +43,20 @@ from compread.store.target import (
 class StoreWriter:
     """The one writer of a target; a context manager that lets go of its lock at the end.
 
-    ``done`` [N of all splits] says which rows are kept already, ``worst_sum_error`` is the largest
-    of theirs, in logits. Leaving the context keeps them in
-    the journal, unless ``finish`` made them a store or ``discard`` threw them away.
+    Leaving the context keeps the rows in the journal, unless ``finish`` made them a store or
+    ``discard`` threw them away.
     """
 
     path: Path
     run: RunInfo
     axes: Axes
-    done: npt.NDArray[np.bool_]
-    worst_sum_error: float
 
     def __init__(self, path: Path, run: RunInfo, axes: Axes, journal: Journal) -> None:
         """Use ``open``."""
         self.path, self.run, self.axes = path, run, axes
         self._journal = journal
+        self._kept = KeptRows(axes, journal)
         self._may_replace = self._owned = False
-        self._dtype = axes.row_dtype()
-        self._offset = np.full(axes.n_rows, -1, dtype=np.int64)  # of each row in the journal
-        self.done = np.zeros(axes.n_rows, dtype=bool)
-        self.worst_sum_error = 0.0
 
     @classmethod
     def open(
@@ -101,6 +96,16 @@ class StoreWriter:
         return writer
 
     @property
+    def done(self) -> npt.NDArray[np.bool_]:
+        """[N of all splits] which rows are kept already."""
+        return self._kept.done
+
+    @property
+    def worst_sum_error(self) -> float:
+        """The largest of the kept rows, in logits."""
+        return self._kept.worst_sum_error
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """The ids of all rows, split after split."""
         return tuple(self.axes.ids)
@@ -127,8 +132,7 @@ class StoreWriter:
         if not len(records):
             return
         with writing(self.path):
-            offset = self._journal.append(records.tobytes())
-        self._keep(records, offset)
+            self._kept.append(records)
 
     def finish(self, run: RunInfo) -> Path:
         """Write the store from the journal, move it into place, delete the journal.
@@ -154,7 +158,7 @@ class StoreWriter:
         with writing(self.path):
             try:
                 temporary.unlink(missing_ok=True)  # left by a stop during an earlier finish
-                write_store(temporary, run, self.axes, self._read_rows)
+                write_store(temporary, run, self.axes, self._kept.read)
                 temporary.replace(self.path)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -193,7 +197,7 @@ class StoreWriter:
         header = self._usable_header(force)
         self._may_replace = force if header is None else bool(header["replace"])
         if header is not None:
-            self._take_up()
+            self._kept.take_up()
         if self.path.exists() and not self._may_replace:
             # A stop between the rename and the end of finish leaves both files, equal ones.
             self._may_replace = bool(self.done.all()) and self._is_finished_store()
@@ -226,10 +230,6 @@ class StoreWriter:
         """How the run that began a journal with this header differs from this one."""
         return differences(header, self.run, self.axes)
 
-    def _take_up(self) -> None:
-        for offset, payload in self._journal.resume():
-            self._keep(np.frombuffer(payload, dtype=self._dtype), offset)
-
     def _is_finished_store(self) -> bool:
         """Whether the target is what this journal makes: the stop came after the rename."""
         try:
@@ -238,15 +238,3 @@ class StoreWriter:
                 return same_run and store.axes.to_dict() == self.axes.to_dict()
         except StoreError:
             return False
-
-    def _keep(self, records: npt.NDArray[np.void], offset: int) -> None:
-        rows = records["row"]
-        worst = float(records["sum_error"].max(initial=0.0))
-        self.worst_sum_error = max(self.worst_sum_error, worst)
-        self._offset[rows] = offset + self._dtype.itemsize * np.arange(len(rows))
-        self.done[rows] = True
-
-    def _read_rows(self, start: int, stop: int) -> npt.NDArray[np.void]:
-        size = self._dtype.itemsize
-        data = [self._journal.read(int(offset), size) for offset in self._offset[start:stop]]
-        return np.frombuffer(b"".join(data), dtype=self._dtype)

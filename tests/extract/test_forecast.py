@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from compread.errors import ModelError
 from compread.extract.cost import forward_flops
 from compread.extract.forecast import Forecaster, total
+from compread.model import ModelRequest
 from compread.model.skeleton import build_skeleton, dtype_to_load, expected_components
 from compread.prompts import PromptSet, read_prompt_file, tokenize
 
@@ -28,8 +29,8 @@ def prompts(tmp_path: Path) -> PromptSet:
 
 def forecaster() -> Forecaster:
     """Of the tiny model, from its config."""
-    config = extractor().loaded.model.config
-    return Forecaster(config, torch.float32, torch.device("cpu"))
+    request = ModelRequest("tiny", dtype="float32", device="cpu")
+    return Forecaster(request, extractor().loaded.model.config)
 
 
 @pytest.mark.parametrize("share", [True, False])

@@ -1,0 +1,90 @@
+"""What a model's weights will take in memory, told from its config before any is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from compread.model.adapters import load_adapter_config, with_blank_adapter
+from compread.model.failures import said_plainly
+from compread.model.quantized import bits_to_load
+from compread.model.request import ModelRequest
+from compread.model.skeleton import build_skeleton, dtype_to_load, saved_dtype
+from compread.model.trace import CausalLM
+
+# Beside its own bits a packed weight has scales of four bytes: one for each output with eight bits,
+# one for each block of 64 weights with four.
+_SCALE, _BLOCK = 4, 64
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """A model as it will be loaded, without its weights."""
+
+    model: CausalLM
+    """On the ``meta`` device, its adapter included; weights that will be packed are whole in it."""
+    tensors: int
+    """Bytes of all weights and buffers, packed ones packed."""
+    replaced: int
+    """Bytes of saved weights that packed or merged ones stand in for. On a CPU, where a model uses
+    its weights right from the mapped files, they stay in the process's memory beside the others."""
+
+
+def footprint(request: ModelRequest, config: Any) -> Footprint:
+    """The model that a request asks for and a config describes.
+
+    Raises:
+        ModelError: the config is not that of a causal language model, its weights are packed in
+            another way than ours, the adapter cannot be read or does not fit, or a package is
+            missing.
+    """
+    saved, dtype = saved_dtype(config), dtype_to_load(request.dtype, config)
+    model = build_skeleton(config, dtype)
+    tensors, replaced = _all_bytes(model), 0
+    if bits := bits_to_load(request.quantize, config):
+        with said_plainly(request.name, "model"):
+            import bitsandbytes  # noqa: F401, which is part of what a process takes
+        whole = sum(_bytes([linear.weight]) for linear in _linears(model))
+        tensors += int(sum(_packed_bytes(linear, bits) for linear in _linears(model))) - whole
+        replaced = whole if request.quantize else 0
+    if request.adapter:
+        adapter = load_adapter_config(request.adapter, request.offline)
+        adapted = with_blank_adapter(build_skeleton(config, dtype), adapter)
+        if request.merge_adapter:
+            replaced = _bytes(
+                w for name, w in adapted.named_parameters() if name.endswith(".base_layer.weight")
+            )
+        else:
+            tensors += _all_bytes(adapted) - _all_bytes(model)
+            model = adapted
+    mapped = dtype == saved and not request.name.endswith(".gguf")
+    return Footprint(model, tensors, replaced if mapped else 0)
+
+
+def _linears(model: CausalLM) -> Iterator[nn.Linear | Conv1D]:
+    """What is packed when weights are: all linear maps but the unembedding."""
+    head = model.get_output_embeddings()
+    for module in model.modules():
+        if isinstance(module, nn.Linear | Conv1D) and module is not head:
+            yield module
+
+
+def _packed_bytes(linear: nn.Linear | Conv1D, bits: str) -> float:
+    weights = linear.weight.numel()
+    if bits == "8bit":
+        outputs = linear.nf if isinstance(linear, Conv1D) else linear.out_features
+        return weights + _SCALE * outputs
+    return weights * (1 / 2 + _SCALE / _BLOCK)
+
+
+def _all_bytes(model: CausalLM) -> int:
+    tied = {id(w): w for w in (*model.parameters(), *model.buffers())}
+    return _bytes(tied.values())
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,0 +1,124 @@
+"""What weights will take, told from the config, is what they take once they are loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from loud import FAMILIES, loud_model
+from tiny_folder import TINY, byte_tokenizer
+
+from compread.errors import ModelError, UsageError
+from compread.extract.cost import forward_flops
+from compread.model import ModelRequest, load_config, load_model
+from compread.model.footprint import footprint
+from compread.model.matrices import layer_matrices
+
+WIDE = replace(
+    TINY,
+    options={**TINY.options, "hidden_size": 64, "head_dim": 16, "intermediate_size": 128},
+)
+"""Kernels pack blocks of 64 inputs."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model."""
+    place = tmp_path_factory.mktemp("models") / "wide"
+    loud_model(WIDE, torch.float32).save_pretrained(place)
+    byte_tokenizer().save_pretrained(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA adapter of two of its maps."""
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=3, target_modules=["o_proj", "down_proj"])
+    place = tmp_path_factory.mktemp("adapters") / "lora"
+    peft.get_peft_model(loud_model(WIDE, torch.float32), config).save_pretrained(place)
+    return place
+
+
+def loaded_bytes(model: Any) -> int:
+    """Of a loaded model's tensors, the scales of packed ones among them."""
+    tensors = {id(w): w for w in (*model.parameters(), *model.buffers())}
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        state = getattr(weight, "quant_state", None)
+        for scale in (getattr(state, "absmax", None), getattr(weight, "SCB", None)):
+            if isinstance(scale, torch.Tensor):
+                tensors[id(scale)] = scale
+    return sum(w.numel() * w.element_size() for w in tensors.values())
+
+
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+@pytest.mark.parametrize("quantize", [None, "8bit", "4bit"])
+@pytest.mark.parametrize("adapted", ["", "beside", "merged"])
+def test_the_footprint_is_that_of_the_loaded_model(
+    folder: Path, adapter: Path, quantize: str | None, adapted: str, dtype: str
+) -> None:
+    """Bytes within one percent, operations equal."""
+    if quantize:
+        pytest.importorskip("bitsandbytes")
+        if adapted == "merged":
+            pytest.skip("packed again with other scales")
+    request = ModelRequest(
+        str(folder),
+        dtype=dtype,
+        quantize=quantize,
+        adapter=str(adapter) if adapted else None,
+        merge_adapter=adapted == "merged",
+    )
+    said = footprint(request, load_config(str(folder)))
+    model = load_model(request).model
+    assert said.tensors == pytest.approx(loaded_bytes(model), rel=0.01)
+    assert forward_flops(said.model, 7, 2) == forward_flops(model, 7, 2)
+
+
+def test_weights_that_stay_in_memory_beside_others(folder: Path, adapter: Path) -> None:
+    """Those of the mapped file that an adapter was merged into, unless all take another type."""
+    layers = 2 * 4 * (64 * 64 + 64 * 128)  # two, of four bytes a weight: o_proj and down_proj
+    config = load_config(str(folder))
+    found = [
+        footprint(ModelRequest(str(folder), **options), load_config(str(folder))).replaced
+        for options in (
+            {},
+            {"adapter": str(adapter)},
+            {"adapter": str(adapter), "merge_adapter": True},
+            {"adapter": str(adapter), "merge_adapter": True, "dtype": "bfloat16"},
+        )
+    ]
+    assert config.dtype == torch.float32
+    assert found == [0, 0, layers, 0]
+
+
+def test_a_model_that_was_saved_packed(folder: Path) -> None:
+    """Its own config says in how many bits; of other ways nothing is known."""
+    pytest.importorskip("bitsandbytes")
+    config = load_config(str(folder))
+    whole = footprint(ModelRequest(str(folder)), load_config(str(folder))).tensors
+    config.quantization_config = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    assert footprint(ModelRequest(str(folder)), config).tensors < whole / 2
+    config.quantization_config = {"quant_method": "gptq", "bits": 4}
+    with pytest.raises(ModelError, match="packed by gptq take is not known beforehand"):
+        footprint(ModelRequest(str(folder)), config)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_matrix_is_forgotten(name: str) -> None:
+    """All weights of two axes, less the embeddings and the unembedding."""
+    model = loud_model(name)
+    outer = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    outer.add(id(model.get_output_embeddings().weight))
+    inner = [w for w in model.parameters() if w.ndim > 1 and id(w) not in outer]
+    assert sum(m.numel for m in layer_matrices(model)) == sum(w.numel() for w in inner) > 0
+
+
+def test_what_is_packed_already_cannot_be_quantized() -> None:
+    """A ``.gguf`` file's weights are unpacked, and stay so."""
+    with pytest.raises(UsageError, match="--quantize packs weights that are whole"):
+        ModelRequest("model.gguf", quantize="4bit")
