@@ -97,6 +97,7 @@ def must_fit(what: str) -> Iterator[None]:
 
 def resident_memory() -> int:
     """Bytes of memory that this process has now; 0 where the system does not say."""
+    _return_freed()
     return _status("VmRSS") or 0
 
 
@@ -105,9 +106,7 @@ def reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        # What was freed since may still be held for this process, hundreds of megabytes of it.
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
+        _return_freed()
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 
@@ -118,6 +117,12 @@ def peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return _status("VmHWM") or (used if sys.platform == "darwin" else used * 1024)
+
+
+def _return_freed() -> None:
+    """Give the system what was freed, hundreds of megabytes after a model was loaded."""
+    with contextlib.suppress(OSError, AttributeError):  # glibc's own
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _status(name: str) -> int | None:
