@@ -90,7 +90,7 @@ def predict(
         adapter=run.adapter,
     )  # fmt: skip
     loaded = load_model(request)
-    check_model(fit, loaded.fingerprint, f"{model} is another model")
+    check_model(fit, loaded.fingerprint, f"{model} is in {loaded.dtype}")
     predictor = Predictor(Extractor(loaded), fit.words.token_id)
     names: list[list[str]] = []
 

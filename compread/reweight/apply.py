@@ -37,13 +37,14 @@ class Applied:
 
 
 def apply(fits: Sequence[Fit], stores: Sequence[Store]) -> tuple[Applied, ...]:
-    """Every fit on every store; a transductive one also in its form for rows alone.
+    """Every fit on every store; a transductive one also in its form for rows alone, each once.
 
     Raises:
         StoreError: a store is of another model or has other components, or a fit for another
             number of labels.
     """
-    forms = [form for fit in fits for form in both_forms(fit)]
+    found = [form for fit in fits for form in both_forms(fit)]
+    forms = list({(form.title, form.store, form.train_ids): form for form in found}.values())
     done = []
     for store in stores:
         for fit in forms:
@@ -69,7 +70,7 @@ def check_match(fit: Fit, store: Store) -> None:
     """
     name = str(store.path)
     check_labels(store.labels, name)
-    check_model(fit, store.run.fingerprint, f"{name} is of {store.run.model}")
+    check_model(fit, store.run.fingerprint, f"{name} is of {_named(store.run)}")
     if tuple(store.components) != fit.components:
         raise StoreError(
             f"{name} has {len(store.components)} components that are not the {len(fit.components)} "
@@ -85,13 +86,19 @@ def check_match(fit: Fit, store: Store) -> None:
 
 
 def check_model(fit: Fit, fingerprint: str, found: str) -> None:
-    """Refuses another model than the fit's; ``found`` begins the message.
+    """Refuses another model than the fit's, or its weights in another type.
+
+    ``found`` begins the message: what is there instead, and in which type.
 
     Raises:
         StoreError: the fingerprints differ.
     """
     if fingerprint != fit.run.fingerprint:
         raise StoreError(
-            f"{found} (fingerprint {fingerprint}), and the weights are of {fit.run.model} "
+            f"{found} (fingerprint {fingerprint}), and the weights are of {_named(fit.run)} "
             f"(fingerprint {fit.run.fingerprint}); fit weights on stores of this model"
         )
+
+
+def _named(run: RunInfo) -> str:
+    return f"{run.model} in {run.dtype}"

@@ -87,7 +87,7 @@ def with_weights(
     most = max(len(fit.train_ids) for fit in chosen)
     chosen = [fit for fit in chosen if len(fit.train_ids) == most]
     for run in runs:
-        check_model(chosen[0], run.fingerprint, f"the stores are of {run.model}")
+        check_model(chosen[0], run.fingerprint, f"the stores are of {run.model} in {run.dtype}")
     total = np.mean([fit.fitted.parameters()["weights"] for fit in chosen], axis=0)
     names = [component.name for component in chosen[0].components]
     by_name = dict(zip(names, map(float, total), strict=True))

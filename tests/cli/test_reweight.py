@@ -192,6 +192,14 @@ def test_weights_are_applied_to_other_stores(run, stores, tmp_path):
     assert max(map(len, table.splitlines())) <= 80 and "blend-row" in table
 
 
+def test_a_form_for_rows_alone_is_applied_once(run, stores, tmp_path):
+    """Where the file has it beside the transductive one as well."""
+    path = tmp_path / "weights.json"
+    run(stores / "sst2-s0.h5", "--methods", "blend,blend-row", "--save", path)
+    rows = json.loads(run("--apply", path, stores / "rte-s2.h5", "--format", "json")[1])
+    assert [row["method"] for row in rows] == ["blend", "blend-row"]
+
+
 def test_weights_of_another_model_are_refused(run, stores, tmp_path):
     """The message has both models' fingerprints; other numbers of labels are refused too."""
     path = tmp_path / "weights.json"
@@ -199,6 +207,7 @@ def test_weights_of_another_model_are_refused(run, stores, tmp_path):
     path.write_text(path.read_text().replace("f00d", "beef"))
     status, out, err = run("--apply", path, stores / "rte-s2.h5")
     assert (status, out) == (4, "") and "f00d" in err and "beef" in err
+    assert err.count(" in float32 (fingerprint ") == 2
     three = write_store(tmp_path / "three.h5", words=(" a", " b", " c"), task="mnli")
     run(stores / "sst2-s0.h5", "--save", path, "--force")
     status, out, err = run("--apply", path, three)
