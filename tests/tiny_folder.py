@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,23 @@ TINY = Family(
 )  # fmt: skip
 
 
-def save_tiny(folder: Path, *, tokenizer: bool = True, lower: bool = False, seed: int = 0) -> Path:
+WIDE = replace(
+    TINY,
+    options={**TINY.options, "hidden_size": 64, "head_dim": 16, "intermediate_size": 128},
+)
+"""As wide as packed weights must be: kernels pack blocks of 64 inputs."""
+
+
+def save_tiny(
+    folder: Path,
+    *,
+    family: Family = TINY,
+    tokenizer: bool = True,
+    lower: bool = False,
+    seed: int = 0,
+) -> Path:
     """Save the model and its tokenizer to a folder."""
-    loud_model(TINY, torch.float32, seed).save_pretrained(folder)
+    loud_model(family, torch.float32, seed).save_pretrained(folder)
     if tokenizer:
         byte_tokenizer(lower=lower).save_pretrained(folder)
     return folder

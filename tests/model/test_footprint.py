@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from loud import FAMILIES, loud_model
-from tiny_folder import TINY, byte_tokenizer
+from tiny_folder import WIDE, save_tiny
 
 from compread.errors import ModelError, UsageError
 from compread.extract.cost import forward_flops
@@ -17,20 +16,11 @@ from compread.model import ModelRequest, load_config, load_model
 from compread.model.footprint import footprint
 from compread.model.matrices import layer_matrices
 
-WIDE = replace(
-    TINY,
-    options={**TINY.options, "hidden_size": 64, "head_dim": 16, "intermediate_size": 128},
-)
-"""Kernels pack blocks of 64 inputs."""
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model."""
-    place = tmp_path_factory.mktemp("models") / "wide"
-    loud_model(WIDE, torch.float32).save_pretrained(place)
-    byte_tokenizer().save_pretrained(place)
-    return place
+    return save_tiny(tmp_path_factory.mktemp("models") / "wide", family=WIDE)
 
 
 @pytest.fixture(scope="module")

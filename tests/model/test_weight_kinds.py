@@ -7,14 +7,13 @@ paper; that of quantized weights a plain model with the weights that they stand 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from loud import Family, loud_model, some_prompts
-from tiny_folder import TINY, byte_tokenizer, save_tiny
+from tiny_folder import TINY, WIDE, save_tiny
 from torch import nn
 
 from compread.errors import ModelError, UsageError
@@ -165,20 +164,10 @@ def unpacked(module: nn.Module) -> torch.Tensor:
     return packed.dequantize_4bit(weight.data, weight.quant_state).float()
 
 
-WIDE = replace(
-    TINY,
-    options={**TINY.options, "hidden_size": 64, "head_dim": 16, "intermediate_size": 128},
-)
-"""Kernels pack blocks of 64 inputs."""
-
-
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model as wide as packed weights must be."""
-    place = tmp_path_factory.mktemp("models") / "wide"
-    loud_model(WIDE, torch.float32).save_pretrained(place)
-    byte_tokenizer().save_pretrained(place)
-    return place
+    return save_tiny(tmp_path_factory.mktemp("models") / "wide", family=WIDE)
 
 
 def quantized(folder: Path, bits: str, dtype: str = "float32") -> LoadedModel:
