@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,14 +37,13 @@ class Applied:
 
 
 def apply(fits: Sequence[Fit], stores: Sequence[Store]) -> tuple[Applied, ...]:
-    """Every fit on every store; a transductive one also in its form for rows alone, each once.
+    """Every fit on every store; a transductive one also in its form for rows alone.
 
     Raises:
         StoreError: a store is of another model or has other components, or a fit for another
             number of labels.
     """
-    found = [form for fit in fits for form in both_forms(fit)]
-    forms = list({(form.title, form.store, form.train_ids): form for form in found}.values())
+    forms = all_forms(fits)
     done = []
     for store in stores:
         for fit in forms:
@@ -54,12 +53,15 @@ def apply(fits: Sequence[Fit], stores: Sequence[Store]) -> tuple[Applied, ...]:
     return tuple(done)
 
 
-def both_forms(fit: Fit) -> Iterator[Fit]:
-    """The fit, and where it has one its form for rows alone."""
-    yield fit
-    alone = fit.fitted.alone()
-    if alone is not None:
-        yield replace(fit, method=alone[0], fitted=alone[1])
+def all_forms(fits: Sequence[Fit]) -> tuple[Fit, ...]:
+    """The fits, and behind each its form for rows alone where it has one; none of them twice."""
+    found: dict[tuple[str, str, tuple[str, ...]], Fit] = {}
+    for fit in fits:
+        alone = fit.fitted.alone()
+        both = [fit] if alone is None else [fit, replace(fit, method=alone[0], fitted=alone[1])]
+        for form in both:
+            found.setdefault((form.title, form.store, form.train_ids), form)
+    return tuple(found.values())
 
 
 def check_match(fit: Fit, store: Store) -> None:
@@ -70,7 +72,7 @@ def check_match(fit: Fit, store: Store) -> None:
     """
     name = str(store.path)
     check_labels(store.labels, name)
-    check_model(fit, store.run.fingerprint, f"{name} is of {_named(store.run)}")
+    check_model(fit, store.run.fingerprint, f"{name} is of {model_of(store.run)}")
     if tuple(store.components) != fit.components:
         raise StoreError(
             f"{name} has {len(store.components)} components that are not the {len(fit.components)} "
@@ -95,10 +97,11 @@ def check_model(fit: Fit, fingerprint: str, found: str) -> None:
     """
     if fingerprint != fit.run.fingerprint:
         raise StoreError(
-            f"{found} (fingerprint {fingerprint}), and the weights are of {_named(fit.run)} "
+            f"{found} (fingerprint {fingerprint}), and the weights are of {model_of(fit.run)} "
             f"(fingerprint {fit.run.fingerprint}); fit weights on stores of this model"
         )
 
 
-def _named(run: RunInfo) -> str:
+def model_of(run: RunInfo) -> str:
+    """A run's model as messages name it: two types of one model are two models."""
     return f"{run.model} in {run.dtype}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from compread.errors import UsageError
-from compread.reweight.apply import both_forms, check_model
+from compread.reweight.apply import all_forms, check_model, model_of
 from compread.reweight.fit import Fit
 from compread.reweight.registry import DEFAULT, METHODS
 from compread.store.schema import RunInfo
@@ -31,7 +31,7 @@ def choose(
     Raises:
         UsageError: nothing fits, or more than one does; the message has what there is.
     """
-    usable = [form for fit in fits for form in both_forms(fit) if not form.fitted.transductive]
+    usable = [form for form in all_forms(fits) if not form.fitted.transductive]
     if method is not None and method in METHODS and METHODS[method].fitted.transductive:
         titles = ", ".join(dict.fromkeys(fit.title for fit in usable))
         raise UsageError(
@@ -87,7 +87,7 @@ def with_weights(
     most = max(len(fit.train_ids) for fit in chosen)
     chosen = [fit for fit in chosen if len(fit.train_ids) == most]
     for run in runs:
-        check_model(chosen[0], run.fingerprint, f"the stores are of {run.model} in {run.dtype}")
+        check_model(chosen[0], run.fingerprint, f"the stores are of {model_of(run)}")
     total = np.mean([fit.fitted.parameters()["weights"] for fit in chosen], axis=0)
     names = [component.name for component in chosen[0].components]
     by_name = dict(zip(names, map(float, total), strict=True))
