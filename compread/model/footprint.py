@@ -55,9 +55,10 @@ def footprint(request: ModelRequest, config: Any) -> Footprint:
         adapter = load_adapter_config(request.adapter, request.offline)
         adapted = with_blank_adapter(build_skeleton(config, dtype), adapter)
         if request.merge_adapter:
-            replaced = _bytes(
+            merged = _bytes(
                 w for name, w in adapted.named_parameters() if name.endswith(".base_layer.weight")
             )
+            replaced = max(replaced, merged)  # where both are, what is packed is merged into
         else:
             tensors += _all_bytes(adapted) - _all_bytes(model)
             model = adapted

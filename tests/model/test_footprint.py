@@ -70,7 +70,8 @@ def test_the_footprint_is_that_of_the_loaded_model(
 
 
 def test_weights_that_stay_in_memory_beside_others(folder: Path, adapter: Path) -> None:
-    """Those of the mapped file that an adapter was merged into, unless all take another type."""
+    """Those of the mapped file that were packed or merged into, unless all take another type."""
+    pytest.importorskip("bitsandbytes")
     layers = 2 * 4 * (64 * 64 + 64 * 128)  # two, of four bytes a weight: o_proj and down_proj
     config = load_config(str(folder))
     found = [
@@ -80,10 +81,13 @@ def test_weights_that_stay_in_memory_beside_others(folder: Path, adapter: Path) 
             {"adapter": str(adapter)},
             {"adapter": str(adapter), "merge_adapter": True},
             {"adapter": str(adapter), "merge_adapter": True, "dtype": "bfloat16"},
+            {"quantize": "4bit"},
+            {"quantize": "4bit", "adapter": str(adapter), "merge_adapter": True},
         )
     ]
     assert config.dtype == torch.float32
-    assert found == [0, 0, layers, 0]
+    assert found[:4] == [0, 0, layers, 0]
+    assert found[4] == found[5] > layers
 
 
 def test_a_model_that_was_saved_packed(folder: Path) -> None:
