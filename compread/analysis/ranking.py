@@ -11,6 +11,7 @@ import numpy as np
 from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, Verdicts, judge
 from compread.analysis.chance import two_sided
 from compread.analysis.components import ComponentStats, Scores
+from compread.analysis.intervals import Floats
 from compread.analysis.runs import RunStats, average
 from compread.components import Component
 from compread.errors import UsageError
@@ -73,8 +74,9 @@ def rank(
     ascending: bool = False,
     top: int = 0,
     rules: Rules = DEFAULT_RULES,
+    values: Floats | None = None,
 ) -> Ranking:
-    """Order the components by one of ``MEASURES``, averaged over the runs.
+    """Order the components by one of ``MEASURES``, averaged over the runs, or by given numbers.
 
     Components with equal values stand in the order of the component axis.
 
@@ -85,6 +87,7 @@ def rank(
         ascending: the lowest first.
         top: how many to keep; 0 keeps all.
         rules: the thresholds between the categories.
+        values: [C] what to order by instead of ``by``, such as fitted weights.
 
     Raises:
         StoreError: two runs differ in their component axis or their label words.
@@ -98,7 +101,7 @@ def rank(
         raise UsageError(
             f"{runs[0].path} has no component of kind {' or '.join(sorted(kinds))}; it has {there}"
         )
-    value = getattr(stats.parts, by)[chosen]
+    value = (getattr(stats.parts, by) if values is None else values)[chosen]
     order = chosen[np.argsort(value if ascending else -value, kind="stable")]
     return Ranking(
         order=tuple((order[:top] if top else order).tolist()),

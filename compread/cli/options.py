@@ -8,6 +8,16 @@ from typing import Annotated
 import typer
 
 
+def named_options(context: typer.Context) -> set[str]:
+    """The options that stand on the command line, such as ``{"--pool"}``, whatever their values."""
+    return {
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.param_type_name == "option" and parameter.name is not None
+        if getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+    }
+
+
 class Format(str, Enum):
     """The forms a result can be printed in."""
 

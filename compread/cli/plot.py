@@ -96,6 +96,8 @@ def plot(
         check_target(Path(out), force)
     if (versus is not None) != (kind is What.change):
         raise UsageError("--versus goes with `plot change`, and `plot change` wants it")
+    if by is By.weight:
+        raise UsageError("--by weight goes with `rank`; draw weights with `plot weights FILE`")
     paths = store_paths(stores, sys.stdin)
     others = store_paths(versus or [], sys.stdin) if versus else []
     pair = number_ranges("--labels", labels)

@@ -107,12 +107,13 @@ def _tell(fit: Fit, window: Window, names: list[str], top: int) -> None:
     """Print a window's rows."""
     from compread.cli.output import note, write
     from compread.reweight.explain import explain
+    from compread.reweight.fit import finite_scores
     from compread.reweight.probability import softmax
 
     for warning in window.warnings:
         note(f"warning: {warning}")
     rows = _pooled(fit, window.parts, window.full)
-    scores = fit.fitted.scores(rows)
+    scores = finite_scores(fit.fitted, rows)
     why = explain(fit, rows, scores, top) if top else [{}] * len(names)
     chances = softmax(scores)
     lines = []

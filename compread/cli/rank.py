@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,10 @@ from compread.cli.options import (
 )
 from compread.cli.output import color_depth, emit, unicode, width, write
 
+if TYPE_CHECKING:
+    from compread.analysis.intervals import Floats
+    from compread.analysis.runs import RunStats
+
 EXAMPLE = (
     "compread rank out.h5 --top 10 --kind head\ncompread rank stores/ --format json | jq '.[0]'\n"
     "compread rank out.h5 --weights weights.json"
@@ -41,6 +45,7 @@ class By(str, Enum):
     agreement = "agreement"
     direct_effect = "direct_effect"
     entropy = "entropy"
+    weight = "weight"
 
 
 class Kind(str, Enum):
@@ -54,7 +59,7 @@ class Kind(str, Enum):
     all = "all"
 
 
-MEASURES = ", ".join(one.value for one in By)
+MEASURES = ", ".join(one.value for one in By if one is not By.weight)
 
 
 def rank(
@@ -64,7 +69,8 @@ def rank(
         typer.Option(
             "--by",
             metavar="MEASURE",
-            help=f"{MEASURES}; accuracy_low is the interval's lower end.",
+            help=f"{MEASURES}, or weight (with --weights); "
+            "accuracy_low is the interval's lower end.",
         ),
     ] = By.accuracy,
     top: Annotated[int, typer.Option("--top", min=0, help="How many to show; 0 for all.")] = 20,
@@ -86,6 +92,12 @@ def rank(
             metavar="FILE", help="Show each component's weight in FILE (reweight --save)."
         ),
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method", help="Whose weights, where FILE has several. [default: blend, else comprw]"
+        ),
+    ] = None,
     pool: POOL = Pool.logsumexp,
     heatmap: Annotated[
         bool, typer.Option("--heatmap", help="Draw the measure by layer and head instead.")
@@ -102,9 +114,14 @@ def rank(
     from compread.analysis.ranking import rank as rank_components
     from compread.analysis.runs import read_runs
     from compread.components import KINDS
+    from compread.errors import UsageError
     from compread.store import store_paths
     from compread.views.ranking import ranking_view
 
+    if weights is None and (by is By.weight or method is not None):
+        raise UsageError("--by weight and --method want --weights FILE, from reweight --save")
+    if weights is not None and heatmap:
+        raise UsageError(f"--heatmap draws a measure; draw weights with: plot weights {weights}")
     named = [k.value for k in kind or []]
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
     runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value)
@@ -123,10 +140,18 @@ def rank(
         )
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
-    rows = rank_components(runs, by.value, kinds, ascending, top, rules).rows()
-    if weights is not None:
-        from compread.reweight.choose import with_weights
-        from compread.reweight.weights import Weights
-
-        rows = with_weights(rows, Weights.read(weights).fits, [run.run for run in runs])
+    fitted = None if weights is None else _weights(weights, runs, method)
+    values = fitted if by is By.weight else None
+    rows = rank_components(runs, by.value, kinds, ascending, top, rules, values).rows()
+    if fitted is not None:
+        names = [component.name for component in runs[0].components]
+        of = dict(zip(names, map(float, fitted), strict=True))
+        rows = [{**row, "weight": of.get(row["component"])} for row in rows]
     emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)
+
+
+def _weights(file: Path, runs: list[RunStats], method: str | None) -> Floats:
+    from compread.reweight.choose import component_weights
+    from compread.reweight.weights import Weights
+
+    return component_weights(Weights.read(file).fits, runs, method)

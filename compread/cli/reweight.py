@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compread.cli.options import FORMAT, POOL, STORES, Format, Pool
+from compread.cli.options import FORMAT, POOL, STORES, Format, Pool, named_options
 
 if TYPE_CHECKING:
     from compread.reweight.fit import Fit
@@ -19,6 +19,7 @@ EXAMPLE = """\
 compread reweight stores/sst2.h5 --n-train 20 --save weights.json
 compread reweight stores/ --n-train 8,20 --methods full,comprw,blend --versus comprw
 compread reweight --apply weights.json other.h5"""
+BESIDE_APPLY = {"--apply", "--methods", "--pool", "--format"}
 
 
 def _list_methods(wanted: bool) -> None:
@@ -41,6 +42,7 @@ def _list_methods(wanted: bool) -> None:
 
 
 def reweight(
+    context: typer.Context,
     stores: STORES,
     n_train: Annotated[
         str | None,
@@ -78,7 +80,8 @@ def reweight(
     apply: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Fit nothing: score the weights of FILE on the stores' test rows."
+            metavar="FILE",
+            help="Fit nothing: score the weights of FILE, or --methods of them, on the test rows.",
         ),
     ] = None,
     save: Annotated[
@@ -113,9 +116,12 @@ def reweight(
     if signed and recipe != "convex":
         raise UsageError(f"--signed goes with --recipe convex, not {recipe}")
     if apply is not None:
-        if n_train is not None or save is not None or versus is not None or oracle:
-            raise UsageError("--apply fits nothing: --n-train, --save, --versus, --oracle are off")
-        _apply(apply, stores, pool.value, format.value)
+        named = named_options(context)
+        if not named <= BESIDE_APPLY:
+            off = ", ".join(sorted(named - BESIDE_APPLY))
+            raise UsageError(f"--apply fits nothing, so leave out {off}")
+        titles = methods if "--methods" in named else None
+        _apply(apply, stores, titles, pool.value if "--pool" in named else None, format.value)
         return
     budgets = _budgets(n_train)
     names = [name.strip() for name in methods.split(",")]
@@ -153,18 +159,21 @@ def _document(fits: Sequence[Fit], versus: str | None) -> dict[str, list[dict[st
     return document
 
 
-def _apply(file: Path, stores: Sequence[str], pool: str, format: str) -> None:
+def _apply(
+    file: Path, stores: Sequence[str], titles: str | None, pool: str | None, format: str
+) -> None:
     from compread.cli.output import emit
-    from compread.reweight.apply import apply
+    from compread.reweight.apply import apply, forms_named, pooling_of
     from compread.reweight.weights import Weights
     from compread.store import open_store, store_paths
     from compread.views.reweight import apply_view
 
-    fits = Weights.read(file).fits
+    forms = forms_named(Weights.read(file).fits, titles.split(",") if titles else None)
+    how = pooling_of(forms, pool)
     with ExitStack() as opened:
         paths = store_paths(stores, sys.stdin)
-        there = [opened.enter_context(open_store(path, pool)) for path in paths]
-        rows = [one.row() for one in apply(fits, there)]
+        there = [opened.enter_context(open_store(path, how)) for path in paths]
+        rows = [one.row() for one in apply(forms, there)]
     emit(rows, apply_view(rows), format)
 
 

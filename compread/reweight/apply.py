@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compread.errors import StoreError
+from compread.errors import StoreError, UsageError
 from compread.reweight.fit import Fit, Scores, test_scores
 from compread.reweight.rows import check_labels
 from compread.store import Store
+from compread.store.pooling import DEFAULT_POOL
 from compread.store.schema import RunInfo
 
 
@@ -36,14 +37,17 @@ class Applied:
         }
 
 
-def apply(fits: Sequence[Fit], stores: Sequence[Store]) -> tuple[Applied, ...]:
-    """Every fit on every store; a transductive one also in its form for rows alone.
+def apply(forms: Sequence[Fit], stores: Sequence[Store]) -> tuple[Applied, ...]:
+    """Every fit on every store.
+
+    Args:
+        forms: of ``forms_named``.
+        stores: opened with the pooling of ``pooling_of``.
 
     Raises:
-        StoreError: a store is of another model or has other components, or a fit for another
-            number of labels.
+        StoreError: a store is of another model, has other components or is pooled in another way,
+            or a fit is for another number of labels.
     """
-    forms = all_forms(fits)
     done = []
     for store in stores:
         for fit in forms:
@@ -64,6 +68,44 @@ def all_forms(fits: Sequence[Fit]) -> tuple[Fit, ...]:
     return tuple(found.values())
 
 
+def forms_named(fits: Sequence[Fit], titles: Sequence[str] | None) -> tuple[Fit, ...]:
+    """All forms of the fits, or those of some methods, such as ``["comprw", "blend-row"]``.
+
+    Raises:
+        UsageError: no fit is of such a method.
+    """
+    forms = all_forms(fits)
+    if titles is None:
+        return forms
+    wanted = [title.strip() for title in titles]
+    there = list(dict.fromkeys(form.title for form in forms))
+    for title in wanted:
+        if title not in there:
+            raise UsageError(f"--methods {title!r}: the weights are of {', '.join(there)}")
+    return tuple(form for form in forms if form.title in wanted)
+
+
+def pooling_of(fits: Sequence[Fit], asked: str | None) -> str:
+    """How stores are to be pooled for the fits: as their own were, which is what they weigh.
+
+    Args:
+        fits: of a weights file.
+        asked: what the user asked for; None is whatever the fits have.
+
+    Raises:
+        UsageError: they were pooled in several ways, or not as asked.
+    """
+    ways = list(dict.fromkeys(fit.pooled_by for fit in fits if fit.pooled_by is not None))
+    if len(ways) > 1:
+        raise UsageError(
+            f"the weights were fitted on labels pooled by {' and by '.join(ways)}; choose fits of "
+            "one pooling with --methods, or apply a file of one"
+        )
+    if ways and asked not in (None, ways[0]):
+        raise UsageError(f"--pool {asked}: the weights were fitted with --pool {ways[0]}; leave it")
+    return ways[0] if ways else asked or DEFAULT_POOL
+
+
 def check_match(fit: Fit, store: Store) -> None:
     """Refuses a store that the fit's numbers say nothing about.
 
@@ -77,6 +119,11 @@ def check_match(fit: Fit, store: Store) -> None:
         raise StoreError(
             f"{name} has {len(store.components)} components that are not the {len(fit.components)} "
             f"of the weights; fit weights on stores of its model"
+        )
+    if store.pooling is not None and fit.pooled_by not in (None, store.pooling.how):
+        raise StoreError(
+            f"{name} is read with labels pooled by {store.pooling.how}, and {fit.title} was fitted "
+            f"with {fit.pooled_by}; open it with that"
         )
     by_label = any("K" in letters for letters in fit.fitted.axes.values())
     if by_label and len(store.labels.word) != len(fit.labels.word):

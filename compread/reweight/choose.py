@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from compread.errors import UsageError
+from compread.analysis.runs import RunStats
+from compread.errors import StoreError, UsageError
 from compread.reweight.apply import all_forms, check_model, model_of
 from compread.reweight.fit import Fit
+from compread.reweight.method import Float64
 from compread.reweight.registry import DEFAULT, METHODS
-from compread.store.schema import RunInfo
 
 
 def choose(
@@ -58,40 +58,61 @@ def choose(
     return found[0]
 
 
-def with_weights(
-    rows: Sequence[dict[str, Any]], fits: Sequence[Fit], runs: Sequence[RunInfo]
-) -> list[dict[str, Any]]:
-    """Ranked components with ``weight``, the mean over the fits of one method with most rows.
+def component_weights(
+    fits: Sequence[Fit], runs: Sequence[RunStats], method: str | None = None
+) -> Float64:
+    """[C] the weight of each component: the mean over a method's fits on the runs' model.
 
-    The method is the default one where the file has it, else the only one with a weight for each
-    component. Rows of other things than components, such as the full model's, have None.
+    Fits on other models are passed over, and of the rest those with most train rows count.
 
     Args:
-        rows: with the key ``component``.
         fits: of a weights file.
-        runs: of the stores that the components are ranked on.
+        runs: what the components are ranked on; their component axis is that of the answer.
+        method: as ``--methods`` spells it; None: the default one where the file has it, else
+            CompRW, else the only one with a weight for each component.
 
     Raises:
-        StoreError: a store is of another model than the weights.
+        StoreError: the weights are of other models than a run, or of other components.
         UsageError: no method of the file has such weights, or several have.
     """
-    weighted = [fit for fit in fits if "weights" in fit.fitted.parameters()]
-    titles = list(dict.fromkeys(fit.title for fit in weighted))
-    named = [name for name in (DEFAULT, f"{DEFAULT}-row", "comprw") if name in titles]
-    if not named and len(titles) != 1:
-        raise UsageError(
-            f"--weights: the file has weights for components of {', '.join(titles) or 'no method'};"
-            f" save those of one, such as reweight --methods {DEFAULT} --save FILE"
+    weighted = [fit for fit in fits if fit.fitted.axes.get("weights") == "C"]
+    title = _weighted_method(list(dict.fromkeys(fit.title for fit in weighted)), method)
+    named = [fit for fit in weighted if fit.title == title]
+    chosen = [fit for fit in named if fit.run.fingerprint == runs[0].run.fingerprint]
+    for run in runs:
+        check_model(
+            (chosen or named)[0], run.run.fingerprint, f"{run.path} is of {model_of(run.run)}"
         )
-    chosen = [fit for fit in weighted if fit.title == (named or titles)[0]]
     most = max(len(fit.train_ids) for fit in chosen)
     chosen = [fit for fit in chosen if len(fit.train_ids) == most]
-    for run in runs:
-        check_model(chosen[0], run.fingerprint, f"the stores are of {model_of(run)}")
-    total = np.mean([fit.fitted.parameters()["weights"] for fit in chosen], axis=0)
-    names = [component.name for component in chosen[0].components]
-    by_name = dict(zip(names, map(float, total), strict=True))
-    return [{**row, "weight": by_name.get(row["component"])} for row in rows]
+    for fit in chosen:
+        if fit.components != runs[0].components:
+            raise StoreError(
+                f"{runs[0].path} has other components than {fit.store}, which the weights were "
+                "fitted on; fit weights on stores made as this one"
+            )
+    mean: Float64 = np.mean([fit.fitted.parameters()["weights"] for fit in chosen], axis=0)
+    return mean
+
+
+def _weighted_method(titles: Sequence[str], method: str | None) -> str:
+    """Which of the methods with a weight for each component is meant."""
+    there = ", ".join(titles) or "no method"
+    if method is not None:
+        if method not in titles:
+            raise UsageError(
+                f"--method {method!r}: the weights file has weights for components of {there}"
+            )
+        return method
+    named = [name for name in (DEFAULT, f"{DEFAULT}-row", "comprw") if name in titles]
+    if named:
+        return named[0]
+    if len(titles) != 1:
+        raise UsageError(
+            f"--weights: the file has weights for components of {there}; choose one with --method, "
+            f"or save those of one: reweight --methods {DEFAULT} --save FILE"
+        )
+    return titles[0]
 
 
 def _default(usable: Sequence[Fit]) -> str:

@@ -60,6 +60,11 @@ class Fit:
     """None until it is scored."""
 
     @property
+    def pooled_by(self) -> str | None:
+        """How its words were pooled; None where each word is a class of its own."""
+        return self.pool if len(self.words.word) > len(self.labels.word) else None
+
+    @property
     def title(self) -> str:
         """The method as ``--methods`` spells it, with a recipe other than the released code's."""
         special = self.recipe not in (None, "official")
@@ -127,7 +132,20 @@ def reweight(
 
 def hits(fitted: Fitted, rows: Rows, gold: npt.NDArray[np.int64]) -> int:
     """How many rows have the right label's score as their largest, the first among equals."""
-    return int((fitted.scores(rows).argmax(axis=1) == gold).sum())
+    return int((finite_scores(fitted, rows).argmax(axis=1) == gold).sum())
+
+
+def finite_scores(fitted: Fitted, rows: Rows) -> npt.NDArray[np.float64]:
+    """The labels' scores [N, K].
+
+    Raises:
+        StoreError: some are not finite, as from weights near the largest number there is.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = fitted.scores(rows)
+    if not np.isfinite(scores).all():
+        raise StoreError("these weights make scores that are not finite; fit them again")
+    return scores
 
 
 def _trainings(
@@ -150,7 +168,8 @@ def _trainings(
 
 
 def _unscored(store: Store, training: Training, method: Method, fitted: Fitted) -> Fit:
-    right = hits(fitted, training.rows, training.gold)
+    count = len(training)
+    right = hits(fitted, training.rows, training.gold) if count else 0
     return Fit(
         store=str(store.path),
         run=store.run,
@@ -162,7 +181,7 @@ def _unscored(store: Store, training: Training, method: Method, fitted: Fitted) 
         recipe=method.recipe,
         hyperparameters=method.hyperparameters(),
         train_ids=training.id,
-        train_accuracy=right / len(training) if len(training) else None,
+        train_accuracy=right / count if count else None,
         fitted=fitted,
     )
 

@@ -24,6 +24,7 @@ from compread.reweight.weights_fields import fit_from_json
 
 FORMAT = "compread-weights"
 FORMAT_VERSION = 1
+GIVE = "give a file that `compread reweight --save` wrote"
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,15 @@ def check_target(path: Path, force: bool) -> None:
     """Refuses a target before any work is done for it.
 
     Raises:
-        TargetError: it exists and ``force`` is off, it is a folder, or its folder is missing or
-            cannot be written.
+        TargetError: it exists and ``force`` is off, it is a folder or a device, or its folder is
+            missing or cannot be written.
     """
     if path.is_dir():
         raise TargetError(f"{path} is a folder; give the path of a file, such as weights.json")
+    if path.exists() and not path.is_file():
+        raise TargetError(
+            f"{path} is a device or a pipe; give the path of a file, such as result.json"
+        )
     if path.exists() and not force:
         raise TargetError(f"{path} exists; give another path, or --force to replace it")
     if not path.parent.is_dir():
@@ -79,6 +84,7 @@ def check_target(path: Path, force: bool) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
+    path = path.resolve()  # a link stays a link, and its target is replaced
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     partial = Path(name)
     try:
@@ -100,14 +106,17 @@ def _document(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StoreError(f"{path}: no such weights file") from error
+    except IsADirectoryError as error:
+        raise StoreError(f"{path} is a folder; {GIVE}") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{path} is not a readable weights file: {error}") from error
+        raise StoreError(f"{path} is not a readable weights file ({error}); {GIVE}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise StoreError(f"{path} is not a weights file (`format` is not {FORMAT!r})")
+        raise StoreError(f"{path} is not a weights file (`format` is not {FORMAT!r}); {GIVE}")
     version = document.get("format_version")
     if version != FORMAT_VERSION:
         raise StoreError(
-            f"{path} has format version {version!r}; this compread reads {FORMAT_VERSION}"
+            f"{path} has format version {version!r}; this compread reads {FORMAT_VERSION}; "
+            "install the compread that wrote it, or fit the weights again"
         )
     return document
 

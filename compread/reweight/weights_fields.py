@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def _field(
     value = values[name]
     if optional and value is None:
         return None
-    if kind is float and type(value) in (int, float) and math.isfinite(value):
+    if kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
     if type(value) is not kind or kind is float:
         raise StoreError(f"{where}: `{name}` should be of type {kind.__name__}, not {value!r:.60}")
@@ -117,9 +117,15 @@ def _pool(value: str, where: str) -> str:
 
 def _run(values: dict[str, Any], where: str) -> RunInfo:
     try:
-        return RunInfo.from_dict(values)
+        run = RunInfo.from_dict(values)
     except (StoreError, TypeError) as error:
         raise StoreError(f"{where}: `run` is not that of a store ({error})") from error
+    for name, hint in get_type_hints(RunInfo).items():
+        value, whole = getattr(run, name), get_origin(hint)
+        kinds = (whole,) if whole in (dict, tuple) else get_args(hint) or (hint,)
+        if type(value) not in kinds and not (type(value) is int and float in kinds):
+            raise StoreError(f"{where}: `run` has {value!r:.60} as its `{name}`; fit it again")
+    return run
 
 
 def _scores(values: dict[str, Any], where: str) -> Scores:
@@ -141,12 +147,16 @@ def _fitted(
         shape = tuple(sizes[letter] for letter in letters)
         try:
             array = np.array(given[name], dtype=float)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise StoreError(f"{where}: parameter `{name}` is not an array of numbers") from error
-        if array.shape != shape or not np.isfinite(array).all():
+        if array.shape != shape:
             raise StoreError(
-                f"{where}: parameter `{name}` should be finite numbers of shape {list(shape)} "
-                f"({letters}), got {list(array.shape)}"
+                f"{where}: parameter `{name}` should be of shape {list(shape)} ({letters}), "
+                f"got {list(array.shape)}"
+            )
+        if not np.isfinite(array).all():
+            raise StoreError(
+                f"{where}: parameter `{name}` has a number that is not finite; fit it again"
             )
         arrays[name] = array
     return kind(epochs=_field(values, "epochs", int, where, optional=True), **arrays)

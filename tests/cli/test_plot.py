@@ -85,6 +85,7 @@ def test_training_curves(run, tmp_path, write_store):
         (["scatter", "STORE", "-o", "x.gif"], 2, "expected a name that ends in .png"),
         (["change", "STORE", "-o", "-"], 2, "--versus"),
         (["scatter", "STORE", "--versus", "STORE", "-o", "-"], 2, "--versus"),
+        (["heatmap", "STORE", "--by", "weight", "-o", "-"], 2, "plot weights FILE"),
         (["bias", "STORE", "--labels", "0,5", "-o", "-"], 2, "2 labels"),
         (["bias", "STORE", "--labels", "1", "-o", "-"], 2, "two numbers"),
         (["training", "STORE", "-o", "-"], 2, "several revisions"),

@@ -53,3 +53,46 @@ def test_weights_of_another_model_or_of_no_component_are_refused(capsys, made, t
     main(["reweight", str(stores[0]), "--methods", "full,bc", "--save", str(none)])
     status, out, err = rank(capsys, *stores, "--weights", none)
     assert (status, out) == (2, "") and "--methods blend --save" in err
+
+
+def test_each_model_has_its_own_weights(capsys, made, tmp_path):
+    """Fits of two models in one file: a store gets those of its own."""
+    stores, _ = made
+    other = write_store(tmp_path / "other.h5", 5, model="beef")
+    path, of_json = tmp_path / "both.json", ("--top", 0, "--format", "json")
+    command = ["reweight", *stores, other, "--methods", "comprw", "--save", path]
+    assert main(list(map(str, command))) == 0
+    [fit] = [f for f in Weights.read(path).fits if f.run.fingerprint == "beef"]
+    _, out, _ = rank(capsys, other, "--weights", path, *of_json)
+    names = [c.name for c in fit.components]
+    for row in json.loads(out)[:-1]:
+        expected = float(fit.fitted.weights[names.index(row["component"])])
+        assert row["weight"] == pytest.approx(expected)
+    mine = json.loads(rank(capsys, stores[0], "--weights", path, *of_json)[1])
+    theirs = json.loads(out)
+    assert {r["component"]: r["weight"] for r in mine} != {
+        r["component"]: r["weight"] for r in theirs
+    }
+
+
+def test_order_and_method_of_weights(capsys, made):
+    """`--by weight` sorts by them, `--method` says whose; neither goes without a file."""
+    stores, path = made
+    of_json = ("--top", 0, "--format", "json", "--weights", path)
+    order = {}
+    for method in ("comprw", "blend"):
+        rows = json.loads(rank(capsys, *stores, *of_json, "--by", "weight", "--method", method)[1])[
+            :-1
+        ]
+        values = [row["weight"] for row in rows]
+        assert values == sorted(values, reverse=True) and len(set(values)) > 1
+        order[method] = [(row["component"], row["weight"]) for row in rows]
+    assert order["comprw"] != order["blend"]
+    for arguments, words in (
+        (["--by", "weight"], "want --weights FILE"),
+        (["--method", "comprw"], "want --weights FILE"),
+        (["--weights", path, "--method", "full"], "full"),
+        (["--weights", path, "--heatmap"], "plot weights"),
+    ):
+        status, out, err = rank(capsys, *stores, *arguments)
+        assert (status, out) == (2, "") and words in err

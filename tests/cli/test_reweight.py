@@ -20,17 +20,21 @@ AXIS = component_axis([LayerShape(3), LayerShape(3)])
 METHODS = ["full", "calib+", "bc", "comprw", "blend"]
 
 
-def write_store(path, seed=0, n_train=12, n_test=40, words=(" no", " yes"), task="sst2"):
-    """A store whose parts 2 and 6 know the right label."""
+def write_store(
+    path, seed=0, n_train=12, n_test=40, words=(" no", " yes"), task="sst2", classes=(),
+    model="f00d",
+):  # fmt: skip
+    """A store whose parts 2 and 6 know the right label; ``model`` is its fingerprint."""
     rng = np.random.default_rng(seed)
     run = RunInfo(
-        model="tiny", model_type="llama", revision=None, fingerprint="f00d", dtype="float32",
+        model="tiny", model_type="llama", revision=None, fingerprint=model, dtype="float32",
         task=task, template="t1", template_text="", demonstrations=(), seed=seed, shots=4,
         prompt_set="beef", shared_prefix=True, prefix_tokens=0, soft_cap=None, tolerance=1e-4,
         batch_tokens=1024,
     )  # fmt: skip
     n, k = n_train + n_test, len(words)
-    gold = rng.integers(0, k, n)
+    first = np.array([classes.index(c) for c in dict.fromkeys(classes)] or range(k))
+    gold = first[rng.integers(0, len(first), n)]
     parts = rng.normal(size=(n, len(AXIS), k)).astype(np.float32)
     parts[:, [2, 6]] += np.eye(k, dtype=np.float32)[gold][:, None]
     ids, cut = [f"row-{i}" for i in range(n)], n_train
@@ -38,7 +42,7 @@ def write_store(path, seed=0, n_train=12, n_test=40, words=(" no", " yes"), task
         "train": SplitRows(gold[:cut], ids[:cut], ids[:cut]),
         "test": SplitRows(gold[cut:], ids[cut:], ids[cut:]),
     }
-    labels = Labels(tuple(words), tuple(range(k)))
+    labels = Labels(tuple(words), tuple(range(k)), classes)
     with StoreWriter.open(path, run, AXIS, labels, splits) as writer:
         writer.append(range(n), parts, parts.sum(1), np.zeros(n), np.ones(n))
         writer.finish(run)
@@ -198,6 +202,60 @@ def test_a_form_for_rows_alone_is_applied_once(run, stores, tmp_path):
     run(stores / "sst2-s0.h5", "--methods", "blend,blend-row", "--save", path)
     rows = json.loads(run("--apply", path, stores / "rte-s2.h5", "--format", "json")[1])
     assert [row["method"] for row in rows] == ["blend", "blend-row"]
+
+
+def test_apply_pools_as_the_fits_did(run, tmp_path):
+    """Words of one class are pooled as when the weights were fitted; another way is refused."""
+    store = write_store(tmp_path / "s.h5", words=(" a", " b", " c"), classes=("x", "x", "y"))
+    path, asked = tmp_path / "w.json", ("--format", "json")
+    run(store, "--pool", "max", "--save", path)
+    fits = Weights.read(path).fits
+    of_default = json.loads(run(store, "--methods", "comprw", *asked)[1])["runs"][0]["accuracy"]
+    rows = json.loads(run("--apply", path, store, *asked)[1])
+    applied = {row["method"]: row["accuracy"] for row in rows}
+    assert {fit.method: fit.test.accuracy for fit in fits}.items() <= applied.items()
+    assert applied["comprw"] != of_default
+    assert json.loads(run("--apply", path, store, "--pool", "max", *asked)[1]) == rows
+    status, out, err = run("--apply", path, store, "--pool", "logsumexp")
+    assert (status, out) == (2, "") and "--pool logsumexp: the weights were fitted" in err
+
+
+def test_apply_takes_the_methods_that_are_named(run, stores, tmp_path):
+    """And refuses one that the file lacks, and every option that only a fit reads."""
+    path, store = tmp_path / "w.json", stores / "sst2-s0.h5"
+    run(store, "--methods", "full,comprw", "--save", path)
+    rows = json.loads(run("--apply", path, store, "--methods", "comprw", "--format", "json")[1])
+    assert [row["method"] for row in rows] == ["comprw"]
+    status, out, err = run("--apply", path, store, "--methods", "blend")
+    assert (status, out) == (2, "") and "the weights are of full, comprw" in err
+    for off in (("--force",), ("--recipe", "official"), ("--versus", "full")):
+        status, out, err = run("--apply", path, store, *off)
+        assert (status, out) == (2, "") and f"leave out {off[0]}" in err
+
+
+def test_without_train_rows_what_learns_from_none_is_there(run, stores):
+    """Batch calibration reads no train row, so zero of them do."""
+    status, out, err = run(
+        stores / "sst2-s0.h5", "--n-train", "0", "--methods", "full,bc", "--format", "json"
+    )
+    rows = json.loads(out)["runs"]
+    assert (status, err) == (0, "") and [row["method"] for row in rows] == ["full", "bc"]
+    assert [row["train_accuracy"] for row in rows] == [None, None]
+
+
+def test_weights_beyond_any_score_are_refused(run, stores, tmp_path):
+    """Finite weights can make scores that are not; argmax would choose a label all the same."""
+    path, store = tmp_path / "w.json", stores / "sst2-s0.h5"
+    run(store, "--methods", "comprw", "--save", path)
+    document = json.loads(path.read_text())
+    weights = document["fits"][0]["parameters"]["weights"]
+    document["fits"][0]["parameters"]["weights"] = [
+        1.7e308 * (-1) ** i for i in range(len(weights))
+    ]
+    path.write_text(json.dumps(document))
+    status, out, err = run("--apply", path, store)
+    assert (status, out) == (4, "") and "scores that are not finite" in err
+    assert len(err.splitlines()) == 1
 
 
 def test_weights_of_another_model_are_refused(run, stores, tmp_path):

@@ -1,6 +1,7 @@
 """The weights file: exact, whole or absent, and checked when it is read."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +105,21 @@ def test_a_file_of_another_kind_is_refused(tmp_path, text, message):
     assert message in str(error.value) and str(path) in str(error.value)
 
 
+def test_a_device_and_a_link(fits, tmp_path):
+    """A device is refused even with `force`; a link stays, and the file it names is replaced."""
+    with pytest.raises(TargetError, match="/dev/null is a device"):
+        Weights(fits).write(Path("/dev/null"), force=True)
+    (link := tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    Weights(fits).write(link)
+    assert link.is_symlink() and len(Weights.read(tmp_path / "real.json").fits) == len(fits)
+
+
+def test_a_folder_is_named(tmp_path):
+    """A folder in place of the file has its own message."""
+    with pytest.raises(StoreError, match="is a folder; give a file that `compread reweight"):
+        Weights.read(tmp_path)
+
+
 def test_a_missing_file_is_named(tmp_path):
     """The message has the path."""
     with pytest.raises(StoreError, match=r"nope\.json: no such weights file"):
@@ -114,7 +130,12 @@ NAN = float("nan")
 DAMAGE = {
     "an unknown method": (("method",), "magic", "no method 'magic'"),
     "a weight too few": (("parameters", "weights"), [1.0], r"of shape [12] (C), got [1]"),
-    "a weight that is NaN": (("parameters", "weights"), [NAN] * 12, "should be finite"),
+    "a weight that is NaN": (("parameters", "weights"), [NAN] * 12, "not finite"),
+    "a weight past any float": (("parameters", "weights"), [10**400] * 12, "not an array"),
+    "an accuracy past any float": (("test", "accuracy"), 10**400, "`accuracy` should be of type"),
+    "a seed in words": (("run", "seed"), "one", "`run` has 'one' as its `seed`"),
+    "a model that is a list": (("run", "model"), [], "`run` has [] as its `model`"),
+    "a protocol that is a list": (("run", "protocol"), [], "`run` has [] as its `protocol`"),
     "weights that are words": (("parameters", "weights"), ["x"] * 12, "not an array of numbers"),
     "other parameters": (("parameters",), {"factors": [1, 1]}, "the method has ['weights']"),
     "a component renamed": (("components", "name", 1), "L9H9", "component 'L9H9' does not match"),
