@@ -23,20 +23,24 @@ class Engine:
         self.taps = Taps(model, anatomy)
         self._all_taps = Taps(model, anatomy, all_writes=True)
         self._prefix: SharedPrefix | None = None
-        self._whole: tuple[Sequence[Sequence[int]], Sighting] | None = None
 
     def share(self, tokens: Sequence[int]) -> SharedPrefix | None:
         """Run a shared prefix; None where there is nothing to share.
 
-        The last one is kept, since it is proved on two rows before all others borrow it.
+        The last one is kept until another is asked for: it is proved on two rows before all others
+        borrow it, batch after batch.
 
         Raises:
             CannotShareError: the family's cache cannot be handed on.
         """
         if tokens and (self._prefix is None or self._prefix.tokens != tuple(tokens)):
-            self._prefix = None  # let go of the one before first
+            self.let_go()  # two would take twice the memory
             self._prefix = SharedPrefix(self.model, tokens)
         return self._prefix if tokens else None
+
+    def let_go(self) -> None:
+        """Free the shared prefix, where nothing more is run behind it."""
+        self._prefix = None
 
     def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
         """Decompose a batch; on a GPU it returns before the GPU is done.
@@ -49,14 +53,6 @@ class Engine:
             CannotShareError: the family cannot go on from a prefix.
         """
         return self.decomposer.decompose(self.watch(rows, prefix))
-
-    def watch_whole(self, rows: Sequence[Sequence[int]]) -> Sighting:
-        """Whole prompts with every block's write, kept for one more proof on the same."""
-        kept, self._whole = self._whole, None
-        if kept is not None and kept[0] == rows:
-            return kept[1]
-        self._whole = rows, self.watch(rows, all_writes=True)
-        return self._whole[1]
 
     def watch(
         self,

@@ -10,6 +10,7 @@ from compread.errors import SumError
 from compread.extract.engine import Engine
 from compread.extract.memory import must_fit
 from compread.extract.proofs import prove_structure
+from compread.extract.sharing import Whole, extremes
 from compread.model.decompose import BatchParts
 from compread.model.loading import LoadedModel
 from compread.model.tolerance import sum_tolerance
@@ -26,21 +27,24 @@ class Judge:
         self._loaded = loaded
         self._proved: set[tuple[int, ...]] = set()
 
-    def prove(self, engine: Engine, tokens: TokenizedSet) -> None:
+    def prove(self, engine: Engine, tokens: TokenizedSet) -> Whole | None:
         """Prove on the real weights what ``check`` proves on a twin; once for each set of labels.
 
         Rows add up also where two heads are mixed up; here each block and head is compared with
-        what the model writes, on the longest and the shortest prompt.
+        what the model writes, on the longest and the shortest prompt. These are returned, for other
+        proofs on the same; None where nothing was left to prove.
 
         Raises:
             SumError: a proof fails.
             ResumableError: two rows do not fit into the device's memory.
         """
         if tokens.label_ids in self._proved:
-            return
-        rows = sorted(tokens.ids, key=len)
-        with must_fit(f"two rows of up to {len(rows[-1])} tokens"):
-            proofs = prove_structure(engine, [rows[-1], rows[0]], self.tolerance)
+            return None
+        rows = extremes(tokens.ids)
+        with must_fit(f"two rows of up to {len(rows[0])} tokens"):
+            sighting = engine.watch(rows, all_writes=True)
+            whole = engine.decomposer.decompose(sighting)
+            proofs = prove_structure(engine, sighting, whole, self.tolerance)
         for proof in proofs:
             if not proof.holds:
                 at = f" at {proof.where}" if proof.where else ""
@@ -50,6 +54,7 @@ class Judge:
                     f"model does; {self._next_step}"
                 )
         self._proved.add(tokens.label_ids)
+        return Whole(rows, whole)
 
     def __call__(self, batch: BatchParts, ids: Sequence[str]) -> float:
         """The batch's worst error as a share of the logits' scale.

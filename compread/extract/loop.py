@@ -99,10 +99,11 @@ class Extractor:
         """
         tokens = tokens or self._tokenize(prompt_set)
         engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids)
+        seen = self.judge.prove(engine, tokens)
         groups = [Group((), tuple(range(len(tokens.ids))))]
         warnings: tuple[str, ...] = ()
         if options.share:
-            groups, warnings = groups_to_run(engine, tokens.ids, self.judge.tolerance)
+            groups, warnings = groups_to_run(engine, tokens.ids, self.judge.tolerance, seen)
         budget = self.ranks.first(lambda: self._budget(options, target))
         run = self._describe(prompt_set, groups, budget, options)
         warnings = (*tokens.warnings, *warnings)
@@ -110,7 +111,6 @@ class Extractor:
             loose = () if options.batch_tokens else ("batch_tokens",)
             if self.ranks.first(lambda: _is_finished(target, run, loose)):
                 return Extraction(target, kept=len(tokens.ids), warnings=warnings)
-        self.judge.prove(engine, tokens)
         writer, done = self._open(prompt_set, tokens, engine, run, target, options)
         started = time.monotonic()
         reset_peak(device_of(self.loaded.model))

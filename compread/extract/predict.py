@@ -19,7 +19,7 @@ from compread.extract.groups import Group, plan_groups
 from compread.extract.loop import Extractor
 from compread.extract.memory import token_budget
 from compread.extract.runner import Float32, Runner
-from compread.extract.sharing import groups_to_run
+from compread.extract.sharing import Whole, groups_to_run
 from compread.prompts import PromptSet, tokenize
 
 
@@ -82,8 +82,8 @@ class Predictor:
                 "weights' model had, or fit them again"
             )
         extractor = self._extractor
-        extractor.judge.prove(self._engine, tokens)
-        groups, warnings = self._groups(tokens.ids)
+        seen = extractor.judge.prove(self._engine, tokens)
+        groups, warnings = self._groups(tokens.ids, seen)
         if self._budget is None:
             self._budget = token_budget(loaded.model)
         kept = _Memory([prompt.id for prompt in prompt_set.prompts])
@@ -93,13 +93,16 @@ class Predictor:
         parts, full = kept.in_order()
         return Window(parts, full, (*tokens.warnings, *warnings))
 
-    def _groups(self, ids: Sequence[Sequence[int]]) -> tuple[list[Group], tuple[str, ...]]:
+    def _groups(
+        self, ids: Sequence[Sequence[int]], seen: Whole | None
+    ) -> tuple[list[Group], tuple[str, ...]]:
         """The window's groups; the model's prefix is proved in the first window that has one."""
         planned = plan_groups(ids)
         if not any(group.prefix for group in planned):
             return planned, ()
         if self._shares is None:
-            found, warnings = groups_to_run(self._engine, ids, self._extractor.judge.tolerance)
+            tolerance = self._extractor.judge.tolerance
+            found, warnings = groups_to_run(self._engine, ids, tolerance, seen)
             self._shares = any(group.prefix for group in found)
             return found, warnings
         return (planned if self._shares else [Group((), tuple(range(len(ids))))]), ()

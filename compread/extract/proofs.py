@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -73,7 +73,7 @@ def prove(engine: Engine) -> tuple[Proof, ...]:
     whole = engine.decomposer.decompose(sighting)
     scale = whole.scale[:, None]
     returned = engine.decomposer.anatomy.cap(whole.parts.sum(1))
-    heads, writes, folds = _structure(engine, sighting, whole, bound)
+    heads, writes, folds = prove_structure(engine, sighting, whole, bound)
     return (
         heads,
         _splits_proof(engine),
@@ -85,19 +85,19 @@ def prove(engine: Engine) -> tuple[Proof, ...]:
     )
 
 
-def prove_structure(engine: Engine, rows: Sequence[Sequence[int]], bound: float) -> list[Proof]:
-    """Prove on these prompts what the rows' own sums do not show: that each block is read rightly.
-
-    Heads = block, writes = residual and each head = its write, with the weights as they are and
-    within the rounding of their type.
-    """
-    sighting = engine.watch_whole(rows)
-    return list(_structure(engine, sighting, engine.decomposer.decompose(sighting), bound))
-
-
-def _structure(
+def prove_structure(
     engine: Engine, sighting: Sighting, whole: BatchParts, bound: float
 ) -> tuple[Proof, Proof, Proof]:
+    """Prove what the rows' own sums do not show: that each block is read rightly.
+
+    Heads = block, writes = residual and each head = its write, with the weights as they are.
+
+    Args:
+        engine: the model.
+        sighting: whole prompts, seen with every block's write.
+        whole: their contributions.
+        bound: the largest relative error allowed.
+    """
     folds = _folds_error(engine, sighting, whole.parts)
     return (
         _heads_proof(engine, sighting, bound),

@@ -16,7 +16,6 @@ from compread.extract.batches import most_rows, plan_batches
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
 from compread.extract.memory import is_out_of_memory, must_fit, too_large
-from compread.extract.prefix import SharedPrefix
 from compread.extract.ranks import Ranks
 from compread.model.decompose import BatchParts
 from compread.model.linear import device_of
@@ -24,6 +23,7 @@ from compread.model.linear import device_of
 Progress = Callable[[int, int, int], None]
 """Called with rows kept, rows in all, and tokens run by now, after each batch."""
 Rows = list[int]
+Tokens = tuple[int, ...]
 Float32 = npt.NDArray[np.float32]
 
 
@@ -126,34 +126,35 @@ class Runner:
 
     def _batches(
         self, groups: Sequence[Group], budget: int, done: npt.NDArray[np.bool_]
-    ) -> Iterator[tuple[SharedPrefix | None, Rows]]:
-        """This rank's share of the batches, group by group."""
+    ) -> Iterator[tuple[Tokens, Rows]]:
+        """This rank's share of the batches, each behind its group's prefix, group by group."""
         model = self.engine.model
         rows_at_most = most_rows(model.config.get_text_config().vocab_size, device_of(model))
         number = 0
         for group in groups:
             if done[list(group.rows)].all():
                 continue
-            prefix = self._prefix(group)
             own = [len(self.ids[row]) - len(group.prefix) for row in group.rows]
-            held = prefix.held(len(group.prefix) + max(own)) if prefix else 0
+            held = self._begin(group.prefix, len(group.prefix) + max(own))
             for batch in plan_batches(own, budget, held, rows_at_most):
                 rows = [row for i in batch if not done[row := group.rows[i]]]
                 if rows and self.ranks.mine(number):
-                    yield prefix, rows
+                    yield group.prefix, rows
                 number += bool(rows)
 
-    def _prefix(self, group: Group) -> SharedPrefix | None:
-        with must_fit(f"the shared prefix of {len(group.prefix)} tokens"):
-            prefix = self.engine.share(group.prefix)
-        self.tally.tokens_run += len(group.prefix)
-        return prefix
+    def _begin(self, prefix: Tokens, longest: int) -> int:
+        """Run a group's prefix; how many tokens of it each row of a batch will hold.
 
-    def _fitting(
-        self, prefix: SharedPrefix | None, rows: Rows
-    ) -> Iterator[tuple[Rows, BatchParts]]:
+        The engine alone keeps it, or the one before would still be there beside it.
+        """
+        with must_fit(f"the shared prefix of {len(prefix)} tokens"):
+            shared = self.engine.share(prefix)
+        self.tally.tokens_run += len(prefix)
+        return shared.held(longest) if shared else 0
+
+    def _fitting(self, prefix: Tokens, rows: Rows) -> Iterator[tuple[Rows, BatchParts]]:
         """A batch in one piece, or in as many as the device's memory asks for."""
-        start = len(prefix.tokens) if prefix else 0
+        start = len(prefix)
         pieces = [rows]
         while pieces:
             piece = pieces.pop()
@@ -171,10 +172,10 @@ class Runner:
             middle = (len(piece) + 1) // 2
             pieces += [piece[middle:], piece[:middle]]
 
-    def _try(self, own: Sequence[Sequence[int]], prefix: SharedPrefix | None) -> BatchParts | None:
+    def _try(self, own: Sequence[Sequence[int]], prefix: Tokens) -> BatchParts | None:
         """The batch's parts, or None where the memory does not suffice."""
         try:
-            return self.engine.run(own, prefix)
+            return self.engine.run(own, self.engine.share(prefix))
         except Exception as error:  # devices have no common error for what does not fit
             if not is_out_of_memory(error):
                 raise

@@ -91,7 +91,12 @@ def _wrapped(model: CausalLM, config: Any, changes: dict[str, Any], **options: A
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings in which transformers tells peft what it will rename."""
+    """Without what transformers tells peft that it will rename, and peft of packing again.
+
+    That a merge into packed weights rounds them anew is what ``merge`` asks for.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        again = r"Merge \w+ module to [48]-bit linear may get different"
+        warnings.filterwarnings("ignore", message=again, category=UserWarning)
         yield

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from compread.model.adapters import load_adapter_config, with_blank_adapter
 from compread.model.failures import said_plainly
-from compread.model.quantized import bits_to_load
+from compread.model.quantized import maps_to_pack, packing
 from compread.model.request import ModelRequest
 from compread.model.skeleton import build_skeleton, dtype_to_load, saved_dtype
 from compread.model.trace import CausalLM
@@ -45,12 +45,14 @@ def footprint(request: ModelRequest, config: Any) -> Footprint:
     saved, dtype = saved_dtype(config), dtype_to_load(request.dtype, config)
     model = build_skeleton(config, dtype)
     tensors, replaced = _all_bytes(model), 0
-    if bits := bits_to_load(request.quantize, config):
-        with said_plainly(request.name, "model"):
-            import bitsandbytes  # noqa: F401, which is part of what a process takes
-        whole = sum(_bytes([linear.weight]) for linear in _linears(model))
-        tensors += int(sum(_packed_bytes(linear, bits) for linear in _linears(model))) - whole
-        replaced = whole if request.quantize else 0
+    if settings := packing(request.quantize, config):
+        with said_plainly(request.name, "model"):  # its imports are part of what a process takes
+            names = maps_to_pack(build_skeleton(config, dtype), settings)
+        maps = [model.get_submodule(name) for name in names]
+        whole = _bytes(linear.weight for linear in maps)
+        tensors += int(sum(_packed_bytes(linear, settings.load_in_8bit) for linear in maps)) - whole
+        saved_packed = getattr(config, "quantization_config", None) is not None
+        replaced = 0 if saved_packed else whole
     if request.adapter:
         adapter = load_adapter_config(request.adapter, request.offline)
         adapted = with_blank_adapter(build_skeleton(config, dtype), adapter)
@@ -66,18 +68,10 @@ def footprint(request: ModelRequest, config: Any) -> Footprint:
     return Footprint(model, tensors, replaced if mapped else 0)
 
 
-def _linears(model: CausalLM) -> Iterator[nn.Linear | Conv1D]:
-    """What is packed when weights are: all linear maps but the unembedding."""
-    head = model.get_output_embeddings()
-    for module in model.modules():
-        if isinstance(module, nn.Linear | Conv1D) and module is not head:
-            yield module
-
-
-def _packed_bytes(linear: nn.Linear | Conv1D, bits: str) -> float:
-    weights = linear.weight.numel()
-    if bits == "8bit":
-        outputs = linear.nf if isinstance(linear, Conv1D) else linear.out_features
+def _packed_bytes(linear: Any, eight: bool) -> float:
+    weights: int = linear.weight.numel()
+    if eight:
+        outputs: int = linear.nf if isinstance(linear, Conv1D) else linear.out_features
         return weights + _SCALE * outputs
     return weights * (1 / 2 + _SCALE / _BLOCK)
 

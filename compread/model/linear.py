@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from compread.model.quantized import holds_packed
+
 _UNITS_AT_A_TIME = 512
 
 
@@ -34,7 +36,7 @@ def device_of(module: nn.Module) -> torch.device:
 def dtype_of(module: nn.Module) -> torch.dtype:
     """The floating-point type of a module's first floating-point weight (float32 without one)."""
     for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.is_floating_point():
+        if not holds_packed(tensor):
             return tensor.dtype
     return torch.float32
 
@@ -48,7 +50,7 @@ def run_precisely(module: nn.Module, x: Tensor) -> Tensor:
     weights = dict(module.named_parameters())
     if any(w.is_meta for w in weights.values()):
         return _first(module(x.to(dtype_of(module)))).to(x.dtype)
-    wide = {name: w.to(x.dtype) for name, w in weights.items() if w.is_floating_point()}
+    wide = {name: w.to(x.dtype) for name, w in weights.items() if not holds_packed(w)}
     return _first(functional_call(module, wide, (x,)))
 
 
@@ -85,7 +87,7 @@ def pull_back(module: nn.Module, width: int, directions: Tensor) -> Tensor:
 def is_packed(module: nn.Module) -> bool:
     """Whether weights are packed into few bits, whose kernels may have no gradient."""
     tensors = (*module.parameters(), *module.buffers())
-    return any(not tensor.is_floating_point() for tensor in tensors)
+    return any(map(holds_packed, tensors))
 
 
 def _by_unit_vectors(module: nn.Module, width: int, directions: Tensor) -> Tensor:

@@ -34,8 +34,6 @@ def layer_matrices(model: CausalLM) -> Iterator[Matrix]:
     outer = {id(m.weight) for m in (*looked_up, model.get_output_embeddings()) if m is not None}
     for name, weight in model.named_parameters():
         if weight.ndim >= 2 and id(weight) not in outer:
-            shape = tuple(weight.shape)
-            if not weight.is_floating_point():  # four bits lie two to a byte, in one long column
-                owner = model.get_submodule(name.rpartition(".")[0])
-                shape = (owner.out_features, owner.in_features)
-            yield Matrix(name, shape)
+            # Four bits lie several to an element, in one long column.
+            true = getattr(weight, "quant_state", None) or weight
+            yield Matrix(name, tuple(true.shape))

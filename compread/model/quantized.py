@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from compread.errors import ModelError
 
@@ -24,25 +24,52 @@ def quantization(bits: str | None, dtype: torch.dtype | None) -> dict[str, Any]:
     return {"quantization_config": config(**{BITS[bits]: True}, **computes_in)}
 
 
-def bits_to_load(asked: str | None, config: Any) -> str | None:
-    """``8bit``, ``4bit`` or None: what was asked for, else what the model's own config says.
+def packing(asked: str | None, config: Any) -> Any:
+    """The ``BitsAndBytesConfig`` that a model is loaded with, its own before one that is asked for.
+
+    None where its weights stay whole.
 
     Raises:
-        ModelError: the config names another way of packing weights.
+        ModelError: the model's config names another way of packing weights.
     """
     own = getattr(config, "quantization_config", None)
-    if asked or own is None:
-        return asked
+    if own is None:
+        return quantization(asked, None).get("quantization_config")
+    from transformers import BitsAndBytesConfig
+
+    known: Any = BitsAndBytesConfig
     entries = own if isinstance(own, dict) else own.to_dict()
-    for bits, name in BITS.items():
-        if entries.get(name):
-            return bits
+    if any(entries.get(name) for name in BITS.values()):
+        return known.from_dict(entries)
     raise ModelError(
         f"what weights packed by {entries.get('quant_method', 'an unnamed way')} take is not known "
         "beforehand; expected whole ones, or bitsandbytes' of 8 or 4 bits: leave --dry-run out"
     )
 
 
+def maps_to_pack(skeleton: nn.Module, settings: Any) -> list[str]:
+    """The names of the linear maps that are packed: transformers' own choice, tried on a skeleton.
+
+    The skeleton, a model on the ``meta`` device, is of no further use.
+
+    Raises:
+        ImportError: bitsandbytes is not installed.
+    """
+    import bitsandbytes
+    from transformers.quantizers.auto import AutoHfQuantizer
+
+    kernels: Any = bitsandbytes.nn
+    chooser: Any = AutoHfQuantizer
+    chooser.from_config(settings, pre_quantized=False).preprocess_model(skeleton, device_map=None)
+    packed = (kernels.Linear4bit, kernels.Linear8bitLt)
+    return [name for name, module in skeleton.named_modules() if isinstance(module, packed)]
+
+
 def is_quantized(model: nn.Module) -> bool:
     """Whether kernels of few bits run in this model; one that was unpacked has none."""
     return bool(getattr(model, "is_quantized", False))
+
+
+def holds_packed(weight: Tensor) -> bool:
+    """Whether a tensor holds weights of few bits, be it under the name of a floating type."""
+    return not weight.is_floating_point() or getattr(weight, "quant_state", None) is not None

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from typing import Any
+
+# What bitsandbytes says of every product in eight bits, and of a faster kernel that is not there.
+_CAST = "MatMul8bitLt: inputs will be cast"
+_NOISE = {
+    "bitsandbytes.autograd._functions": _CAST,
+    "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit_forward",
+}
 
 
 def quieten_libraries(*, bars: bool) -> None:
     """Let transformers and the hub print errors only, and progress bars only where wanted.
+
+    Of bitsandbytes the two lines go that it says of every run.
 
     For a process that owns its stderr, such as a command; a library should not call this.
     """
@@ -16,8 +27,16 @@ def quieten_libraries(*, bars: bool) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from transformers.utils import logging as transformers_logging
 
-    logging: Any = transformers_logging
+    verbosity: Any = transformers_logging
 
-    logging.set_verbosity_error()
+    verbosity.set_verbosity_error()
     if not bars:
-        logging.disable_progress_bar()
+        verbosity.disable_progress_bar()
+    for name in _NOISE:
+        logging.getLogger(name).addFilter(_is_news)
+    # Its older versions warn instead of logging.
+    warnings.filterwarnings("ignore", message=_CAST, category=UserWarning)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_NOISE[record.name])

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from loud import loud_model
-from tiny_folder import TINY, review_rows, save_tiny, write_rows
+from loud import Family, loud_model
+from tiny_folder import TINY, WIDE, review_rows, save_tiny, write_rows
 
 from compread.cli import main
 from compread.store import open_store
 
 
-@pytest.fixture
-def adapter(tmp_path: Path) -> Path:
-    """A LoRA adapter of the tiny model."""
+def save_adapter(place: Path, family: Family = TINY) -> Path:
+    """A LoRA adapter of a tiny model."""
     peft = pytest.importorskip("peft")
     config = peft.LoraConfig(r=2, target_modules=["o_proj"], init_lora_weights=False)
-    model = peft.get_peft_model(loud_model(TINY, torch.float32), config)
-    model.save_pretrained(tmp_path / "adapter")
-    return tmp_path / "adapter"
+    peft.get_peft_model(loud_model(family, torch.float32), config).save_pretrained(place)
+    return place
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    """That of the plain one."""
+    return save_adapter(tmp_path / "adapter")
 
 
 def extracted(tmp_path: Path, name: str, *options: str) -> Path:
@@ -68,6 +74,21 @@ def test_eight_bits(tmp_path: Path) -> None:
     with open_store(path) as store:
         assert 1e-3 < store.run.tolerance < 0.02
         assert store.run.worst_sum_error > 0
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_libraries_say_nothing_of_packed_weights(tmp_path: Path, bits: str) -> None:
+    """Not of products, of kernels, nor of merging: with --quiet only our own warnings are left."""
+    pytest.importorskip("bitsandbytes")
+    save_tiny(tmp_path / "wide", family=WIDE)
+    place = save_adapter(tmp_path / "adapter", WIDE)
+    prompts = write_rows(tmp_path / "p.jsonl", review_rows(6))
+    command = [sys.executable, "-m", "compread", "extract", "--model", str(tmp_path / "wide")]
+    command += ["--prompts", str(prompts), "-o", str(tmp_path / "run.h5"), "--quiet"]
+    command += ["--quantize", bits, "--adapter", str(place), "--merge-adapter"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if not line.startswith("warning: ")] == []
 
 
 @pytest.mark.parametrize(

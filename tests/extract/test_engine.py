@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -85,17 +86,16 @@ def test_a_prefix_serves_any_number_of_batches() -> None:
     assert torch.equal(first.parts, again.parts)
 
 
-def test_what_is_proved_is_not_run_again() -> None:
-    """The last prefix is kept, and whole rows are for one more proof; others are run."""
+def test_the_last_prefix_is_kept_until_it_is_let_go() -> None:
+    """Asked for again it is not run again."""
     engine = loud_engine("llama grouped", torch.float64)
     first, second = some_prompts(5, 7)
     prefix = engine.share(first)
     assert engine.share(list(first)) is prefix and engine.share([]) is None
     assert engine.share(first) is prefix and engine.share(second) is not prefix
-    seen = engine.watch_whole([first, second])
-    assert engine.watch_whole([list(first), second]) is seen
-    seen = engine.watch_whole([first, second])
-    assert engine.watch_whole([second, first]) is not seen
+    last = weakref.ref(engine.share(first))
+    engine.let_go()
+    assert last() is None
 
 
 def test_a_sliding_window_shorter_than_the_prefix() -> None:

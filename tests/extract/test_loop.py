@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -248,20 +249,48 @@ def test_reuse_cleans_up_behind_a_stop_after_the_rename(
 def test_a_prefix_that_misfits_is_not_used(
     tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where sharing changes the numbers, whole prompts are run, and a warning says so."""
+    """It is let go where it changes the numbers; whole prompts are run, and a warning says so."""
     whole = extractor().extract(prompts, tmp_path / "whole.h5", replace(SMALL, share=False))
     real = SharedPrefix.__init__
+    made: list[weakref.ref[SharedPrefix]] = []
 
     def wrong(self: SharedPrefix, *args: Any) -> None:
+        made.append(weakref.ref(self))
         real(self, *args)
         for layer in self._cache.layers:
             layer.values = layer.values * 1.1
 
+    def let_go(done: int, total: int, tokens: int) -> None:
+        assert [prefix() for prefix in made] == [None]
+
     monkeypatch.setattr(SharedPrefix, "__init__", wrong)
-    done = extractor().extract(prompts, tmp_path / "run.h5", SMALL)
+    done = extractor().extract(prompts, tmp_path / "run.h5", SMALL, let_go)
     (warning,) = done.warnings
     assert "shared prefix of" in warning and "whole prompts are run" in warning
     assert contents(done.path) == contents(whole.path)
+
+
+def test_what_is_proved_is_run_once(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof of the blocks and that of the prefix take the same two whole rows."""
+    watch, begin = Engine.watch, SharedPrefix.__init__
+    whole: list[int] = []
+    prefixes: list[int] = []
+
+    def counted(self: Engine, rows: Any, prefix: Any = None, **options: Any) -> Any:
+        if prefix is None:
+            whole.append(len(rows))
+        return watch(self, rows, prefix, **options)
+
+    def begun(self: SharedPrefix, model: Any, tokens: Any) -> None:
+        prefixes.append(len(tokens))
+        begin(self, model, tokens)
+
+    monkeypatch.setattr(Engine, "watch", counted)
+    monkeypatch.setattr(SharedPrefix, "__init__", begun)
+    Extractor(extractor().loaded).extract(prompts, tmp_path / "run.h5", SMALL)
+    assert whole == [2] and len(prefixes) == 1
 
 
 def test_a_prompt_beyond_the_context_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,21 +96,30 @@ def test_a_row_without_room_ends_the_run(
 
 
 def test_a_prefix_without_room_ends_the_run(
-    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same line where the room is lacking for the prefix itself."""
-    real, calls = Engine.share, 0
+    """The same line where the room is lacking for the prefix itself, the one before let go."""
+    rows = [
+        {**row, "prompt": f"{start}\n{row['prompt']}", "id": f"{start}-{row['id']}"}
+        for start in ("Films that we saw", "Those of others")
+        for row in review_rows(30)
+    ]
+    two = read_prompt_file(write_rows(tmp_path / "two.jsonl", rows))
+    begin, made = SharedPrefix.__init__, []
 
-    def share(self: Engine, tokens: Any) -> SharedPrefix | None:
-        nonlocal calls
-        calls += 1
-        if calls > 1:  # the first is the proof's
+    def begun(self: SharedPrefix, *args: Any) -> None:
+        if any(prefix() for prefix in made):
+            pytest.fail("two prefixes at once")
+        if made:  # the first is the proof's and the first group's
             raise OUT_OF_MEMORY[0]
-        return real(self, tokens)
+        made.append(weakref.ref(self))
+        begin(self, *args)
 
-    monkeypatch.setattr(Engine, "share", share)
+    monkeypatch.setattr(SharedPrefix, "__init__", begun)
     with pytest.raises(ResumableError, match=r"the shared prefix of \d+ tokens does not fit"):
-        extractor().extract(prompts, tmp_path / "run.h5", SMALL)
+        extractor().extract(two, tmp_path / "run.h5", SMALL)
+    status = partial_status(tmp_path / "run.h5")
+    assert status is not None and status.done == 30
 
 
 @pytest.mark.parametrize("share", [True, False])

@@ -9,12 +9,13 @@ import pytest
 import torch
 from loud import FAMILIES, loud_model
 from tiny_folder import WIDE, save_tiny
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from compread.errors import ModelError, UsageError
 from compread.extract.cost import forward_flops
 from compread.model import ModelRequest, load_config, load_model
 from compread.model.footprint import footprint
-from compread.model.matrices import layer_matrices
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +103,33 @@ def test_a_model_that_was_saved_packed(folder: Path) -> None:
         footprint(ModelRequest(str(folder)), config)
 
 
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+@pytest.mark.parametrize("skipped", [None, ["lm_head", "model.layers.0.mlp"], ["o_proj"]])
+def test_maps_that_a_model_says_to_leave_whole(
+    folder: Path, bits: str, skipped: list[str] | None
+) -> None:
+    """Its own list of them, in which the unembedding may be missing, is followed."""
+    pytest.importorskip("bitsandbytes")
+    options = {f"load_in_{bits}": True, "llm_int8_skip_modules": skipped}
+    packed = load_config(str(folder))
+    packed.quantization_config = {"quant_method": "bitsandbytes", **options}
+    said = footprint(ModelRequest(str(folder)), packed)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, quantization_config=BitsAndBytesConfig(**options)
+    )
+    assert said.tensors == pytest.approx(loaded_bytes(model), rel=0.01)
+    assert said.replaced == 0
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_no_matrix_is_forgotten(name: str) -> None:
-    """All weights of two axes, less the embeddings and the unembedding."""
+    """The operations are those that torch counts while one token passes."""
     model = loud_model(name)
-    outer = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
-    outer.add(id(model.get_output_embeddings().weight))
-    inner = [w for w in model.parameters() if w.ndim > 1 and id(w) not in outer]
-    assert sum(m.numel for m in layer_matrices(model)) == sum(w.numel() for w in inner) > 0
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(input_ids=torch.tensor([[3]]), use_cache=False)
+    counted = counter.get_flop_counts()["Global"]
+    products = (torch.ops.aten.mm, torch.ops.aten.addmm)  # of attention's scores: bmm and others
+    assert forward_flops(model, 1, 1) == sum(counted.get(product, 0) for product in products) > 0
 
 
 def test_what_is_packed_already_cannot_be_quantized() -> None:

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 import torch
 from loud import Family, loud_model, some_prompts
-from tiny_folder import TINY, WIDE, save_tiny
+from tiny_folder import TINY, WIDE, byte_tokenizer, save_tiny
 from torch import nn
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from compread.errors import ModelError, UsageError
 from compread.extract import Engine, certify
+from compread.extract.cost import forward_flops
 from compread.model import (
     LoadedModel,
     ModelRequest,
@@ -211,6 +213,27 @@ def test_a_model_that_was_saved_in_four_bits(wide: Path, tmp_path: Path) -> None
     again = load_model(ModelRequest(str(tmp_path / "small"), dtype="float32"))
     assert again.rounding == torch.bfloat16
     torch.testing.assert_close(parts_of(again.model), parts_of(first.model))
+
+
+def test_four_bits_under_another_name(wide: Path, tmp_path: Path) -> None:
+    """Several to an element of a floating type, as for training in shards: the same numbers."""
+    pytest.importorskip("bitsandbytes")
+    found = []
+    for storage in (torch.uint8, torch.bfloat16, torch.float32):
+        place = tmp_path / str(storage)
+        settings = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_storage=storage)
+        first = AutoModelForCausalLM.from_pretrained(wide, quantization_config=settings)
+        first.save_pretrained(place)
+        byte_tokenizer().save_pretrained(place)
+        model: Any = load_model(ModelRequest(str(place), dtype="bfloat16")).model
+        assert model.model.layers[0].self_attn.o_proj.weight.dtype == storage
+        for module in model.modules():
+            module.support_avx512bf16_for_cpu = False  # or the first product packs them in bytes
+        found.append((forward_flops(model, 7, 2), parts_of(model)))
+    (flops, parts), *others = found
+    for other in others:
+        assert other[0] == flops
+        torch.testing.assert_close(other[1], parts)
 
 
 def test_a_number_of_bits_that_is_not(wide: Path) -> None:
