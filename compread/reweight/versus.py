@@ -18,10 +18,14 @@ from scipy.stats import t as student
 
 from compread.errors import UsageError
 from compread.reweight.fit import Fit
+from compread.reweight.settings import settings
+
+SPREAD = 1e-12
+"""Below it a standard error is rounding: all differences are the same."""
 
 
 def versus(fits: Sequence[Fit], other: str) -> list[dict[str, Any]]:
-    """One row for each method beside ``other`` and each number of train rows.
+    """One row for each method beside ``other``, number of train rows and setting.
 
     ``difference`` is the mean over tasks of the mean over runs of method less other; ``low`` and
     ``high`` are the ends of its 95 % interval, ``p`` is two-sided, both from Student's t over
@@ -31,19 +35,22 @@ def versus(fits: Sequence[Fit], other: str) -> list[dict[str, Any]]:
     Raises:
         UsageError: ``other`` is not among the methods.
     """
-    accuracy: dict[tuple[str, int], dict[tuple[str, str], float]] = defaultdict(dict)
+    accuracy: dict[tuple[str, int, str | None], dict[tuple[str, str], float]] = defaultdict(dict)
+    setting_of = settings(fits)
     for fit in fits:
         if fit.test is not None:
-            accuracy[fit.title, len(fit.train_ids)][fit.run.task, fit.store] = fit.test.accuracy
-    known = list(dict.fromkeys(method for method, _ in accuracy))
+            key = fit.title, len(fit.train_ids), setting_of[fit.store]
+            accuracy[key][fit.run.task, fit.store] = fit.test.accuracy
+    known = list(dict.fromkeys(method for method, *_ in accuracy))
     if other not in known:
         raise UsageError(f"--versus {other!r}: it is not among --methods {','.join(known)}")
     rows = []
-    for (method, n_train), ours in accuracy.items():
+    for (method, n_train, setting), ours in accuracy.items():
         if method != other:
-            theirs = accuracy[other, n_train]
+            theirs = accuracy[other, n_train, setting]
             pairs = {run: share - theirs[run] for run, share in ours.items()}
-            rows.append({"method": method, "versus": other, "n_train": n_train, **compare(pairs)})
+            where = {"versus": other, "n_train": n_train, "setting": setting}
+            rows.append({"method": method, **where, **compare(pairs)})
     return rows
 
 
@@ -57,7 +64,7 @@ def compare(differences: dict[tuple[str, str], float]) -> dict[str, Any]:
     difference, n = float(means.mean()), len(units)
     error = float(units.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
     low = high = p = None
-    if error > 0:
+    if error > SPREAD:
         reach = float(student.ppf(0.975, n - 1)) * error
         low, high = difference - reach, difference + reach
         p = float(2 * student.sf(abs(difference) / error, n - 1))

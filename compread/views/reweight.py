@@ -105,11 +105,11 @@ def _few(methods: Rows | Sequence[str]) -> Iterator[Sequence[Any]]:
 def _grid(summary: Rows) -> Iterator[Table]:
     """Tasks by methods, mean (sd) in each cell; a table for each number of train rows."""
     methods = list(dict.fromkeys(cell["method"] for cell in summary))
-    for n_train in dict.fromkeys(cell["n_train"] for cell in summary):
-        cells = [cell for cell in summary if cell["n_train"] == n_train]
+    for n_train, setting in dict.fromkeys((cell["n_train"], cell["setting"]) for cell in summary):
+        cells = [c for c in summary if (c["n_train"], c["setting"]) == (n_train, setting)]
         counts = sorted({cell["runs"] for cell in cells})
         runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        title = f"{n_train} train rows, {runs} run{'s' * (counts[-1] > 1)} a task"
+        title = f"{n_train} train rows, {runs} run{'s' * (counts[-1] > 1)} a task{_of(setting)}"
         for some in _few(methods):
             lines: dict[str, dict[str, Any]] = {}
             for cell in cells:
@@ -136,15 +136,25 @@ def _oracle_grid(oracle: Rows) -> Iterator[Table]:
 def _average_tables(average: Rows, summary: Rows) -> Iterator[Table]:
     """The learning curves: the mean over tasks for each number of train rows."""
     methods = list(dict.fromkeys(row["method"] for row in average))
-    tasks = len({row["task"] for row in summary})
-    title = f"Mean over {tasks} task{'s' * (tasks > 1)}"
-    for some in _few(methods):
-        lines: dict[int, dict[str, Any]] = {}
-        for row in average:
-            line = lines.setdefault(row["n_train"], {"n_train": row["n_train"]})
-            line[row["method"]] = _cell(row)
-        columns = [Column("n_train", "train rows"), *map(Column, some)]
-        yield Table(columns, [list(lines.values())], title=title)
+    for setting in dict.fromkeys(row["setting"] for row in average):
+        tasks = len({row["task"] for row in summary if row["setting"] == setting})
+        title = f"Mean over {tasks} task{'s' * (tasks > 1)}{_of(setting)}"
+        for some in _few(methods):
+            lines: dict[int, dict[str, Any]] = {}
+            for row in average:
+                if row["setting"] == setting:
+                    line = lines.setdefault(row["n_train"], {"n_train": row["n_train"]})
+                    line[row["method"]] = _cell(row)
+            columns = [Column("n_train", "train rows"), *map(Column, some)]
+            yield Table(columns, [list(lines.values())], title=title)
+
+
+def _of(setting: str | None) -> str:
+    return f", {setting}" if setting else ""
+
+
+def _p(p: float) -> str:
+    return f"{p:.4f}" if p >= 1e-4 else "<.0001"
 
 
 def _versus_table(rows: Rows) -> Table:
@@ -154,9 +164,10 @@ def _versus_table(rows: Rows) -> Table:
     columns = [
         Column("method", justify="left"),
         Column("n_train", "train\nrows"),
+        *([Column("setting", justify="left")] if any(row["setting"] for row in rows) else []),
         Column("difference", format=lambda row: f"{100 * row['difference']:+.1f}"),
         Column("interval", "95 % interval", format=interval),
-        Column("p", format=".4f"),
+        Column("p", format=lambda row: "" if row["p"] is None else _p(row["p"])),
         Column("won", "tasks\nwon", format=lambda row: f"{row['tasks_won']}/{row['tasks']}"),
         Column("units", "units", format=lambda row: f"{row['units']} {row['unit']}s"),
     ]

@@ -22,13 +22,13 @@ METHODS = ["full", "calib+", "bc", "comprw", "blend"]
 
 def write_store(
     path, seed=0, n_train=12, n_test=40, words=(" no", " yes"), task="sst2", classes=(),
-    model="f00d",
+    model="f00d", shots=4,
 ):  # fmt: skip
     """A store whose parts 2 and 6 know the right label; ``model`` is its fingerprint."""
     rng = np.random.default_rng(seed)
     run = RunInfo(
         model="tiny", model_type="llama", revision=None, fingerprint=model, dtype="float32",
-        task=task, template="t1", template_text="", demonstrations=(), seed=seed, shots=4,
+        task=task, template="t1", template_text="", demonstrations=(), seed=seed, shots=shots,
         prompt_set="beef", shared_prefix=True, prefix_tokens=0, soft_cap=None, tolerance=1e-4,
         batch_tokens=1024,
     )  # fmt: skip
@@ -84,7 +84,7 @@ def test_json_has_runs_and_their_summary(run, stores):
     assert (row["store"], row["n_train"], row["n"]) == (str(store), 12, 40)
     assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
     assert list(document["summary"][0]) == [
-        "task", "method", "n_train", "accuracy", "accuracy_sd", "runs",
+        "task", "method", "n_train", "setting", "accuracy", "accuracy_sd", "runs",
     ]  # fmt: skip
 
 
@@ -241,6 +241,23 @@ def test_without_train_rows_what_learns_from_none_is_there(run, stores):
     rows = json.loads(out)["runs"]
     assert (status, err) == (0, "") and [row["method"] for row in rows] == ["full", "bc"]
     assert [row["train_accuracy"] for row in rows] == [None, None]
+
+
+def test_other_shots_have_means_of_their_own(run, tmp_path):
+    """No mean is over 4-shot and 24-shot runs of a task; a task with three beside others is."""
+    made = [write_store(tmp_path / f"{n}-{s}.h5", s, shots=n) for n in (4, 24) for s in range(3)]
+    command = (*made, "--methods", "full,comprw", "--versus", "full")
+    document = json.loads(run(*command, "--format", "json")[1])
+    for key, length in (("summary", 4), ("average", 4), ("versus", 2)):
+        assert len(document[key]) == length
+        assert {row["setting"] for row in document[key]} == {"4-shot", "24-shot"}
+        assert all(row["runs"] == 3 for row in document[key])
+    table = run(*command)[1]
+    assert "12 train rows, 3 runs a task, 24-shot" in table
+    three = write_store(tmp_path / "three.h5", shots=3, task="mnli")
+    rows = json.loads(run(*made[:3], three, "--methods", "full", "--format", "json")[1])
+    assert [row["setting"] for row in rows["average"]] == [None]
+    assert rows["average"][0]["tasks"] == 2
 
 
 def test_weights_beyond_any_score_are_refused(run, stores, tmp_path):
