@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from compread.extract.predict import Window
+    from compread.prompts.sets import Prompt
     from compread.reweight.fit import Fit
 
 EXAMPLE = """\
@@ -82,8 +83,10 @@ def predict(
         run.task, run.template, run.template_text, run.protocol, fit.words.word,
         fit.words.class_name, include_path,
     )  # fmt: skip
-    if input != "-" and not Path(input).is_file():
+    if input != "-" and not Path(input).exists():
         raise PromptError(f"{input}: no such file of rows")
+    if Path(input).is_dir():
+        raise PromptError(f"{input} is a folder; give a file of rows, or - for standard input")
     quieten_libraries(bars=False)
     request = ModelRequest(
         model, revision or run.revision, dtype or run.dtype, device, device_map, offline,
@@ -95,9 +98,11 @@ def predict(
     names: list[list[str]] = []
 
     def prompt_sets() -> Iterator[Any]:
-        for rows in _windows(_rows(input), FIRST_WINDOW if input == "-" else FILE_WINDOW):
-            names.append([name for name, _ in rows])
-            yield made.prompt_set(rows, loaded.tokenizer)
+        prompts = (made.prompt(name, row) for name, row in _rows(input))
+        size = FILE_WINDOW if Path(input).is_file() else FIRST_WINDOW
+        for window in _windows(prompts, size):
+            names.append([prompt.id for prompt in window])
+            yield made.prompt_set(window, loaded.tokenizer)
 
     for window in predictor.windows(prompt_sets()):
         _tell(fit, window, names.pop(0), explain)
@@ -162,7 +167,21 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield str(row_id), row
 
 
-def _windows(rows: Iterator[tuple[str, Any]], size: int) -> Iterator[list[tuple[str, Any]]]:
-    while window := list(islice(rows, size)):
-        yield window
+def _windows(prompts: Iterator[Prompt], size: int) -> Iterator[list[Prompt]]:
+    """Groups to run together; those before a row that is wrong come before its error."""
+    from compread.errors import PromptError
+
+    wrong = None
+    while wrong is None:
+        window = []
+        try:
+            for prompt in islice(prompts, size):
+                window.append(prompt)
+        except PromptError as error:
+            wrong = error
+        if window:
+            yield window
+        elif wrong is None:
+            return
         size = min(2 * size, LAST_WINDOW)
+    raise wrong

@@ -66,14 +66,13 @@ class NewRows:
             bool(says.get("fewshot_as_multiturn")),
         )
 
-    def prompt_set(self, rows: Iterable[tuple[str, Row]], tokenizer: Any) -> PromptSet:
-        """The prompts of rows, each with its id, in order.
+    def prompt_set(self, prompts: Iterable[Prompt], tokenizer: Any) -> PromptSet:
+        """Prompts of ``prompt`` as the run's were worded, in order.
 
         Raises:
-            PromptError: a row lacks a field of the template, or what ``Chat.apply`` raises.
+            PromptError: the chat template is another one, or what ``Chat.apply`` raises.
         """
-        prompts = tuple(self._prompt(name, row) for name, row in rows)
-        made = PromptSet(self.task, self.labels, prompts, classes=self.classes)
+        made = PromptSet(self.task, self.labels, tuple(prompts), classes=self.classes)
         if self.chat.plain:
             return made
         worded = self.chat.apply(made, tokenizer)
@@ -84,7 +83,12 @@ class NewRows:
             )
         return worded
 
-    def _prompt(self, name: str, row: Row) -> Prompt:
+    def prompt(self, name: str, row: Row) -> Prompt:
+        """The prompt of a row whose id is ``name``.
+
+        Raises:
+            PromptError: the row lacks a field of the template, or has null there.
+        """
         if "prompt" in row:
             text = row["prompt"]
             if not isinstance(text, str) or not text:
@@ -110,7 +114,11 @@ class NewRows:
         return Prompt(pieces.text, 0, "test", name, pieces)
 
     def _named(self, name: str, row: Row) -> Row:
-        """The row with the names that the task's templates use, where it has the data's."""
+        """The row with the names that the task's templates use, where it has the data's.
+
+        A null is no value: rendered, it would be the word None.
+        """
+        row = {key: value for key, value in row.items() if value is not None}
         renamed = self.loaded.fields if self.loaded else {}
         return {**row, **{to: row[of] for to, of in (renamed or {}).items() if of in row}}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -165,6 +167,26 @@ def test_rows_are_answered_before_the_next_are_read(
     assert printed == [predict.FIRST_WINDOW]
 
 
+@pytest.mark.parametrize("bad", ["{", '{"text": "x"}'])
+def test_rows_before_a_wrong_one_are_answered(made: SimpleNamespace, run: Run, bad: str) -> None:
+    """A bad line, or a row that lacks a field, costs nothing of what came before it."""
+    status, out, err = run([*made.new[:5], bad, made.new[5]])
+    assert (status, len(out.splitlines()), len(err.splitlines())) == (1, 5, 1)
+    assert out == run(made.new[:5])[1]
+
+
+def test_a_pipe_is_read_like_a_file(made: SimpleNamespace, run: Run) -> None:
+    """As the shell's ``--input <(command)`` gives it."""
+    path = made.folder / "pipe"
+    os.mkfifo(path)
+    text = "".join(json.dumps(row) + "\n" for row in made.new[:5])
+    writer = threading.Thread(target=path.write_text, args=(text,))
+    writer.start()
+    status, out, err = run([], "--input", path)
+    writer.join()
+    assert (status, err, out) == (0, "", run(made.new[:5])[1])
+
+
 def test_words_of_one_class_are_pooled(
     made: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -208,6 +230,7 @@ def test_another_model_is_refused(made: SimpleNamespace, run: Run) -> None:
         ({"text": "x", "id": "r7"}, (), 1, "row 'r7'"),
         ("{", (), 1, "standard input, line 1: not valid JSON"),
         ({"prompt": ""}, (), 1, "row '0': 'prompt' is ''"),
+        ({"sentence": None}, (), 1, "row '0'"),
         ({"sentence": "x", "id": [1]}, (), 1, "id [1] is no text"),
         ({"sentence": "x"}, ("--method", "blend"), 2, "--method blend looks at all rows together"),
         ({"sentence": "x"}, ("--method", "linc"), 2, "no such fit; they have blend-row on 12 rows"),
@@ -215,6 +238,7 @@ def test_another_model_is_refused(made: SimpleNamespace, run: Run) -> None:
         ({"sentence": "x"}, ("--method", "full", "--explain", "2"), 2, "no component weights"),
         ({"sentence": "x"}, ("--weights", "nope.json"), 4, "no such weights file"),
         ({"sentence": "x"}, ("--input", "nope.jsonl"), 1, "nope.jsonl: no such file"),
+        ({"sentence": "x"}, ("--input", "."), 1, ". is a folder"),
     ],
 )
 def test_what_cannot_be_is_one_line(
