@@ -68,4 +68,5 @@ def _check(name: str, known: Collection[str], option: str) -> None:
     if name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? There is" if near else "there is"
+        hint = hint if name else "there is a name missing at a comma; there is"
         raise UsageError(f"{option} {name!r}: {hint} {', '.join(known)}")

@@ -169,7 +169,11 @@ def _versus_table(rows: Rows) -> Table:
         Column("interval", "95 % interval", format=interval),
         Column("p", format=lambda row: "" if row["p"] is None else _p(row["p"])),
         Column("won", "tasks\nwon", format=lambda row: f"{row['tasks_won']}/{row['tasks']}"),
-        Column("units", "units", format=lambda row: f"{row['units']} {row['unit']}s"),
+        Column(
+            "units",
+            "units",
+            format=lambda row: f"{row['units']} {row['unit']}{'s' * (row['units'] > 1)}",
+        ),
     ]
     note = (
         f"Accuracy less that of {rows[0]['versus']} in points, paired by run: the mean over tasks "

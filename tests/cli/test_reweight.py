@@ -313,7 +313,7 @@ def test_save_keeps_the_weights(run, stores, tmp_path):
         (["--n-train", "9" * 5000], 2, "give whole numbers"),
         (["--n-train", "8,"], 2, "give whole numbers"),
         (["--methods", "full,comprv"], 2, "did you mean 'comprw'"),
-        (["--methods", ""], 2, "there is full, calib+, bc, "),
+        (["--methods", "full,,blend"], 2, "a name missing at a comma; there is full, calib+, "),
         (["--recipe", "paper2"], 2, "--recipe 'paper2'"),
         (["--versus", "linc"], 2, "--versus 'linc': it is not among --methods full,calib+"),
         (["--apply", "w.json", "--n-train", "8"], 2, "--apply fits nothing"),
