@@ -52,6 +52,8 @@ def report(title: str, fits: Sequence[Fit], n_stores: int) -> None:
     print(f"\n=== {title}: {n_stores} stores, {dict(Counter(f.run.task for f in _of(fits)))}\n")
     print(render(document, reweight_view(document), width=100))
     for other in ("comprw", "bc"):
+        if other not in {fit.title for fit in fits}:
+            continue
         for row in versus(fits, other):
             if row["method"] == DEFAULT:
                 interval = "-" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
