@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,7 +67,6 @@ def predict(
     """
     # Read when tqdm is imported, and torch already does that.
     os.environ.setdefault("TQDM_DISABLE", "1")
-    from compread.errors import PromptError
     from compread.extract import Extractor
     from compread.extract.predict import Predictor
     from compread.model import ModelRequest, load_model, quieten_libraries
@@ -83,10 +81,7 @@ def predict(
         run.task, run.template, run.template_text, run.protocol, fit.words.word,
         fit.words.class_name, include_path,
     )  # fmt: skip
-    if input != "-" and not Path(input).exists():
-        raise PromptError(f"{input}: no such file of rows")
-    if Path(input).is_dir():
-        raise PromptError(f"{input} is a folder; give a file of rows, or - for standard input")
+    _check_input(input)
     quieten_libraries(bars=False)
     request = ModelRequest(
         model, revision or run.revision, dtype or run.dtype, device, device_map, offline,
@@ -99,13 +94,25 @@ def predict(
 
     def prompt_sets() -> Iterator[Any]:
         prompts = (made.prompt(name, row) for name, row in _rows(input))
-        size = FILE_WINDOW if Path(input).is_file() else FIRST_WINDOW
+        size = FILE_WINDOW if input != "-" and Path(input).is_file() else FIRST_WINDOW
         for window in _windows(prompts, size):
             names.append([prompt.id for prompt in window])
             yield made.prompt_set(window, loaded.tokenizer)
 
     for window in predictor.windows(prompt_sets()):
         _tell(fit, window, names.pop(0), explain)
+
+
+def _check_input(path: str) -> None:
+    """Refuses what cannot be read, before the model is loaded."""
+    from compread.errors import PromptError
+
+    if path == "-":
+        return
+    if not Path(path).exists():
+        raise PromptError(f"{path}: no such file of rows")
+    if Path(path).is_dir():
+        raise PromptError(f"{path} is a folder; give a file of rows, or - for standard input")
 
 
 def _tell(fit: Fit, window: Window, names: list[str], top: int) -> None:
@@ -171,17 +178,16 @@ def _windows(prompts: Iterator[Prompt], size: int) -> Iterator[list[Prompt]]:
     """Groups to run together; those before a row that is wrong come before its error."""
     from compread.errors import PromptError
 
-    wrong = None
-    while wrong is None:
-        window = []
-        try:
-            for prompt in islice(prompts, size):
-                window.append(prompt)
-        except PromptError as error:
-            wrong = error
+    window: list[Prompt] = []
+    try:
+        for prompt in prompts:
+            window.append(prompt)
+            if len(window) == size:
+                yield window
+                window, size = [], min(2 * size, LAST_WINDOW)
+    except PromptError:
         if window:
             yield window
-        elif wrong is None:
-            return
-        size = min(2 * size, LAST_WINDOW)
-    raise wrong
+        raise
+    if window:
+        yield window

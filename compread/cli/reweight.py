@@ -115,16 +115,16 @@ def reweight(
 
     if signed and recipe != "convex":
         raise UsageError(f"--signed goes with --recipe convex, not {recipe}")
+    names = [name.strip() for name in methods.split(",")]
     if apply is not None:
         named = named_options(context)
         if not named <= BESIDE_APPLY:
             off = ", ".join(sorted(named - BESIDE_APPLY))
             raise UsageError(f"--apply fits nothing, so leave out {off}")
-        titles = methods if "--methods" in named else None
+        titles = names if "--methods" in named else None
         _apply(apply, stores, titles, pool.value if "--pool" in named else None, format.value)
         return
     budgets = _budgets(n_train)
-    names = [name.strip() for name in methods.split(",")]
     chosen = registry.make_methods(names, "signed" if signed else recipe)
     if save is not None:
         weights.check_target(save, force)
@@ -160,7 +160,7 @@ def _document(fits: Sequence[Fit], versus: str | None) -> dict[str, list[dict[st
 
 
 def _apply(
-    file: Path, stores: Sequence[str], titles: str | None, pool: str | None, format: str
+    file: Path, stores: Sequence[str], titles: list[str] | None, pool: str | None, format: str
 ) -> None:
     from compread.cli.output import emit
     from compread.reweight.apply import apply, forms_named, pooling_of
@@ -168,7 +168,7 @@ def _apply(
     from compread.store import open_store, store_paths
     from compread.views.reweight import apply_view
 
-    forms = forms_named(Weights.read(file).fits, titles.split(",") if titles else None)
+    forms = forms_named(Weights.read(file).fits, titles)
     how = pooling_of(forms, pool)
     with ExitStack() as opened:
         paths = store_paths(stores, sys.stdin)

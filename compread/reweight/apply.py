@@ -77,12 +77,11 @@ def forms_named(fits: Sequence[Fit], titles: Sequence[str] | None) -> tuple[Fit,
     forms = all_forms(fits)
     if titles is None:
         return forms
-    wanted = [title.strip() for title in titles]
     there = list(dict.fromkeys(form.title for form in forms))
-    for title in wanted:
+    for title in titles:
         if title not in there:
             raise UsageError(f"--methods {title!r}: the weights are of {', '.join(there)}")
-    return tuple(form for form in forms if form.title in wanted)
+    return tuple(form for form in forms if form.title in titles)
 
 
 def pooling_of(fits: Sequence[Fit], asked: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 
@@ -117,15 +117,9 @@ def _pool(value: str, where: str) -> str:
 
 def _run(values: dict[str, Any], where: str) -> RunInfo:
     try:
-        run = RunInfo.from_dict(values)
+        return RunInfo.from_dict(values)
     except (StoreError, TypeError) as error:
         raise StoreError(f"{where}: `run` is not that of a store ({error})") from error
-    for name, hint in get_type_hints(RunInfo).items():
-        value, whole = getattr(run, name), get_origin(hint)
-        kinds = (whole,) if whole in (dict, tuple) else get_args(hint) or (hint,)
-        if type(value) not in kinds and not (type(value) is int and float in kinds):
-            raise StoreError(f"{where}: `run` has {value!r:.60} as its `{name}`; fit it again")
-    return run
 
 
 def _scores(values: dict[str, Any], where: str) -> Scores:

@@ -7,7 +7,7 @@ These are the types that every later stage works on. The HDF5 layout that carrie
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -127,15 +127,21 @@ class RunInfo:
         """The inverse of ``to_dict``; unknown keys are ignored, a missing one is an error.
 
         Raises:
-            StoreError: a field of the run is missing.
+            StoreError: a field of the run is missing, or of another type.
         """
         known = {f.name for f in fields(cls)}
         kept = {k: v for k, v in values.items() if k in known}
         kept["demonstrations"] = tuple(kept.get("demonstrations", ()))
         try:
-            return cls(**kept)
+            run = cls(**kept)
         except TypeError as error:
             raise StoreError(f"the store's `run` attribute lacks a field: {error}") from error
+        for name, hint in get_type_hints(cls).items():
+            value, whole = getattr(run, name), get_origin(hint)
+            kinds = (whole,) if whole in (dict, tuple) else get_args(hint) or (hint,)
+            if type(value) not in kinds and not (type(value) is int and float in kinds):
+                raise StoreError(f"`run` has {value!r:.60} as its `{name}`; make it again")
+        return run
 
 
 @dataclass(frozen=True)

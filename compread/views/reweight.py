@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from compread.views.ranking import p_text
 from compread.views.tables import Column, Table
 
 Rows = Sequence[Mapping[str, Any]]
@@ -137,24 +138,20 @@ def _average_tables(average: Rows, summary: Rows) -> Iterator[Table]:
     """The learning curves: the mean over tasks for each number of train rows."""
     methods = list(dict.fromkeys(row["method"] for row in average))
     for setting in dict.fromkeys(row["setting"] for row in average):
+        means = [row for row in average if row["setting"] == setting]
         tasks = len({row["task"] for row in summary if row["setting"] == setting})
         title = f"Mean over {tasks} task{'s' * (tasks > 1)}{_of(setting)}"
         for some in _few(methods):
             lines: dict[int, dict[str, Any]] = {}
-            for row in average:
-                if row["setting"] == setting:
-                    line = lines.setdefault(row["n_train"], {"n_train": row["n_train"]})
-                    line[row["method"]] = _cell(row)
+            for row in means:
+                line = lines.setdefault(row["n_train"], {"n_train": row["n_train"]})
+                line[row["method"]] = _cell(row)
             columns = [Column("n_train", "train rows"), *map(Column, some)]
             yield Table(columns, [list(lines.values())], title=title)
 
 
 def _of(setting: str | None) -> str:
     return f", {setting}" if setting else ""
-
-
-def _p(p: float) -> str:
-    return f"{p:.4f}" if p >= 1e-4 else "<.0001"
 
 
 def _versus_table(rows: Rows) -> Table:
@@ -167,7 +164,7 @@ def _versus_table(rows: Rows) -> Table:
         *([Column("setting", justify="left")] if any(row["setting"] for row in rows) else []),
         Column("difference", format=lambda row: f"{100 * row['difference']:+.1f}"),
         Column("interval", "95 % interval", format=interval),
-        Column("p", format=lambda row: "" if row["p"] is None else _p(row["p"])),
+        Column("p", format=lambda row: p_text(row["p"])),
         Column("won", "tasks\nwon", format=lambda row: f"{row['tasks_won']}/{row['tasks']}"),
         Column(
             "units",

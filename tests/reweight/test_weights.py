@@ -130,7 +130,11 @@ NAN = float("nan")
 DAMAGE = {
     "an unknown method": (("method",), "magic", "no method 'magic'"),
     "a weight too few": (("parameters", "weights"), [1.0], r"of shape [12] (C), got [1]"),
-    "a weight that is NaN": (("parameters", "weights"), [NAN] * 12, "not finite"),
+    "a weight that is NaN": (
+        ("parameters", "weights"),
+        [NAN] * 12,
+        "has a number that is not finite",
+    ),
     "a weight past any float": (("parameters", "weights"), [10**400] * 12, "not an array"),
     "an accuracy past any float": (("test", "accuracy"), 10**400, "`accuracy` should be of type"),
     "a seed in words": (("run", "seed"), "one", "`run` has 'one' as its `seed`"),
