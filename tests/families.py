@@ -38,9 +38,9 @@ CERTIFIED = (
 )  # fmt: skip
 """All of them, with transformers 5.24."""
 
-UNREADABLE_BEFORE_5 = ("doge", "minimax", "recurrent_gemma")
-"""Types whose code in transformers 4.57 is not causal, writes what its blocks do not explain, or
-fails with heads of any width: they are refused there."""
+READABLE_FROM = {"doge": (5, 20), "minimax": (5, 0), "recurrent_gemma": (5, 0)}
+"""Types whose code in transformers before that is not causal, writes what its blocks do not
+explain, or fails with heads of any width: they are refused there."""
 
 
 def lacking(kind: str) -> str | None:
@@ -48,6 +48,7 @@ def lacking(kind: str) -> str | None:
     version = transformers.__version__
     if kind not in CONFIG_MAPPING:
         return f"transformers {version} has no {kind}"
-    if kind in UNREADABLE_BEFORE_5 and int(version.partition(".")[0]) < 5:
+    installed = tuple(map(int, version.split(".")[:2]))
+    if installed < READABLE_FROM.get(kind, installed):
         return f"{kind} is refused with transformers {version}"
     return None

@@ -80,8 +80,16 @@ def pull_back(module: nn.Module, width: int, directions: Tensor) -> Tensor:
             len(directions), width, dtype=directions.dtype, device=place, requires_grad=True
         )
         out = run_precisely(module, point)
-        (pulled,) = torch.autograd.grad(out, point, directions.clone().to(out))
+        pulled = _gradient(out, point, directions.clone().to(out))
     return pulled.to(directions)
+
+
+def _gradient(out: Tensor, point: Tensor, cotangent: Tensor) -> Tensor:
+    """The cotangent at ``out``, seen from ``point``."""
+    # In this thread: one of autograd's own has no CUDA context yet, and torch warns of that.
+    with torch.autograd.set_multithreading_enabled(False):
+        (pulled,) = torch.autograd.grad(out, point, cotangent)
+    return pulled
 
 
 def is_packed(module: nn.Module) -> bool:
@@ -120,7 +128,7 @@ def unembedding_rows(head: nn.Module, width: int, token_ids: Tensor) -> tuple[Te
         out = _first(head(point))  # [K, V]
         pick = torch.zeros_like(out)
         pick[torch.arange(len(token_ids)), token_ids.to(place)] = 1
-        (rows,) = torch.autograd.grad(out, point, pick)
+        rows = _gradient(out, point, pick)
     bias = out.detach()[0, token_ids.to(place)]
     return rows.to(wide), bias.to(wide)
 

@@ -18,7 +18,8 @@ def test_shares_are_those_of_the_softmax(tmp_path: Path) -> None:
     labels = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (" good", "x")]
     found = preview(loaded, ids, labels)
     with torch.no_grad():
-        shares = torch.softmax(loaded.model(torch.tensor([ids])).logits[0, -1].double(), 0)
+        logits = loaded.model(torch.tensor([ids], device=loaded.model.device)).logits[0, -1].cpu()
+        shares = torch.softmax(logits.double(), 0)
     assert found.label_mass == pytest.approx(float(shares[labels].sum()), rel=1e-4)
     order = shares.argsort(descending=True)[:3].tolist()
     assert [token for token, _ in found.likeliest] == tokenizer.convert_ids_to_tokens(order)

@@ -20,7 +20,7 @@ def test_each_part_is_what_it_is_by_hand(name: str, device: str) -> None:
     engine = loud_engine(name, torch.float64, device)
     model = engine.model
     names = [component.name for component in engine.decomposer.components]
-    batch = engine.run(PROMPTS)
+    batch = engine.run(PROMPTS).cpu()
     for row, prompt in enumerate(PROMPTS):
         expected = parts_by_hand(model, family, prompt, LABELS)
         loudest = max(float(part.abs().max()) for part in expected.values())

@@ -40,7 +40,7 @@ def test_a_folder_loads_in_the_type_asked_for(folder: Path, dtype: str, runs_in:
 def test_the_weights_are_those_that_were_saved(folder: Path) -> None:
     """Every weight of the loaded model equals the saved one's."""
     loaded, saved = load_model(ModelRequest(str(folder))).model, loud_model(TINY, torch.float32)
-    weights = dict(loaded.named_parameters())
+    weights = dict(loaded.cpu().named_parameters())
     assert len(weights) > 10
     assert all(torch.equal(weights[name], weight) for name, weight in saved.named_parameters())
 

@@ -68,7 +68,9 @@ def test_the_model_s_own_output_is_untouched() -> None:
     tokens = torch.tensor(some_prompts(7))
     taps = Taps(model, find_anatomy(model))
     sighting = taps.run(torch.tensor([6]), lambda: model(input_ids=tokens, use_cache=False))
-    assert torch.equal(sighting.logits, model(input_ids=tokens).logits[:, -1])
+    # Not to the last bit: on some processors a product's bits depend on where its input lies.
+    expected = model(input_ids=tokens).logits[:, -1]
+    torch.testing.assert_close(sighting.logits, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_sighting_keeps_no_activation_alive() -> None:
