@@ -107,6 +107,7 @@ class Decomposer:
         """Fold K labels through the model's norms and output projections."""
         self.anatomy = anatomy
         self.label_ids = label_ids
+        self._index: dict[torch.device, Tensor] = {}
         self.dtype = accumulation_dtype(dtype_of(anatomy.unembedding))
         self.components: tuple[Component, ...] = component_axis([x.shape for x in anatomy.layers])
         rows, bias = unembedding_rows(anatomy.unembedding, anatomy.width, torch.tensor(label_ids))
@@ -221,11 +222,17 @@ class Decomposer:
             scales.append(scales[-1] * own.to(scales[-1]))
         return scales
 
+    def _columns(self, logits: Tensor) -> Tensor:
+        """The labels' columns: [B, V] -> [B, K]."""
+        # Not made anew for each batch: to copy it there, a GPU would first finish all it has to do.
+        if logits.device not in self._index:
+            self._index[logits.device] = torch.tensor(self.label_ids, device=logits.device)
+        return logits[:, self._index[logits.device]]
+
     def _judge(self, parts: Tensor, sighting: Sighting) -> BatchParts:
         place, factor = parts.device, self.anatomy.logit_scale
         raw, logits = sighting.raw_logits, sighting.logits
-        full = logits[:, torch.tensor(self.label_ids, device=logits.device)]
-        pre_cap = raw[:, torch.tensor(self.label_ids, device=raw.device)] * factor
+        full, pre_cap = self._columns(logits), self._columns(raw) * factor
         whole = _over_vocabulary(logits, lambda x: x.logsumexp(-1))
         return BatchParts(
             parts=parts,
