@@ -105,7 +105,7 @@ class Extractor:
         if options.share:
             groups, warnings = groups_to_run(engine, tokens.ids, self.judge.tolerance, seen)
         budget = self.ranks.first(lambda: self._budget(options, target))
-        run = self._describe(prompt_set, groups, budget, options)
+        run = self._describe(prompt_set, groups, budget, options, engine)
         warnings = (*tokens.warnings, *warnings)
         if options.reuse and not options.force:
             loose = () if options.batch_tokens else ("batch_tokens",)
@@ -192,7 +192,12 @@ class Extractor:
         return runner.tally
 
     def _describe(
-        self, prompt_set: PromptSet, groups: Sequence[Group], budget: int, options: ExtractOptions
+        self,
+        prompt_set: PromptSet,
+        groups: Sequence[Group],
+        budget: int,
+        options: ExtractOptions,
+        engine: Engine,
     ) -> RunInfo:
         shared = [group for group in groups if group.prefix]
         return describe(
@@ -204,6 +209,7 @@ class Extractor:
             tolerance=self.judge.tolerance,
             batch_tokens=budget,
             checkpoint=options.checkpoint,
+            label_gram=tuple(map(tuple, engine.decomposer.label_gram.tolist())),
         )
 
     def _report(

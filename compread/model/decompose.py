@@ -112,6 +112,8 @@ class Decomposer:
         self.components: tuple[Component, ...] = component_axis([x.shape for x in anatomy.layers])
         rows, bias = unembedding_rows(anatomy.unembedding, anatomy.width, torch.tensor(label_ids))
         rows, bias = rows.to(self.dtype), bias.to(self.dtype)
+        scaled = rows.cpu().double() * anatomy.logit_scale  # some devices have no float64
+        self.label_gram = scaled @ scaled.T  # [K, K]
         self.final_norm = self._read(anatomy.final_norm, device_of(anatomy.unembedding))
         # Constant part of the logits: the unembedding's bias and the final norm's β.
         self.constant = (rows @ self.final_norm.shift.to(rows) + bias) * anatomy.logit_scale  # [K]

@@ -154,8 +154,9 @@ def _trainings(
     name = str(store.path)
     check_labels(store.labels, name)
     split, calibration = store.split(learn_from), store.split("calibration")
+    gram = store.label_gram(learn_from)
     for budget in budgets:
-        training = training_of(split, store.components, budget, name, calibration)
+        training = training_of(split, store.components, budget, name, calibration, gram)
         fitted = [method.name for method in methods if method.needs_training]
         if fitted and not len(training):
             why = "--n-train 0 leaves" if len(split) else f"{name} has"

@@ -53,6 +53,8 @@ class Training:
     """The store's content-free prompts, M rows; None where it has none."""
     content_free_id: tuple[str, ...] = ()
     """[M] what each of them is."""
+    label_gram: npt.NDArray[np.float64] | None = None
+    """[N, K, K] inner products of the labels' unembeddings; None where the store has none."""
 
     def __len__(self) -> int:
         return len(self.gold)
@@ -69,6 +71,7 @@ def training_of(
     n_train: int | None,
     store: str,
     calibration: Split | None = None,
+    label_gram: npt.NDArray[np.float64] | None = None,
 ) -> Training:
     """The first ``n_train`` labelled rows of a split, or all of them.
 
@@ -83,7 +86,8 @@ def training_of(
     first = Rows(split.parts[:count], split.full[:count], tuple(components))
     free = rows_of(calibration, components) if calibration is not None and calibration.id else None
     free_id = calibration.id if calibration is not None else ()
-    return Training(first, split.gold[:count], split.id[:count], store, free, free_id)
+    gram = None if label_gram is None else label_gram[:count]
+    return Training(first, split.gold[:count], split.id[:count], store, free, free_id, gram)
 
 
 def check_labels(labels: Labels, store: str) -> None:

@@ -2,13 +2,11 @@
 
 A component's accuracy is that of its own largest contribution on the train rows (paper section
 3.3, Transfer-1). TR and TL are the task-recognition and task-learning scores of heads (Yang, Cho
-and Inoue 2026): with g the head's contributions to the labels,
+and Inoue 2026): with g the head's contributions to the labels and ‖g‖² = gᵀ (U Uᵀ)⁻¹ g the squared
+length of its write, behind the final norm, in the span of the label unembeddings U [K, D],
 
     TR = mean over rows of ‖g‖²
     TL = mean over rows of (mean over wrong labels y' of g[right] - g[y']) / ‖g‖²
-
-where the original takes the norm in the span of the label unembeddings. A store has no
-unembeddings, so they count as orthogonal and of one length here.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from compread.errors import UsageError
 from compread.reweight.comprw import ComponentWeights
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.probability import softmax
@@ -92,7 +91,11 @@ class TaskLearning(Method):
         return {"share": self.share}
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
-        """The heads of each run; all components that carry a weight where there is no head."""
+        """The heads of each run; all components that carry a weight where there is no head.
+
+        Raises:
+            UsageError: a store is older than the inner products of the labels' unembeddings.
+        """
         fits = []
         for run in training:
             scores = self._scores(run)
@@ -107,9 +110,22 @@ class TaskLearning(Method):
         g, labels = run.rows.parts.astype(float), run.rows.parts.shape[2]
         right = np.take_along_axis(g, run.gold[:, None, None], axis=2)[:, :, 0]
         margin = (labels * right - g.sum(axis=2)) / (labels - 1)
-        norm = (g**2).sum(axis=2)
+        norm = self._lengths(run)
         tl: Float64 = np.divide(margin, norm, out=np.zeros_like(norm), where=norm > 0).mean(axis=0)
         return tl
+
+    def _lengths(self, run: Training) -> Float64:
+        """[N, C] squared lengths in the span of the label unembeddings."""
+        if run.label_gram is None:
+            raise UsageError(
+                f"--methods {self.name}: {run.store} was made before stores held the labels' "
+                "unembeddings; extract it again with --force"
+            )
+        g = run.rows.parts.astype(float)
+        # Two words may have one unembedding: then their span is smaller, and so is the matrix's.
+        inverse = np.linalg.pinv(run.label_gram, hermitian=True)
+        lengths: Float64 = ((g @ inverse) * g).sum(axis=2)
+        return lengths
 
 
 @dataclass(frozen=True)
@@ -120,7 +136,7 @@ class TaskRecognition(TaskLearning):
     about: ClassVar[str] = "the tenth of the heads with the largest TR scores"
 
     def _scores(self, run: Training) -> Float64:
-        tr: Float64 = (run.rows.parts.astype(float) ** 2).sum(axis=2).mean(axis=0)
+        tr: Float64 = self._lengths(run).mean(axis=0)
         return tr
 
 

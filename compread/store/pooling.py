@@ -96,6 +96,11 @@ class Pooling:
         pooled[:, bias] += rest
         return pooled.astype(np.float32)
 
+    def gram(self, gram: npt.NDArray[np.float64], full: Float32) -> npt.NDArray[np.float64]:
+        """[K, K] of the words -> [N, classes, classes], with ``full`` [N, K]."""
+        maps = self.weights(full)[0][:, :, None] * self.member  # [N, K, classes]
+        return np.asarray(maps.swapaxes(1, 2) @ gram @ maps, dtype=np.float64)
+
     def full(self, full: Float32) -> Float32:
         """[N, K] -> [N, classes]."""
         shares, rest = self.weights(full)

@@ -81,6 +81,25 @@ class Store:
         gold = np.asarray(self._split_rows(split).gold, dtype=np.int64)
         return self.pooling.gold(gold) if self.pooling else gold
 
+    def label_gram(self, split: str) -> npt.NDArray[np.float64] | None:
+        """[N, K, K] ``RunInfo.label_gram`` for each row, whose words its own logits pool.
+
+        None in a store older than that.
+
+        Raises:
+            StoreError: it is not [K, K], or not finite.
+        """
+        if not self.run.label_gram:
+            return None
+        k = len(self.axes.labels.word)
+        with damage_is_an_error(self.path):
+            gram = np.array(self.run.label_gram, dtype=np.float64)
+            if gram.shape != (k, k) or not np.isfinite(gram).all():
+                raise ValueError(f"`label_gram` is not {k} by {k} finite numbers")
+        if self.pooling is None:
+            return np.broadcast_to(gram, (self.rows(split), k, k))
+        return self.pooling.gram(gram, self._read(split, "full", slice(0, self.rows(split))))
+
     def array(self, split: str, name: str) -> npt.NDArray[np.float32]:
         """One of a split's number arrays: ``parts``, ``full``, ``sum_error`` or ``label_mass``."""
         return self._pooled(split, name, slice(0, self.rows(split)))

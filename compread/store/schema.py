@@ -93,6 +93,10 @@ class RunInfo:
     """The revision as the user named it, such as ``step1000``; ``revision`` identifies it."""
     adapter: str | None = None
     """The adapter on top of the model, as given; ``fingerprint`` identifies it."""
+    label_gram: tuple[tuple[float, ...], ...] = ()
+    """[K, K] inner products of the labels' unembeddings, times the square of the logit scale, so
+    that the write v with label logits g has the squared length gᵀ G⁻¹ g within their span. Empty in
+    a store older than that."""
     worst_sum_error: float = 0.0
     """Largest sum error of any row, in logits."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -108,6 +112,7 @@ class RunInfo:
         "protocol",
         "checkpoint",
         "adapter",
+        "label_gram",
         "worst_sum_error",
         "versions",
         "date",
@@ -131,8 +136,9 @@ class RunInfo:
         """
         known = {f.name for f in fields(cls)}
         kept = {k: v for k, v in values.items() if k in known}
-        kept["demonstrations"] = tuple(kept.get("demonstrations", ()))
         try:
+            kept["demonstrations"] = tuple(kept.get("demonstrations", ()))
+            kept["label_gram"] = tuple(map(tuple, kept.get("label_gram", ())))
             run = cls(**kept)
         except TypeError as error:
             raise StoreError(f"the store's `run` attribute lacks a field: {error}") from error

@@ -32,6 +32,7 @@ def test_content_free_prompts_reach_the_methods(
     assert [name.rpartition("-")[0] for name in calibration.id] == (
         ["content-free"] * 3 + ["domain"] * 20
     )
+    assert main(["reweight", str(store), "--methods", "tr,tl"]) == 0
     capsys.readouterr()
     assert main(["reweight", str(store), "--methods", "cc,dc", "--format", "json"]) == 0
     contextual, domain = json.loads(capsys.readouterr().out)["runs"]

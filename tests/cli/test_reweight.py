@@ -22,7 +22,7 @@ METHODS = ["full", "calib+", "bc", "comprw", "blend"]
 
 def write_store(
     path, seed=0, n_train=12, n_test=40, words=(" no", " yes"), task="sst2", classes=(),
-    model="f00d", shots=4,
+    model="f00d", shots=4, gram=(),
 ):  # fmt: skip
     """A store whose parts 2 and 6 know the right label; ``model`` is its fingerprint."""
     rng = np.random.default_rng(seed)
@@ -30,7 +30,7 @@ def write_store(
         model="tiny", model_type="llama", revision=None, fingerprint=model, dtype="float32",
         task=task, template="t1", template_text="", demonstrations=(), seed=seed, shots=shots,
         prompt_set="beef", shared_prefix=True, prefix_tokens=0, soft_cap=None, tolerance=1e-4,
-        batch_tokens=1024,
+        batch_tokens=1024, label_gram=gram,
     )  # fmt: skip
     n, k = n_train + n_test, len(words)
     first = np.array([classes.index(c) for c in dict.fromkeys(classes)] or range(k))
@@ -218,6 +218,22 @@ def test_apply_pools_as_the_fits_did(run, tmp_path):
     assert json.loads(run("--apply", path, store, "--pool", "max", *asked)[1]) == rows
     status, out, err = run("--apply", path, store, "--pool", "logsumexp")
     assert (status, out) == (2, "") and "--pool logsumexp: the weights were fitted" in err
+
+
+def test_heads_are_scored_in_the_span_of_pooled_labels(run, tmp_path):
+    """With a store's unembeddings `tr` and `tl` are fitted; one without them is named."""
+    rows = np.random.default_rng(1).normal(size=(3, 8))
+    gram = tuple(map(tuple, (rows @ rows.T).tolist()))
+    words = {"words": (" a", " b", " c"), "classes": ("x", "x", "y")}
+    store = write_store(tmp_path / "s.h5", gram=gram, **words)
+    fits = [
+        json.loads(run(store, "--methods", "tr,tl", "--pool", pool, "--format", "json")[1])["runs"]
+        for pool in ("mean", "first")
+    ]
+    assert [[fit["method"] for fit in found] for found in fits] == [["tr", "tl"]] * 2
+    older = write_store(tmp_path / "older.h5", **words)
+    status, out, err = run(older, "--methods", "tr")
+    assert (status, out) == (2, "") and "older.h5 was made before stores held the labels'" in err
 
 
 def test_apply_takes_the_methods_that_are_named(run, stores, tmp_path):

@@ -68,6 +68,11 @@ def test_the_store_holds_what_the_engine_says(
     with open_store(target) as store:
         assert store.components == component_axis([x.shape for x in extractor().anatomy.layers])
         assert store.labels.word == LABELS and store.labels.token_id == tokens.label_ids
+        head = extractor().loaded.model.get_output_embeddings()
+        unembedding = head.weight[list(tokens.label_ids)].detach().double().numpy()  # [K, D]
+        gram = store.label_gram("train")
+        assert gram is not None and gram.shape == (6, 2, 2)
+        np.testing.assert_allclose(gram[5], unembedding @ unembedding.T, rtol=1e-12)
         rows = [(split, n) for split in ("train", "test") for n in range(len(store.split(split)))]
         assert len(rows) == 30 and rows[6] == ("test", 0)
         for number, (name, n) in enumerate(rows):

@@ -36,6 +36,30 @@ def test_each_part_is_what_it_is_by_hand(name: str, device: str) -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", FAMILIES)
+def test_the_gram_matrix_gives_lengths_in_the_labels_span(name: str, device: str) -> None:
+    """gᵀ G⁻¹ g is the squared length of the write, as all tokens' logits fix it, projected."""
+    engine = loud_engine(name, torch.float64, device)
+    model, family = engine.model, FAMILIES[name]
+    unembedding = model.get_output_embeddings().weight.detach().cpu()  # [V, D], V > D
+    prompt = PROMPTS[0]
+    of_all = parts_by_hand(model, family, prompt, range(len(unembedding)))
+    basis, _ = torch.linalg.qr(unembedding[list(LABELS)].T)  # [D, K]
+    gram = engine.decomposer.label_gram
+    parts = engine.run([prompt]).cpu().parts[0].double()  # [C, K]
+    heads = [j for j, c in enumerate(engine.decomposer.components) if c.kind == "head"]
+    by_name = {c.name: j for j, c in enumerate(engine.decomposer.components)}
+    for component, logits in of_all.items():
+        if by_name.get(component) not in heads:
+            continue
+        g = parts[by_name[component]]
+        write = torch.linalg.lstsq(unembedding * family.logit, logits.cpu()[:, None]).solution[:, 0]
+        expected = (basis.T @ write).square().sum()
+        torch.testing.assert_close(g @ torch.linalg.solve(gram, g), expected, rtol=1e-5, atol=0)
+        assert abs(g @ g / expected - 1) > 0.01  # labels as if orthogonal and of one length
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_parts_add_up_in_float64(name: str, device: str) -> None:
     """Within 1e-9 where the norm honours float64; transformers' RMSNorm computes in float32."""
     engine = loud_engine(name, torch.float64, device)

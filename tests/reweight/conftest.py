@@ -35,6 +35,12 @@ class MemoryStore:
         """A split by name."""
         return self.splits[name]
 
+    def label_gram(self, name: str) -> np.ndarray:
+        """Of random unembeddings of several lengths, each row's own as under a pooling."""
+        n, k = self.splits[name].full.shape
+        rows = np.random.default_rng(k).normal(size=(n, k, 5)) * np.arange(1, k + 1)[:, None]
+        return rows @ rows.swapaxes(1, 2)
+
 
 def make_split(rng: np.random.Generator, n: int, labels: int, name: str) -> Split:
     """Parts 2 and 8 know the right label, part 5 always says the first."""

@@ -1,6 +1,7 @@
 """Each baseline against a second implementation, written from its formula row by row."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,12 @@ def data(request, make_store):
     """Train rows, the rows to predict, and which components carry a weight."""
     store = make_store(seed=3, labels=request.param)
     training = training_of(
-        store.split("train"), store.components, None, "s.h5", store.split("calibration")
+        store.split("train"),
+        store.components,
+        None,
+        "s.h5",
+        store.split("calibration"),
+        store.label_gram("train"),
     )
     counted = [j for j, c in enumerate(store.components) if c.kind not in ("embed", "bias")]
     return training, rows_of(store.split("test"), store.components), counted
@@ -175,16 +181,41 @@ def test_heads_by_their_scores(data, name):
     training, rows, _ = data
     heads = [j for j, c in enumerate(rows.components) if c.kind == "head"]
 
-    def score(j):
+    def score(j, grams):
         values = []
-        for g, y in zip(training.rows.parts[:, j].astype(float), training.gold, strict=True):
-            norm = sum(x * x for x in g)
+        for n, y in enumerate(training.gold):
+            g = training.rows.parts[n, j].astype(float)
+            norm = g @ np.linalg.solve(grams[n], g)
             wrong = [g[y] - x for k, x in enumerate(g) if k != y]
             values.append(norm if name == "tr" else np.mean(wrong) / norm)
         return np.mean(values)
 
-    best = max(heads, key=score)
-    np.testing.assert_allclose(scores(name, training, rows), rows.parts[:, best], atol=1e-6)
+    gram = training.label_gram
+    order = sorted(heads, key=lambda j: score(j, gram))
+    alike = np.broadcast_to(np.eye(gram.shape[1]), gram.shape)  # orthogonal and of one length
+    assert order != sorted(heads, key=lambda j: score(j, alike))
+    np.testing.assert_allclose(scores(name, training, rows), rows.parts[:, order[-1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tr", "tl"])
+def test_heads_are_not_scored_without_unembeddings(data, name):
+    """A store that is older than them is named, with what to do."""
+    with pytest.raises(UsageError, match=r"--methods t[rl]: s.h5 was made before .* --force"):
+        scores(name, replace(data[0], label_gram=None), data[1])
+
+
+def test_words_with_one_unembedding(data):
+    """Lengths in the span are those of the words that differ."""
+    training, _, _ = data
+    k = training.rows.full.shape[1]
+    twice = np.r_[0:k, 0]
+    parts = training.rows.parts[:, :, twice]
+    full, gram = training.rows.full[:, twice], training.label_gram[:, twice][:, :, twice]
+    doubled = replace(training, rows=Rows(parts, full, training.rows.components), label_gram=gram)
+    method = METHODS["tr"].make("official")
+    for one, two in zip(method.fit([training]), method.fit([doubled]), strict=True):
+        np.testing.assert_array_equal(one.weights, two.weights)
+    np.testing.assert_allclose(method._lengths(doubled), method._lengths(training), rtol=1e-6)
 
 
 def test_unibias(data):

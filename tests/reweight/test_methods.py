@@ -123,7 +123,8 @@ def test_constant_components_are_fitted(name, make_store):
     split = store.split("train")
     split.parts[:] = split.parts[:1]
     split.full[:] = split.full[:1]
-    training = training_of(split, store.components, None, "s", store.split("calibration"))
+    more = store.split("calibration"), store.label_gram("train")
+    training = training_of(split, store.components, None, "s", *more)
     assert np.isfinite(fit(name, training).scores(training.rows)).all()
 
 

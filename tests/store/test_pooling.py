@@ -92,6 +92,27 @@ def test_an_unknown_way() -> None:
 
 
 @pytest.mark.parametrize("how", POOLS)
+def test_the_gram_matrix_is_that_of_the_pooled_unembeddings(
+    how: str, numbers: tuple[Any, Any]
+) -> None:
+    """Of each row's own: what pools a write's logits pools the words' unembeddings."""
+    _, full = numbers
+    rng = np.random.default_rng(4)
+    unembedding, write = rng.normal(size=(6, 9)), rng.normal(size=9)
+    found = pooling(how).gram(unembedding @ unembedding.T, full)
+    assert found.shape == (30, 3, 3)
+    parts = np.zeros((30, len(AXIS), 6), np.float32)
+    pooled = []  # [classes, D] a row: what each of the 9 directions says to the classes
+    for direction in np.eye(9):
+        parts[:, BIAS - 1] = unembedding @ direction
+        pooled.append(pooling(how).parts(parts, full, BIAS)[:, BIAS - 1])
+    rows = np.stack(pooled, axis=2).astype(float)  # [N, classes, D]
+    np.testing.assert_allclose(found, rows @ rows.swapaxes(1, 2), rtol=1e-5, atol=1e-5)
+    lengths = [w @ np.linalg.solve(g, w) for g, w in zip(found, rows @ write, strict=True)]
+    assert (np.array(lengths) <= write @ write).all()
+
+
+@pytest.mark.parametrize("how", POOLS)
 def test_a_store_is_read_in_classes(how: str, numbers: tuple[Any, Any], tmp_path: Path) -> None:
     """Opened with a pooling, a store is one of classes throughout, whole or in pieces."""
     from store_sample import RUN

@@ -9,13 +9,25 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from store_sample import GOLD, N_TEST, N_TRAIN, NUMBERS, assert_equals_sample, stop_after, write
+from store_sample import (
+    END,
+    GOLD,
+    N_TEST,
+    N_TRAIN,
+    NUMBERS,
+    append,
+    assert_equals_sample,
+    open_writer,
+    stop_after,
+    write,
+)
 
 from compread.errors import StoreError
 from compread.store import journal_path, open_store
@@ -93,6 +105,44 @@ def test_somebody_elses_hdf5(tmp_path: Path) -> None:
             if value is not None:
                 file.attrs["format"] = value
         assert "not a store that compread made" in refusal(tmp_path / "x.h5")
+
+
+def with_gram(path: Path, gram: Any) -> Path:
+    """The sample with these inner products of the labels' unembeddings."""
+    with open_writer(path) as writer:
+        append(writer, range(N_TRAIN + N_TEST))
+        return writer.finish(replace(END, label_gram=gram))
+
+
+def test_inner_products_of_the_unembeddings(tmp_path: Path) -> None:
+    """Each row has those of the labels to the last bit; an older store has none."""
+    gram = tuple(tuple(1 / (3 + i + j) for j in range(3)) for i in range(3))
+    with open_store(with_gram(tmp_path / "a.h5", gram)) as store:
+        assert store.run.label_gram == gram
+        found = store.label_gram("train")
+        assert found is not None
+        np.testing.assert_array_equal(found, [gram] * N_TRAIN)
+    with open_store(with_gram(tmp_path / "b.h5", ())) as store:
+        assert store.label_gram("train") is None
+
+
+def test_many_labels_have_inner_products(tmp_path: Path) -> None:
+    """The run's description may be longer than the 64 kB of an ordinary attribute."""
+    gram = tuple(map(tuple, np.random.default_rng(0).normal(size=(150, 150)).tolist()))
+    with open_store(with_gram(tmp_path / "a.h5", gram)) as store:
+        assert store.run.label_gram == gram
+        with pytest.raises(StoreError, match="`label_gram` is not 3 by 3 finite numbers"):
+            store.label_gram("train")
+
+
+@pytest.mark.parametrize(
+    "gram", [((1.0, 2.0),) * 2, ((float("nan"),) * 3,) * 3, ((1.0,), (2.0, 3.0), ())]
+)
+def test_inner_products_that_are_none(tmp_path: Path, gram: Any) -> None:
+    """Another shape, or no numbers: the store is called damaged when they are asked for."""
+    with open_store(with_gram(tmp_path / "a.h5", gram)) as store:  # noqa: SIM117
+        with pytest.raises(StoreError, match="damaged"):
+            store.label_gram("train")
 
 
 def test_a_newer_version(store_file: Path) -> None:
