@@ -68,13 +68,15 @@ def report(title: str, fits: Sequence[Fit], n_stores: int) -> None:
             for row in by_task
             if row["method"] == DEFAULT and row["n_train"] == n_train
         }
+        if not losses:
+            continue
         worst = min(losses, key=losses.__getitem__)
         print(f"{DEFAULT} - full at {n_train}, worst task: {losses[worst]:+.4f} ({worst})")
 
 
 def _of(fits: Sequence[Fit]) -> list[Fit]:
     """One fit for each run."""
-    return [f for f in fits if f.title == DEFAULT and len(f.train_ids) == BUDGETS[0]]
+    return [f for f in fits if f.title == fits[0].title and len(f.train_ids) == BUDGETS[0]]
 
 
 def _accuracy(rows: Sequence[dict], task: str, method: str, n_train: int) -> float:
