@@ -123,7 +123,7 @@ class TaskLearning(Method):
             )
         g = run.rows.parts.astype(float)
         # Two words may have one unembedding: then their span is smaller, and so is the matrix's.
-        inverse = np.linalg.pinv(run.label_gram, hermitian=True)
+        inverse = np.linalg.pinv(run.label_gram, 1e-10, hermitian=True)
         lengths: Float64 = ((g @ inverse) * g).sum(axis=2)
         return lengths
 
