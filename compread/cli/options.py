@@ -49,14 +49,13 @@ FORMAT = Annotated[
     Format,
     typer.Option("--format", help="How to print the result; json, csv and parquet are exact."),
 ]
-STORES = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="STORE",
-        help="Stores: .h5 files, folders of them, or - for paths on standard input.",
-        show_default=False,
-    ),
-]
+_STORES = typer.Argument(
+    metavar="STORE",
+    help="Stores: .h5 files, folders of them, or - for paths on standard input.",
+    show_default=False,
+)
+STORES = Annotated[list[str], _STORES]
+ANY_STORES = Annotated[list[str] | None, _STORES]
 POOL = Annotated[
     Pool, typer.Option("--pool", help="How several label words of one class become one label.")
 ]

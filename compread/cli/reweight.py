@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compread.cli.options import FORMAT, POOL, STORES, Format, Pool, named_options
+from compread.cli.options import ANY_STORES, FORMAT, POOL, Format, Pool, named_options
 
 if TYPE_CHECKING:
     from compread.reweight.fit import Fit
@@ -22,28 +22,9 @@ compread reweight --apply weights.json other.h5"""
 BESIDE_APPLY = {"--apply", "--methods", "--pool", "--format"}
 
 
-def _list_methods(wanted: bool) -> None:
-    if wanted:
-        from compread.cli.output import emit
-        from compread.reweight.registry import METHODS
-        from compread.views.tables import Column
-
-        rows = [
-            {"method": name, "about": method.about, "transductive": method.fitted.transductive}
-            for name, method in METHODS.items()
-        ]
-        columns = [
-            Column("method", justify="left"),
-            Column("about", justify="left"),
-            Column("alone", "row\nalone", format=lambda r: "" if r["transductive"] else "yes"),
-        ]
-        emit(rows, columns, "table")
-        raise typer.Exit
-
-
 def reweight(
     context: typer.Context,
-    stores: STORES,
+    stores: ANY_STORES = None,
     n_train: Annotated[
         str | None,
         typer.Option(
@@ -93,8 +74,6 @@ def reweight(
         bool,
         typer.Option(
             "--list-methods",
-            callback=_list_methods,
-            is_eager=True,
             help="Say what each method is, and whether it can label a row alone.",
         ),
     ] = False,
@@ -113,6 +92,11 @@ def reweight(
     from compread.store import open_store, store_paths
     from compread.views.reweight import reweight_view
 
+    if list_methods:
+        _list_methods(format.value)
+        return
+    if not stores:
+        raise UsageError("no STORE: name .h5 files, folders of them, or - for paths on stdin")
     if signed and recipe != "convex":
         raise UsageError(f"--signed goes with --recipe convex, not {recipe}")
     names = [name.strip() for name in methods.split(",")]
@@ -142,6 +126,23 @@ def reweight(
         weights.Weights(fits).write(save, force)
         note(f"weights: {save}")
     emit(document, reweight_view(document), format.value)
+
+
+def _list_methods(format: str) -> None:
+    from compread.cli.output import emit
+    from compread.reweight.registry import METHODS
+    from compread.views.tables import Column
+
+    rows = [
+        {"method": name, "about": method.about, "transductive": method.fitted.transductive}
+        for name, method in METHODS.items()
+    ]
+    columns = [
+        Column("method", justify="left"),
+        Column("about", justify="left"),
+        Column("alone", "row\nalone", format=lambda r: "" if r["transductive"] else "yes"),
+    ]
+    emit(rows, columns, format)
 
 
 def _document(fits: Sequence[Fit], versus: str | None) -> dict[str, list[dict[str, Any]]]:

@@ -43,6 +43,8 @@ def footprint(request: ModelRequest, config: Any) -> Footprint:
             missing.
     """
     saved, dtype = saved_dtype(config), dtype_to_load(request.dtype, config)
+    # Before a model is built: transformers before 5 writes its choice into the config it is given.
+    saved_packed = getattr(config, "quantization_config", None) is not None
     model = build_skeleton(config, dtype)
     tensors, replaced = _all_bytes(model), 0
     if settings := packing(request.quantize, config):
@@ -51,7 +53,6 @@ def footprint(request: ModelRequest, config: Any) -> Footprint:
         maps = [model.get_submodule(name) for name in names]
         whole = _bytes(linear.weight for linear in maps)
         tensors += int(sum(_packed_bytes(linear, settings.load_in_8bit) for linear in maps)) - whole
-        saved_packed = getattr(config, "quantization_config", None) is not None
         replaced = 0 if saved_packed else whole
     if request.adapter:
         adapter = load_adapter_config(request.adapter, request.offline)

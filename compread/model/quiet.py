@@ -12,13 +12,15 @@ _CAST = "MatMul8bitLt: inputs will be cast"
 _NOISE = {
     "bitsandbytes.autograd._functions": _CAST,
     "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit_forward",
+    # Of packed weights on a CPU, where nothing is on the meta device.
+    "accelerate.big_modeling": "Some parameters are on the meta device because they were offloaded",
 }
 
 
 def quieten_libraries(*, bars: bool) -> None:
     """Let transformers and the hub print errors only, and progress bars only where wanted.
 
-    Of bitsandbytes the two lines go that it says of every run.
+    Of bitsandbytes and accelerate the lines go that they say of every run.
 
     For a process that owns its stderr, such as a command; a library should not call this.
     """

@@ -150,6 +150,17 @@ def test_methods_are_listed(run):
     for name, method in KNOWN.items():
         assert method.about in lines[name]
         assert lines[name].endswith("yes") != method.fitted.transductive
+    for order in (("--list-methods", "--format", "json"), ("--format", "json", "--list-methods")):
+        rows = json.loads(run(*order)[1])
+        assert {row["method"]: row["transductive"] for row in rows} == {
+            name: method.fitted.transductive for name, method in KNOWN.items()
+        }
+
+
+def test_no_store_is_a_mistake_of_the_command_line(run):
+    """Only `--list-methods` needs none."""
+    status, out, err = run()
+    assert (status, out) == (2, "") and "no STORE" in err
 
 
 def test_a_recipe_of_its_own(run, stores):
