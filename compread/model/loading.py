@@ -17,7 +17,7 @@ from compread.model.devices import DTYPES, choose_device
 from compread.model.failures import no_tokenizer, said_plainly
 from compread.model.fingerprint import fingerprint
 from compread.model.gguf_file import begin_as_stated, unpacked
-from compread.model.quantized import is_quantized, quantization
+from compread.model.quantized import check_storage, is_quantized, quantization
 from compread.model.request import ModelRequest
 from compread.model.sources import Source, find_source
 from compread.model.trace import CausalLM
@@ -102,6 +102,7 @@ def _weights(request: ModelRequest, source: Source, device: torch.device | None)
             **options,
         )
         _check_whole(loaded["missing_keys"], request.name)
+        check_storage(model, request.name)
         if device is not None and not getattr(model, "hf_device_map", None):
             model = model.to(device)
     return model

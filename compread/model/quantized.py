@@ -65,6 +65,26 @@ def maps_to_pack(skeleton: nn.Module, settings: Any) -> list[str]:
     return [name for name, module in skeleton.named_modules() if isinstance(module, packed)]
 
 
+def check_storage(model: nn.Module, name: str) -> None:
+    """Refuse four-bit weights whose bytes were converted as if they were numbers.
+
+    Transformers before 5 does that to those kept under the name of a floating type, where the model
+    takes another.
+
+    Raises:
+        ModelError: they are not of the type that the model's config says.
+    """
+    settings = getattr(getattr(model, "config", None), "quantization_config", None)
+    said = getattr(settings, "bnb_4bit_quant_storage", None)
+    packed = (w for w in model.parameters() if getattr(w, "quant_state", None) is not None)
+    if isinstance(said, torch.dtype) and any(w.dtype != said for w in packed):
+        plain = str(said).removeprefix("torch.")
+        raise ModelError(
+            f"{name} keeps its four-bit weights as {plain}, and this version of transformers has "
+            f"spoiled them by conversion: load it with --dtype {plain} or with transformers 5"
+        )
+
+
 def is_quantized(model: nn.Module) -> bool:
     """Whether kernels of few bits run in this model; one that was unpacked has none."""
     return bool(getattr(model, "is_quantized", False))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from loud import Family, loud_model, some_prompts
 from tiny_folder import TINY, WIDE, byte_tokenizer, save_tiny
 from torch import nn
@@ -28,6 +29,7 @@ from compread.model import (
     load_model,
     sum_tolerance,
 )
+from compread.model.quantized import check_storage
 
 LABELS = (5, 9, 17)
 PROMPTS = some_prompts(9, 4, 13, vocabulary=320)
@@ -225,7 +227,12 @@ def test_four_bits_under_another_name(wide: Path, tmp_path: Path) -> None:
         first = AutoModelForCausalLM.from_pretrained(wide, quantization_config=settings)
         first.save_pretrained(place)
         byte_tokenizer().save_pretrained(place)
-        model: Any = load_model(ModelRequest(str(place), dtype="bfloat16")).model
+        request = ModelRequest(str(place), dtype="bfloat16")
+        if storage == torch.float32 and transformers.__version__ < "5":
+            with pytest.raises(ModelError, match="load it with --dtype float32"):
+                load_model(request)
+            continue
+        model: Any = load_model(request).model
         assert model.model.layers[0].self_attn.o_proj.weight.dtype == storage
         for module in model.modules():
             module.support_avx512bf16_for_cpu = False  # or the first product packs them in bytes
@@ -234,6 +241,16 @@ def test_four_bits_under_another_name(wide: Path, tmp_path: Path) -> None:
     for other in others:
         assert other[0] == flops
         torch.testing.assert_close(other[1], parts)
+
+
+def test_four_bits_that_were_converted(wide: Path) -> None:
+    """Weights of another type than the config says are refused, not read."""
+    pytest.importorskip("bitsandbytes")
+    model: Any = load_model(ModelRequest(str(wide), quantize="4bit")).model
+    check_storage(model, "small")
+    model.config.quantization_config.bnb_4bit_quant_storage = torch.float32
+    with pytest.raises(ModelError, match="small keeps its four-bit weights as float32"):
+        check_storage(model, "small")
 
 
 def test_a_number_of_bits_that_is_not(wide: Path) -> None:
