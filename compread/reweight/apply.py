@@ -131,6 +131,12 @@ def check_match(fit: Fit, store: Store) -> None:
             f"{len(fit.labels.word)} of {fit.run.task}; choose a method that has no numbers for "
             "single labels, such as comprw"
         )
+    here, there = store.labels.word, fit.labels.word
+    if by_label and here != there and sorted(here) == sorted(there):
+        raise StoreError(
+            f"{name} has the labels {', '.join(here)} in another order than {fit.title} was fitted "
+            f"for, {', '.join(there)}; make the store with its options in that order"
+        )
 
 
 def check_model(fit: Fit, fingerprint: str, found: str) -> None:

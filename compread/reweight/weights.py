@@ -77,6 +77,8 @@ def check_target(path: Path, force: bool) -> None:
         )
     if path.exists() and not force:
         raise TargetError(f"{path} exists; give another path, or --force to replace it")
+    if path.suffix == ".h5":
+        raise TargetError(f"{path} would be taken for a store; give another name, such as w.json")
     if not path.parent.is_dir():
         raise TargetError(f"{path}: there is no folder {path.parent}; make it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):

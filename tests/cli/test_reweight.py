@@ -157,6 +157,22 @@ def test_methods_are_listed(run):
         }
 
 
+def test_labels_in_another_order_are_not_taken_for_each_other(run, stores, tmp_path):
+    """Numbers for single labels go by column; those for components do not."""
+    made = tmp_path / "w.json"
+    store = stores / "rte-s2.h5"
+    run(store, "--methods", "affine,comprw", "--save", made)
+    document = json.loads(made.read_text())
+    for fit in document["fits"]:
+        for labels in (fit["labels"], fit["words"]):
+            for column in labels.values():
+                column.reverse()
+    made.write_text(json.dumps(document))
+    status, out, err = run(store, "--apply", made, "--methods", "affine")
+    assert (status, out) == (4, "") and "in another order than affine was fitted for" in err
+    assert run(store, "--apply", made, "--methods", "comprw")[0] == 0
+
+
 def test_no_store_is_a_mistake_of_the_command_line(run):
     """Only `--list-methods` needs none."""
     status, out, err = run()
@@ -348,6 +364,7 @@ def test_save_keeps_the_weights(run, stores, tmp_path):
         (["--methods", "full:convex"], 2, "full has no recipes"),
         (["--methods", "comprw:convx"], 2, "did you mean 'convex'"),
         (["--save", "."], 1, "is a folder"),
+        (["--save", "run.h5", "--force"], 1, "run.h5 would be taken for a store"),
         (["--save", "nowhere/w.json"], 1, "there is no folder nowhere"),
     ],
 )
