@@ -3,10 +3,8 @@
 A cache that is repeated for B rows holds B copies of one prefix, and every layer writes them anew
 with the rows' own keys behind them. Here each layer of the cache hands the model only the keys of
 the tokens that are run, and an attention function of ours attends to both: to the lent prefix, one
-large product for all rows, and to the row itself. Two softmaxes over parts of one row of scores
-are joined exactly through their logarithms of summed exponentials:
-
-    out = out_own + σ(lse_prefix - lse_own) · (out_prefix - out_own)
+large product for all rows, and to the row itself (``joined``). Where no kernel can do that, the
+prefix is repeated for one layer at a time.
 
 The function stands behind the name ``LENDING`` among transformers' attention implementations and
 computes what its ``sdpa`` does; what ``sdpa`` would need a mask or another term for is refused
@@ -25,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from compread.extract.joined import joined, kernel_for
 from compread.model.trace import CausalLM
 
 LENDING = "compread_lending"
@@ -132,33 +131,9 @@ def _attend(
     if window is not None and window < loan.keys.shape[-2] + query.shape[-2]:
         raise CannotLendError("the window is shorter than the prompts")
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    prefix = loan.keys, loan.values
-    if query.device.type == "cpu" and query.shape[-1] == value.shape[-1]:
-        return _joined(query, key, value, *prefix, scale)
-    return _at_once(query, key, value, *prefix, scale)
-
-
-def _joined(
-    query: Tensor, key: Tensor, value: Tensor, keys: Tensor, values: Tensor, scale: float
-) -> Tensor:
-    """Both parts by the kernel that ``sdpa`` takes on a CPU, which also gives the lse."""
-    flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    batch, heads, tokens, width = query.shape
-    shared = keys.shape[1]
-    group = heads // shared
-    # The heads that share keys, and all rows, are one long query against one prefix.
-    by_token = query.transpose(1, 2).reshape(batch * tokens, shared, group, width)
-    rows = by_token.transpose(0, 1).reshape(1, shared, batch * tokens * group, width)
-    far, far_lse = flash(rows, keys, values, 0.0, False, scale=scale)
-    far = far[0].reshape(shared, batch, tokens, group, width).permute(1, 2, 0, 3, 4)
-    far_lse = far_lse.reshape(shared, batch, tokens, group).permute(1, 2, 0, 3)
-    near, near_lse = flash(
-        query, _repeat(key, group), _repeat(value, group), 0.0, True, scale=scale
-    )
-    near = near.transpose(1, 2).reshape(batch, tokens, shared, group, width)
-    near_lse = near_lse.transpose(1, 2).reshape(batch, tokens, shared, group)
-    share = torch.sigmoid(far_lse - near_lse)[..., None].to(near.dtype)
-    return torch.lerp(near, far, share).reshape(batch, tokens, heads, width)
+    if (kernel := kernel_for(query, value)) is not None:
+        return joined(kernel, query, key, value, (loan.keys, loan.values), scale)
+    return _at_once(query, key, value, loan.keys, loan.values, scale)
 
 
 def _at_once(

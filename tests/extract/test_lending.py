@@ -26,15 +26,12 @@ def shared_parts(engine: Engine, prefix: SharedPrefix | None = None) -> tuple[An
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kernel", ["_joined", "_at_once"])
+@pytest.mark.parametrize("way", ["as the device has it", "repeated for a layer"])
 @pytest.mark.parametrize("name", LENDS)
-def test_lent_is_whole(
-    name: str, kernel: str, device: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By both kernels, in float64; and the prefix was really lent."""
-    if kernel == "_joined" and device != "cpu":
-        pytest.skip("the joined kernel is the CPU's")
-    monkeypatch.setattr(lending, "_joined", getattr(lending, kernel))
+def test_lent_is_whole(name: str, way: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joined by a kernel or repeated, in float64; and the prefix was really lent."""
+    if way == "repeated for a layer":
+        monkeypatch.setattr(lending, "kernel_for", lambda query, value: None)
     engine = loud_engine(name, torch.float64, device)
     prefix = engine.share(some_prompts(PREFIX, seed=1)[0])
     assert prefix is not None
@@ -53,7 +50,7 @@ def test_lent_in_half_precision(name: str) -> None:
 
 BROKEN = {
     "the prefix's share is turned round": (torch, "sigmoid", lambda x: torch.special.expit(-x)),
-    "rows see what comes after them": (lending, "_joined", "not causal"),
+    "rows see what comes after them": (lending, "kernel_for", "not causal"),
 }
 
 
@@ -69,7 +66,7 @@ def test_a_broken_twin_fails(what: str, monkeypatch: pytest.MonkeyPatch) -> None
             return real(*args, attn_mask=torch.ones_like(attn_mask), **kwargs)
 
         monkeypatch.setattr(lending, "scaled_dot_product_attention", seeing)
-        replacement = lending._at_once
+        replacement = lambda query, value: None  # noqa: E731
     monkeypatch.setattr(where, name, replacement)
     parts, whole = shared_parts(engine)
     assert not torch.allclose(parts, whole, rtol=0, atol=1e-3)
