@@ -80,8 +80,9 @@ def joined(
     far, far_lse = kernel.call(rows, *prefix, False, scale)
     far = far[0].reshape(shared, batch, tokens, group, width).permute(1, 2, 0, 3, 4)
     far_lse = far_lse.reshape(shared, batch, tokens, group).permute(1, 2, 0, 3)
-    own = (states.repeat_interleave(group, 1) if group > 1 else states for states in (key, value))
-    near, near_lse = kernel.call(query, *own, True, scale)
+    if group > 1:
+        key, value = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
+    near, near_lse = kernel.call(query, key, value, True, scale)
     near = near.transpose(1, 2).reshape(batch, tokens, shared, group, width)
     near_lse = near_lse.transpose(1, 2).reshape(batch, tokens, shared, group)
     share = torch.sigmoid(far_lse - near_lse)[..., None]
