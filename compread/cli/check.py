@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compread.cli.extract_options import TRUST
 from compread.cli.options import FORMAT, Format
 from compread.cli.output import emit, note
 from compread.errors import UsageError
@@ -41,6 +42,7 @@ def check(
     offline: Annotated[
         bool, typer.Option("--offline", help="Use local files and caches only.")
     ] = False,
+    trust_remote_code: TRUST = False,
     format: FORMAT = Format.table,
 ) -> None:
     """Prove that a model family is read rightly, from its config alone.
@@ -65,7 +67,9 @@ def check(
         good = any(c.certified for c in certificates) and not any(c.died for c in certificates)
     else:
         change = load_adapter_config(adapter, offline) if adapter else None
-        certificate = certify(load_config(model, revision, offline), change)
+        certificate = certify(
+            load_config(model, revision, offline, trust_remote_code), change, trust_remote_code
+        )
         document = certificate_rows([certificate])
         emit(document, certificate_view(document), format.value)
         good = certificate.certified

@@ -52,6 +52,7 @@ def extract(
     merge_adapter: opt.MERGE_ADAPTER = False,
     quantize: opt.QUANTIZE = None,
     attn_implementation: opt.ATTENTION = None,
+    trust_remote_code: opt.TRUST = False,
     offline: opt.OFFLINE = False,
     batch_tokens: opt.BATCH_TOKENS = None,
     share: opt.SHARE = True,
@@ -94,7 +95,7 @@ def extract(
     requests = [
         ModelRequest(
             point.model, point.revision, dtype, device, device_map, offline,
-            adapter, merge_adapter, quantize, attn_implementation,
+            adapter, merge_adapter, quantize, attn_implementation, trust_remote_code,
         )
         for point in points
     ]  # fmt: skip

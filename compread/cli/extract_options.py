@@ -45,6 +45,10 @@ ATTENTION = Annotated[
     str | None,
     typer.Option("--attn-implementation", help="eager, sdpa, ... [default: the model's]"),
 ]
+TRUST = Annotated[
+    bool,
+    typer.Option("--trust-remote-code", help="Run code that comes with the model. Read it first."),
+]
 OFFLINE = Annotated[bool, typer.Option("--offline", help="Use local files and caches only.")]
 
 # --- the prompts

@@ -108,7 +108,9 @@ def forecast(
 
     found = []
     for request in requests:
-        config = load_config(request.name, request.revision, request.offline)
+        config = load_config(
+            request.name, request.revision, request.offline, request.trust_remote_code
+        )
         tokenizer = load_tokenizer(request)
         sets = [(one, tokenize(one, tokenizer)) for one in worded(tokenizer)]
         forecaster = Forecaster(request, config)

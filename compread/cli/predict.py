@@ -56,6 +56,7 @@ def predict(
     ] = None,
     device: opt.DEVICE = "auto",
     device_map: opt.DEVICE_MAP = None,
+    trust_remote_code: opt.TRUST = False,
     offline: opt.OFFLINE = False,
 ) -> None:
     """Label new rows with a model and fitted weights.
@@ -85,7 +86,7 @@ def predict(
     quieten_libraries(bars=False)
     request = ModelRequest(
         model, revision or run.revision, dtype or run.dtype, device, device_map, offline,
-        adapter=run.adapter,
+        adapter=run.adapter, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     loaded = load_model(request)
     check_model(fit, loaded.fingerprint, f"{model} is in {loaded.dtype}")

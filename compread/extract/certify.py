@@ -47,7 +47,7 @@ class Certificate:
         return self.verdict == "certified"
 
 
-def certify(config: Any, adapter: Any = None) -> Certificate:
+def certify(config: Any, adapter: Any = None, trust_remote_code: bool = False) -> Certificate:
     """Build the twin of the model that a config describes and prove the identities on it.
 
     With the config of a ``peft`` adapter the twin has one of the same kind.
@@ -59,7 +59,8 @@ def certify(config: Any, adapter: Any = None) -> Certificate:
         return Certificate(kind, "refused", reason)
     try:
         with _float64_by_default():
-            return _certify_twin(kind, build_twin(config, adapter=adapter))
+            twin = build_twin(config, adapter=adapter, trust_remote_code=trust_remote_code)
+            return _certify_twin(kind, twin)
     except ModelError as error:
         return Certificate(kind, "refused", str(error))
     except Exception as error:  # a family's own code may fail in any way on a model this small

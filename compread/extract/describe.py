@@ -22,6 +22,7 @@ def describe(loaded: LoadedModel, prompt_set: PromptSet, **facts: Any) -> RunInf
         model_type=loaded.model_type,
         revision=loaded.revision,
         adapter=loaded.request.adapter,
+        trust_remote_code=loaded.request.trust_remote_code,
         fingerprint=loaded.fingerprint,
         dtype=loaded.dtype,
         task=prompt_set.task,

@@ -28,6 +28,11 @@ def load_adapter_config(name: str, offline: bool = False) -> Any:
             f"{name} is a {config.peft_type.value} adapter, which puts learned tokens before the "
             "prompt; expected one that changes the layers, such as LoRA or DoRA"
         )
+    if getattr(config, "megatron_config", None):
+        raise ModelError(
+            f"{name} is an adapter of Megatron's layers, and names a module to import for them; "
+            "expected one of transformers' layers"
+        )
     return config
 
 

@@ -30,6 +30,13 @@ def said_plainly(name: str, what: str) -> Iterator[None]:
             )
         elif what == "tokenizer" and _lacks_tokenizer_files(Path(name).expanduser()):
             reason = no_tokenizer(name)
+        elif "custom code" in text and "trust_remote_code" in text:
+            reason = untrusted(name, what)
+        elif "Weights only load failed" in text:
+            reason = (
+                f"{name} has pickled weights that hold more than tensors, which could run any "
+                "code; they are not loaded: save them as safetensors where you trust them"
+            )
         elif "does not recognize this architecture" in text:
             reason = f"{name}: {first} Try pip install -U transformers"
         elif isinstance(error, ImportError) or "pip install" in text:
@@ -61,6 +68,14 @@ def _lacks_tokenizer_files(folder: Path) -> bool:
     """
     patterns = ("tokenizer*", "tekken*", "*.tiktoken", "vocab*", "*.model", "merges.txt")
     return folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in patterns)
+
+
+def untrusted(name: str, what: str) -> str:
+    """Why a model is refused that brings code."""
+    return (
+        f"{name} brings code of its own for its {what}, and nothing has run it: read that code, "
+        "then give --trust-remote-code to run it"
+    )
 
 
 def no_tokenizer(name: str) -> str:

@@ -45,7 +45,7 @@ def footprint(request: ModelRequest, config: Any) -> Footprint:
     saved, dtype = saved_dtype(config), dtype_to_load(request.dtype, config)
     # Before a model is built: transformers before 5 writes its choice into the config it is given.
     saved_packed = getattr(config, "quantization_config", None) is not None
-    model = build_skeleton(config, dtype)
+    model = build_skeleton(config, dtype, request.trust_remote_code)
     tensors, replaced = _all_bytes(model), 0
     if settings := packing(request.quantize, config):
         with said_plainly(request.name, "model"):  # its imports are part of what a process takes

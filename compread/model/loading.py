@@ -14,7 +14,7 @@ from compread.model import facts
 from compread.model.adapters import with_adapter
 from compread.model.blocks import config_value
 from compread.model.devices import DTYPES, choose_device
-from compread.model.failures import no_tokenizer, said_plainly
+from compread.model.failures import no_tokenizer, said_plainly, untrusted
 from compread.model.fingerprint import fingerprint
 from compread.model.gguf_file import begin_as_stated, unpacked
 from compread.model.quantized import check_storage, is_quantized, quantization
@@ -69,8 +69,11 @@ def load_model(request: ModelRequest) -> LoadedModel:
     """
     device = None if request.device_map else choose_device(request.device)
     source = _source(request)
+    config = None if "gguf_file" in source.options else _config(request.name, source)
+    _check_attention(request, config)
     tokenizer = _tokenizer(request.name, source)
-    model = _weights(request, source, device)
+    packed = getattr(config, "quantization_config", None) is not None
+    model = _weights(request, source, device, packed=packed)
     if request.adapter:
         model = with_adapter(
             model, request.adapter, merge=request.merge_adapter, offline=request.offline
@@ -79,7 +82,9 @@ def load_model(request: ModelRequest) -> LoadedModel:
     return LoadedModel(request, source.revision, model, tokenizer, fingerprint(model))
 
 
-def _weights(request: ModelRequest, source: Source, device: torch.device | None) -> CausalLM:
+def _weights(
+    request: ModelRequest, source: Source, device: torch.device | None, *, packed: bool
+) -> CausalLM:
     from transformers import AutoModelForCausalLM
 
     options, placed = dict(source.options), request.device_map
@@ -91,7 +96,7 @@ def _weights(request: ModelRequest, source: Source, device: torch.device | None)
         options["attn_implementation"] = request.attention
     with said_plainly(request.name, "model"):
         # Some quantized models cannot be moved once they are loaded.
-        if device is not None and (request.quantize or _says_quantized(source)):
+        if device is not None and (request.quantize or packed):
             placed = {"": str(device)}
         auto: Any = AutoModelForCausalLM
         model, loaded = auto.from_pretrained(
@@ -108,13 +113,18 @@ def _weights(request: ModelRequest, source: Source, device: torch.device | None)
     return model
 
 
-def _says_quantized(source: Source) -> bool:
+def _config(name: str, source: Source) -> Any:
     from transformers import AutoConfig
 
-    if "gguf_file" in source.options:
-        return False
-    config = AutoConfig.from_pretrained(source.place, **source.options)
-    return getattr(config, "quantization_config", None) is not None
+    with said_plainly(name, "config"):
+        return AutoConfig.from_pretrained(source.place, **source.options)
+
+
+def _check_attention(request: ModelRequest, config: Any) -> None:
+    """Refuse a config that names a kernel of the hub, which is code, unless code is trusted."""
+    named = str(getattr(config, "_attn_implementation", None))
+    if "/" in named and not request.attention and not request.trust_remote_code:
+        raise ModelError(untrusted(request.name, f"attention kernel {named!r}"))
 
 
 def load_tokenizer(request: ModelRequest) -> Any:
@@ -127,7 +137,7 @@ def load_tokenizer(request: ModelRequest) -> Any:
 
 
 def _source(request: ModelRequest) -> Source:
-    return find_source(request.name, request.revision, request.offline)
+    return find_source(request.name, request.revision, request.offline, request.trust_remote_code)
 
 
 def _tokenizer(name: str, source: Source) -> Any:
@@ -141,7 +151,12 @@ def _tokenizer(name: str, source: Source) -> Any:
     return tokenizer
 
 
-def load_config(name: str, revision: str | None = None, offline: bool = False) -> Any:
+def load_config(
+    name: str,
+    revision: str | None = None,
+    offline: bool = False,
+    trust_remote_code: bool = False,
+) -> Any:
     """The config of a model: a hub id, a folder, a ``.gguf`` file, or a bare model type.
 
     Raises:
@@ -152,9 +167,7 @@ def load_config(name: str, revision: str | None = None, offline: bool = False) -
     if name in CONFIG_MAPPING and not Path(name).exists():
         with said_plainly(name, "config"):
             return AutoConfig.for_model(name)
-    source = find_source(name, revision, offline)
-    with said_plainly(name, "config"):
-        return AutoConfig.from_pretrained(source.place, **source.options)
+    return _config(name, find_source(name, revision, offline, trust_remote_code))
 
 
 def _check_knows_text(tokenizer: Any, name: str) -> None:

@@ -32,6 +32,8 @@ class ModelRequest:
     """``8bit`` or ``4bit``: quantize the weights while they are loaded."""
     attention: str | None = None
     """One of transformers' attention implementations, such as ``eager``."""
+    trust_remote_code: bool = False
+    """Whether code that comes with the model may run; else such a model is refused."""
 
     def __post_init__(self) -> None:
         if self.dtype != "auto" and self.dtype not in DTYPES:

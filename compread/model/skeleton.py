@@ -16,7 +16,7 @@ _LAYER_KINDS = ("layer_types", "layers_block_type", "layer_types_list")
 _UNSPLIT = ("linear", "mamba", "conv", "recurrent", "ssm")
 
 
-def build_skeleton(config: Any, dtype: torch.dtype) -> CausalLM:
+def build_skeleton(config: Any, dtype: torch.dtype, trust_remote_code: bool = False) -> CausalLM:
     """The model that a config describes, on the ``meta`` device, where tensors have shapes only.
 
     Raises:
@@ -27,7 +27,9 @@ def build_skeleton(config: Any, dtype: torch.dtype) -> CausalLM:
     try:
         with torch.device("meta"):
             auto: Any = AutoModelForCausalLM
-            model: CausalLM = auto.from_config(config, dtype=dtype)
+            model: CausalLM = auto.from_config(
+                config, dtype=dtype, trust_remote_code=trust_remote_code
+            )
     except Exception as error:  # a family's own code may fail in any way
         reason = " ".join(str(error).split())[:200]
         raise ModelError(

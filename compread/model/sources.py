@@ -18,14 +18,19 @@ class Source(NamedTuple):
     options: dict[str, Any]
 
 
-def find_source(name: str, revision: str | None, offline: bool) -> Source:
+def find_source(
+    name: str, revision: str | None, offline: bool, trust_remote_code: bool = False
+) -> Source:
     """Find a model by hub id, folder or path of a ``.gguf`` file.
+
+    Unless its code is trusted, every loader is told so: left open, they ask on standard input.
 
     Raises:
         ModelError: there is none.
     """
     path = Path(name).expanduser()
-    local = {"local_files_only": True}
+    trust = {"trust_remote_code": trust_remote_code}
+    local = {"local_files_only": True, **trust}
     if name.endswith(".gguf"):
         if not path.is_file():
             raise ModelError(
@@ -45,5 +50,5 @@ def find_source(name: str, revision: str | None, offline: bool) -> Source:
             "a hub id such as EleutherAI/pythia-160m"
         )
     found = resolve(name, revision, offline)
-    options = {"revision": found.revision, "local_files_only": found.cached_only}
+    options = {"revision": found.revision, "local_files_only": found.cached_only, **trust}
     return Source(name, found.revision, options)

@@ -23,8 +23,15 @@ _LEAST_LAYERS = 3
 _MOST_LAYERS = 8
 
 
-def build_twin(config: Any, dtype: torch.dtype = torch.float64, adapter: Any = None) -> CausalLM:
+def build_twin(
+    config: Any,
+    dtype: torch.dtype = torch.float64,
+    adapter: Any = None,
+    trust_remote_code: bool = False,
+) -> CausalLM:
     """Build the twin of the model that a config describes, and of an adapter on it if given.
+
+    Where its code is trusted, the twin of a model that brings its own runs that.
 
     Raises:
         ModelError: the shrunken model cannot be built.
@@ -35,7 +42,10 @@ def build_twin(config: Any, dtype: torch.dtype = torch.float64, adapter: Any = N
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
             options = {"dtype": torch.float32, **_slow_but_exact(small)}
-            model: CausalLM = _class_of(config, small)._from_config(small, **options)
+            if trust_remote_code and _own_class(config):
+                model = _from_own_code(config, small, options)
+            else:
+                model = _class_of(config, small)._from_config(small, **options)
             if adapter is not None:
                 model = with_random_adapter(model, adapter)
             make_loud(model)
@@ -48,6 +58,21 @@ def build_twin(config: Any, dtype: torch.dtype = torch.float64, adapter: Any = N
         ) from error
     model.to(dtype).eval()
     return model
+
+
+def _own_class(config: Any) -> str | None:
+    """Where the model's own code has its class, if it brings any."""
+    own: str | None = (getattr(config, "auto_map", None) or {}).get("AutoModelForCausalLM")
+    return own
+
+
+def _from_own_code(config: Any, small: Any, options: dict[str, Any]) -> CausalLM:
+    from transformers import AutoModelForCausalLM
+
+    auto: Any = AutoModelForCausalLM
+    # Where the code is looked for.
+    small.auto_map, small._name_or_path = config.auto_map, config._name_or_path
+    return auto.from_config(small, trust_remote_code=True, **options)
 
 
 def _class_of(config: Any, text: Any) -> Any:

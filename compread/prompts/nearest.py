@@ -7,8 +7,10 @@ row chooses among the other labelled examples.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compread.errors import PromptError
@@ -74,8 +76,9 @@ def load_embedder(name: str, offline: bool = False) -> Nearest:
     """A sentence-transformers model: a hub id or a folder.
 
     Raises:
-        PromptError: the extra is not installed, or there is no such model.
+        PromptError: the extra is not installed, there is no such model, or it brings code.
     """
+    _refuse_code(name)
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
@@ -83,7 +86,7 @@ def load_embedder(name: str, offline: bool = False) -> Nearest:
             "--embedder needs sentence-transformers: pip install 'compread[embed]'"
         ) from error
     try:
-        model = SentenceTransformer(name, local_files_only=offline)
+        model = SentenceTransformer(name, local_files_only=offline, trust_remote_code=False)
     except Exception as error:  # whatever the hub, the files or torch raise
         first = " ".join(str(error).split())[:200]
         raise PromptError(
@@ -98,3 +101,22 @@ def load_embedder(name: str, offline: bool = False) -> Nearest:
         return found
 
     return Nearest(name, embed)
+
+
+def _refuse_code(name: str) -> None:
+    """Refuse a folder whose modules are code of its own.
+
+    Of a local folder sentence-transformers runs it, trusted or not.
+    """
+    listed = Path(name).expanduser() / "modules.json"
+    try:
+        modules = json.loads(listed.read_text(encoding="utf-8"))
+        kinds = [str(module["type"]) for module in modules]
+    except (OSError, ValueError, TypeError, KeyError):
+        return  # a hub id, or what the library itself will complain of
+    for kind in kinds:
+        if not kind.startswith("sentence_transformers."):
+            raise PromptError(
+                f"the embedder {name!r} brings code of its own ({kind!r}), which is never run; "
+                "take one whose modules are sentence-transformers' own"
+            )

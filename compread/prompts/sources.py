@@ -88,7 +88,11 @@ def _load_hub(task: Task, source: Source, split: str, offline: bool) -> list[Row
     try:
         with _offline(offline), _no_retry_log():
             table = datasets.load_dataset(
-                source.id, source.config, split=source.splits[split], revision=source.revision
+                source.id,
+                source.config,
+                split=source.splits[split],
+                revision=source.revision,
+                trust_remote_code=False,  # older versions ask on standard input
             )
         cached = Path(table.cache_files[0]["filename"]) if table.cache_files else None
         rows = list(table.to_list())

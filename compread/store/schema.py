@@ -93,6 +93,8 @@ class RunInfo:
     """The revision as the user named it, such as ``step1000``; ``revision`` identifies it."""
     adapter: str | None = None
     """The adapter on top of the model, as given; ``fingerprint`` identifies it."""
+    trust_remote_code: bool = False
+    """Whether code that came with the model was allowed to run."""
     label_gram: tuple[tuple[float, ...], ...] = ()
     """[K, K] inner products of the labels' unembeddings, times the square of the logit scale, so
     that the write v with label logits g has the squared length gᵀ G⁻¹ g within their span. Empty in

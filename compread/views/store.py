@@ -103,6 +103,7 @@ def _run_rows(run: Row) -> Sequence[Row]:
         "model type": run["model_type"],
         "revision": run["revision"],
         "fingerprint": run["fingerprint"],
+        "model's own code": "allowed (--trust-remote-code)" if run["trust_remote_code"] else None,
         "dtype": run["dtype"],
         "task": run["task"],
         "template": run["template"],
