@@ -26,6 +26,7 @@ def status(
 ) -> None:
     """Say which runs are finished, and how far the others are.
 
+    Of a finished store the attributes are read and the rows counted, not its numbers.
     A partial run goes on when the extract that began it is given again; a damaged store is
     extracted anew with --force. May be asked while extract runs.
     """

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from compread.components import Component
 from compread.errors import StoreError
 from compread.store.axes import Axes, SplitRows
-from compread.store.layout import COMPONENTS, LABELS, NUMBERS, ROWS, TEXT, chunk_rows, spans
+from compread.store.datasets import Group
+from compread.store.layout import COMPONENTS, LABELS, NUMBERS, ROWS
 from compread.store.progress import partial_status
 from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, SPLITS, Labels
 
@@ -86,7 +86,8 @@ def check_attributes(path: Path, file: Any) -> tuple[str, int]:
     return text_of(attributes["run"]), version
 
 
-def _splits(version: int) -> tuple[str, ...]:
+def splits_of(version: int) -> tuple[str, ...]:
+    """The splits that a file of a format version has."""
     return SPLITS if version == 1 else ALL_SPLITS
 
 
@@ -96,36 +97,15 @@ def read_axes(file: Any, version: int) -> Axes:
     Raises:
         ValueError: columns that are missing, of another type or length, or that contradict.
     """
-    component = _read_columns(file, "components", COMPONENTS)
+    component = Group(file, "components").columns(COMPONENTS)
     components = tuple(map(Component, component["kind"], component["layer"], component["head"]))
     if [c.name for c in components] != component["name"]:
         raise ValueError("component names do not agree with kind, layer and head")
     columns = {name: kind for name, kind in LABELS.items() if version > 1 or name != "class"}
-    label = _read_columns(file, "labels", columns)
+    label = Group(file, "labels").columns(columns)
     labels = Labels(*(tuple(label.get(name, ())) for name in LABELS))
-    splits = {split: SplitRows(**_read_columns(file, split, ROWS)) for split in _splits(version)}
+    splits = {split: SplitRows(**Group(file, split).columns(ROWS)) for split in splits_of(version)}
     return Axes(components, labels, splits)
-
-
-def _read_columns(file: Any, group: str, columns: dict[str, str]) -> dict[str, list[Any]]:
-    values = {name: _read_column(_dataset(file, group, name), columns[name]) for name in columns}
-    if len({len(column) for column in values.values()}) > 1:
-        raise ValueError(f"/{group}: columns of different lengths")
-    return values
-
-
-def _read_column(dataset: Any, kind: str) -> list[Any]:
-    if dataset.ndim != 1:
-        raise ValueError(f"{dataset.name} has shape {dataset.shape}, wanted one axis")
-    if kind != TEXT:
-        _check_type(dataset, np.dtype(kind))
-        numbers: list[Any] = dataset[:].tolist()
-        return numbers
-    text = h5py.check_string_dtype(dataset.dtype)
-    if text is None or text.length is None:
-        raise ValueError(f"{dataset.name} has type {dataset.dtype}, wanted text of fixed length")
-    pieces = spans(len(dataset), chunk_rows(len(dataset), dataset.dtype.itemsize))
-    return [word.decode() for span in pieces for word in dataset[span].tolist()]
 
 
 def check_numbers(file: Any, axes: Axes, version: int) -> None:
@@ -135,31 +115,10 @@ def check_numbers(file: Any, axes: Axes, version: int) -> None:
         ValueError: one has not.
     """
     dtype = axes.row_dtype()
-    for split in _splits(version):
-        rows = axes.splits[split]
+    for split in splits_of(version):
+        group, n = Group(file, split), len(axes.splits[split])
         for name, kind in NUMBERS.items():
-            dataset = _dataset(file, split, name)
-            _check_type(dataset, np.dtype(kind))
-            wanted = (len(rows), *dtype[name].shape)
-            if dataset.shape != wanted:
-                raise ValueError(f"{dataset.name} has shape {dataset.shape}, wanted {wanted}")
-
-
-def _check_type(dataset: Any, wanted: np.dtype[Any]) -> None:
-    if dataset.dtype != wanted:
-        raise ValueError(f"{dataset.name} has type {dataset.dtype}, wanted {wanted}")
-
-
-def _dataset(file: Any, group: str, name: str) -> Any:
-    """A dataset whose bytes are in this very file: no link, no outside storage is followed."""
-    parent = file
-    for step in (group, name):
-        if not isinstance(parent.get(step, getlink=True), h5py.HardLink):
-            raise ValueError(f"/{group}/{name} is missing or only a link")
-        parent = parent[step]
-    if not isinstance(parent, h5py.Dataset) or parent.external or parent.is_virtual:
-        raise ValueError(f"/{group}/{name} is not a dataset of this file")
-    return parent
+            group.check(name, kind, (n, *dtype[name].shape))
 
 
 def text_of(value: Any) -> str:

@@ -23,8 +23,10 @@ from compread.store.checks import (
     check_numbers,
     damage_is_an_error,
     read_axes,
+    splits_of,
     text_of,
 )
+from compread.store.datasets import Group
 from compread.store.layout import NUMBERS, chunk_rows, spans
 from compread.store.pooling import Pooling
 from compread.store.schema import ALL_SPLITS, Labels, RunInfo, Split
@@ -188,3 +190,18 @@ def open_store(path: str | Path, pool: str | None = None) -> Store:
         store = Store(path, RunInfo.from_dict(json.loads(run_text)), axes, file, pooling)
         on_error.pop_all()
     return store
+
+
+def peek_store(path: Path) -> tuple[RunInfo, int]:
+    """The run of a finished store and how many rows it has, in a quarter of the time of opening.
+
+    What the rows, labels and components say is not read, nor held against their checksum.
+
+    Raises:
+        StoreError: as ``open_store``, where the file's structure or its attributes show it.
+    """
+    check_file(path)
+    with damage_is_an_error(path), h5py.File(path, "r", locking=False) as file:
+        run_text, version = check_attributes(path, file)
+        rows = sum(len(Group(file, split)) for split in splits_of(version))
+        return RunInfo.from_dict(json.loads(run_text)), rows

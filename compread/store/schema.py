@@ -7,6 +7,7 @@ These are the types that every later stage works on. The HDF5 layout that carrie
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -144,12 +145,17 @@ class RunInfo:
             run = cls(**kept)
         except TypeError as error:
             raise StoreError(f"the store's `run` attribute lacks a field: {error}") from error
-        for name, hint in get_type_hints(cls).items():
+        for name, hint in _hints().items():
             value, whole = getattr(run, name), get_origin(hint)
             kinds = (whole,) if whole in (dict, tuple) else get_args(hint) or (hint,)
             if type(value) not in kinds and not (type(value) is int and float in kinds):
                 raise StoreError(f"`run` has {value!r:.60} as its `{name}`; make it again")
         return run
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(RunInfo)
 
 
 @dataclass(frozen=True)

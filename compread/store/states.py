@@ -10,8 +10,7 @@ from typing import Any
 from compread.errors import StoreError
 from compread.store.paths import journal_path
 from compread.store.progress import partial_status
-from compread.store.reader import open_store
-from compread.store.schema import ALL_SPLITS
+from compread.store.reader import peek_store
 
 FINISHED, PARTIAL, DAMAGED, MISSING = "finished", "partial", "damaged", "missing"
 
@@ -53,16 +52,19 @@ def store_states(arguments: Iterable[str | Path]) -> list[StoreState]:
 
 
 def store_state(target: Path) -> StoreState:
-    """The state of the run that writes one target."""
+    """The state of the run that writes one target.
+
+    Of a finished store the attributes are read and the rows counted; its numbers are checked by
+    whoever reads them.
+    """
     try:
         status = partial_status(target)
         if status is not None:
             return StoreState(target, PARTIAL, status.done, status.total, status.run)
         if not target.exists():
             return StoreState(target, MISSING, 0, 0, {})
-        with open_store(target) as store:
-            n = sum(store.rows(split) for split in ALL_SPLITS)
-            return StoreState(target, FINISHED, n, n, store.run.to_dict())
+        run, n = peek_store(target)
+        return StoreState(target, FINISHED, n, n, run.to_dict())
     except StoreError as error:
         return StoreState(target, DAMAGED, 0, 0, {}, str(error))
 

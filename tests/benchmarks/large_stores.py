@@ -1,11 +1,14 @@
-"""Seconds and peak memory of rank and analyze over stores of random numbers.
+"""Seconds and peak memory of rank, analyze and status over stores of random numbers.
 
     python tests/benchmarks/large_stores.py FOLDER [--stores 15] [--rows 2000] [--layers 32]
-        [--heads 32] [--labels 4]
+        [--heads 32] [--labels 4] [--command rank --command analyze --command status]
 
 Writes the stores into FOLDER where they are not there yet, then runs each command in a process of
 its own and prints its time and its peak memory. Random numbers do not compress, so reading is as
-slow as it gets.
+slow as it gets. A thousand small stores, as of a grid of tasks, templates and seeds:
+
+    python tests/benchmarks/large_stores.py FOLDER --stores 1000 --rows 100 --layers 30 --heads 9
+        --labels 2
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ from compread.store import Labels, RunInfo, SplitRows, StoreWriter
 
 STEP = 500
 """Rows made at a time."""
+COMMANDS = ("rank", "analyze", "status")
+SEEDS, TEMPLATES = 5, 5
+"""Runs of one prompt template, and templates of one task."""
 
 
 def main() -> None:
@@ -33,6 +39,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--labels", type=int, default=4)
     parser.add_argument("--train-rows", type=int, default=20)
+    parser.add_argument("--command", action="append", choices=COMMANDS)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     paths = [options.folder / f"noise-t-k4-s{seed}.h5" for seed in range(options.stores)]
@@ -41,7 +48,7 @@ def main() -> None:
             write(path, seed, options)
     size = sum(path.stat().st_size for path in paths) / 2**20
     print(f"{len(paths)} stores of {options.rows} rows, {size:.0f} MiB")
-    for command in ("rank", "analyze"):
+    for command in options.command or COMMANDS:
         seconds, peak = run(command, [str(path) for path in paths])
         print(f"{command}: {seconds:.2f} s, peak {peak:.0f} MiB")
 
@@ -73,7 +80,8 @@ def info(seed: int) -> RunInfo:
     """A run of no model."""
     return RunInfo(
         model="noise", model_type="none", revision=None, fingerprint="0", dtype="float32",
-        task="noise", template="t", template_text=None, demonstrations=(), seed=seed, shots=4,
+        task=f"noise{seed // (SEEDS * TEMPLATES)}", template=f"t{seed // SEEDS % TEMPLATES}",
+        template_text=None, demonstrations=(), seed=seed % SEEDS, shots=4,
         prompt_set="0", shared_prefix=False, prefix_tokens=0, soft_cap=None, tolerance=1e-4,
         batch_tokens=1,
     )  # fmt: skip
