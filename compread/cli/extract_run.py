@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from compread.cli.output import emit, note, write
 from compread.cli.progress import RowProgress
+from compread.text import si
 
 if TYPE_CHECKING:
     from compread.extract import Extraction, ExtractOptions, Extractor
@@ -139,12 +140,3 @@ def _forecast_view(rows: Sequence[dict[str, Any]]) -> Any:
         "included; on a GPU that of tensors, else that of the process."
     )
     return [Table(columns, [rows[:-1], rows[-1:]] if len(rows) > 2 else [rows[:1]], note=note)]
-
-
-def si(value: float, unit: str) -> str:
-    """``si(2_500_000, "B")`` is ``"2.5 MB"``."""
-    for prefix in ("", "k", "M", "G", "T", "P"):
-        if abs(value) < 1000 or prefix == "P":
-            break
-        value /= 1000
-    return f"{value:.3g} {prefix}{unit}" if prefix else f"{value:.0f} {unit}"

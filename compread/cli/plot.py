@@ -86,7 +86,7 @@ def plot(
     drawn in the terminal. The path of the file is printed.
     """
     from compread.errors import UsageError
-    from compread.reweight.weights import check_target
+    from compread.output_files import check_target, write_file
     from compread.store import store_paths
 
     ending = Path(out).suffix.lower()
@@ -111,7 +111,7 @@ def plot(
         terminal = sys.stdout
         write(to_blocks(picture, width(terminal), color_depth(terminal), unicode(terminal)))
         return
-    Path(out).write_bytes(_file(picture, ending.removeprefix(".")))
+    write_file(Path(out), _file(picture, ending.removeprefix(".")), force)
     note(f"drew {len(picture.panels)} panel(s) of {kind.value}")
     write(f"{out}\n")
 

@@ -46,7 +46,7 @@ def report(
     """
     from compread.analysis.categories import Rules
     from compread.analysis.runs import read_runs
-    from compread.reweight.weights import check_target
+    from compread.output_files import check_target, write_file
     from compread.store import store_paths
     from compread.views.report import report as report_of
 
@@ -54,5 +54,5 @@ def report(
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
     page = report_of(runs, split.value, rules, top, str(context.obj or ""))
-    out.write_text(page, encoding="utf-8")
+    write_file(out, page, force)
     write(f"{out}\n")

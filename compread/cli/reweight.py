@@ -88,6 +88,7 @@ def reweight(
     """
     from compread.cli.output import emit, note
     from compread.errors import UsageError
+    from compread.output_files import check_target
     from compread.reweight import fit, registry, weights
     from compread.store import open_store, store_paths
     from compread.views.reweight import reweight_view
@@ -111,7 +112,7 @@ def reweight(
     budgets = _budgets(n_train)
     chosen = registry.make_methods(names, "signed" if signed else recipe)
     if save is not None:
-        weights.check_target(save, force)
+        check_target(save, force)
     with ExitStack() as opened:
         paths = store_paths(stores, sys.stdin)
         there = [opened.enter_context(open_store(path, pool.value)) for path in paths]

@@ -16,6 +16,7 @@ from compread.model import facts
 from compread.model.find import find_anatomy
 from compread.model.trace import CausalLM
 from compread.model.twin import build_twin
+from compread.text import one_line
 
 _LABELS = (3, 9, 17)
 
@@ -64,7 +65,7 @@ def certify(config: Any, adapter: Any = None, trust_remote_code: bool = False) -
     except ModelError as error:
         return Certificate(kind, "refused", str(error))
     except Exception as error:  # a family's own code may fail in any way on a model this small
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         reason = f"its own code fails on the twin: {type(error).__name__}: {reason}"
         return Certificate(kind, "refused", reason)
 

@@ -20,6 +20,7 @@ from compread.extract.lending import can_lend, lent
 from compread.extract.memory import is_out_of_memory
 from compread.model.linear import device_of
 from compread.model.trace import CausalLM
+from compread.text import one_line
 
 
 class CannotShareError(ModelError):
@@ -103,5 +104,5 @@ def handing_on() -> Iterator[None]:
     except Exception as error:  # caches are as various as families
         if is_out_of_memory(error):
             raise
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise CannotShareError(f"{type(error).__name__}: {reason}") from error

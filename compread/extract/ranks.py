@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from compread.errors import CompreadError, ResumableError, UsageError
+from compread.text import one_line
 
 T = TypeVar("T")
 
@@ -98,7 +99,7 @@ def join_ranks() -> Ranks:
             # Only small objects are exchanged, so the processors' own network is enough.
             dist.init_process_group("gloo", timeout=_PATIENCE)
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise UsageError(
             f"WORLD_SIZE is {size}, but the ranks cannot be joined ({reason}); start them with "
             "torchrun --nproc-per-node N -m compread extract ..."

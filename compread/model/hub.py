@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compread.errors import ModelError
+from compread.text import one_line
 
 # Seconds to wait for an answer; a hub that is slower than this is as good as gone.
 _TIMEOUT = 10.0
@@ -91,4 +92,4 @@ def _from_cache(name: str, commit: str | None, why: str) -> Resolved:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:80] or type(error).__name__
+    return one_line(error, 80)

@@ -11,6 +11,7 @@ from compread.errors import ModelError
 from compread.model import facts
 from compread.model.blocks import config_value
 from compread.model.trace import CausalLM
+from compread.text import one_line
 
 _LAYER_KINDS = ("layer_types", "layers_block_type", "layer_types_list")
 _UNSPLIT = ("linear", "mamba", "conv", "recurrent", "ssm")
@@ -31,7 +32,7 @@ def build_skeleton(config: Any, dtype: torch.dtype, trust_remote_code: bool = Fa
                 config, dtype=dtype, trust_remote_code=trust_remote_code
             )
     except Exception as error:  # a family's own code may fail in any way
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise ModelError(
             f"model type `{config.model_type}` cannot be built from its config: "
             f"{type(error).__name__}: {reason}"

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from compread.errors import ModelError
 from compread.model.attended import AttentionWatch
 from compread.model.linear import accumulation_dtype, device_of, dtype_of
+from compread.text import one_line
 
 CausalLM: TypeAlias = Any
 """A causal language model of transformers, whose classes are untyped."""
@@ -121,7 +122,7 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
         with hooked(handles), torch.inference_mode(), AttentionWatch(_PROBE_TOKENS, attended):
             output = model(input_ids=probe_tokens(model), use_cache=False)
     except Exception as error:  # a family's own code may fail in any way
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise ModelError(
             f"model type `{model.config.model_type}` ({type(model).__name__}) cannot run "
             f"{_PROBE_TOKENS} tokens: {type(error).__name__}: {reason}; try another --dtype or "

@@ -17,6 +17,7 @@ from compread.model import facts, twin_sizes
 from compread.model.adapters import with_random_adapter
 from compread.model.blocks import config_value
 from compread.model.trace import CausalLM
+from compread.text import one_line
 
 _SEED = 0
 _LEAST_LAYERS = 3
@@ -52,7 +53,7 @@ def build_twin(
     except ModelError:
         raise
     except Exception as error:  # a family's own code may fail in any way on sizes it never saw
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error)
         raise ModelError(
             f"no tiny twin of `{text.model_type}` can be built: {type(error).__name__}: {reason}"
         ) from error

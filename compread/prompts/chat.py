@@ -14,6 +14,7 @@ from typing import Any
 
 from compread.errors import PromptError, UsageError
 from compread.prompts.sets import Pieces, Prompt, PromptSet
+from compread.text import one_line
 
 Message = dict[str, str]
 
@@ -120,7 +121,7 @@ def _rendered(tokenizer: Any, messages: Sequence[Message], *, opened: bool) -> s
             if system
             else ("leave --fewshot-as-multiturn or --apply-chat-template out")
         )
-        first = " ".join(str(error).split())[:120]
+        first = one_line(error, 120)
         raise PromptError(f"the chat template refuses the turns ({first}); {way}") from error
     return str(text)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compread.errors import PromptError
+from compread.text import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +89,7 @@ def load_embedder(name: str, offline: bool = False) -> Nearest:
     try:
         model = SentenceTransformer(name, local_files_only=offline, trust_remote_code=False)
     except Exception as error:  # whatever the hub, the files or torch raise
-        first = " ".join(str(error).split())[:200]
+        first = one_line(error)
         raise PromptError(
             f"cannot load the embedder {name!r} ({first}); give a sentence-transformers hub id, "
             "such as sentence-transformers/all-mpnet-base-v2, or a folder"

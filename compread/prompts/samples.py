@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 from compread.errors import FetchError
+from compread.output_files import replacing
 from compread.prompts.fetch import (
     Package,
     Progress,
@@ -89,19 +90,15 @@ def unpack_member(archive: Path, member: str, file: Path) -> None:
         FetchError: the archive is damaged or has no such member.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
     try:
         with (
             zipfile.ZipFile(archive) as opened,
             opened.open(member) as source,
-            partial.open("wb") as out,
+            replacing(file) as out,
         ):
             shutil.copyfileobj(source, out, 1 << 20)
-        partial.replace(file)
     except (zipfile.BadZipFile, KeyError) as error:
         raise FetchError(f"{archive} has no usable {member} ({error}); delete it") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _model_file(cache: Path) -> Path:
@@ -112,6 +109,5 @@ def _replace(file: Path, content: bytes) -> None:
     """Have ``file`` hold ``content``, without a moment in which it holds half of it."""
     if file.is_file() and file.read_bytes() == content:
         return
-    partial = file.with_name(file.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(file)
+    with replacing(file) as out:
+        out.write(content)

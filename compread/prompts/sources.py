@@ -17,6 +17,7 @@ from typing import Any
 from compread.errors import PromptError
 from compread.prompts.json_lines import parse_json_lines
 from compread.prompts.tasks import Source, Task
+from compread.text import one_line
 
 Row = Mapping[str, Any]
 SUFFIXES = (".jsonl", ".parquet", ".csv")
@@ -148,5 +149,4 @@ def _local_way(task: Task) -> str:
 
 def _reason(error: Exception) -> str:
     """The error in one short line; ``datasets`` keeps the telling one in the cause."""
-    text = " ".join(str(error.__cause__ or error).split())
-    return f"{type(error).__name__}: {text[:200]}"
+    return f"{type(error).__name__}: {one_line(error.__cause__ or error)}"

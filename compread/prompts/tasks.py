@@ -6,13 +6,13 @@ keys are those of ``task_files.read_task_file``. Nothing about a single task is 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from compread.errors import PromptError
 from compread.prompts.verbalizers import Verbalizer
+from compread.text import nearest
 
 BUILT_IN = Path(__file__).with_name("tasks")
 
@@ -158,6 +158,6 @@ def _task_files(include_path: Path | None) -> dict[str, Path]:
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(name, known)
+    hint = f"did you mean {near!r}? " if near else ""
     return f"there is no {what}: {hint}known are {', '.join(known)}"

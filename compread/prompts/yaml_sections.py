@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compread.errors import PromptError
+from compread.text import nearest, one_line
 
 
 class Mapping(dict[str, Any]):
@@ -47,8 +47,8 @@ class Section:
         known, found = [*required, *optional], []
         for key in self.values:
             if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
+                near = nearest(str(key), known)
+                hint = f"did you mean {near!r}? " if near else ""
                 found.append(
                     self.error(key, f"is not a key here: {hint}known are {', '.join(known)}")
                 )
@@ -130,7 +130,7 @@ def read_yaml(file: Path) -> Section:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PromptError(f"{file}, line {line}: not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:
-        raise PromptError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise PromptError(f"{file}: not valid YAML: {one_line(error, 500)}") from error
     if not isinstance(loaded, Mapping):
         raise PromptError(f"{file} holds {type(loaded).__name__}, not a mapping of keys to values")
     return Section(file, "", loaded)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
 
 from compread.errors import UsageError
 from compread.reweight.affine import Affine
@@ -24,6 +23,7 @@ from compread.reweight.method import Method
 from compread.reweight.prototypical import Prototypical
 from compread.reweight.single import BestOne, TaskLearning, TaskRecognition, Vote
 from compread.reweight.unibias import UniBias
+from compread.text import nearest
 
 _ALL: tuple[type[Method], ...] = (
     Full, CalibPlus, BatchLog, BatchProbability, TrainLog, TrainProbability, Contextual,
@@ -66,7 +66,7 @@ def make_methods(names: Sequence[str], recipe: str) -> tuple[Method, ...]:
 
 def _check(name: str, known: Collection[str], option: str) -> None:
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? There is" if near else "there is"
+        near = nearest(name, known)
+        hint = f"did you mean {near!r}? There is" if near else "there is"
         hint = hint if name else "there is a name missing at a comma; there is"
         raise UsageError(f"{option} {name!r}: {hint} {', '.join(known)}")

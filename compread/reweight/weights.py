@@ -10,15 +10,14 @@ written so that reading gives the same bits back.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from compread import __version__
-from compread.errors import StoreError, TargetError
+from compread.errors import StoreError
+from compread.output_files import write_file
 from compread.reweight.fit import Fit
 from compread.reweight.weights_fields import fit_from_json
 
@@ -39,14 +38,10 @@ class Weights:
         Raises:
             TargetError: the target exists and ``force`` is off, or it cannot be written.
         """
-        check_target(path, force)
         head = {"format": FORMAT, "format_version": FORMAT_VERSION, "compread": __version__}
         lines = ",\n".join(json.dumps(_to_json(fit), allow_nan=False) for fit in self.fits)
         text = json.dumps(head)[:-1] + f', "fits": [\n{lines}\n]}}\n'
-        try:
-            _replace(path, text)
-        except OSError as error:
-            raise TargetError(f"{path} cannot be written: {error.strerror or error}") from error
+        write_file(path, text, force)
 
     @classmethod
     def read(cls, path: Path) -> Weights:
@@ -60,47 +55,6 @@ class Weights:
         if not isinstance(fits, list) or not fits:
             raise StoreError(f"{path} holds no fits; write it again with `compread reweight`")
         return cls(tuple(fit_from_json(fit, f"{path}: fit {i}") for i, fit in enumerate(fits, 1)))
-
-
-def check_target(path: Path, force: bool) -> None:
-    """Refuses a target before any work is done for it.
-
-    Raises:
-        TargetError: it exists and ``force`` is off, it is a folder or a device, or its folder is
-            missing or cannot be written.
-    """
-    if path.is_dir():
-        raise TargetError(f"{path} is a folder; give the path of a file, such as weights.json")
-    if path.exists() and not path.is_file():
-        raise TargetError(
-            f"{path} is a device or a pipe; give the path of a file, such as result.json"
-        )
-    if path.exists() and not force:
-        raise TargetError(f"{path} exists; give another path, or --force to replace it")
-    if path.suffix == ".h5":
-        raise TargetError(f"{path} would be taken for a store; give another name, such as w.json")
-    if not path.parent.is_dir():
-        raise TargetError(f"{path}: there is no folder {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise TargetError(f"{path}: the folder {path.parent} cannot be written")
-
-
-def _replace(path: Path, text: str) -> None:
-    path = path.resolve()  # a link stays a link, and its target is replaced
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)  # mkstemp keeps others out; a result is for sharing
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from compread.text import printable
 from compread.views.palette import RGB, group_style, scale_color, share_of
 from compread.views.pictures import Grid, Group, Lines, Panel, Picture, Points
-from compread.views.tables import printable
 
 Depth = Literal["none", "256", "true"]
 SHADES, ASCII_SHADES = " ░▒▓█", " .:*#"

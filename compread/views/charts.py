@@ -15,8 +15,8 @@ from compread.analysis.training import CURVES, training_rows
 from compread.analysis.transfer import Pair
 from compread.components import Component
 from compread.errors import UsageError
+from compread.text import printable
 from compread.views.pictures import Floats, Grid, Group, Line, Lines, Picture, Points
-from compread.views.tables import printable
 
 MOST_PANELS = 9
 BEHIND = ("other", "label-biased", "bad", "good")

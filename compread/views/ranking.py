@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compread.analysis.runs import RunStats
-from compread.views.tables import Column, Row, Table, plain, printable
+from compread.text import printable
+from compread.views.tables import Column, Row, Table, plain
 
 SHARE = "predicted_"
 NOTE = (

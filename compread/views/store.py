@@ -9,7 +9,8 @@ from typing import Any
 
 from compread.store import Store
 from compread.store.schema import CALIBRATION, SPLITS, RunInfo
-from compread.views.tables import Column, Row, Table, printable
+from compread.text import printable
+from compread.views.tables import Column, Row, Table
 
 PROMPT_LINES = 8
 FIELDS = [Column("field", justify="left"), Column("value", justify="left")]

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from compread.text import printable
+
 Row = Mapping[str, Any]
 Document = Sequence[Row] | Mapping[str, Sequence[Row]]
 FORMATS = ("table", "json", "csv", "md", "latex")
@@ -184,13 +186,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def printable(text: str) -> str:
-    """The text with control characters escaped: a label may be a line break, or worse."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _csv_field(value: Any) -> Any:

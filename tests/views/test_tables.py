@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from compread.views.tables import Column, Table, printable, render
+from compread.views.tables import Column, Table, render
 
 ROWS = [
     {"name": "L0H0", "accuracy": 1 / 3, "head": 0, "none": None, "word": ' naïve, "好"'},
@@ -91,12 +91,6 @@ def test_a_view_may_order_rows_otherwise():
     view = [Table(COLUMNS[:1], [ROWS[1:], ROWS[:1]])]
     assert [line.strip() for line in render(ROWS, view).splitlines()][2::2] == ["L|x", "L0H0"]
     assert [row["name"] for row in json.loads(render(ROWS, view, "json"))] == ["L0H0", "L|x"]
-
-
-@pytest.mark.parametrize("text", ["\x1b[31mred", "a\tb", "\x00", "a\u202eb"])
-def test_control_characters_never_reach_the_terminal(text):
-    """A label cannot colour, move or reverse the text around it."""
-    assert printable(text).isprintable() and printable(text) != text
 
 
 def test_an_unknown_format_is_an_error():

@@ -1,0 +1,108 @@
+"""Every file that a command writes, stores apart: looked at first, then there whole or not at all.
+
+A store has a journal of its own (``compread.store``).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from compread.errors import TargetError
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+STORE_ENDINGS = (".h5", ".partial")
+
+
+def check_target(path: Path, force: bool = False) -> None:
+    """Refuses a target before any work is done for it.
+
+    Raises:
+        TargetError: it exists and ``force`` is off, it is a folder or a device, it is named like a
+            store, or its folder is missing or cannot be written.
+    """
+    if str(path) == "-":
+        raise TargetError("- would be standard output; give the path of a file, such as ./result")
+    mode = _mode(path)
+    if stat.S_ISDIR(mode):
+        raise TargetError(f"{path} is a folder; give the path of a file, such as weights.json")
+    if mode and not stat.S_ISREG(mode):
+        raise TargetError(
+            f"{path} is a device or a pipe; give the path of a file, such as result.json"
+        )
+    if mode and not force:
+        raise TargetError(f"{path} exists; give another path, or --force to replace it")
+    if path.suffix in STORE_ENDINGS:
+        raise TargetError(f"{path} would be taken for a store; give another name, such as w.json")
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise TargetError(f"{path}: there is no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise TargetError(f"{path}: the folder {folder} cannot be written")
+
+
+def write_file(path: Path, content: str | bytes, force: bool = False) -> None:
+    """Writes a file whole; where that fails, what was there before is as it was.
+
+    Raises:
+        TargetError: as ``check_target``, or the disk is full or fails.
+    """
+    check_target(path, force)
+    try:
+        with replacing(path) as out:
+            out.write(content.encode("utf-8") if isinstance(content, str) else content)
+    except OSError as error:
+        before = f"; {path.name} is as it was before" if path.exists() else ""
+        if error.errno in DISK_FULL:
+            raise TargetError(
+                f"{path}: the disk is full ({error.strerror}); make room and try again{before}"
+            ) from error
+        raise TargetError(f"{path} cannot be written: {_reason(error)}{before}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path`` in one rename when the block ends well.
+
+    A link stays a link, and its target is replaced. The file has the permissions of any new file.
+
+    Raises:
+        OSError: it cannot be written; ``path`` is as it was.
+    """
+    target = Path(os.path.realpath(path))
+    # Not the target's own name: that may be as long as names can be.
+    handle, name = tempfile.mkstemp(prefix=".compread-", dir=target.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)  # mkstemp keeps others out; a result is for sharing
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _mode(path: Path) -> int:
+    """The type and permissions of what stands at a path; 0 where nothing does."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as error:  # a ValueError for a NUL in the path
+        reason = f"{path} cannot be written: {_reason(error)}"
+        raise TargetError(f"{reason}; give another path") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,62 @@
+"""Text for people: safe to show on a terminal, in one line, and the name that was meant."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+LONGEST_REASON = 200
+"""Characters of another library's message that are quoted."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""The text with every character that is not plainly visible as an escape.
+
+    Escaped are control characters (ESC, DEL, C1), marks that reorder or hide text (bidirectional
+    overrides and isolates, zero-width characters, line and paragraph separators), blanks other
+    than the space, lone surrogates, and what this Python's Unicode does not know:
+    ``printable("a\x1b[2J\u202e")`` is ``r"a\x1b[2J\u202e"``.
+
+    Args:
+        text: any text.
+        keep: characters that stay as they are, such as ``"\n"``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def json_text(value: Any) -> str:
+    r"""The value as JSON in one line, readable, with what ``printable`` escapes as ``\uXXXX``.
+
+    Such text is exact: ``json.loads`` gives the value back.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if text.isprintable():
+        return text
+    # Outside of JSON's strings every character is printable.
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def one_line(error: object, longest: int = LONGEST_REASON) -> str:
+    """What an error says, in one line of at most ``longest`` characters; else its type's name."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like ``name``, or None where none is like it."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return near[0] if near else None
+
+
+def si(value: float, unit: str) -> str:
+    """``si(2_500_000, "B")`` is ``"2.5 MB"``."""
+    for prefix in ("", "k", "M", "G", "T", "P"):
+        if abs(value) < 1000 or prefix == "P":
+            break
+        value /= 1000
+    return f"{value:.3g} {prefix}{unit}" if prefix else f"{value:.0f} {unit}"

@@ -1,0 +1,75 @@
+"""Text that is safe to show, in one line, and close to what was meant."""
+
+import json
+
+import pytest
+
+from compread.text import json_text, nearest, one_line, printable, si
+
+HIDDEN = {
+    "a colour": ("\x1b[31mred", r"\x1b[31mred"),
+    "a tab": ("a\tb", r"a\tb"),
+    "a line break": ("a\nb\r", r"a\nb\r"),
+    "NUL and DEL": ("\x00\x7f", r"\x00\x7f"),
+    "a C1 control": ("a\x9b2J", r"a\x9b2J"),
+    "a bidirectional override": ("a\u202eb", r"a\u202eb"),
+    "a bidirectional isolate": ("\u2066a\u2069", r"\u2066a\u2069"),
+    "a zero-width character": ("a\u200bb\u200d", r"a\u200bb\u200d"),
+    "line separators": ("\u2028\u2029\x85", r"\u2028\u2029\x85"),
+    "a byte order mark": ("\ufeffa", r"\ufeffa"),
+    "a byte that is not UTF-8": ("caf\udce9", r"caf\udce9"),
+    "a tag beyond the first plane": ("\U000e0041", r"\U000e0041"),
+    "another blank than the space": ("a\xa0b", r"a\xa0b"),
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), HIDDEN.values(), ids=HIDDEN)
+def test_what_hides_or_acts_is_shown_as_an_escape(text, shown):
+    """Nothing that moves, colours, reverses or hides the text around it stays in it."""
+    assert printable(text) == shown
+    assert printable(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["", "plain", "Grüße, 世界 — ≤ 5 %", "🙂", r"a\x1b", "नमस्ते"])
+def test_visible_text_stays_as_it_is(text):
+    """Words of every script are left alone."""
+    assert printable(text) == text
+
+
+def test_a_caller_may_keep_line_breaks():
+    """What is kept is kept, and only that."""
+    assert printable("a\nb\x1b\t", keep="\n") == "a\nb\\x1b\\t"
+
+
+@pytest.mark.parametrize("text", [text for text, _ in HIDDEN.values()], ids=HIDDEN)
+def test_json_is_safe_and_exact(text):
+    """JSON has its own escapes, from which the very same text comes back."""
+    line = json_text({text: [text, 1.5, None]})
+    assert line.isprintable()
+    assert json.loads(line) == {text: [text, 1.5, None]}
+
+
+def test_json_stays_readable():
+    """Letters beyond ASCII are not escaped."""
+    assert json_text({"word": " schön"}) == '{"word": " schön"}'
+
+
+def test_an_error_in_one_line():
+    """Line breaks become blanks, a long text is cut, and no text is the error's type."""
+    assert one_line(ValueError("a\n  b\r\nc")) == "a b c"
+    assert one_line("x" * 300) == "x" * 200
+    assert one_line(KeyError()) == "KeyError"
+
+
+def test_the_nearest_name():
+    """A slip finds its name; something else finds none."""
+    assert nearest("bolq", ["sst2", "boolq"]) == "boolq"
+    assert nearest("xyz", ["sst2", "boolq"]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 B"), (999, "999 B"), (2_500_000, "2.5 MB"), (2e18, "2e+03 PB")]
+)
+def test_sizes_have_three_digits(value, text):
+    """A size is told with the prefix that keeps it short."""
+    assert si(value, "B") == text
