@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.store.axes import Axes
+from compread.store.packing import LEVEL, ahead, pack
 from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, RunInfo
 from compread.store.sink import Sink
 
@@ -47,7 +49,7 @@ def write_store(path: Path, run: RunInfo, axes: Axes, read_rows: ReadRows) -> No
     """Write a finished store to the new file ``path`` and force it onto the disk.
 
     ``read_rows(start, stop)`` gives the records (``Axes.row_dtype``) of the rows numbered start to
-    stop; it is asked for about ``CHUNK_BYTES`` at a time.
+    stop; it is asked for about ``CHUNK_BYTES`` at a time, by several threads.
 
     Raises:
         OSError: the file cannot be written; what there is of it is left behind.
@@ -105,13 +107,25 @@ def _write_numbers(file: Any, axes: Axes, read_rows: ReadRows, sink: Sink) -> No
         n = len(axes.splits[split])
         for name in NUMBERS:
             _create(file[split], name, (n, *dtype[name].shape), np.dtype(NUMBERS[name]))
-        for span in spans(n, chunk_rows(n, dtype["parts"].itemsize)):
-            records = read_rows(first + span.start, first + span.stop)
-            for name in NUMBERS:
-                file[split][name][span] = records[name]
+        step = chunk_rows(n, dtype["parts"].itemsize)
+        packed = ahead(partial(_packed, read_rows, first, step), spans(n, step))
+        for span, (small, parts) in zip(spans(n, step), packed, strict=True):
+            start = (span.start, *(0 for _ in dtype["parts"].shape))
+            file[split]["parts"].id.write_direct_chunk(start, parts)
+            for name, values in small.items():
+                file[split][name][span] = values
             if sink.error is not None:
                 return
         first += n
+
+
+def _packed(
+    read_rows: ReadRows, first: int, step: int, span: slice
+) -> tuple[dict[str, npt.NDArray[Any]], bytes]:
+    """The small numbers of a split's rows, and their parts as a chunk of ``step`` rows."""
+    records = read_rows(first + span.start, first + span.stop)
+    small = {name: records[name] for name in NUMBERS if name != "parts"}
+    return small, pack(records["parts"].astype(NUMBERS["parts"]), step)
 
 
 def _write_column(group: Any, name: str, kind: str, values: Sequence[Any]) -> None:
@@ -131,9 +145,11 @@ def _create(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any])
     if n == 0:  # HDF5 refuses a chunk larger than the dataset, and a chunk of nothing
         return group.create_dataset(name, shape, dtype, track_times=False)
     rows = chunk_rows(n, int(np.prod(shape[1:])) * dtype.itemsize)
-    guard = {"fletcher32": True, "shuffle": True, "compression": "gzip", "compression_opts": 1}
+    guard = {"fletcher32": True, "shuffle": True, "compression": "gzip"}
     chunks = (rows, *shape[1:])
-    return group.create_dataset(name, shape, dtype, chunks=chunks, track_times=False, **guard)
+    return group.create_dataset(
+        name, shape, dtype, chunks=chunks, track_times=False, compression_opts=LEVEL, **guard
+    )
 
 
 def chunk_rows(n: int, row_bytes: int) -> int:
