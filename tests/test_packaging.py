@@ -72,7 +72,7 @@ def test_the_tests_can_run_the_demo():
 
 def test_what_is_imported_is_declared():
     """Every package that a module imports is one that installing compread brings, or an extra."""
-    declared = requirements("adapters", "demo", "embed", "plot", "quantized")
+    declared = requirements(*PROJECT["optional-dependencies"].keys() - {"test"})
     known = {IMPORTED_AS.get(name, name) for name in declared}
     found = {top for file in PACKAGE.rglob("*.py") for top in top_level_imports(file)}
     assert {"torch", "numpy", "yaml"} <= found
