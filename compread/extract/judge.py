@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import torch
 
-from compread.errors import SumError
+from compread.errors import ModelError, SumError
 from compread.extract.engine import Engine
 from compread.extract.memory import must_fit
 from compread.extract.proofs import prove_structure
 from compread.extract.sharing import Whole, extremes
 from compread.model.decompose import BatchParts
+from compread.model.finite import finite_rows, why_not_finite
 from compread.model.loading import LoadedModel
 from compread.model.tolerance import sum_tolerance
 from compread.prompts import TokenizedSet
@@ -35,6 +36,7 @@ class Judge:
         proofs on the same; None where nothing was left to prove.
 
         Raises:
+            ModelError: a row's numbers are not finite.
             SumError: a proof fails.
             ResumableError: two rows do not fit into the device's memory.
         """
@@ -44,6 +46,7 @@ class Judge:
         with must_fit(f"two rows of up to {len(rows[0])} tokens"):
             sighting = engine.watch(rows, all_writes=True)
             whole = engine.decomposer.decompose(sighting)
+            self._check_finite(engine, tokens, rows, whole)
             proofs = prove_structure(engine, sighting, whole, self.tolerance)
         for proof in proofs:
             if not proof.holds:
@@ -55,6 +58,16 @@ class Judge:
                 )
         self._proved.add(tokens.label_ids)
         return Whole(rows, whole)
+
+    def _check_finite(
+        self, engine: Engine, tokens: TokenizedSet, rows: Sequence[Sequence[int]], whole: BatchParts
+    ) -> None:
+        for row, fine in zip(rows, finite_rows(whole).tolist(), strict=True):
+            if not fine:
+                named = dict(zip(map(tuple, tokens.ids), tokens.names, strict=False))
+                name = named.get(tuple(row))
+                row_said = f"row {name!r}" if name is not None else f"a row of {len(row)} tokens"
+                raise ModelError(f"{row_said}: {why_not_finite(engine.model, row)}")
 
     def __call__(self, batch: BatchParts, ids: Sequence[str]) -> float:
         """The batch's worst error as a share of the logits' scale.

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
+from compread.errors import ModelError
 from compread.model import LoadedModel
+from compread.model.finite import why_not_finite
 from compread.model.linear import device_of
 
 LIKELIEST = 3
@@ -39,10 +41,15 @@ def preview(loaded: LoadedModel, ids: Sequence[int], label_ids: Sequence[int]) -
         loaded: the model.
         ids: [T] the prompt's tokens.
         label_ids: [K] the token of each label.
+
+    Raises:
+        ModelError: the model's numbers are not finite.
     """
     tokens = torch.tensor([list(ids)], device=device_of(loaded.model))  # [1, T]
     logits = loaded.model(input_ids=tokens, use_cache=False).logits[0, -1]  # [vocabulary]
     shares = logits.float().softmax(-1)
+    if not bool(torch.isfinite(shares).all()):
+        raise ModelError(f"a prompt of {len(ids)} tokens: {why_not_finite(loaded.model, ids)}")
     best = shares.topk(min(LIKELIEST, len(shares)))
     names = loaded.tokenizer.convert_ids_to_tokens(best.indices.tolist())
     return Preview(

@@ -11,13 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from compread.errors import SumError
+from compread.errors import ModelError, SumError
 from compread.extract.batches import most_rows, plan_batches
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
 from compread.extract.memory import is_out_of_memory, must_fit, too_large
 from compread.extract.ranks import Ranks
 from compread.model.decompose import BatchParts
+from compread.model.finite import finite_rows, why_not_finite
 from compread.model.linear import device_of
 
 Progress = Callable[[int, int, int], None]
@@ -97,6 +98,7 @@ class Runner:
 
         Raises:
             SumError: a row's parts do not add up; this rank's rows are thrown away.
+            ModelError: a row's numbers are not finite; the others, kept before it, stay.
             ResumableError: a single row does not fit into the device's memory.
         """
         kept_before = int(done.sum())
@@ -191,6 +193,18 @@ class Runner:
 
     def _keep(self, rows: Rows, parts: BatchParts) -> None:
         parts = parts.cpu()
+        good = finite_rows(parts)
+        if bool(good.all()):
+            self._judge_and_append(rows, parts)
+            return
+        if bool(good.any()):
+            kept = [row for row, fine in zip(rows, good.tolist(), strict=True) if fine]
+            self._judge_and_append(kept, parts.rows(good))
+        row = rows[int((~good).to(torch.uint8).argmax())]
+        why = why_not_finite(self.engine.model, self.ids[row])
+        raise ModelError(f"row {self._names[row]!r}: {why}; the finished rows are kept")
+
+    def _judge_and_append(self, rows: Rows, parts: BatchParts) -> None:
         try:
             worst = self._judge(parts, [self._names[row] for row in rows])
         except SumError:

@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from compread.errors import ModelError
 from compread.model.failures import said_plainly
+from compread.model.folders import refuse_pointers
 from compread.model.trace import CausalLM
 
 
@@ -19,6 +21,7 @@ def load_adapter_config(name: str, offline: bool = False) -> Any:
     Raises:
         ModelError: there is none, ``peft`` is not installed, or it is not one that changes layers.
     """
+    refuse_pointers(sorted(Path(name).expanduser().glob("adapter_*")), name)
     with said_plainly(name, "adapter"):
         from peft import PeftConfig
 

@@ -56,6 +56,10 @@ class BatchParts:
         """[B] largest |Σ parts - pre-cap logit| of the row, in logits."""
         return (self.parts.sum(1) - self.pre_cap).abs().amax(-1)
 
+    def rows(self, chosen: Tensor) -> BatchParts:
+        """Those of some prompts alone, chosen by a mask [B] or by their places."""
+        return BatchParts(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+
     def cpu(self) -> BatchParts:
         """The same on the CPU; waits for the device."""
         return BatchParts(**{f.name: getattr(self, f.name).cpu() for f in fields(self)})

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from compread.errors import ModelError
+from compread.model.folders import damaged_weights, has_weights, what_is_held
 from compread.model.hub import gated
 
 
@@ -28,10 +29,19 @@ def said_plainly(name: str, what: str) -> Iterator[None]:
                 f"{name} does not fit into the device's memory; try --dtype bfloat16 or "
                 "--device-map auto"
             )
+        elif what == "model" and (damaged := _damaged(Path(name).expanduser())):
+            reason = f"{damaged} of {name} is damaged or was cut short: fetch it again ({first})"
+        elif what == "model" and (held := _holds_no_weights(Path(name).expanduser())):
+            reason = f"{name} has a config.json, but no weights; {held}"
         elif what == "tokenizer" and _lacks_tokenizer_files(Path(name).expanduser()):
             reason = no_tokenizer(name)
         elif "custom code" in text and "trust_remote_code" in text:
             reason = untrusted(name, what)
+        elif "ignore_mismatched_sizes" in text or "size mismatch for" in text:
+            reason = (
+                f"{name} has weights of other shapes than its config.json says: the two do not "
+                "belong together; fetch the model again"
+            )
         elif "Weights only load failed" in text:
             reason = (
                 f"{name} has pickled weights that hold more than tensors, which could run any "
@@ -59,6 +69,18 @@ def _cause(error: Exception) -> Exception:
         first = first.__context__
     aside = isinstance(error, ImportError) and not isinstance(first, ImportError)
     return first if aside and isinstance(first, Exception) else error
+
+
+def _damaged(folder: Path) -> str | None:
+    return damaged_weights(folder) if folder.is_dir() else None
+
+
+def _holds_no_weights(folder: Path) -> str | None:
+    """What a local folder holds instead of weights; None where it has some."""
+    if not folder.is_dir() or has_weights(folder):
+        return None
+    held = what_is_held(folder)
+    return f"it holds {held}" if held else "expected model.safetensors beside it: fetch it too"
 
 
 def _lacks_tokenizer_files(folder: Path) -> bool:

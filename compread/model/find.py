@@ -20,6 +20,7 @@ from compread.errors import ModelError
 from compread.model import facts
 from compread.model.anatomy import Anatomy, Carry, Layer, Write, like
 from compread.model.blocks import config_value, find_steps, kind_of
+from compread.model.finite import why_not_finite
 from compread.model.streams import Exit, Mix, after_layer, altup_exit, hyper_exit
 from compread.model.taps import Taps
 from compread.model.trace import CausalLM, Trace, probe_tokens, trace_forward
@@ -45,6 +46,7 @@ def find_anatomy(model: CausalLM) -> Anatomy:
         )
     blocks = _find_blocks(model, config)
     trace = trace_forward(model, blocks, unembedding)
+    _check_finite(model, blocks, trace)
     exit = _find_exit(model, config)
     anatomy = Anatomy(
         layers=tuple(
@@ -67,6 +69,16 @@ def find_anatomy(model: CausalLM) -> Anatomy:
             f"by {misfit:.1e} of their size); the model is refused rather than attributed wrongly"
         )
     return anatomy
+
+
+def _check_finite(model: CausalLM, blocks: list[nn.Module], trace: Trace) -> None:
+    """Refuse numbers that are no numbers: no part could be told by them."""
+    seen = [trace.wrote[block] for block in blocks if block in trace.wrote]
+    # A logit may be -inf where the model rules a token out.
+    logits = trace.logits.nan_to_num(nan=float("nan"), posinf=float("nan"), neginf=0.0)
+    if not all(bool(torch.isfinite(one).all()) for one in (*seen, logits)):
+        why = why_not_finite(model, probe_tokens(model)[0].tolist())
+        raise ModelError(f"{kind_of(model)}: {why}")
 
 
 def _logit_scale(config: Any) -> float:

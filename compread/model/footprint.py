@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from compread.model.adapters import load_adapter_config, with_blank_adapter
 from compread.model.failures import said_plainly
+from compread.model.kinds import check_kind
 from compread.model.quantized import maps_to_pack, packing
 from compread.model.request import ModelRequest
 from compread.model.skeleton import build_skeleton, dtype_to_load, saved_dtype
@@ -42,6 +43,7 @@ def footprint(request: ModelRequest, config: Any) -> Footprint:
             another way than ours, the adapter cannot be read or does not fit, or a package is
             missing.
     """
+    check_kind(config, request.name, request.trust_remote_code)
     saved, dtype = saved_dtype(config), dtype_to_load(request.dtype, config)
     # Before a model is built: transformers before 5 writes its choice into the config it is given.
     saved_packed = getattr(config, "quantization_config", None) is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compread.errors import ModelError
+from compread.model.folders import adapter_not_model
 from compread.text import one_line
 
 # Seconds to wait for an answer; a hub that is slower than this is as good as gone.
@@ -27,8 +28,8 @@ def resolve(name: str, revision: str | None, offline: bool) -> Resolved:
     Without this, a missing network costs minutes of retries before the first message.
 
     Raises:
-        ModelError: the hub has no such model or revision, or it cannot be reached and the model
-            is not in the local cache.
+        ModelError: the hub has no such model or revision, what it has is an adapter, or it cannot
+            be reached and the model is not in the local cache.
     """
     if offline:
         # Read when huggingface_hub is imported, so this must come first.
@@ -48,6 +49,9 @@ def resolve(name: str, revision: str | None, offline: bool) -> Resolved:
         if offline or constants.HF_HUB_OFFLINE:
             return _from_cache(name, cached, "the hub is off (--offline)")
         info = HfApi().model_info(name, revision=revision, timeout=_TIMEOUT)
+        files = {file.rfilename for file in getattr(info, "siblings", None) or ()}
+        if "adapter_config.json" in files and "config.json" not in files:
+            raise ModelError(adapter_not_model(name))
         return Resolved(info.sha, cached_only=False)
     except HFValidationError as error:
         raise ModelError(

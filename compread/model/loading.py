@@ -17,6 +17,7 @@ from compread.model.devices import DTYPES, choose_device
 from compread.model.failures import no_tokenizer, said_plainly, untrusted
 from compread.model.fingerprint import fingerprint
 from compread.model.gguf_file import begin_as_stated, unpacked
+from compread.model.kinds import check_kind, no_head
 from compread.model.quantized import check_storage, is_quantized, quantization
 from compread.model.request import ModelRequest
 from compread.model.sources import Source, find_source
@@ -70,7 +71,9 @@ def load_model(request: ModelRequest) -> LoadedModel:
     device = None if request.device_map else choose_device(request.device)
     source = _source(request)
     config = None if "gguf_file" in source.options else _config(request.name, source)
-    _check_attention(request, config)
+    if config is not None:
+        check_kind(config, request.name, request.trust_remote_code)
+        _check_attention(request, config)
     tokenizer = _tokenizer(request.name, source)
     packed = getattr(config, "quantization_config", None) is not None
     model = _weights(request, source, device, packed=packed)
@@ -106,7 +109,7 @@ def _weights(
             output_loading_info=True,
             **options,
         )
-        _check_whole(loaded["missing_keys"], request.name)
+        _check_whole(loaded["missing_keys"], request.name, model.config)
         check_storage(model, request.name)
         if device is not None and not getattr(model, "hf_device_map", None):
             model = model.to(device)
@@ -177,9 +180,11 @@ def _check_knows_text(tokenizer: Any, name: str) -> None:
         raise ModelError(no_tokenizer(name))
 
 
-def _check_whole(missing: Iterable[str], name: str) -> None:
+def _check_whole(missing: Iterable[str], name: str, config: Any) -> None:
     """Refuse weights that transformers would fill with random numbers."""
     if lacking := sorted(missing):
+        if reason := no_head(config, " ".join(lacking)):
+            raise ModelError(f"{name} {reason}")
         raise ModelError(
             f"{name} lacks {len(lacking)} of the weights of a causal language model, such as "
             f"{lacking[0]}; expected a complete one: load it again from where it came"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from compread.errors import ModelError
+from compread.model.folders import check_file, check_folder
 from compread.model.hub import resolve
 
 
@@ -32,18 +33,19 @@ def find_source(
     trust = {"trust_remote_code": trust_remote_code}
     local = {"local_files_only": True, **trust}
     if name.endswith(".gguf"):
-        if not path.is_file():
+        if path.is_file():
+            check_file(path, name)
+        else:
             raise ModelError(
                 f"no such file: {name}; expected a .gguf file, a folder with config.json, "
                 "or a hub id"
             )
         return Source(str(path.parent), None, {"gguf_file": path.name, **local})
     if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise ModelError(
-                f"{name} is a folder without a config.json; expected one saved with save_pretrained"
-            )
+        check_folder(path, name)
         return Source(str(path), None, local)
+    if path.is_file():
+        check_file(path, name)
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise ModelError(
             f"no such model: {name}; expected a folder with config.json, a .gguf file, or "

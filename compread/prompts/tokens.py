@@ -26,6 +26,8 @@ class TokenizedSet:
     """[K] the token of each label."""
     warnings: tuple[str, ...]
     """What the tokenizer changes, a sentence each."""
+    names: tuple[str, ...] = ()
+    """The prompts' ids, in the set's order."""
 
 
 def tokenize(
@@ -58,7 +60,8 @@ def tokenize(
         *_special_token_warnings(encode, ids),
         *_round_trip_warnings(prompts[:ROUND_TRIPS], ids, encode),
     ]
-    return TokenizedSet(tuple(ids), label_ids, tuple(dict.fromkeys(warnings)))
+    names = tuple(prompt.id for prompt in prompts)
+    return TokenizedSet(tuple(ids), label_ids, tuple(dict.fromkeys(warnings)), names)
 
 
 def _check_not_empty(prompts: Sequence[Prompt], sizes: Iterable[int]) -> None:

@@ -144,3 +144,11 @@ def test_a_programming_error_is_not_taken_for_the_network(monkeypatch: pytest.Mo
     hub_says(monkeypatch, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         resolve(NAME, None, offline=False)
+
+
+def test_an_adapter_on_the_hub_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loaded as a model, transformers would fetch another repository without a word."""
+    files = [SimpleNamespace(rfilename=name) for name in ("adapter_config.json", "README.md")]
+    hub_says(monkeypatch, SimpleNamespace(sha=COMMIT, siblings=files))
+    with pytest.raises(ModelError, match=rf"{NAME} is an adapter, not a model: .*--adapter {NAME}"):
+        resolve(NAME, None, offline=False)

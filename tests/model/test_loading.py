@@ -78,6 +78,12 @@ def lose_a_weight(folder: Path) -> None:
     save_file(weights, file, metadata={"format": "pt"})
 
 
+def other_shapes(folder: Path) -> None:
+    """Damage: the config is that of a wider model."""
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "intermediate_size": 36}))
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "no config": (remove("config.json"), "is a folder without a config.json"),
     "broken config": (spoil("config.json", "{"), r"config.json' is not a valid JSON file"),
@@ -85,8 +91,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "no tokenizer": (no_tokenizer, "has no tokenizer; expected tokenizer.json"),
     "no tokenizer, gpt2": (gpt2_without_tokenizer, "has no tokenizer; expected tokenizer.json"),
     "broken tokenizer": (spoil("tokenizer.json", "{"), "cannot load the tokenizer of"),
-    "no weights": (remove("model.safetensors"), "no file named .*model.safetensors"),
-    "broken weights": (spoil("model.safetensors", "xx"), "cannot load the model of"),
+    "no weights": (
+        remove("model.safetensors"),
+        "a config.json, but no weights; expected model.safetensors",
+    ),
+    "broken weights": (
+        spoil("model.safetensors", "xx"),
+        r"model.safetensors of .* is damaged or was cut short",
+    ),
+    "other shapes": (other_shapes, r"weights of other shapes than its config.json says"),
     "a weight too few": (lose_a_weight, r"lacks 1 of the weights .*layers.1.mlp.down_proj"),
 }
 
@@ -110,8 +123,8 @@ def test_another_architecture_is_not_filled_with_random_weights(
     """A config that the weights do not belong to is refused."""
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
-    (copy / "config.json").write_text(json.dumps({"model_type": "bert", **sizes}))
+    sizes = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 320}
+    (copy / "config.json").write_text(json.dumps({"model_type": "gpt_neox", **sizes}))
     with pytest.raises(ModelError, match=r"lacks \d+ of the weights"):
         load_model(ModelRequest(str(copy)))
 
