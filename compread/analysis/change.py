@@ -23,8 +23,8 @@ import numpy.typing as npt
 from compread.analysis.categories import COUNTED_KINDS
 from compread.analysis.chance import false_discovery, two_sided
 from compread.analysis.intervals import Z95, Floats, Ints, student_interval
+from compread.analysis.pairs import demonstrations_key
 from compread.analysis.tally import Bools, top_two
-from compread.analysis.transfer import demonstrations_key
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.store import DEFAULT_POOL, Store, open_store

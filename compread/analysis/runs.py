@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from compread.analysis.categories import counted
 from compread.analysis.components import ComponentStats, Scores, collect, stats_of
-from compread.analysis.intervals import Floats, student_interval
+from compread.analysis.intervals import Floats, Ints, student_interval
 from compread.analysis.tally import Resampling, Tally
 from compread.components import Component
 from compread.errors import StoreError, UsageError
@@ -22,23 +26,48 @@ SPLITS, SHUFFLES = 20, 200
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Accuracies of the components on halves of the rows, and under shuffled labels."""
+    """What the components get right on halves of the rows, and the ends under shuffled labels.
 
-    halves: Floats
-    """[R, 2, C] accuracy on the first and the second half of R random splits."""
-    shuffled: Floats
-    """[P, C] accuracy by P shuffles of the right labels."""
+    A folder may have a thousand runs, so only what is asked of them is kept, in few bytes.
+    """
+
+    right: npt.NDArray[np.unsignedinteger[Any]]
+    """[R, 2, C] right predictions on the first and the second half of R random splits."""
+    sizes: Ints
+    """[R, 2] rows of each half."""
+    best: Floats
+    """[P] largest accuracy of any head, MLP or mixer by each of P shuffles of the right labels."""
+    worst: Floats
+    """[P] smallest accuracy of any."""
 
     @classmethod
-    def of(cls, parts: Tally, drawn: Resampling) -> Resampled:
-        """The accuracies that a tally has counted; a half without rows has NaN."""
-        sizes = drawn.halves.sum(axis=1)[:, None]  # (R, 1)
-        rights = (parts.first_half, parts.right - parts.first_half)
-        halves = [
-            np.where(n, right / np.maximum(1, n), np.nan)
-            for right, n in zip(rights, (sizes, parts.n - sizes), strict=True)
-        ]
-        return cls(np.stack(halves, axis=1), parts.shuffled_right / parts.n)
+    def of(cls, parts: Tally, drawn: Resampling, counted: Sequence[int]) -> Resampled:
+        """What a tally has counted; ``counted`` are the positions of the heads, MLPs and mixers."""
+        first = drawn.halves.sum(axis=1)
+        right = np.stack([parts.first_half, parts.right - parts.first_half], axis=1)
+        shuffled = parts.shuffled_right[:, counted] / parts.n
+        return cls(
+            right=right.astype(np.min_scalar_type(parts.n)),
+            sizes=np.stack([first, parts.n - first], axis=1),
+            best=shuffled.max(axis=1),
+            worst=shuffled.min(axis=1),
+        )
+
+    @property
+    def halves(self) -> Floats:
+        """[R, 2, C] accuracy on each half; a half without rows has NaN."""
+        sizes = self.sizes[:, :, None]
+        return np.where(sizes, self.right / np.maximum(1, sizes), np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a component is chosen by on the train rows."""
+
+    accuracy: Floats
+    """[C]"""
+    margin: Floats
+    """[C] mean margin, in logits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +82,8 @@ class RunStats:
     stats: ComponentStats
     resampled: Resampled | None = None
     """None where it was not asked for."""
-    train: ComponentStats | None = None
-    """The same on the train rows; None where that was not asked for, or there are none."""
+    train: Trained | None = None
+    """On the train rows; None where that was not asked for, or there are none."""
 
 
 def run_stats(store: Store, split: str = "test", resample: bool = False, seed: int = 0) -> RunStats:
@@ -71,17 +100,28 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
         other = "train" if split == "test" else "test"
         raise UsageError(f"{store.path} has no {split} rows; try --split {other}")
     gold = store.gold(split)
-    drawn = Resampling.draw(gold, SPLITS, SHUFFLES, seed) if resample else None
+    drawn = _drawn(gold.tobytes(), seed) if resample else None
     parts, whole = collect(store.iter_parts(split), store.array(split, "full"), gold, drawn)
     resampled = train = None
     if drawn is not None:
-        resampled = Resampled.of(parts, drawn)
+        resampled = Resampled.of(parts, drawn, counted(store.components))
     if resample and split != "train" and store.rows("train"):
-        train = run_stats(store, "train").stats
+        train = _trained(store)
     stats = stats_of(parts, whole)
     return RunStats(
         str(store.path), store.run, store.components, store.labels, stats, resampled, train
     )
+
+
+@lru_cache(maxsize=8)
+def _drawn(gold: bytes, seed: int) -> Resampling:
+    """Runs of one task have the same right labels, and drawing takes as long as counting."""
+    return Resampling.draw(np.frombuffer(gold, np.int64), SPLITS, SHUFFLES, seed)
+
+
+def _trained(store: Store) -> Trained:
+    parts, _ = collect(store.iter_parts("train"), store.array("train", "full"), store.gold("train"))
+    return Trained(parts.right / parts.n, parts.margin()[0])
 
 
 def read_runs(

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from compread.analysis.categories import counted
-from compread.analysis.components import Scores
 from compread.analysis.intervals import Floats
 from compread.analysis.ranking import number
-from compread.analysis.runs import Resampled, RunStats
+from compread.analysis.runs import Resampled, RunStats, Trained
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,11 @@ def pick(run: RunStats, worst: bool = False) -> Pick:
     sign = -1.0 if worst else 1.0
     accuracy = run.stats.parts.accuracy
     oracle = int(of[np.argmax(sign * accuracy[of])])
-    trained = None if run.train is None else _first(run.train.parts, of, sign)
+    trained = None if run.train is None else _first(run.train, of, sign)
     crossfit = chance = p = np.nan
     if run.resampled is not None:
         crossfit = _crossfit(sign * run.resampled.halves[:, :, of]) * sign
-        chance, p = _by_chance(run.resampled, of, sign, float(accuracy[oracle]))
+        chance, p = _by_chance(run.resampled, worst, float(accuracy[oracle]))
     return Pick(
         oracle=oracle,
         oracle_accuracy=float(accuracy[oracle]),
@@ -78,7 +77,7 @@ def pick(run: RunStats, worst: bool = False) -> Pick:
     )
 
 
-def _first(scores: Scores, of: np.ndarray, sign: float) -> int:
+def _first(scores: Trained, of: np.ndarray, sign: float) -> int:
     """Of few rows many components get the same share right; the margin tells them apart."""
     order = np.lexsort((-sign * scores.margin[of], -sign * scores.accuracy[of]))
     return int(of[order[0]])
@@ -93,9 +92,8 @@ def _crossfit(halves: Floats) -> float:
     return float(other.mean())
 
 
-def _by_chance(
-    resampled: Resampled, of: np.ndarray, sign: float, reached: float
-) -> tuple[float, float]:
-    ends = (sign * resampled.shuffled[:, of]).max(axis=1)  # (P)
-    as_far = int((ends >= sign * reached - 1e-12).sum())
-    return float(sign * ends.mean()), (1 + as_far) / (1 + len(ends))
+def _by_chance(resampled: Resampled, worst: bool, reached: float) -> tuple[float, float]:
+    ends = resampled.worst if worst else resampled.best  # (P)
+    beyond = reached - ends if worst else ends - reached
+    as_far = int((beyond >= -1e-12).sum())
+    return float(ends.mean()), (1 + as_far) / (1 + len(ends))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from compread.analysis.categories import DEFAULT_RULES, Rules
+from compread.analysis.pairs import MOST_PAIRS
 from compread.analysis.runs import RunStats
-from compread.analysis.summary import mean_and_sd, summarize
+from compread.analysis.summary import RunSummary, mean_and_sd, summarize
 from compread.analysis.training import revision_name, training_rows
-from compread.analysis.transfer import TOP, compare_runs, transfer_rows
+from compread.analysis.transfer import TOP, Compared, compare_runs, transfer_rows
 
+Rows = list[dict[str, Any]]
+
+LISTS = ("runs", "summary", "layers", "transfer", "training", "pairs")
 LONG = ("layers", "pairs")
 """Lists that are left out unless they are named."""
 
@@ -20,27 +25,60 @@ def study(
     rules: Rules = DEFAULT_RULES,
     top: int = TOP,
     names: Sequence[str] = (),
-) -> dict[str, list[dict[str, Any]]]:
+    most_pairs: int | None = MOST_PAIRS,
+) -> dict[str, Rows]:
     """The lists of ``compread analyze``; those named, or all but the long ones.
 
     runs a row a run · summary their mean and sd · layers categories by layer · transfer means
     over pairs of runs · training accuracy over the revisions of one model · pairs each pair of
-    runs.
+    runs. Of each kind of pairs at most ``most_pairs`` are compared (``compread.analysis.pairs``).
     """
-    summaries = [summarize(run, rules) for run in runs]
-    rows = [summary.row() for summary in summaries]
-    pairs = compare_runs(runs, top)
-    revisions = {revision_name(run.run) for run in runs}
-    document = {
-        "runs": rows,
-        "summary": mean_and_sd(rows) if len(rows) > 1 else [],
-        "layers": [row for summary in summaries for row in summary.layer_rows()],
-        "transfer": transfer_rows(pairs),
-        "training": training_rows(runs) if len(revisions) > 1 and _one_model(runs) else [],
-        "pairs": [pair.row() for pair in pairs],
+    lists = _Lists(runs, rules, top, most_pairs)
+    return {
+        name: getattr(lists, name)
+        for name in LISTS
+        if (name in names if names else name not in LONG)
     }
-    return {k: v for k, v in document.items() if (k in names if names else k not in LONG)}
 
 
-def _one_model(runs: Sequence[RunStats]) -> bool:
-    return len({run.run.model for run in runs}) == 1
+class _Lists:
+    """The lists of some runs, each made when it is asked for."""
+
+    def __init__(
+        self, runs: Sequence[RunStats], rules: Rules, top: int, most_pairs: int | None
+    ) -> None:
+        self._runs, self._rules, self._top, self._most = runs, rules, top, most_pairs
+
+    @cached_property
+    def _summaries(self) -> list[RunSummary]:
+        return [summarize(run, self._rules) for run in self._runs]
+
+    @cached_property
+    def _compared(self) -> Compared:
+        return compare_runs(self._runs, self._top, self._most)
+
+    @cached_property
+    def runs(self) -> Rows:
+        return [summary.row() for summary in self._summaries]
+
+    @property
+    def summary(self) -> Rows:
+        return mean_and_sd(self.runs) if len(self._runs) > 1 else []
+
+    @property
+    def layers(self) -> Rows:
+        return [row for summary in self._summaries for row in summary.layer_rows()]
+
+    @property
+    def transfer(self) -> Rows:
+        return transfer_rows(self._compared)
+
+    @property
+    def training(self) -> Rows:
+        models = {run.run.model for run in self._runs}
+        revisions = {revision_name(run.run) for run in self._runs}
+        return training_rows(self._runs) if len(revisions) > 1 and len(models) == 1 else []
+
+    @property
+    def pairs(self) -> Rows:
+        return [pair.row() for pair in self._compared.pairs]

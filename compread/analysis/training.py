@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from compread.analysis.categories import counted
+from compread.analysis.pairs import demonstrations_key
 from compread.analysis.runs import RunStats, check_same_components
-from compread.analysis.transfer import demonstrations_key
 from compread.errors import UsageError
 from compread.store.schema import RunInfo
 

@@ -1,24 +1,17 @@
 """How far component accuracies carry over from one run to another (paper section 4).
 
 Two runs give two vectors of component accuracies: their Pearson and Spearman correlation over the
-heads, mixers and MLPs, and the intersection over union of their top-k sets. Pairs are averaged by
-what the two runs differ in, and in nothing else:
-
-    demonstrations  seed, shots or labels of the demonstrations     30 for 5 seeds × 3 templates
-    template        two templates, the same demonstrations          15
-    contrast        a template and its minimal edit                  5, one edited template
-    task            two tasks, the same seed
-    revision        two checkpoints of one model
-    model           two models
-
-A template that is an edit of another stands in contrast pairs alone, as in the paper's Table 2.
+heads, mixers and MLPs, and the intersection over union of their top-k sets. Which two runs are a
+pair is in ``compread.analysis.pairs``.
 
 Two runs measured on N rows cannot correlate more than their noise lets them. The ceiling of a pair
-is √(r₁ r₂), where r of a run is the correlation between halves of its rows, averaged over random
-splits and brought to N rows by Spearman and Brown's 2r / (1 + r). Runs of one task are on the same
+is √(r₁ r₂), where r of a run is the correlation h between halves of its rows, averaged over random
+splits and brought to N rows by Spearman and Brown's 2h / (1 + h). Runs of one task are on the same
 rows and share a part of that noise, so that their correlation may come out above it. Apart from
-that is the correlation between one run on one half of the rows and the other run on the other half;
-it has half as many rows, so where nothing is shared it is the lower of the two.
+that is the correlation between one run on one half of the rows and the other run on the other half.
+Over √(h₁ h₂), what halves of one run reach, it is the correlation that the accuracies would have
+without noise (Spearman's correction for attenuation): 0 where the runs share nothing, 1 where their
+accuracies are the same, on however many rows and whichever. Chance may take it beyond both.
 
 Transfer-1 (Table 3) is the accuracy on one run of the component that is best on the other, in both
 directions.
@@ -35,11 +28,10 @@ import numpy.typing as npt
 
 from compread.analysis.categories import counted
 from compread.analysis.intervals import Floats
+from compread.analysis.pairs import MOST_PAIRS, PAIR_KINDS, choose_pairs, task_names
 from compread.analysis.ranking import number
 from compread.analysis.runs import RunStats
-from compread.store.schema import RunInfo
 
-PAIR_KINDS = ("demonstrations", "template", "contrast", "task", "revision", "model")
 TOP = 5
 """Size of the top set, as in the paper."""
 
@@ -55,6 +47,8 @@ class Pair:
     pearson: float
     pearson_apart: float
     """Between one run on a half of the rows and the other on the other half; NaN without halves."""
+    pearson_halves: float
+    """Between two halves of the rows of one run, geometric mean of both runs; NaN without."""
     spearman: float
     iou: float
     ceiling: float
@@ -68,82 +62,107 @@ class Pair:
     oracle: float
     """Mean of both best components' own accuracies."""
 
+    @property
+    def agreement(self) -> float:
+        """Correlation freed of noise; NaN without halves, or where these do not correlate."""
+        return _ratio(self.pearson_apart, self.pearson_halves)
+
+    @property
+    def tasks(self) -> str:
+        """The tasks of both runs, in one name."""
+        return task_names(self.one.run.task, self.other.run.task)
+
     def row(self) -> dict[str, Any]:
         """The pair as one row of a result."""
         named = {"store": self.one.path, "other": self.other.path, "pair_kind": self.kind}
-        return named | {name: number(getattr(self, name)) for name in MEASURED}
+        measured = {name: number(getattr(self, name)) for name in MEASURED}
+        return named | measured | {"agreement": number(self.agreement)}
 
 
 MEASURED = (
-    "pearson", "pearson_apart", "spearman", "iou", "ceiling", "iou_halves", "full", "transferred",
-    "oracle",
+    "pearson", "pearson_apart", "pearson_halves", "spearman", "iou", "ceiling", "iou_halves",
+    "full", "transferred", "oracle",
 )  # fmt: skip
 
 
-def compare_runs(runs: Sequence[RunStats], top: int = TOP) -> list[Pair]:
-    """Every two runs that share their component axis, in the order given."""
-    views = [_View.of(run, top) for run in runs]
-    return [
-        _pair(views[i], views[j])
-        for i in range(len(runs))
-        for j in range(i + 1, len(runs))
-        if runs[i].components == runs[j].components
-    ]
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The pairs of some runs, or those of them that were drawn."""
+
+    pairs: tuple[Pair, ...]
+    """In the order of the runs."""
+    found: dict[tuple[str, str], int]
+    """Pairs that there are, by kind and tasks."""
 
 
-def transfer_rows(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+def compare_runs(
+    runs: Sequence[RunStats], top: int = TOP, most: int | None = MOST_PAIRS
+) -> Compared:
+    """Every two runs that share their component axis; see ``compread.analysis.pairs``."""
+    chosen = choose_pairs(runs, most)
+    views = {i: _View.of_run(runs[i], top) for i in {i for pair in chosen.pairs for i in pair[:2]}}
+    return Compared(
+        tuple(_pair(views[i], views[j], kind) for i, j, kind in chosen.pairs), chosen.found
+    )
+
+
+def correlations(runs: Sequence[RunStats]) -> Floats:
+    """[R, R] Pearson's correlation of component accuracies; NaN where two axes differ."""
+    found = np.full((len(runs), len(runs)), np.nan)
+    for axis in dict.fromkeys(run.components for run in runs):
+        at = [i for i, run in enumerate(runs) if run.components == axis]
+        of = counted(axis)
+        accuracy = np.stack([runs[i].stats.parts.accuracy[of] for i in at])
+        for row, i in enumerate(at):
+            found[i, at] = pearson(accuracy[row], accuracy)
+    np.fill_diagonal(found, 1.0)
+    return found
+
+
+def transfer_rows(compared: Compared) -> list[dict[str, Any]]:
     """Means and population sd over the pairs of each kind: a row a task, and one over all.
 
     A value that a pair lacks (constant accuracies have no correlation) is left out of its mean;
-    ``pairs`` counts them all.
+    ``pairs`` counts them all, ``pairs_found`` also those that were not drawn.
     """
-    groups: dict[tuple[str, str], list[Pair]] = {}
-    for kind in PAIR_KINDS:
-        of_kind = [pair for pair in pairs if pair.kind == kind]
-        tasks = {pair: _tasks(pair) for pair in of_kind}
-        for name in dict.fromkeys(tasks.values()):
-            groups[kind, name] = [pair for pair in of_kind if tasks[pair] == name]
-        if len(set(tasks.values())) > 1:
-            groups[kind, "all"] = of_kind
     rows = []
-    for (kind, name), members in groups.items():
-        row: dict[str, Any] = {"pair_kind": kind, "task": name, "pairs": len(members)}
-        for measure in MEASURED:
-            known = [v for p in members if not np.isnan(v := getattr(p, measure))]
-            row[measure] = float(np.mean(known)) if known else None
-            row[f"{measure}_sd"] = float(np.std(known)) if known else None
-        rows.append(row)
+    for kind in PAIR_KINDS:
+        found = {name: n for (of, name), n in compared.found.items() if of == kind}
+        groups: dict[str, list[Pair]] = {}
+        for pair in compared.pairs:
+            if pair.kind == kind:
+                groups.setdefault(pair.tasks, []).append(pair)
+        if len(found) > 1:
+            found["all"] = sum(found.values())
+            groups["all"] = [pair for pair in compared.pairs if pair.kind == kind]
+        rows += [_mean_row(kind, name, found[name], of) for name, of in groups.items()]
     return rows
 
 
-def pair_kind(one: RunInfo, other: RunInfo) -> str | None:
-    """The one thing that two runs differ in, or None; see the module."""
-    first, second = _identity(one), _identity(other)
-    differ = {name for name in first if first[name] != second[name]}
-    if "task" in differ:
-        # Two tasks have no template in common, and may want different numbers of shots.
-        same = one.seed == other.seed and differ <= {"task", "template", "demonstrations"}
-        return "task" if same else None
-    edited = [info.protocol.get("contrast_of") for info in (one, other)]
-    if any(edited):
-        edits = edited in ([None, one.template], [other.template, None])
-        return "contrast" if differ == {"template"} and edits else None
-    names = {"demonstrations", "template", "revision", "model"}
-    return differ.pop() if len(differ) == 1 and differ <= names else None
+def _mean_row(kind: str, name: str, found: int, pairs: Sequence[Pair]) -> dict[str, Any]:
+    row: dict[str, Any] = {"pair_kind": kind, "task": name, "pairs": len(pairs)}
+    row["pairs_found"] = found
+    for measure in MEASURED:
+        known = [v for p in pairs if not np.isnan(v := getattr(p, measure))]
+        row[measure] = float(np.mean(known)) if known else None
+        row[f"{measure}_sd"] = float(np.std(known)) if known else None
+    # Of means, as a pair's own denominator may be next to nothing.
+    both = np.array([(p.pearson_apart, p.pearson_halves) for p in pairs])
+    apart, halves = both[~np.isnan(both).any(axis=1)].sum(axis=0)
+    row["agreement"] = number(_ratio(apart, halves))
+    return row
 
 
-def demonstrations_key(info: RunInfo) -> tuple[Any, ...]:
-    """What the demonstrations of a run depend on, the task and template apart."""
-    labels = info.protocol.get("demo_labels")
-    chosen = info.protocol.get("prompt_selection", "fixed")
-    return info.seed, info.shots, None if labels is None else tuple(labels), chosen
+def _ratio(apart: float, halves: float) -> float:
+    return apart / halves if halves > 0 else np.nan
 
 
-def pearson(one: Floats, other: Floats) -> float:
-    """Pearson's correlation of two vectors; NaN where one is constant."""
-    a, b = one - one.mean(), other - other.mean()
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size > 1e-12 * len(a) else np.nan
+def pearson(one: Floats, other: Floats) -> Floats:
+    """Pearson's correlation along the last axis; NaN where one is constant."""
+    a, b = (x - x.mean(axis=-1, keepdims=True) for x in (one, other))
+    size = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    constant = ~(size > 1e-12 * one.shape[-1])
+    return np.where(constant, np.nan, (a * b).sum(axis=-1) / np.where(constant, 1, size))
 
 
 def ranks(values: Floats) -> Floats:
@@ -167,62 +186,69 @@ class _View:
     """What pairs want of one run."""
 
     run: RunStats
+    of: npt.NDArray[np.int64]
+    """[M] positions of the heads, mixers and MLPs."""
     accuracy: Floats
     ranks: Floats
     top: frozenset[int]
-    reliability: float
-    """Correlation that a second measurement on as many rows would have; NaN without halves."""
+    r_halves: float
+    """Correlation between two halves of the rows, mean over the splits; NaN without halves."""
     iou_halves: float
-    halves: Floats
-    """[R, 2, C] accuracies on halves, each of mean 0 and length 1; R is 0 without."""
 
     @classmethod
-    def of(cls, run: RunStats, top: int) -> _View:
+    def of_run(cls, run: RunStats, top: int) -> _View:
         of = np.array(counted(run.components))
         accuracy = run.stats.parts.accuracy[of]
-        reliability = iou = np.nan
-        halves = np.zeros((0, 2, len(of)))
+        r_halves = iou = np.nan
         if run.resampled is not None:
             halves = run.resampled.halves[:, :, of]
-            reliability = _spearman_brown(halves)
-            sets = [[top_set(half, top) for half in split] for split in halves]
-            iou = float(np.mean([overlap(a, b) for a, b in sets]))
-            halves = halves - halves.mean(axis=2, keepdims=True)
-            with np.errstate(invalid="ignore"):  # Constant accuracies have no direction.
-                halves = halves / np.linalg.norm(halves, axis=2, keepdims=True)
-        top_of = top_set(accuracy, top)
-        return cls(run, accuracy, ranks(accuracy), top_of, reliability, iou, halves)
+            known = (r := pearson(halves[:, 0], halves[:, 1]))[~np.isnan(r)]
+            r_halves = max(0.0, float(known.mean())) if len(known) else np.nan
+            iou = _overlap_of_halves(halves, top)
+        ranked = ranks(accuracy)
+        return cls(run, of, accuracy, ranked, top_set(accuracy, top), r_halves, iou)
 
     @property
     def best(self) -> int:
         return int(self.accuracy.argmax())
 
+    @property
+    def halves(self) -> Floats:
+        """[R, 2, M] accuracies on halves of the rows; R is 0 without."""
+        of = self.run.resampled
+        return np.zeros((0, 2, len(self.of))) if of is None else of.halves[:, :, self.of]
 
-def _spearman_brown(halves: Floats) -> float:
-    found: npt.NDArray[np.float64] = np.array([pearson(a, b) for a, b in halves])
-    known = found[~np.isnan(found)]
-    if not len(known):
-        return np.nan
-    r = max(0.0, float(known.mean()))
-    return 2 * r / (1 + r)
+    @property
+    def reliability(self) -> float:
+        """Correlation that a second measurement on as many rows would have (Spearman, Brown)."""
+        return 2 * self.r_halves / (1 + self.r_halves)
 
 
-def _apart(one: Floats, other: Floats) -> float:
+def _overlap_of_halves(halves: Floats, top: int) -> float:
+    """Mean intersection over union of the top sets of two halves: halves [R, 2, M]."""
+    first, second = np.moveaxis(np.argsort(-halves, axis=2, kind="stable")[:, :, :top], 1, 0)
+    common = (first[:, :, None] == second[:, None, :]).sum(axis=(1, 2))
+    return float(np.mean(common / (2 * first.shape[1] - common)))
+
+
+def _apart(one: _View, other: _View) -> float:
     """Mean correlation of the first halves of one with the second of the other, and back."""
-    if len(one) != len(other) or not len(one):
+    a, b = one.halves, other.halves
+    if len(a) != len(b) or not len(a):
         return np.nan
-    return float(np.einsum("rhc,rhc->rh", one, other[:, ::-1]).mean())
+    return float(pearson(a, b[:, ::-1]).mean())
 
 
-def _pair(a: _View, b: _View) -> Pair:
+def _pair(a: _View, b: _View, kind: str | None) -> Pair:
     fulls = (a.run.stats.full.accuracy[0], b.run.stats.full.accuracy[0])
     return Pair(
         one=a.run,
         other=b.run,
-        kind=pair_kind(a.run.run, b.run.run),
-        pearson=pearson(a.accuracy, b.accuracy),
-        pearson_apart=_apart(a.halves, b.halves),
-        spearman=pearson(a.ranks, b.ranks),
+        kind=kind,
+        pearson=float(pearson(a.accuracy, b.accuracy)),
+        pearson_apart=_apart(a, b),
+        pearson_halves=float(np.sqrt(a.r_halves * b.r_halves)),
+        spearman=float(pearson(a.ranks, b.ranks)),
         iou=overlap(a.top, b.top),
         ceiling=float(np.sqrt(a.reliability * b.reliability)),
         iou_halves=(a.iou_halves + b.iou_halves) / 2,
@@ -230,19 +256,3 @@ def _pair(a: _View, b: _View) -> Pair:
         transferred=float(a.accuracy[b.best] + b.accuracy[a.best]) / 2,
         oracle=float(a.accuracy.max() + b.accuracy.max()) / 2,
     )
-
-
-def _identity(info: RunInfo) -> dict[str, Any]:
-    revision = info.checkpoint or info.revision
-    return {
-        "task": info.task,
-        "template": info.template,
-        "demonstrations": demonstrations_key(info),
-        "revision": revision,
-        "model": info.model if revision else (info.model, info.fingerprint),
-        "dtype": info.dtype,
-    }
-
-
-def _tasks(pair: Pair) -> str:
-    return " / ".join(sorted({pair.one.run.task, pair.other.run.task}))

@@ -55,6 +55,15 @@ VERSUS = Annotated[
         "--versus", help="Show the change to these stores of another model; may be repeated."
     ),
 ]
+MOST_PAIRS = 500
+PAIRS = Annotated[
+    str,
+    typer.Option(
+        "--pairs",
+        metavar="N",
+        help="Pairs of stores of each kind to compare, drawn at random; or all.",
+    ),
+]
 CHANGED = 20
 """Components in the table of changes."""
 
@@ -69,6 +78,7 @@ def analyze(
     bias_share: BIAS_SHARE = 1.0,
     good_accuracy: GOOD_ACCURACY = None,
     bad_accuracy: BAD_ACCURACY = None,
+    pairs: PAIRS = str(MOST_PAIRS),
     pool: POOL = Pool.logsumexp,
     format: FORMAT = Format.table,
 ) -> None:
@@ -103,6 +113,17 @@ def analyze(
         emit(rows, change_view(rows, CHANGED), format.value)
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
+    most = _most_pairs(pairs)
     runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
-    document = study(runs, rules, top, [name.value for name in table or []])
+    document = study(runs, rules, top, [name.value for name in table or []], most)
     emit(document, summary_view(document, split.value), format.value)
+
+
+def _most_pairs(text: str) -> int | None:
+    from compread.errors import UsageError
+
+    if text == "all":
+        return None
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UsageError(f"--pairs {text}: expected a whole number from 1 up, or all")
+    return int(text)

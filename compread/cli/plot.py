@@ -132,7 +132,6 @@ def _picture(
     from compread.analysis.categories import Rules
     from compread.analysis.change import change
     from compread.analysis.runs import read_runs
-    from compread.analysis.transfer import compare_runs
     from compread.errors import UsageError
     from compread.views import charts
     from compread.views.weights import fitted_weights
@@ -149,7 +148,7 @@ def _picture(
     draw: dict[What, Callable[[list[RunStats]], Picture]] = {
         What.scatter: lambda runs: charts.scatter(runs, by_kind, Rules(*thresholds)),
         What.heatmap: lambda runs: charts.heatmap(runs, by),
-        What.transfer: lambda runs: charts.transfer(compare_runs(runs), runs),
+        What.transfer: charts.transfer,
         What.training: charts.training,
     }
     return draw[kind](runs)

@@ -12,7 +12,7 @@ from compread.analysis.categories import DEFAULT_RULES, Rules, counted, judge
 from compread.analysis.change import Change
 from compread.analysis.runs import RunStats, average
 from compread.analysis.training import CURVES, training_rows
-from compread.analysis.transfer import Pair
+from compread.analysis.transfer import correlations
 from compread.components import Component
 from compread.errors import UsageError
 from compread.text import printable
@@ -81,16 +81,11 @@ def heatmap(runs: Sequence[RunStats], by: str = "accuracy") -> Picture:
     return Picture([layer_grid(runs[0].components, values, words, low, high, chance, title)])
 
 
-def transfer(pairs: Sequence[Pair], runs: Sequence[RunStats]) -> Picture:
+def transfer(runs: Sequence[RunStats]) -> Picture:
     """Pearson's correlation of component accuracies between every two runs."""
-    at = {run.path: i for i, run in enumerate(runs)}
-    values = np.full((len(runs), len(runs)), np.nan)
-    np.fill_diagonal(values, 1.0)
-    for pair in pairs:
-        i, j = at[pair.one.path], at[pair.other.path]
-        values[i, j] = values[j, i] = pair.pearson
     names = tuple(run_name(run) for run in runs)
     title = "Correlation of component accuracies between runs"
+    values = correlations(runs)
     return Picture([Grid(values, names, names, "Pearson's r", -1.0, 1.0, 0.0, title)])
 
 

@@ -13,7 +13,7 @@ from compread.analysis.categories import DEFAULT_RULES, Rules
 from compread.analysis.ranking import rank
 from compread.analysis.runs import RunStats
 from compread.analysis.study import study
-from compread.analysis.transfer import TOP, compare_runs
+from compread.analysis.transfer import TOP
 from compread.views import charts
 from compread.views.draw import draw
 from compread.views.pictures import Picture
@@ -87,7 +87,7 @@ def _sections(runs: Sequence[RunStats], split: str, rules: Rules, top: int) -> l
     curves, transfer = document.pop("training"), document.pop("transfer")
     sections = [Section("Runs", tables=summary_view(document, split))]
     if len(runs) > 1:
-        matrix = charts.transfer(compare_runs(runs, top), runs)
+        matrix = charts.transfer(runs)
         sections.append(
             Section("Transfer", [_image(matrix)], summary_view({"transfer": transfer}, split))
         )

@@ -22,8 +22,9 @@ RULES = (
 TRANSFER = (
     "r, rho: Pearson's and Spearman's correlation of the components' accuracies; IoU: overlap of "
     "the top sets, and of those of two halves of one run's rows; means over the pairs. ceiling: "
-    "what noise lets r be with so many rows. Runs on the same rows share noise, which lifts r; "
-    "apart: r between one run on one half of the rows and the other on the other half. "
+    "what noise lets r be with so many rows. Runs on the same rows share noise, which lifts r. "
+    "agree: r freed of noise, between one run on one half of the rows and the other on the other "
+    "half, over that between halves of one run: 0 where nothing is shared, 1 where all is. "
     "transfer-1: the accuracy of the other run's best component, oracle-1 that of the run's own."
 )
 CHANGE = (
@@ -103,8 +104,8 @@ def _transfer(rows: Sequence[Row]) -> Table:
         Column("pair_kind", "runs differ in", justify="left"),
         Column("task", justify="left", shorten="end"),
         Column("pairs"),
+        Column("agreement", "agree", format=".2f"),
         Column("pearson", "r", format=".2f"),
-        Column("pearson_apart", "apart", format=".2f"),
         Column("ceiling", format=".2f"),
         Column("spearman", "rho", format=".2f", drop=1),
         Column("iou", "IoU", format=".2f"),
@@ -114,7 +115,18 @@ def _transfer(rows: Sequence[Row]) -> Table:
         Column("oracle", "ora-\ncle-1", format=".3f"),
     ]
     title = "Transfer: how component accuracies agree between runs"
-    return Table(columns, [rows], title=title, note=TRANSFER)
+    return Table(columns, [rows], title=title, note=TRANSFER + _drawn(rows))
+
+
+def _drawn(rows: Sequence[Row]) -> str:
+    """Of which kinds not all pairs were compared; the last row of a kind is of all its tasks."""
+    whole = {row["pair_kind"]: row for row in rows}
+    told = [
+        f"{row['pairs']:,} of the {row['pairs_found']:,} pairs that differ in {kind}"
+        for kind, row in whole.items()
+        if row["pairs"] < row["pairs_found"]
+    ]
+    return f" Drawn at random: {', '.join(told)}; --pairs all compares every one." if told else ""
 
 
 def _pairs(rows: Sequence[Row]) -> Table:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from compread.analysis.categories import counted
 from compread.analysis.components import collect, stats_of
-from compread.analysis.runs import Resampled, RunStats, read_runs
+from compread.analysis.runs import Resampled, RunStats, Trained, read_runs
 from compread.analysis.selection import pick
 from compread.analysis.tally import Resampling
 from compread.components import LayerShape, component_axis
@@ -15,7 +16,7 @@ def run_of(split, axis, seed=0, splits=20, shuffles=200, train=None):
     """A run's statistics from arrays, as ``run_stats`` makes them from a store."""
     drawn = Resampling.draw(split.gold, splits, shuffles, seed)
     parts, whole = collect([(slice(0, len(split)), split.parts)], split.full, split.gold, drawn)
-    resampled = Resampled.of(parts, drawn)
+    resampled = Resampled.of(parts, drawn, counted(axis))
     labels = Labels((" a", " b"), (1, 2))
     return RunStats("s.h5", None, axis, labels, stats_of(parts, whole), resampled, train)
 
@@ -112,8 +113,9 @@ def test_the_train_rows_choose(make_split):
     right = np.eye(2)[gold]
     train_parts = np.stack([right, right, right * 3, right, right], axis=1)
     test_parts = np.stack([right, right, 1 - right, right, right], axis=1)
-    train = collect([(slice(0, 20), np.float32(train_parts))], np.float32(right), gold)
-    run = run_of(make_split(test_parts, gold), axis, train=stats_of(*train))
+    parts, _ = collect([(slice(0, 20), np.float32(train_parts))], np.float32(right), gold)
+    train = Trained(parts.right / parts.n, parts.margin()[0])
+    run = run_of(make_split(test_parts, gold), axis, train=train)
     got = pick(run)
     assert axis[got.trained].name == "L0H1" and got.trained_accuracy == 0
     assert axis[got.oracle].name == "L0H0" and got.oracle_accuracy == 1

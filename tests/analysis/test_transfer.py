@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from test_selection import planted, run_of
 
+from compread.analysis.pairs import choose_pairs, pair_kind
 from compread.analysis.runs import RunStats, read_runs
 from compread.analysis.transfer import (
     MEASURED,
     compare_runs,
     overlap,
-    pair_kind,
     pearson,
     ranks,
     top_set,
@@ -165,6 +165,55 @@ def test_noise_that_runs_share_is_not_transfer(make_split):
     assert row["pearson"] > 0.5 and abs(row["pearson_apart"]) < 0.1 and row["ceiling"] < 0.3
 
 
+@pytest.mark.parametrize("own_rows", [False, True])
+@pytest.mark.parametrize("truth", [0, 0.5, 1])
+def test_agreement_is_freed_of_noise(make_split, truth, own_rows):
+    """Accuracies that correlate by 0, a half and 1 say so, noise and rows shared or not.
+
+    The runs of a pair guess alike on most rows where these are the same ones.
+    """
+    rng = np.random.default_rng(7)
+    axis, n, runs, planted = component_axis([LayerShape(299)]), 200, [], []
+    common = rng.normal(size=len(axis))
+    gold, luck = rng.permutation(np.arange(n) % 2), rng.random((n, len(axis)))
+    for seed in range(8):
+        own = np.sqrt(truth) * common + np.sqrt(1 - truth) * rng.normal(size=len(axis))
+        fresh = rng.random((n, len(axis)))
+        shared = rng.random((n, len(axis))) < (0 if own_rows else 0.7)
+        planted.append(own[1:-1])
+        hit = np.where(shared, luck, fresh) < 0.5 + 0.04 * own
+        choice = np.where(hit, gold[:, None], 1 - gold[:, None])
+        run = run_of(make_split(np.eye(2)[choice], gold), axis, shuffles=1)
+        runs.append(RunStats(f"{seed}.h5", make_run(seed=seed), axis, *_rest(run)))
+    (row,) = transfer_rows(compare_runs(runs))
+    wanted = np.corrcoef(planted)[np.triu_indices(8, 1)].mean()
+    assert wanted == pytest.approx(truth, abs=0.1)
+    assert row["agreement"] == pytest.approx(wanted, abs=0.05)
+
+
+def test_pairs_are_drawn_where_there_are_many(grid):
+    """Of each kind so many as asked for are compared, always the same; the rest is counted."""
+    whole, drawn = compare_runs(grid, most=None), compare_runs(grid, most=12)
+    paths = [(pair.one.path, pair.other.path) for pair in drawn.pairs]
+    assert paths == [(p.one.path, p.other.path) for p in compare_runs(grid, most=12).pairs]
+    every = [(pair.one.path, pair.other.path) for pair in whole.pairs]
+    assert len(every) == 190 and paths == [pair for pair in every if pair in set(paths)]
+    counts = {r["pair_kind"]: (r["pairs"], r["pairs_found"]) for r in transfer_rows(drawn)}
+    assert counts == {"demonstrations": (12, 30), "template": (12, 15), "contrast": (5, 5)}
+
+
+def test_drawn_pairs_have_the_mean_of_all(grid):
+    """Each pair is drawn with the same chance, so that over many seeds the mean is that of all."""
+    pairs = compare_runs(grid, most=None).pairs
+    value = {(p.one.path, p.other.path): p.pearson for p in pairs if p.kind == "demonstrations"}
+    means = []
+    for seed in range(300):
+        chosen = [(grid[i].path, grid[j].path) for i, j, _ in choose_pairs(grid, 10, seed).pairs]
+        means.append(np.mean([value[pair] for pair in chosen if pair in value]))
+    wanted, error = np.mean(list(value.values())), np.std(means) / np.sqrt(len(means))
+    assert abs(np.mean(means) - wanted) < 4 * error < 0.02
+
+
 def _rest(run):
     return run.labels, run.stats, run.resampled
 
@@ -195,4 +244,4 @@ def test_runs_of_other_models_are_no_pairs(tmp_path, write_store):
         write_store(tmp_path / f"{heads}.h5", axis=component_axis([LayerShape(heads)]))
         for heads in (2, 3)
     ]
-    assert compare_runs(read_runs(paths)) == []
+    assert compare_runs(read_runs(paths)).pairs == ()

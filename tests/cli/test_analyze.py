@@ -140,3 +140,21 @@ def test_thresholds_are_checked(run, stores, option):
     """A threshold that is no share is a usage error that names the option."""
     status, out, err = run(stores, option, "1.5")
     assert (status, out) == (2, "") and f"{option} 1.5" in err
+
+
+def test_drawn_pairs_are_told(run, stores):
+    """The note says how many of how many pairs were compared, and how to have all."""
+    note = " ".join(run(stores, "--table", "transfer", "--pairs", "2")[1].split())
+    assert "2 of the 3 pairs that differ in demonstrations; --pairs all" in note
+    for all_ in ("3", "all"):
+        out = run(stores, "--table", "transfer", "--pairs", all_)[1]
+        assert "Drawn at random" not in out
+    rows = json.loads(run(stores, "--table", "pairs", "--pairs", "2", "--format", "json")[1])
+    assert len(rows["pairs"]) == 2
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "some"])
+def test_a_number_of_pairs_is_whole(run, stores, value):
+    """Anything else than a whole number or all is a usage error."""
+    status, out, err = run(stores, "--pairs", value)
+    assert (status, out) == (2, "") and f"--pairs {value}" in err
