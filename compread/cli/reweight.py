@@ -116,6 +116,8 @@ def reweight(
     with ExitStack() as opened:
         paths = store_paths(stores, sys.stdin)
         there = [opened.enter_context(open_store(path, pool.value)) for path in paths]
+        for line in fit.forewarn(there, chosen, budgets) if there else ():
+            note(line)
         fits = fit.reweight(there, chosen, budgets)
         document = _document(fits, versus)
         if oracle:

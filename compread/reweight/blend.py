@@ -29,13 +29,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from compread.reweight.comprw import TRAINERS, weighted_sum
+from compread.reweight.comprw import TRAINERS, CompRW, weighted_sum
+from compread.reweight.cost import Size, Work
 from compread.reweight.descent import descend_each
 from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.ridge import RIDGE, ridge_weights
 from compread.reweight.rows import Rows, Training
 
-RIDGE = 3.0
-"""λ as a multiple of the kernel's mean diagonal."""
 MOST_UNIFORM = 1 / 3
 """The largest share of the uniform weighting: that of an even average of the three."""
 
@@ -86,6 +86,14 @@ class Blend(Method):
         """λ, and the training of the weights that are turned down."""
         return {"ridge": RIDGE, "most_uniform": MOST_UNIFORM, "turned_down": "official"}
 
+    def work(self, size: Size) -> Work:
+        """CompRW's, and the equations of the ridge."""
+        side = min(size.components, size.rows * size.labels)
+        descent = CompRW().work(size)
+        return Work(
+            descent.bytes + 16.0 * side * side, descent.products + 3.0 * size.numbers * side / 10
+        )
+
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The weights of each run, and what they sum to on its train rows."""
         return tuple(
@@ -105,58 +113,31 @@ class BlendRow(Blend):
 
 def fit_weights(training: Sequence[Training]) -> list[tuple[int, Float64]]:
     """The epoch at which CompRW's training ended and the weights [C], for each run."""
-    used = [run.rows.reweighted() for run in training]
     centred = []
-    for run, u in zip(training, used, strict=True):
-        parts = run.rows.parts[:, u].astype(float)
-        centred.append(parts - parts.mean(axis=0))
+    for run in training:
+        parts = run.rows.carrying()
+        parts -= parts.mean(axis=0)
+        centred.append(parts)
     gold = [run.gold for run in training]
     ends = descend_each(centred, gold, TRAINERS["official"])
     found = []
-    for u, parts, right, end in zip(used, centred, gold, ends, strict=True):
-        whole = np.zeros(len(u))
-        whole[u] = _average(parts, right, end.weights)
+    for run, parts, end in zip(training, centred, ends, strict=True):
+        whole = np.zeros(len(run.rows.components))
+        parts -= parts.mean(axis=2, keepdims=True)  # in place: a copy may take all memory
+        whole[run.rows.reweighted()] = _average(parts, run.gold, end.weights)
         found.append((end.epochs, whole))
     return found
 
 
-def _average(parts: Float64, gold: npt.NDArray[np.int64], turned_down: Float64) -> Float64:
-    """[J] the average of the three weightings on centred contributions [N, J, K]."""
-    signal = parts - parts.mean(axis=2, keepdims=True)
+def _average(signal: Float64, gold: npt.NDArray[np.int64], turned_down: Float64) -> Float64:
+    """[J] the average of the three weightings, of contributions as ``ridge_weights`` takes them."""
     ridge, t = ridge_weights(signal, gold)
     u = min(MOST_UNIFORM, float(ndtr(-t)))
-    uniform = np.ones(parts.shape[1])
-    weights = np.zeros(parts.shape[1])
+    uniform = np.ones(signal.shape[1])
+    weights = np.zeros(signal.shape[1])
     for w, share in ((uniform, u), (turned_down, (1 - u) / 2), (ridge, (1 - u) / 2)):
         size = np.sqrt((weighted_sum(signal, w) ** 2).mean())
         if size > 0:
             weights += share * w / size
     # Nothing varies over the train rows, as with a single one: the model as it is.
     return weights if weights.any() else uniform
-
-
-def ridge_weights(signal: Float64, gold: npt.NDArray[np.int64]) -> tuple[Float64, float]:
-    """[J] the ridge weights, and the t statistic of the right label's score, each row left out.
-
-    Args:
-        signal: [N, J, K] contributions centred over the rows and over the labels.
-        gold: [N] column of the right label.
-    """
-    rows, columns, labels = signal.shape
-    target = (np.eye(labels)[gold] - 1 / labels).ravel()
-    loudness = np.sqrt((signal**2).mean(axis=(0, 2)))
-    scale = np.divide(1, np.sqrt(loudness), out=np.zeros(columns), where=loudness > 0)
-    features = (signal * scale[:, None]).swapaxes(1, 2).reshape(rows * labels, columns)
-    kernel = features @ features.T
-    level = RIDGE * np.trace(kernel) / len(kernel)
-    if level == 0:
-        return np.zeros(columns), 0.0
-    inverse = np.linalg.inv(kernel + level * np.eye(len(kernel)))
-    dual = inverse @ target
-    # A row left out: its prediction is its target less (its block of the inverse)^-1 · dual.
-    blocks = inverse.reshape(rows, labels, rows, labels)[np.arange(rows), :, np.arange(rows)]
-    away = np.linalg.solve(blocks, dual.reshape(rows, labels, 1))[:, :, 0]
-    left_out = (target.reshape(rows, labels) - away)[np.arange(rows), gold]
-    error = left_out.std() / np.sqrt(rows)
-    t = float(left_out.mean() / error) if error > 0 else 0.0
-    return scale * (features.T @ dual), t

@@ -13,8 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from compread.reweight.cost import Size, Work
 from compread.reweight.method import Fitted, Float64, Method
-from compread.reweight.rows import Rows, Training
+from compread.reweight.rows import Rows, Training, blocks
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,11 @@ class Centroids(Fitted):
 
     def scores(self, rows: Rows) -> Float64:
         """[N, K] minus the squared distance; a label without a centroid is never the nearest."""
-        x = points(rows)
         flat = self.centroids.reshape(len(self.centroids), -1)
         # ‖x‖² is the same for every label, so it is left out.
-        scores: Float64 = 2 * x @ flat.T - (flat**2).sum(axis=1)
+        scores = np.tile(-np.einsum("kp,kp->k", flat, flat), (len(rows), 1))
+        for span in blocks(rows.parts):
+            scores[span] += 2 * points(rows, span) @ flat.T
         lowest = scores.min(axis=1, keepdims=True)
         return np.where(self.known > 0, scores, lowest - 1)
 
@@ -46,23 +48,32 @@ class NearestCentroid(Method):
     about: ClassVar[str] = "nearest centroid in component space"
     fitted: ClassVar[type[Fitted]] = Centroids
 
+    def work(self, size: Size) -> Work:
+        """A point of C·K numbers for each label, and one product of all rows with them."""
+        points = float(size.labels) * size.components * size.labels
+        return Work(8 * points, points * size.rows)
+
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The centroids of each run."""
         return tuple(_fit(run) for run in training)
 
 
-def points(rows: Rows) -> Float64:
-    """[N, C·K] each row's contributions less their mean over the labels; unweighted ones zero."""
-    parts = rows.parts.astype(float)
+def points(rows: Rows, span: slice) -> Float64:
+    """[N, C·K] contributions of some rows less their mean over the labels; unweighted ones zero."""
+    parts = rows.parts[span].astype(float)
     parts -= parts.mean(axis=2, keepdims=True)
     parts[:, ~rows.reweighted()] = 0
     return parts.reshape(len(parts), -1)
 
 
 def _fit(run: Training) -> Centroids:
-    x, labels = points(run.rows), run.rows.parts.shape[2]
+    components, labels = run.rows.parts.shape[1:]
     members = np.eye(labels)[run.gold]  # [N, K]
     counts = members.sum(axis=0)
-    means = members.T @ x / np.maximum(counts, 1)[:, None]
-    shape = (labels, *run.rows.parts.shape[1:])
+    means = np.zeros((labels, components * labels))
+    for span in blocks(run.rows.parts):
+        there = members[span].any(axis=0)
+        means[there] += members[span][:, there].T @ points(run.rows, span)
+    means /= np.maximum(counts, 1)[:, None]
+    shape = (labels, components, labels)
     return Centroids(None, means.reshape(shape), (counts > 0).astype(float))

@@ -25,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.reweight import convex
+from compread.reweight.cost import Size, Work
 from compread.reweight.descent import Recipe, descend_each
 from compread.reweight.method import Fitted, Float64, Method
-from compread.reweight.rows import Rows, Training
+from compread.reweight.rows import Rows, Training, blocks
 
 TRAINERS = {
     "official": Recipe(),
@@ -53,7 +54,9 @@ class ComponentWeights(Fitted):
 
 def weighted_sum(parts: npt.NDArray[np.floating], weights: Float64) -> Float64:
     """[N, K] Σ_j w_j g[j, y] of parts [N, J, K]."""
-    scores: Float64 = np.matmul(weights, parts)
+    scores = np.empty((len(parts), parts.shape[2]))
+    for span in blocks(parts):
+        scores[span] = np.matmul(weights, np.asarray(parts[span], dtype=float))
     return scores
 
 
@@ -78,12 +81,17 @@ class CompRW(Method):
             return asdict(TRAINERS[self.recipe])
         return {"l1": list(convex.PENALTIES), "folds": convex.FOLDS}
 
+    def work(self, size: Size) -> Work:
+        """A copy of the rows and two products with it an epoch; folds of it for ``convex``."""
+        if self.recipe in TRAINERS:
+            return Work(8 * size.numbers, 2 * size.numbers * TRAINERS[self.recipe].epochs)
+        solved = convex.FOLDS * len(convex.PENALTIES)
+        return Work(8 * (2 - 1 / convex.FOLDS) * size.numbers, 2 * size.numbers * 100 * solved)
+
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """Fits the weights of each run."""
         used = [run.rows.reweighted() for run in training]
-        features = [
-            run.rows.parts[:, u].astype(float) for run, u in zip(training, used, strict=True)
-        ]
+        features = [run.rows.carrying() for run in training]
         gold = [run.gold for run in training]
         found: list[tuple[int | None, Float64]]
         if self.recipe in TRAINERS:

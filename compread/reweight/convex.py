@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 
 from compread.reweight.folds import folds
 from compread.reweight.probability import cross_entropy, log_softmax
+from compread.reweight.sums import sums_of
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -62,16 +63,14 @@ def solve(
     count = features.shape[1]
     begin = np.full(count, 0.5) if start is None else start
     if signed:
-        features = np.concatenate([features, -features], axis=1)
         begin = np.concatenate([begin.clip(0, None), (-begin).clip(0, None)])
-    # [J, N·K] once, so that each step is two products of a matrix with a vector.
-    flat = np.ascontiguousarray(features.swapaxes(0, 1)).reshape(features.shape[1], -1)
-    right = np.eye(features.shape[2])[gold]
+    sums, right = sums_of([features]), np.eye(features.shape[2])[gold][None]
 
     def value(w: Float64) -> tuple[float, Float64]:
-        logs = log_softmax((w @ flat).reshape(right.shape))
-        slope = (np.exp(logs) - right).ravel() / len(gold)
-        return float(penalty * w.sum() - (logs * right).sum() / len(gold)), flat @ slope + penalty
+        weights = w[:count] - w[count:] if signed else w
+        _, loss, gradient = sums.descent(weights[None], right)
+        slopes = np.concatenate([gradient[0], -gradient[0]]) if signed else gradient[0]
+        return float(penalty * w.sum() + loss[0]), slopes + penalty
 
     found = minimize(
         value,
@@ -96,8 +95,10 @@ def choose_penalty(features: Float64, gold: Int64, signed: bool) -> float:
         return DEFAULT_PENALTY
     for out in masks:
         weights = None
+        # As [N, K, J] in memory, which is what ``solve`` takes without a copy.
+        kept = features.swapaxes(1, 2)[~out].swapaxes(1, 2)
         for i, penalty in enumerate(PENALTIES):
-            weights = solve(features[~out], gold[~out], penalty, signed, weights)
+            weights = solve(kept, gold[~out], penalty, signed, weights)
             scores = np.einsum("njk,j->nk", features[out], weights)
             losses[i] += cross_entropy(scores, gold[out]) * out.sum()
     return PENALTIES[int(losses.argmin())]

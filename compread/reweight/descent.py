@@ -15,18 +15,16 @@ Axis letters as in ``compread.components``, and J features, R runs fitted side b
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from compread.reweight.sums import CACHE_BYTES, Sums, sums_of
+
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
-
-CACHE_BYTES = 2**21
-"""Runs are fitted side by side as long as their features fit in a core's cache; beyond that, one
-after the other is faster, since every epoch reads all features twice."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +65,26 @@ class Descent:
 
 
 def descend_each(
-    features: Sequence[Float64], gold: Sequence[Int64], recipe: Recipe
+    features: Sequence[Float64],
+    gold: Sequence[Int64],
+    recipe: Recipe,
+    sums: Callable[[Sequence[Float64]], Sums] = sums_of,
 ) -> tuple[Descent, ...]:
     """Fits every run's weights; runs of the same shape are fitted side by side.
 
     Args:
-        features: for each run, [N, J, K].
+        features: for each run, [N, J, K], or what else ``sums`` takes.
         gold: for each run, [N] column of the right label.
         recipe: how to train.
+        sums: what makes the sums of runs of one shape.
 
     Returns:
         One ``Descent`` for each run, in the order given.
     """
     done: dict[int, Descent] = {}
     for members in _batches(features):
-        stacked = np.stack([features[i] for i in members])
-        ends = descend(stacked, np.stack([gold[i] for i in members]), recipe)
+        side_by_side = sums([features[i] for i in members])
+        ends = descend(side_by_side, np.stack([gold[i] for i in members]), recipe)
         done.update(zip(members, ends, strict=True))
     return tuple(done[i] for i in range(len(features)))
 
@@ -97,47 +99,40 @@ def _batches(features: Sequence[Float64]) -> Iterator[list[int]]:
             yield members[start : start + size]
 
 
-def descend(features: Float64, gold: Int64, recipe: Recipe) -> tuple[Descent, ...]:
+def descend(sums: Sums, gold: Int64, recipe: Recipe) -> tuple[Descent, ...]:
     """Fits the weights of R runs of one shape.
 
     Args:
-        features: [R, N, J, K].
+        sums: of the runs.
         gold: [R, N] column of the right label.
         recipe: how to train.
 
     Returns:
         One ``Descent`` for each of the R runs; a run's result does not depend on the others.
     """
-    runs, rows, columns, labels = features.shape
-    sums = np.ascontiguousarray(features.swapaxes(2, 3)).reshape(runs, rows * labels, columns)
-    right = np.eye(labels)[gold]  # [R, N, K]
-    weights = np.ones((runs, columns))
+    runs, rows = gold.shape
+    right = np.eye(sums.labels)[gold]  # [R, N, K]
+    weights = np.ones((runs, sums.columns))
     best = np.full(runs, recipe.first_best)
     missed = np.zeros(runs, dtype=np.int64)
     stopped = np.full(runs, recipe.epochs - 1)
     going = np.ones(runs, dtype=bool)
 
-    def scored() -> Float64:
-        product: Float64 = sums @ _used(weights, recipe)[..., None]
-        return product.reshape(runs, rows, labels)
-
     for epoch in range(recipe.epochs):
-        scores = scored()
-        loss, slope = _cross_entropy(scores, right)
+        scores, loss, step = sums.descent(_used(weights, recipe), right)
         if recipe.summed:
-            loss, slope = loss * rows, slope * rows
+            loss, step = loss * rows, step * rows
         check = epoch % recipe.check_every == 0
         solved = np.zeros(runs, dtype=bool)
         if check and not recipe.check_after_step:
             solved = _all_right(scores, gold)
-        step = (slope.reshape(runs, 1, -1) @ sums)[:, 0]  # [R, J]
         if recipe.clip:
             # A weight at the edge still moves, as under torch up to 2.13; all weights start there.
             step *= (weights >= 0) & (weights <= 1)
         step += recipe.l1 * np.sign(weights)
         weights -= recipe.learning_rate * step * (going & ~solved)[:, None]
         if check and recipe.check_after_step:
-            solved = _all_right(scored(), gold)
+            solved = _all_right(sums.scores(_used(weights, recipe)), gold)
         missed += loss >= best
         best = np.minimum(best, loss)
         stop = going & (solved | (missed >= recipe.patience))
@@ -152,15 +147,6 @@ def descend(features: Float64, gold: Int64, recipe: Recipe) -> tuple[Descent, ..
 
 def _used(weights: Float64, recipe: Recipe) -> Float64:
     return weights.clip(0.0, 1.0) if recipe.clip else weights
-
-
-def _cross_entropy(scores: Float64, right: Float64) -> tuple[Float64, Float64]:
-    """The mean cross-entropy [R] and its gradient by the scores [R, N, K]."""
-    shifted = scores - scores.max(axis=-1, keepdims=True)
-    powers = np.exp(shifted)
-    total = powers.sum(axis=-1, keepdims=True)
-    loss = (np.log(total)[..., 0] - (shifted * right).sum(axis=-1)).mean(axis=-1)
-    return loss, (powers / total - right) / right.shape[1]
 
 
 def _all_right(scores: Float64, gold: Int64) -> npt.NDArray[np.bool_]:

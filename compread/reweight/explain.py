@@ -36,8 +36,8 @@ def explain(fit: Fit, rows: Rows, scores: Float64, top: int) -> list[dict[str, A
     order = np.argsort(-scores, axis=1, kind="stable")[:, :2]
     first, second = order[:, 0], order[:, 1]
     at = np.arange(len(rows))
-    parts = rows.parts.astype(float)
-    shares = weights * (parts[at, :, first] - parts[at, :, second])  # [N, C]
+    ours, theirs = (rows.parts[at, :, y].astype(float) for y in (first, second))
+    shares = weights * (ours - theirs)  # [N, C]
     found = []
     for n, share in enumerate(shares):
         best = np.argsort(-np.abs(share), kind="stable")[:top]

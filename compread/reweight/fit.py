@@ -1,6 +1,6 @@
 """Fits methods on the train rows of stores and scores them on the test rows.
 
-The test rows' right labels are read after every fit is done, and only to count hits.
+A store's test rows are read after its fits are done, their right labels only to count hits.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ import numpy.typing as npt
 from compread.analysis.components import wilson_interval
 from compread.components import Component
 from compread.errors import StoreError, UsageError
+from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import Fitted, Method
-from compread.reweight.rows import Rows, Training, check_labels, rows_of, training_of
+from compread.reweight.rows import Rows, Training, check_labels, row_count, rows_of, training_of
 from compread.store import Store
 from compread.store.pooling import DEFAULT_POOL
 from compread.store.schema import Labels, RunInfo
+
+TOGETHER_BYTES = 64 << 20
+"""Of train rows in memory together; a single store's may be more."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,7 @@ class Fit:
     @property
     def title(self) -> str:
         """The method as ``--methods`` spells it, with a recipe other than the released code's."""
-        special = self.recipe not in (None, "official")
-        return f"{self.method}:{self.recipe}" if special else self.method
+        return title_of(self.method, self.recipe)
 
     def row(self) -> dict[str, Any]:
         """The keys and values of one line of ``compread reweight``."""
@@ -88,6 +91,11 @@ class Fit:
             "epochs": self.fitted.epochs,
             "n": test.n if test else 0,
         }
+
+
+def title_of(method: str, recipe: str | None) -> str:
+    """A method as ``--methods`` spells it, with a recipe other than the released code's."""
+    return method if recipe in (None, "official") else f"{method}:{recipe}"
 
 
 def reweight(
@@ -111,23 +119,91 @@ def reweight(
         UsageError: a store has too few train rows, or none for a method that is fitted.
         StoreError: a store has no test rows, fewer than two labels, or a damaged value.
     """
+    for store in stores:
+        _check_rows(store, methods, budgets, learn_from)
+    return tuple(
+        fit
+        for some in _groups(stores, learn_from)
+        for fit in _fit_stores(some, methods, budgets, learn_from)
+    )
+
+
+def _groups(stores: Sequence[Store], learn_from: str) -> Iterator[list[Store]]:
+    """Stores whose train rows are in memory together: small runs are fitted side by side."""
+    some: list[Store] = []
+    size = 0
+    for store in stores:
+        own = 4 * store.rows(learn_from) * len(store.components) * len(store.labels.word)
+        if some and size + own > TOGETHER_BYTES:
+            yield some
+            some, size = [], 0
+        some.append(store)
+        size += own
+    if some:
+        yield some
+
+
+def _fit_stores(
+    stores: Sequence[Store],
+    methods: Sequence[Method],
+    budgets: Sequence[int | None],
+    learn_from: str,
+) -> Iterator[Fit]:
+    """The scored fits of stores; their train rows are gone before test rows are read."""
+    unscored = _unscored(stores, methods, budgets, learn_from)
+    per_store = len(budgets) * len(methods)
+    for index, store in enumerate(stores):
+        fits = unscored[index * per_store : (index + 1) * per_store]
+        for fit, scores in zip(fits, test_scores(store, [f.fitted for f in fits]), strict=True):
+            yield replace(fit, test=scores)
+
+
+def _unscored(
+    stores: Sequence[Store],
+    methods: Sequence[Method],
+    budgets: Sequence[int | None],
+    learn_from: str,
+) -> list[Fit]:
     cells = [
-        (store, training)
-        for store in stores
-        for training in _trainings(store, methods, budgets, learn_from)
+        (store, training) for store in stores for training in _trainings(store, budgets, learn_from)
     ]
-    by_method = [method.fit([training for _, training in cells]) for method in methods]
-    fits = [
-        _unscored(store, training, method, fitted)
+    by_method = [list(_in_turn(method, [t for _, t in cells])) for method in methods]
+    return [
+        _fit(store, training, method, fitted)
         for (store, training), of_cell in zip(cells, zip(*by_method, strict=True), strict=True)
         for method, fitted in zip(methods, of_cell, strict=True)
     ]
-    per_store = len(budgets) * len(methods)
-    return tuple(
-        fit
-        for index, store in enumerate(stores)
-        for fit in _scored(store, fits[index * per_store : (index + 1) * per_store])
-    )
+
+
+def _in_turn(method: Method, training: Sequence[Training]) -> Iterator[Fitted]:
+    """A method's fits, side by side as long as their copies of the rows are small."""
+    some: list[Training] = []
+    size = 0
+    for run in training:
+        if some and size + run.rows.parts.nbytes > TOGETHER_BYTES:
+            yield from method.fit(some)
+            some, size = [], 0
+        some.append(run)
+        size += run.rows.parts.nbytes
+    yield from method.fit(some)
+
+
+def forewarn(
+    stores: Sequence[Store], methods: Sequence[Method], budgets: Sequence[int | None]
+) -> tuple[str, ...]:
+    """A line for each method that will take much of memory or time on the largest store.
+
+    Raises:
+        UsageError: more memory than is free.
+    """
+    sizes = []
+    for store in stores:
+        train = max(row_count(n, store.rows("train"), str(store.path)) for n in budgets)
+        rows = max(train, store.rows("test"))
+        sizes.append(Size(rows, len(store.components), len(store.labels.word)))
+    largest = max(sizes, key=lambda size: size.numbers)
+    work = [(title_of(method.name, method.recipe), method.work(largest)) for method in methods]
+    return tuple(forewarnings(work, largest, free_memory()))
 
 
 def hits(fitted: Fitted, rows: Rows, gold: npt.NDArray[np.int64]) -> int:
@@ -148,27 +224,33 @@ def finite_scores(fitted: Fitted, rows: Rows) -> npt.NDArray[np.float64]:
     return scores
 
 
-def _trainings(
+def _check_rows(
     store: Store, methods: Sequence[Method], budgets: Sequence[int | None], learn_from: str
-) -> Iterator[Training]:
-    name = str(store.path)
+) -> None:
+    """Refuses what no fit can come of, before the first one is begun."""
+    name, there = str(store.path), store.rows(learn_from)
     check_labels(store.labels, name)
+    if not store.rows("test"):
+        raise StoreError(f"{store.path} has no test rows; extract it with a test split")
+    fitted = [method.name for method in methods if method.needs_training]
+    for budget in budgets:
+        if not row_count(budget, there, name) and fitted:
+            why = "--n-train 0 leaves" if there else f"{name} has"
+            raise UsageError(
+                f"{why} no train rows to fit {', '.join(fitted)} on; "
+                + ("ask for more" if there else "extract it with train rows")
+                + ", or for --methods full"
+            )
+
+
+def _trainings(store: Store, budgets: Sequence[int | None], learn_from: str) -> Iterator[Training]:
     split, calibration = store.split(learn_from), store.split("calibration")
     gram = store.label_gram(learn_from)
     for budget in budgets:
-        training = training_of(split, store.components, budget, name, calibration, gram)
-        fitted = [method.name for method in methods if method.needs_training]
-        if fitted and not len(training):
-            why = "--n-train 0 leaves" if len(split) else f"{name} has"
-            raise UsageError(
-                f"{why} no train rows to fit {', '.join(fitted)} on; "
-                + ("ask for more" if len(split) else "extract it with train rows")
-                + ", or for --methods full"
-            )
-        yield training
+        yield training_of(split, store.components, budget, str(store.path), calibration, gram)
 
 
-def _unscored(store: Store, training: Training, method: Method, fitted: Fitted) -> Fit:
+def _fit(store: Store, training: Training, method: Method, fitted: Fitted) -> Fit:
     count = len(training)
     right = hits(fitted, training.rows, training.gold) if count else 0
     return Fit(
@@ -202,8 +284,3 @@ def test_scores(store: Store, fitted: Sequence[Fitted]) -> list[Scores]:
         low, high = wilson_interval(np.array([right]), n)
         scores.append(Scores(right / n, float(low[0]), float(high[0]), n))
     return scores
-
-
-def _scored(store: Store, fits: Sequence[Fit]) -> Iterator[Fit]:
-    for fit, scores in zip(fits, test_scores(store, [f.fitted for f in fits]), strict=True):
-        yield replace(fit, test=scores)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from compread.reweight.cost import Size, Work
 from compread.reweight.rows import Rows, Training
 
 Float64 = npt.NDArray[np.float64]
@@ -67,6 +68,10 @@ class Method(ABC):
     def hyperparameters(self) -> dict[str, Any]:
         """The options it was fitted with, for the weights file; none unless a method has some."""
         return {}
+
+    def work(self, size: Size) -> Work:
+        """What a fit and the scores take at most, beyond the rows themselves; little by default."""
+        return Work(0.0, 4.0 * size.numbers)
 
     @abstractmethod
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from compread.reweight.cost import Size, Work
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.probability import log_softmax
 from compread.reweight.rows import Rows, Training
@@ -23,6 +25,8 @@ STARTS = 100
 STEPS = 100
 RIDGE = 1e-3
 """Added to the variances, so that no cluster is a single row."""
+BLOCK_BYTES = 64 << 20
+"""Of the starts that are gone through side by side."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,11 @@ class Mixture:
     """[S, K, D]."""
     covariances: Float64
     """[S, K, D, D]."""
+
+    def only(self, start: int) -> Mixture:
+        """One of the starts."""
+        at = slice(start, start + 1)
+        return Mixture(self.shares[at], self.means[at], self.covariances[at])
 
     def log_joint(self, x: Float64) -> Float64:
         """[S, N, K] log of share times density of each row in each cluster."""
@@ -77,6 +86,11 @@ class Prototypical(Method):
         """Starts, steps, and what is added to the variances."""
         return {"starts": STARTS, "steps": STEPS, "ridge": RIDGE}
 
+    def work(self, size: Size) -> Work:
+        """Every row's outer product; K systems of K equations for each step of each start."""
+        n, k = size.rows, size.labels
+        return Work(8.0 * n * k * k + 2 * BLOCK_BYTES, STARTS * STEPS * k * k * k * (k + 3.0 * n))
+
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The same for every run, whatever its rows."""
         return tuple(Clusters(None) for _ in training)
@@ -93,19 +107,30 @@ def fit_mixture(x: Float64, clusters: int) -> Mixture:
     starts = np.array([
         rng.choice(len(x), clusters, replace=len(x) < clusters) for _ in range(STARTS)
     ])  # fmt: skip
+    # A start's own work is K systems with a column for each row.
+    at_once = max(1, BLOCK_BYTES // (8 * clusters * x.shape[1] * (len(x) + 2 * x.shape[1])))
+    found = []
+    for first in range(0, STARTS, at_once):
+        mixture = _climb(x, starts[first : first + at_once])
+        likely = np.logaddexp.reduce(mixture.log_joint(x), axis=2).sum(axis=1)
+        top = int(likely.argmax())
+        found.append((float(likely[top]), mixture.only(top)))
+    return max(found, key=lambda one: one[0])[1]
+
+
+def _climb(x: Float64, starts: npt.NDArray[np.int64]) -> Mixture:
+    """The mixtures after ``STEPS`` from rows [S, K] as their means."""
     ridge = RIDGE * np.eye(x.shape[1])
     whole = np.cov(x.T, bias=True).reshape(ridge.shape) + ridge
     mixture = Mixture(
-        np.full((STARTS, clusters), 1 / clusters),
+        np.full(starts.shape, 1 / starts.shape[1]),
         x[starts],
-        np.broadcast_to(whole, (STARTS, clusters, *whole.shape)),
+        np.broadcast_to(whole, (*starts.shape, *whole.shape)),
     )
     outer = x[:, :, None] * x[:, None]  # [N, D, D]
     for _ in range(STEPS):
         mixture = _step(mixture, x, outer, ridge)
-    likely = np.logaddexp.reduce(mixture.log_joint(x), axis=2).sum(axis=1)
-    best = slice(int(likely.argmax()), int(likely.argmax()) + 1)
-    return Mixture(mixture.shares[best], mixture.means[best], mixture.covariances[best])
+    return mixture
 
 
 def _step(mixture: Mixture, x: Float64, outer: Float64, ridge: Float64) -> Mixture:

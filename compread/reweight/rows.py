@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,11 @@ import numpy.typing as npt
 from compread.analysis.ranking import COUNTED_KINDS
 from compread.components import Component
 from compread.errors import StoreError, UsageError
+from compread.store.layout import spans
 from compread.store.schema import Float32, Labels, Split
+
+BLOCK_BYTES = 8 << 20
+"""What rows that are gone through block by block take at a time, as double precision."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,19 @@ class Rows:
         Heads, mixers and MLPs do; the paper leaves the embedding out (its footnote 2).
         """
         return np.array([component.kind in COUNTED_KINDS for component in self.components])
+
+    def carrying(self) -> npt.NDArray[np.float64]:
+        """[N, J, K] the parts of the components that carry a weight, in double precision.
+
+        A copy; a label's components lie side by side in memory, as the products of training want
+        them.
+        """
+        used = self.reweighted()
+        rows, _, labels = self.parts.shape
+        copy = np.empty((rows, labels, int(used.sum())))
+        for span in blocks(self.parts):
+            copy[span] = self.parts[span][:, used].swapaxes(1, 2)
+        return copy.swapaxes(1, 2)
 
     def __len__(self) -> int:
         return len(self.full)
@@ -60,6 +77,17 @@ class Training:
         return len(self.gold)
 
 
+def blocks(parts: npt.NDArray[np.floating], size: int | None = None) -> Iterator[slice]:
+    """Spans of rows of parts [N, C, K] that take ``size`` bytes in double precision, or one row.
+
+    ``size`` is ``BLOCK_BYTES`` where it is not given.
+
+    Many labels make parts of hundreds of megabytes, of which no method needs a second copy.
+    """
+    row_bytes = 8 * parts.shape[1] * parts.shape[2]
+    return spans(len(parts), max(1, (size or BLOCK_BYTES) // max(1, row_bytes)))
+
+
 def rows_of(split: Split, components: Sequence[Component]) -> Rows:
     """The rows of a split without their right labels."""
     return Rows(split.parts, split.full, tuple(components))
@@ -78,16 +106,24 @@ def training_of(
     Raises:
         UsageError: the split has fewer rows, or ``n_train`` is negative; ``store`` names it.
     """
-    count = len(split) if n_train is None else n_train
-    if not 0 <= count <= len(split):
-        raise UsageError(
-            f"--n-train {count}: {store} has {len(split)} train rows; ask for 1 to {len(split)}"
-        )
+    count = row_count(n_train, len(split), store)
     first = Rows(split.parts[:count], split.full[:count], tuple(components))
     free = rows_of(calibration, components) if calibration is not None and calibration.id else None
     free_id = calibration.id if calibration is not None else ()
     gram = None if label_gram is None else label_gram[:count]
     return Training(first, split.gold[:count], split.id[:count], store, free, free_id, gram)
+
+
+def row_count(n_train: int | None, there: int, store: str) -> int:
+    """How many of the train rows that are ``there`` a budget is; None is all of them.
+
+    Raises:
+        UsageError: as in ``training_of``.
+    """
+    count = there if n_train is None else n_train
+    if not 0 <= count <= there:
+        raise UsageError(f"--n-train {count}: {store} has {there} train rows; ask for 1 to {there}")
+    return count
 
 
 def check_labels(labels: Labels, store: str) -> None:

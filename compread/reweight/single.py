@@ -22,7 +22,7 @@ from compread.errors import UsageError
 from compread.reweight.comprw import ComponentWeights
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.probability import softmax
-from compread.reweight.rows import Rows, Training
+from compread.reweight.rows import Rows, Training, blocks
 
 Int64 = npt.NDArray[np.int64]
 
@@ -107,9 +107,9 @@ class TaskLearning(Method):
         return tuple(fits)
 
     def _scores(self, run: Training) -> Float64:
-        g, labels = run.rows.parts.astype(float), run.rows.parts.shape[2]
-        right = np.take_along_axis(g, run.gold[:, None, None], axis=2)[:, :, 0]
-        margin = (labels * right - g.sum(axis=2)) / (labels - 1)
+        parts, labels = run.rows.parts, run.rows.parts.shape[2]
+        right = parts[np.arange(len(run)), :, run.gold].astype(float)
+        margin = (labels * right - parts.sum(axis=2, dtype=float)) / (labels - 1)
         norm = self._lengths(run)
         tl: Float64 = np.divide(margin, norm, out=np.zeros_like(norm), where=norm > 0).mean(axis=0)
         return tl
@@ -121,10 +121,14 @@ class TaskLearning(Method):
                 f"--methods {self.name}: {run.store} was made before stores held the labels' "
                 "unembeddings; extract it again with --force"
             )
-        g = run.rows.parts.astype(float)
+        grams, parts = run.label_gram, run.rows.parts
+        same = bool((grams == grams[:1]).all())  # as it is wherever a label is a single word
         # Two words may have one unembedding: then their span is smaller, and so is the matrix's.
-        inverse = np.linalg.pinv(run.label_gram, 1e-10, hermitian=True)
-        lengths: Float64 = ((g @ inverse) * g).sum(axis=2)
+        inverse = np.linalg.pinv(grams[:1] if same else grams, 1e-10, hermitian=True)
+        lengths = np.empty(parts.shape[:2])
+        for span in blocks(parts):
+            g = parts[span].astype(float)
+            lengths[span] = ((g @ (inverse if same else inverse[span])) * g).sum(axis=2)
         return lengths
 
 
@@ -142,12 +146,15 @@ class TaskRecognition(TaskLearning):
 
 def best_first(run: Training) -> Int64:
     """Components that carry a weight, by accuracy on the train rows, then by mean margin."""
-    parts, rows = run.rows.parts.astype(float), np.arange(len(run))
-    accuracy = (parts.argmax(axis=2) == run.gold[:, None]).mean(axis=0)
-    right = parts[rows, :, run.gold]
-    others = parts.copy()
-    others[rows, :, run.gold] = -np.inf
-    margin = (right - others.max(axis=2)).mean(axis=0)
+    hits, margins = np.empty((2, *run.rows.parts.shape[:2]))
+    for span in blocks(run.rows.parts):
+        parts, gold = run.rows.parts[span].astype(float), run.gold[span]
+        rows = np.arange(len(gold))
+        hits[span] = parts.argmax(axis=2) == gold[:, None]
+        right = parts[rows, :, gold]
+        parts[rows, :, gold] = -np.inf
+        margins[span] = right - parts.max(axis=2)
+    accuracy, margin = hits.mean(axis=0), margins.mean(axis=0)
     pool = np.flatnonzero(run.rows.reweighted())
     order: Int64 = pool[np.lexsort((-margin[pool], -accuracy[pool]))]
     return order

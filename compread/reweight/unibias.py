@@ -23,10 +23,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from compread.reweight.comprw import ComponentWeights
+from compread.reweight.comprw import ComponentWeights, weighted_sum
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.probability import softmax
-from compread.reweight.rows import Training
+from compread.reweight.rows import Training, blocks
 
 BIAS = (0.1, 0.2, 0.3, 0.4, 0.5)
 SUM = (0.02, 0.05, 0.1, 0.15, 0.2)
@@ -53,40 +53,51 @@ class UniBias(Method):
 
 
 def _kept(run: Training) -> Float64:
-    parts = run.rows.parts.astype(float)
-    said, prefers, varies = _measures(run)
+    parts = run.rows.parts
+    mean, spread = _moments(parts)
+    said, prefers, varies = _measures(mean, spread)
     layers = np.array([c.layer for c in run.rows.components])
     upper = np.array([c.kind == "head" for c in run.rows.components])
     upper &= layers > layers.max() // 2
-    hidden = _hidden(run, layers)
-    whole = parts.sum(axis=1)
+    hidden = _hidden(run, mean, layers)
+    whole = weighted_sum(parts, np.ones(len(layers)))
     best = np.ones(len(layers))
     least = _label_bias(whole)
+    tried = set()
     for bias, share, cv in product(BIAS, SUM, CV):
         dropped = upper & (said > np.maximum(LEAST, share * hidden))
         dropped &= (prefers > bias) & (varies < cv)
-        left = _label_bias(whole - parts[:, dropped].sum(axis=1))
+        if dropped.tobytes() in tried:  # it would be no less than the first time
+            continue
+        tried.add(dropped.tobytes())
+        left = _label_bias(whole - parts[:, dropped].sum(axis=1, dtype=float))
         if left < least:
             best, least = (~dropped).astype(float), left
     return best
 
 
-def _measures(run: Training) -> tuple[Float64, Float64, Float64]:
+def _moments(parts: npt.NDArray[np.floating]) -> tuple[Float64, Float64]:
+    """[C, K] each: the mean over the rows and the spread around it."""
+    mean = parts.mean(axis=0, dtype=float)
+    squares = np.zeros_like(mean)
+    for span in blocks(parts):
+        squares += ((parts[span] - mean) ** 2).sum(axis=0)
+    return mean, np.sqrt(squares / len(parts))
+
+
+def _measures(mean: Float64, spread: Float64) -> tuple[Float64, Float64, Float64]:
     """[C] each: how much is said about the labels, the preference, the variation over rows."""
-    parts = run.rows.parts.astype(float)
-    mean = parts.mean(axis=0)
     said = np.abs(mean).sum(axis=1)
     level = mean.mean(axis=1)
     away = np.abs(mean - level[:, None]).mean(axis=1)
     prefers = np.divide(away, np.abs(level), out=np.full_like(away, np.inf), where=level != 0)
-    spread = parts.std(axis=0).sum(axis=1)
-    varies = np.divide(spread, said, out=np.full_like(said, np.inf), where=said > 0)
+    whole = spread.sum(axis=1)
+    varies = np.divide(whole, said, out=np.full_like(said, np.inf), where=said > 0)
     return said, prefers, varies
 
 
-def _hidden(run: Training, layers: npt.NDArray[np.int64]) -> Float64:
+def _hidden(run: Training, mean: Float64, layers: npt.NDArray[np.int64]) -> Float64:
     """[C] Σ_y |mean of the running sum up to the component's layer|; the bias comes last."""
-    mean = run.rows.parts.astype(float).mean(axis=0)
     upto = layers[:, None] >= layers[None, :]
     upto &= np.array([c.kind != "bias" for c in run.rows.components])
     hidden: Float64 = np.abs(upto.astype(float) @ mean).sum(axis=1)

@@ -35,6 +35,10 @@ class MemoryStore:
         """A split by name."""
         return self.splits[name]
 
+    def rows(self, name: str) -> int:
+        """N of a split."""
+        return len(self.splits[name])
+
     def label_gram(self, name: str) -> np.ndarray:
         """Of random unembeddings of several lengths, each row's own as under a pooling."""
         n, k = self.splits[name].full.shape

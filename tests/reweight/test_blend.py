@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm, ttest_1samp
 
-from compread.reweight.blend import RIDGE, ridge_weights
 from compread.reweight.descent import Recipe, descend_each
 from compread.reweight.registry import make_methods
+from compread.reweight.ridge import RIDGE, dual, primal, ridge_weights
 from compread.reweight.rows import Rows, rows_of, training_of
 
 
@@ -125,3 +125,56 @@ def test_a_single_train_row_gives_the_model_as_it_is(make_store):
     fitted = fit("blend-row", training_of(store.split("train"), store.components, None, "s.h5"))
     assert set(fitted.weights) == {0.0, 1.0}
     assert fitted.weights.sum() == len(store.components) - 2
+
+
+DEGENERATE = {
+    "random": lambda parts: parts,
+    "more equations than components": lambda parts: parts[:, :3],
+    "a silent component": lambda parts: parts * (np.arange(parts.shape[1]) != 4)[:, None],
+    "rows that are one row": lambda parts: parts[[0, 0, 1, 1, 2, 3]],
+    "components that are one component": lambda parts: parts[:, [0, 0, 1, 1, 2]],
+    "labels that are one label": lambda parts: parts[:, :, [0, 0, 1]],
+    "one component is all there is": lambda parts: parts[:, 2:3],
+}
+
+
+@pytest.mark.parametrize("labels", [2, 5])
+@pytest.mark.parametrize("case", DEGENERATE)
+@pytest.mark.parametrize("block", [1, 1 << 20])
+def test_both_systems_have_the_same_answer(monkeypatch, case, labels, block):
+    """Weights and left-out scores of the equations by rows are those by components."""
+    monkeypatch.setattr("compread.reweight.rows.BLOCK_BYTES", block)
+    rng = np.random.default_rng(labels)
+    signal = centred(
+        DEGENERATE[case](rng.normal(size=(9, 12, labels)) * rng.gamma(1, size=(12, 1)))
+    )
+    gold = rng.integers(0, signal.shape[2], len(signal))
+    loud = np.sqrt((signal**2).mean(axis=(0, 2)))
+    scale = np.divide(1, np.sqrt(loud), out=np.zeros_like(loud), where=loud > 0)
+    for ours, theirs in zip(
+        primal(signal, scale, gold, RIDGE * loud.sum()),
+        dual(signal, scale, gold, RIDGE * loud.sum()),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(("rows", "chosen"), [(6, "dual"), (7, "primal")])
+def test_the_smaller_system_is_solved(monkeypatch, rows, chosen):
+    """12 components: the rows' equations for 6 rows of 2 labels, the components' for 7."""
+    asked = []
+    for name, solve in (("dual", dual), ("primal", primal)):
+        monkeypatch.setattr(
+            f"compread.reweight.ridge.{name}",
+            lambda *a, name=name, solve=solve: asked.append(name) or solve(*a),
+        )
+    signal = centred(np.random.default_rng(0).normal(size=(rows, 12, 2)))
+    ridge_weights(signal, np.arange(rows) % 2)
+    assert asked == [chosen]
+
+
+def test_two_rows_that_mirror_each_other_are_no_evidence(make_store):
+    """Their left-out scores are one number, whatever rounding makes of it: t is 0."""
+    for seed in range(20):
+        signal = centred(make_store(seed=seed, n_train=2).split("train").parts)
+        assert ridge_weights(signal, np.array([0, 1]))[1] == 0.0

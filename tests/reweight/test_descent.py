@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from compread.reweight.calib import TRAINER as CALIB
-from compread.reweight.descent import CACHE_BYTES, Recipe, descend, descend_each
+from compread.reweight.descent import Recipe, descend, descend_each
+from compread.reweight.sums import CACHE_BYTES, SideBySide
 
 OFFICIAL = Recipe()
 
@@ -160,7 +161,7 @@ def test_runs_too_large_for_the_cache_are_still_all_fitted():
     runs = [problem(seed, 20, 1000, 4) for seed in range(size)]
     ends = descend_each(*map(list, zip(*runs, strict=True)), Recipe(epochs=3))
     for (features, gold), end in zip(runs, ends, strict=True):
-        (alone,) = descend(features[None], gold[None], Recipe(epochs=3))
+        (alone,) = descend(SideBySide.of([features]), gold[None], Recipe(epochs=3))
         np.testing.assert_allclose(end.raw, alone.raw, atol=1e-12)
 
 
