@@ -193,11 +193,13 @@ def _read_header(fd: int) -> tuple[dict[str, Any] | None, int]:
         if start.startswith(_MAGIC_START):
             raise JournalError("of another version of compread")
         raise NotAJournalError("not a journal of compread")
+    # Before the frame is read: a run that begins may be writing it meanwhile, which is no damage.
+    size = os.fstat(fd).st_size
     payload = _read_frame(fd, len(MAGIC))
     if payload is None:
         head = _read_at(fd, len(MAGIC), _FRAME.size)
         promised = _FRAME.unpack(head)[0] if len(head) == _FRAME.size else 0
-        if os.fstat(fd).st_size >= len(MAGIC) + _FRAME.size + max(1, promised):
+        if size >= len(MAGIC) + _FRAME.size + max(1, promised):
             raise JournalError("damaged at its start")
         return None, len(start)
     header: dict[str, Any] = json.loads(payload)

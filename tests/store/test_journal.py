@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,26 @@ def test_a_damaged_start_needs_force(target: Path) -> None:
     with pytest.raises(StoreError, match=r"damaged at its start"):
         partial_status(target)
     write(target, force=True)
+
+
+def test_a_start_that_is_being_written_is_no_damage(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked at while its first bytes come, a journal has no rows yet; it is not called damaged."""
+    path = journal_path(target)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:60])
+    fstat = os.fstat
+
+    def written_afterwards(fd: int) -> os.stat_result:
+        """The file as it is, and the rest of it comes right after."""
+        found = fstat(fd)
+        path.write_bytes(whole)
+        return found
+
+    monkeypatch.setattr(os, "fstat", written_afterwards)
+    status = partial_status(target)
+    assert status is not None and status.done in (0, sum(map(len, BATCHES[:4])))
 
 
 def test_a_newer_journal_needs_force(target: Path) -> None:

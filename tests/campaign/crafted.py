@@ -1,0 +1,269 @@
+"""Crafted stores and journals: every checksum is right, and what they say makes no sense.
+
+A store's text is hashed again after the change, a journal's frames get the CRC of their content.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import store_sample
+
+from compread.store import journal_path
+from compread.store.checks import read_axes, text_of
+from compread.store.journal import MAGIC, Journal
+from compread.store.schema import FORMAT_VERSION
+
+from .case import OF_A_FILE, Attack, Case, Fault, call, judge
+from .journals import beside_a_good_one, go_on
+from .made import planted
+from .values import change_json
+
+SECONDS = 5.0
+"""Of processor time; a refusal takes a tenth of one."""
+COMMANDS = (("show",), ("rank",), ("analyze",), ("status",), ("reweight", "--methods", "full,bc"))
+
+
+def prepare(stage: Path) -> None:
+    """A store, and a journal that stopped half way."""
+    planted(stage / "planted.h5")
+    store_sample.write(stage / "whole.h5")
+    store_sample.stop_after(stage / "x.h5", 3)
+
+
+def draw(rng: random.Random, stage: Path) -> Case:
+    """A store in three cases of four, else a journal."""
+    return _journal(rng, stage) if rng.randrange(4) == 0 else _store(rng, stage)
+
+
+def _store(rng: random.Random, stage: Path) -> Case:
+    name, craft, must_refuse = rng.choice(STORE_CHANGES)(rng)
+    command = rng.choice(COMMANDS)
+    form = rng.choice(["table", "json", "csv"])
+
+    def run(work: Path) -> Iterator[Fault]:
+        path = Path(shutil.copy(stage / "planted.h5", work))
+        edit(path, craft)
+        outcome = call(*command, path, "--format", form)
+        yield from judge(outcome, (0, 4))
+        if must_refuse and outcome.status == 0 and command[0] != "status":
+            yield Fault("wrong", f"taken as good: {outcome.out[:300]}")
+        if outcome.cpu > SECONDS:
+            yield Fault("hang", f"{outcome.cpu:.1f} s of processor time")
+
+    return Case(f"{name}; {' '.join(command)} --format {form}", run)
+
+
+def edit(path: Path, craft: Callable[[Any], None]) -> None:
+    """Change an open store and make its checksum right again, where it still has its columns."""
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        craft(file)
+        try:
+            checksum = read_axes(file, FORMAT_VERSION).checksum(text_of(file.attrs["run"]))
+        except Exception:  # What cannot be read any more has no right checksum.
+            return
+        value = checksum.encode()
+        file.attrs["checksum"] = np.array(value, h5py.string_dtype("utf-8", len(value)))
+
+
+Change = tuple[str, Callable[[Any], None], bool]
+
+
+def _version(rng: random.Random) -> Change:
+    value: Any = rng.choice(
+        [np.inf, np.nan, -1, 0, 2**62, 1.5, "two", np.arange(3), np.zeros((0,)), 1e300]
+    )
+
+    def craft(file: Any) -> None:
+        file.attrs["format_version"] = value
+
+    return f"format_version {value!r}", craft, True
+
+
+def _attribute(rng: random.Random) -> Change:
+    key = rng.choice(["format", "complete", "run", "checksum"])
+    value: Any = rng.choice([np.inf, 3, np.arange(4), "", "x" * 70_000, np.zeros((2, 2))])
+
+    def craft(file: Any) -> None:
+        file.attrs[key] = value if not isinstance(value, str) else value[:60_000]
+
+    return f"@{key} = {str(value)[:30]!r}", craft, False
+
+
+def _run(rng: random.Random) -> Change:
+    name, change = change_json(rng)
+
+    def craft(file: Any) -> None:
+        text = change(text_of(file.attrs["run"]))[:64_000]
+        file.attrs["run"] = np.array(
+            text.encode("utf-8", "surrogatepass"),
+            h5py.string_dtype("utf-8", max(1, len(text.encode("utf-8", "surrogatepass")))),
+        )
+
+    return f"run JSON: {name}", craft, False
+
+
+def _replace(file: Any, name: str, value: Any) -> None:
+    del file[name]
+    file.create_dataset(name, data=value, fletcher32=np.ndim(value) > 0 and np.size(value) > 0)
+
+
+def _number(rng: random.Random) -> Change:
+    split = rng.choice(["train", "test"])
+    name = rng.choice(["parts", "full", "sum_error", "label_mass"])
+    value = rng.choice([np.nan, np.inf, -np.inf])
+
+    def craft(file: Any) -> None:
+        values = file[f"{split}/{name}"][...]
+        values.flat[rng.randrange(values.size)] = value
+        _replace(file, f"{split}/{name}", values)
+
+    # Commands read only what they need.
+    return f"/{split}/{name} holds {value}", craft, False
+
+
+def _gold(rng: random.Random) -> Change:
+    value = rng.choice([-1, 2, 2**62, -(2**63)])
+
+    def craft(file: Any) -> None:
+        values = file["test/gold"][...]
+        values[rng.randrange(len(values))] = value
+        _replace(file, "test/gold", values)
+
+    return f"gold label {value}", craft, True
+
+
+def _column(rng: random.Random) -> Change:
+    name = rng.choice(
+        ["components/name", "components/kind", "components/layer", "components/head",
+         "labels/word", "labels/token_id", "labels/class", "test/id", "test/prompt_hash"]
+    )  # fmt: skip
+    value: Any = rng.choice(
+        [-7, 2**31 - 1, "", "x\x1b[2Jy", "\u202eevil", "bad\nline", "$x_$", "é"]
+    )
+
+    def craft(file: Any) -> None:
+        values = file[name][...]
+        if values.dtype.kind == "i":
+            values[rng.randrange(len(values))] = value if isinstance(value, int) else -3
+        else:
+            text = str(value).encode()
+            values = values.astype(h5py.string_dtype("utf-8", max(values.dtype.itemsize, 8)))
+            values[rng.randrange(len(values))] = text
+        _replace(file, name, values)
+
+    return f"/{name} holds {value!r}", craft, False
+
+
+def _shape(rng: random.Random) -> Change:
+    name = rng.choice(["components/name", "components/layer", "labels/word", "test/parts",
+                       "test/gold", "train/full", "test/id"])  # fmt: skip
+    n = rng.choice([0, 1, 10**8, 2**40])
+    huge_text = h5py.string_dtype("utf-8", rng.choice([8, 1 << 20]))
+
+    def craft(file: Any) -> None:
+        old = file[name]
+        dtype = huge_text if h5py.check_string_dtype(old.dtype) else old.dtype
+        shape = (n, *old.shape[1:])
+        chunks = (min(n, 64), *old.shape[1:]) if n else None
+        del file[name]
+        # Declared and never written: the file stays small.
+        file.create_dataset(name, shape, dtype, chunks=chunks, compression="gzip" if n else None)
+
+    return f"/{name} of {n} rows", craft, True
+
+
+def _missing(rng: random.Random) -> Change:
+    name = rng.choice(["components", "labels", "test", "train", "test/parts", "components/kind",
+                       "test/gold", "calibration"])  # fmt: skip
+    instead = rng.choice(["nothing", "group", "soft link", "external link", "scalar"])
+
+    def craft(file: Any) -> None:
+        del file[name]
+        if instead == "group":
+            file.create_group(name)
+        elif instead == "soft link":
+            file[name] = h5py.SoftLink("/elsewhere")
+        elif instead == "external link":
+            file[name] = h5py.ExternalLink("/etc/hosts", "/")
+        elif instead == "scalar":
+            file[name] = 3
+
+    return f"/{name}: {instead}", craft, True
+
+
+STORE_CHANGES = (
+    _version,
+    _attribute,
+    _run,
+    _run,
+    _number,
+    _gold,
+    _column,
+    _column,
+    _shape,
+    _missing,
+)
+
+
+def _journal(rng: random.Random, stage: Path) -> Case:
+    """A journal whose header or records say what cannot be; ``status`` and a run meet it."""
+    header, records = read_journal(journal_path(stage / "x.h5"))
+    kind = rng.choice(["header", "header", "row", "number", "length", "twice"])
+    name = kind
+    if kind == "header":
+        name, change = change_json(rng)
+        header = change(header)
+    elif kind == "twice":
+        records = [*records, rng.choice(records)]
+    elif kind == "length":
+        extra = rng.choice([1, 7, 1000])
+        records = [*records, rng.choice(records)[:-extra]]
+    else:
+        # A record begins with its row's number; its other numbers are of four bytes.
+        row = bytearray(rng.choice(records))
+        value = rng.choice([-1, 10**6, 2**62, -(2**63)])
+        packed = struct.pack("<q", value) if kind == "row" else struct.pack("<f", float("nan"))
+        start = 0 if kind == "row" else 8 + 4 * rng.randrange((len(row) - 8) // 4)
+        row[start : start + len(packed)] = packed
+        name = f"{kind} {value if kind == 'row' else 'NaN'}"
+        records[rng.randrange(len(records))] = bytes(row)
+
+    def run(work: Path) -> Iterator[Fault]:
+        target = work / "x.h5"
+        text = header.encode("utf-8", "surrogatepass")
+        journal_path(target).write_bytes(MAGIC + b"".join(map(frame, [text, *records])))
+        yield from judge(call("show", target), OF_A_FILE)
+        yield from beside_a_good_one(work, stage)
+        yield from go_on(target, stage)
+
+    return Case(f"journal: {name}", run)
+
+
+def read_journal(path: Path) -> tuple[str, list[bytes]]:
+    """The header's JSON and the records of a journal."""
+    journal = Journal(path)
+    try:
+        return json.dumps(journal.header()), [payload for _, payload in journal.resume()]
+    finally:
+        journal.close()
+
+
+def frame(payload: bytes) -> bytes:
+    """A journal's frame around a payload, its CRC right."""
+    length = struct.pack("<Q", len(payload))
+    return length + struct.pack("<I", zlib.crc32(payload, zlib.crc32(length))) + payload
+
+
+ATTACK = Attack(
+    "crafted", "crafted stores and journals", draw, prepare, share=2, seconds=20, growth=200 << 20
+)
