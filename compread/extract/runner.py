@@ -15,6 +15,7 @@ from compread.errors import ModelError, SumError
 from compread.extract.batches import most_rows, plan_batches
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
+from compread.extract.host_copy import HostCopy
 from compread.extract.memory import is_out_of_memory, must_fit, too_large
 from compread.extract.ranks import Ranks
 from compread.model.decompose import BatchParts
@@ -103,7 +104,7 @@ class Runner:
         """
         kept_before = int(done.sum())
         progress(kept_before, len(self.ids), 0)
-        waiting: tuple[Rows, BatchParts] | None = None
+        waiting: tuple[Rows, HostCopy] | None = None
         try:
             for prefix, rows in self._batches(groups, budget, done):
                 for piece, parts in self._fitting(prefix, rows):
@@ -154,7 +155,7 @@ class Runner:
         self.tally.tokens_run += len(prefix)
         return shared.held(longest) if shared else 0
 
-    def _fitting(self, prefix: Tokens, rows: Rows) -> Iterator[tuple[Rows, BatchParts]]:
+    def _fitting(self, prefix: Tokens, rows: Rows) -> Iterator[tuple[Rows, HostCopy]]:
         """A batch in one piece, or in as many as the device's memory asks for."""
         start = len(prefix)
         pieces = [rows]
@@ -174,10 +175,10 @@ class Runner:
             middle = (len(piece) + 1) // 2
             pieces += [piece[middle:], piece[:middle]]
 
-    def _try(self, own: Sequence[Sequence[int]], prefix: Tokens) -> BatchParts | None:
+    def _try(self, own: Sequence[Sequence[int]], prefix: Tokens) -> HostCopy | None:
         """The batch's parts, or None where the memory does not suffice."""
         try:
-            return self.engine.run(own, self.engine.share(prefix))
+            return HostCopy(self.engine.run(own, self.engine.share(prefix)))
         except Exception as error:  # devices have no common error for what does not fit
             if not is_out_of_memory(error):
                 raise
@@ -191,8 +192,8 @@ class Runner:
         self.tally.tokens_run += sum(map(len, own))
         self.tally.tokens_whole += sum(len(self.ids[row]) for row in rows)
 
-    def _keep(self, rows: Rows, parts: BatchParts) -> None:
-        parts = parts.cpu()
+    def _keep(self, rows: Rows, copy: HostCopy) -> None:
+        parts = copy.wait()
         good = finite_rows(parts)
         if bool(good.all()):
             self._judge_and_append(rows, parts)

@@ -60,10 +60,6 @@ class BatchParts:
         """Those of some prompts alone, chosen by a mask [B] or by their places."""
         return BatchParts(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
-    def cpu(self) -> BatchParts:
-        """The same on the CPU; waits for the device."""
-        return BatchParts(**{f.name: getattr(self, f.name).cpu() for f in fields(self)})
-
 
 @dataclass(frozen=True)
 class Fold:

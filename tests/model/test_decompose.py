@@ -7,6 +7,7 @@ import torch
 from by_hand import parts_by_hand
 from loud import DEVICES, FAMILIES, LABELS, PROMPTS, engine_of, loud_engine, loud_model, worst_error
 
+from compread.extract.host_copy import HostCopy
 from compread.model import sum_tolerance
 
 HALF = [torch.bfloat16, torch.float16]
@@ -20,7 +21,7 @@ def test_each_part_is_what_it_is_by_hand(name: str, device: str) -> None:
     engine = loud_engine(name, torch.float64, device)
     model = engine.model
     names = [component.name for component in engine.decomposer.components]
-    batch = engine.run(PROMPTS).cpu()
+    batch = HostCopy(engine.run(PROMPTS)).wait()
     for row, prompt in enumerate(PROMPTS):
         expected = parts_by_hand(model, family, prompt, LABELS)
         loudest = max(float(part.abs().max()) for part in expected.values())
@@ -45,7 +46,7 @@ def test_the_gram_matrix_gives_lengths_in_the_labels_span(name: str, device: str
     of_all = parts_by_hand(model, family, prompt, range(len(unembedding)))
     basis, _ = torch.linalg.qr(unembedding[list(LABELS)].T)  # [D, K]
     gram = engine.decomposer.label_gram
-    parts = engine.run([prompt]).cpu().parts[0].double()  # [C, K]
+    parts = engine.run([prompt]).parts[0].cpu().double()  # [C, K]
     heads = [j for j, c in enumerate(engine.decomposer.components) if c.kind == "head"]
     by_name = {c.name: j for j, c in enumerate(engine.decomposer.components)}
     for component, logits in of_all.items():
