@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from compread.errors import UsageError
+from compread.errors import PromptError, UsageError
 from compread.prompts.content_free import content_free_rows
 from compread.prompts.nearest import Nearest
 from compread.prompts.pools import Pool, Pools, make_pools
 from compread.prompts.sampling import Labelled, draw_labelled, draw_test
 from compread.prompts.sets import Pieces, Prompt, PromptSet
-from compread.prompts.sources import load_rows
+from compread.prompts.sources import Row, load_rows
 from compread.prompts.tasks import Task, Template
 from compread.prompts.templates import render, template_fields
 
@@ -163,15 +163,22 @@ def _content_free(
     rows = [pool.rows[n] for n in sorted(pool.classes)]
     fields = sorted(template_fields(template.text))
     found = []
+    like = pool.id(min(pool.classes))
     for name, row in content_free_rows(rows, fields, f"{task.name}:{template.id}"):
-        instruction = ""
-        if task.instruction:
-            instruction = render(
-                Template("instruction", task.instruction, template.verbalizer), row
-            )
-        pieces = Pieces(instruction, tuple(shown.fixed), render(template, row))
+        try:
+            instruction = _instruction_of(task, template, row)
+            pieces = Pieces(instruction, tuple(shown.fixed), render(template, row))
+        except PromptError as error:
+            where = f"row {name} of task {task.name!r}, made like {like}"
+            raise PromptError(f"{where}: {error}") from error
         found.append(Prompt(pieces.text, 0, "calibration", name, pieces))
     return found
+
+
+def _instruction_of(task: Task, template: Template, row: Row) -> str:
+    if not task.instruction:
+        return ""
+    return render(Template("instruction", task.instruction, template.verbalizer), row)
 
 
 class _Demonstrations:

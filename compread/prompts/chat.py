@@ -110,10 +110,19 @@ def _template_text(tokenizer: Any) -> str:
 
 def _rendered(tokenizer: Any, messages: Sequence[Message], *, opened: bool) -> str:
     """The turns as text, with the assistant's turn opened after them or not."""
+    from compread.prompts.budget import OverBudgetError
+    from compread.prompts.chat_sandbox import try_chat_template
+
     try:
+        special = getattr(tokenizer, "special_tokens_map", {})
+        try_chat_template(_template_text(tokenizer), messages, opened, special)
         text = tokenizer.apply_chat_template(
             list(messages), tokenize=False, add_generation_prompt=opened
         )
+    except OverBudgetError as error:
+        raise PromptError(
+            f"the model's chat template is refused: {error}; leave --apply-chat-template out"
+        ) from error
     except Exception as error:  # a template raises what it likes
         system = messages[0]["role"] == "system"
         way = (

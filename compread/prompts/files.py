@@ -19,6 +19,7 @@ from typing import Any
 from compread.errors import PromptError
 from compread.prompts.json_lines import parse_json_lines
 from compread.prompts.sets import Prompt, PromptSet
+from compread.prompts.templates import fields_named
 from compread.prompts.verbalizers import Verbalizer
 
 SPLITS = ("train", "test")
@@ -38,7 +39,8 @@ class _Line:
     def text(self, key: str) -> str:
         value = self.row.get(key)
         if value is None:
-            raise self.error(f"{key!r} is missing; the row has {', '.join(map(repr, self.row))}")
+            what = "null" if key in self.row else "missing"
+            raise self.error(f"{key!r} is {what}; {fields_named(self.row)}")
         if not isinstance(value, str) or not value:
             raise self.error(f"{key!r} is {value!r}, not a text of one character or more")
         return value

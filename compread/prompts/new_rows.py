@@ -105,7 +105,7 @@ class NewRows:
                 f"row {name!r} has no 'prompt', and the weights' run has not kept one set of "
                 "demonstrations; give whole prompts, or extract and fit again"
             )
-        fields = self._named(name, row)
+        fields = self._named(row)
         try:
             instruction = self._instruction(fields)
             pieces = Pieces(instruction, tuple(map(tuple, shown)), render(self.template, fields))
@@ -113,14 +113,10 @@ class NewRows:
             raise PromptError(f"row {name!r}: {error}") from error
         return Prompt(pieces.text, 0, "test", name, pieces)
 
-    def _named(self, name: str, row: Row) -> Row:
-        """The row with the names that the task's templates use, where it has the data's.
-
-        A null is no value: rendered, it would be the word None.
-        """
-        row = {key: value for key, value in row.items() if value is not None}
+    def _named(self, row: Row) -> Row:
+        """The row with the names that the task's templates use, where it has the data's."""
         renamed = self.loaded.fields if self.loaded else {}
-        return {**row, **{to: row[of] for to, of in (renamed or {}).items() if of in row}}
+        return {**row, **{to: row[of] for to, of in renamed.items() if of in row}}
 
     def _instruction(self, row: Row) -> str:
         text = self.protocol.get("instruction")

@@ -9,7 +9,7 @@ from compread.errors import PromptError
 from compread.prompts.sampling import Queues, class_queues
 from compread.prompts.sources import Row
 from compread.prompts.tasks import Task, Template
-from compread.prompts.templates import fulfils, render, template_fields
+from compread.prompts.templates import fields_named, fulfils, render, template_fields
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def make_pools(task: Task, rows_train: Sequence[Row], rows_test: Sequence[Row]) 
     """
     source = task.lender or task
     fields = sorted(set().union(*(template_fields(t.text) for t in task.templates.values())))
-    train, test = _named(source, rows_train), _named(task, rows_test)
+    train, test = _named(source, "train", rows_train), _named(task, "test", rows_test)
     first: dict[tuple[str, ...], int] = {}
     for number in _usable(source, "train", train):
         first.setdefault(_content(train[number], fields), number)
@@ -74,15 +74,15 @@ def make_pools(task: Task, rows_train: Sequence[Row], rows_test: Sequence[Row]) 
     )
 
 
-def _named(task: Task, rows: Sequence[Row]) -> Sequence[Row]:
+def _named(task: Task, split: str, rows: Sequence[Row]) -> Sequence[Row]:
     """The rows with the names that the task's templates use."""
     if not task.fields:
         return rows
     for name in task.fields.values():
-        for row in rows:
+        for number, row in enumerate(rows):
             if name not in row:
-                there = ", ".join(map(repr, row))
-                raise PromptError(f"a row of task {task.name!r} has no {name!r}, only {there}")
+                where = f"row {split}-{number} of task {task.name!r}"
+                raise PromptError(f"{where} has no {name!r}; {fields_named(row)}")
     return [{**row, **{to: row[of] for to, of in task.fields.items()}} for row in rows]
 
 
@@ -107,14 +107,14 @@ def _pool(task: Task, split: str, rows: Sequence[Row], kept: Sequence[int]) -> P
 
 def _class(task: Task, row_id: str, row: Row) -> int:
     field, values = task.label_field, task.label_values
+    where = f"row {row_id} of task {task.name!r}"
     if field not in row:
-        there = ", ".join(map(repr, row))
-        raise PromptError(f"row {row_id} of task {task.name!r} has no {field!r}, only {there}")
+        raise PromptError(f"{where} has no {field!r}; {fields_named(row)}")
+    known = ", ".join(map(repr, values))
+    if row[field] is None or row[field] != row[field]:  # an empty cell can be "not a number"
+        raise PromptError(f"{where} has a null {field!r}; drop it, or give one of {known}")
     if row[field] not in values:
-        known = ", ".join(map(repr, values))
-        raise PromptError(
-            f"row {row_id} of task {task.name!r} has {field!r} {row[field]!r}, not one of {known}"
-        )
+        raise PromptError(f"{where} has {field!r} {row[field]!r:.60}, not one of {known}")
     return values.index(row[field])
 
 

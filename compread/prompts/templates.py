@@ -1,20 +1,29 @@
-"""Rendering a row with a template: Jinja2, sandboxed, strict about missing fields.
+"""Rendering a row with a template: Jinja2, sandboxed, on a budget, strict about missing fields.
 
 Whatever a row lacks is an error that names it; a null is one too, since Jinja2 would print it as
-the word ``None``. Line ends and spaces of the template are kept to the character.
+the word ``None``. Both stand as undefined from the start, so that no filter can make a text of
+them; a template that can do without a field says so: ``{{ field | default('') }}``. Line ends and
+spaces of the template are kept to the character.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from compread.errors import PromptError
-from compread.prompts.tasks import Template
 
 if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
+    from jinja2 import Undefined
+
+    from compread.prompts.tasks import Template
+
+LONGEST_SOURCE = 100_000
+"""Characters of a template."""
+_NAMED = 20
+"""Fields of a row that a message names."""
 
 
 def template_fields(text: str) -> frozenset[str]:
@@ -25,31 +34,34 @@ def template_fields(text: str) -> frozenset[str]:
     Raises:
         PromptError: the text is not valid Jinja2; the message names the line.
     """
-    from jinja2 import TemplateSyntaxError, meta
-
-    try:
-        return frozenset(meta.find_undeclared_variables(_environment().parse(text)))
-    except TemplateSyntaxError as error:
-        raise PromptError(
-            f"the template's line {error.lineno} is not valid Jinja2: {error.message}"
-        ) from error
+    return _fields(text)
 
 
 def render(template: Template, row: Mapping[str, Any]) -> str:
     """The input of one row, up to its label.
 
     Raises:
-        PromptError: a field is missing or null, or the template fails on this row.
+        PromptError: a field is missing or null, or the template fails on this row, takes more time
+            or memory than a prompt can be worth, or makes what is no text.
     """
+    from compread.prompts.budget import LONGEST, Budget
+
+    fields = template_fields(template.text)
     try:
-        return str(_compiled(template.text).render(row))
-    except PromptError as error:
-        raise PromptError(f"template {template.id!r}: {error}") from error
+        compiled = _compiled(template.text)
+        with Budget():
+            context = compiled.new_context(_context(row, fields), shared=True)
+            text: str = compiled.environment.concat(compiled.root_render_func(context))
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PromptError(f"template {template.id!r} makes half a surrogate pair") from error
     except Exception as error:  # a template is a user's program: it can raise anything
-        lacking = sorted(template_fields(template.text) - row.keys())
-        what = f"needs {', '.join(map(repr, lacking))}" if lacking else f"fails: {error}"
-        there = ", ".join(map(repr, row))
-        raise PromptError(f"template {template.id!r} {what}; the row has {there}") from error
+        raise PromptError(f"template {template.id!r} {_reason(error, row)}") from error
+    if len(text) > LONGEST:
+        raise PromptError(
+            f"template {template.id!r} makes {len(text):,} characters; expected {LONGEST:,} at most"
+        )
+    return text
 
 
 def check_expression(text: str) -> None:
@@ -65,43 +77,147 @@ def fulfils(expression: str, row: Mapping[str, Any]) -> bool:
     """Whether an expression is true of a row; the empty one always is.
 
     Raises:
-        PromptError: the expression fails on this row.
+        PromptError: it reads a field that is missing or null, or fails on this row.
     """
+    from compread.prompts.budget import Budget
+
     if not expression:
         return True
+    compiled, fields = _expression(expression)
     try:
-        return bool(_expression(expression)(**row))
+        with Budget():
+            return bool(compiled(_context(row, fields)))
     except Exception as error:  # as in ``render``
-        raise PromptError(f"{expression!r} fails: {error}") from error
+        raise PromptError(f"{expression!r} {_reason(error, row)}") from error
+
+
+def fields_named(row: Mapping[str, Any]) -> str:
+    """What a message says of the fields that a row has."""
+    if not row:
+        return "the row has no field at all"
+    more = f" and {len(row) - _NAMED} more" if len(row) > _NAMED else ""
+    return f"the row has {', '.join(map(repr, list(row)[:_NAMED]))}{more}"
+
+
+def _reason(error: Exception, row: Mapping[str, Any]) -> str:
+    """Why a rendering failed, in one line."""
+    from jinja2 import UndefinedError
+
+    said = " ".join(str(error).split())[:300] or type(error).__name__
+    if isinstance(error, UndefinedError):
+        said = said if said.startswith("needs ") else f"needs what is not there: {said}"
+        if "which is null" in said:
+            return f"{said}; drop the row, or write default('') behind the field"
+        return f"{said}; {fields_named(row)}"
+    if isinstance(error, RecursionError):
+        return "fails: it nests or calls itself too deeply"
+    if isinstance(error, PromptError):
+        return f"is refused: {said}"
+    return f"fails: {said}; {fields_named(row)}"
+
+
+def _context(row: Mapping[str, Any], fields: frozenset[str]) -> dict[str, Any]:
+    """The row, with something that raises in place of every null and every field it lacks."""
+    context = {**_globals(), **row}
+    for field in fields:
+        if field in row:
+            context[field] = _given(row[field], field)
+        else:
+            context[field] = _undefined(f"needs {field!r}")
+    return context
+
+
+def _given(value: Any, path: str) -> Any:
+    """A value of the row whose nulls, however deep, are undefined."""
+    if not _lacks(value):
+        return value
+    if isinstance(value, dict):
+        return {key: _given(item, f"{path}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_given(item, f"{path}[{n}]") for n, item in enumerate(value)]
+    return _undefined(f"needs {path!r}, which is null")
+
+
+def _lacks(value: Any) -> bool:
+    """Whether a value is null, or holds one; a table's empty cell can be "not a number"."""
+    if isinstance(value, str):
+        return False
+    if isinstance(value, dict):
+        return any(map(_lacks, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_lacks, value))
+    return value is None or (isinstance(value, float) and isnan(value))
 
 
 @cache
-def _expression(text: str) -> Any:
-    from jinja2 import TemplateSyntaxError
+def _globals() -> Mapping[str, Any]:
+    from compread.prompts.sandbox import environment
 
-    try:
-        return _environment().compile_expression(text or "true", undefined_to_none=False)
-    except TemplateSyntaxError as error:
-        raise PromptError(f"{text!r} is not a Jinja2 expression: {error.message}") from error
+    return dict(environment().globals)
 
 
-@cache
-def _environment() -> SandboxedEnvironment:
+def _undefined(message: str) -> Undefined:
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
 
-    return SandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_not_null
-    )
+    return StrictUndefined(hint=message)
+
+
+@cache
+def _fields(text: str) -> frozenset[str]:
+    from jinja2 import meta, nodes
+
+    from compread.prompts.sandbox import environment
+
+    if len(text) > LONGEST_SOURCE:
+        raise PromptError(
+            f"the template has {len(text):,} characters; expected {LONGEST_SOURCE:,} at most"
+        )
+    try:
+        parsed = environment().parse(text)
+        others = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+        if any(map(parsed.find, others)):
+            raise PromptError(" uses another template: write the whole text here")
+        _compiled(text)
+        return frozenset(meta.find_undeclared_variables(parsed))
+    except Exception as error:  # as ``_syntax`` lists
+        raise PromptError(f"the template{_syntax(error)}") from error
 
 
 @cache
 def _compiled(text: str) -> Any:
-    template_fields(text)
-    return _environment().from_string(text)
+    from compread.prompts.budget import Budget
+    from compread.prompts.sandbox import environment
+
+    with Budget():
+        return environment().from_string(text)
 
 
-def _not_null(value: Any) -> Any:
-    if value is None:
-        raise PromptError("a field of the row is null where text is expected; drop the row")
-    return value
+@cache
+def _expression(text: str) -> tuple[Any, frozenset[str]]:
+    from compread.prompts.budget import Budget
+    from compread.prompts.sandbox import environment
+
+    try:
+        with Budget():
+            compiled = environment().compile_expression(text or "true", undefined_to_none=False)
+    except Exception as error:  # as ``_syntax`` lists
+        raise PromptError(f"{text[:80]!r} is not a Jinja2 expression{_syntax(error)}") from error
+    return compiled, template_fields(f"{{{{ {text} }}}}" if text else "")
+
+
+def _syntax(error: Exception) -> str:
+    """What is wrong with a template's source.
+
+    Jinja2 raises its own errors for most; brackets in brackets and numbers of thousands of digits
+    end in whatever Python's parser does with them.
+    """
+    from jinja2 import TemplateSyntaxError
+
+    if isinstance(error, PromptError):
+        return str(error)
+    if isinstance(error, TemplateSyntaxError):
+        return f"'s line {error.lineno} is not valid Jinja2: {' '.join(str(error.message).split())}"
+    if isinstance(error, RecursionError | MemoryError | SyntaxError):
+        return " is not valid Jinja2: it nests too deeply"
+    first = " ".join(str(error).partition(";")[0].split())[:200]
+    return f" is not valid Jinja2: {first}"

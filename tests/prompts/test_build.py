@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,13 @@ def test_shots_and_train_rows(shots: int, n_train: int) -> None:
             {"sentence": "x", "label": -1},
             "row test-3 of task 'sst2' has 'label' -1, not one of 0, 1",
         ),
-        ({"sentence": "x"}, "row test-3 of task 'sst2' has no 'label', only 'sentence'"),
+        ({"sentence": "x"}, "row test-3 of task 'sst2' has no 'label'; the row has 'sentence'"),
+        ({"sentence": "x", "label": None}, "row test-3 of .* has a null 'label'; drop it, or"),
+        ({"sentence": "x", "label": float("nan")}, "row test-3 of task 'sst2' has a null 'label'"),
+        (
+            {"sentence": None, "label": 1},
+            "row test-3 of task 'sst2': .*needs 'sentence', which",
+        ),
         (
             {"text": "x", "label": 1},
             "row test-3 of task 'sst2': .* needs 'sentence'; the row has 'te",
@@ -165,3 +172,40 @@ def test_wrong_template_shows_before_loading(tmp_path: Path) -> None:
     """A wrong template name is told although there are no data."""
     with pytest.raises(PromptError, match="did you mean 'said'"):
         prompt_sets(load_task("sst2"), ["sad"], data_dir=tmp_path)
+
+
+def texts(where: str, *extra: dict[str, object]) -> str:
+    """All prompts of SST-2's rows under a condition."""
+    task = replace(load_task("sst2"), where=where)
+    pools = make_pools(task, rows(60, "film"), [*rows(20, "play"), *extra])
+    made = build_prompt_set(task, "said", pools, shots=4, n_train=20)
+    return "\n".join(prompt.text for prompt in made.prompts)
+
+
+def test_rows_that_where_rules_out() -> None:
+    """A row that the task's condition rules out is neither demonstration, train nor test row."""
+    assert "play 3" in texts("") and "film 1" in texts("")
+    assert "play 3" not in texts("'play 3' not in sentence")
+    without = texts("'film 1' not in sentence")
+    assert "film 1" not in without and "play 3" in without
+
+
+def test_where_meets_a_null() -> None:
+    """A row whose condition reads a null is named with the condition."""
+    with pytest.raises(PromptError, match=r"row test-20 of task 'sst2': its 'where' .*needs 'sent"):
+        texts("'play' in sentence", {"sentence": None, "label": 1})
+
+
+def test_content_free_row_of_a_null() -> None:
+    """A content-free row that takes its shape from a row with a null is told with that row."""
+    train = [
+        {"question": f"q {n}", "answerKey": "ABCD"[n % 4],
+         "choices": {"label": list("ABCD"), "text": ["aaa", "bbb", "ccc", "ddd" if n else None]}}
+        for n in range(200)
+    ]  # fmt: skip
+    task = load_task("arc_easy")
+    pools = make_pools(task, train, [{**row, "question": f"t {n}"} for n, row in enumerate(train)])
+    with pytest.raises(PromptError, match=r"row content-free-0 .*like train-0: .*text\[3\]"):
+        build_prompt_set(
+            task, "question-choices", pools, shots=0, n_train=0, limit=2, calibration=True
+        )

@@ -113,3 +113,33 @@ def test_variants_have_names_of_their_own(change: dict[str, Any]) -> None:
     assert one.file_name != two.file_name and one.hash != two.hash
     assert two.protocol["system_instruction"] == change.get("system")
     assert two.protocol["fewshot_as_multiturn"] is bool(change.get("multiturn"))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "{{ 'x' * 1000000000 }}",
+        "{% if false %}{{ 'x' * 1000000000 }}{% endif %}",
+        "{% if false %}{{ 'x' | center(1000000000) }}{% endif %}",
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{% generation %}{{ 10 ** (10 ** 9) }}{% endgeneration %}",
+    ],
+)
+def test_chat_templates_have_a_budget(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chat template that would take the machine is refused before it is rendered or folded."""
+    monkeypatch.setattr("compread.prompts.budget.WORK", 2_500_000)
+    with pytest.raises(PromptError, match=r"chat template is refused: .*--apply-chat-template"):
+        worded(Chat(template=True), template=GAP + part)
+
+
+def test_what_chat_templates_do() -> None:
+    """What chat templates use is rendered: marks, breaks, JSON, dates, special tokens."""
+    extra = (
+        "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}"
+        "{% if loop.index0 > 9 %}{% break %}{% endif %}{% endfor %}{{ ns.n }}"
+        "{{ messages[0] | tojson }}{{ strftime_now('%Y')[:1] }}{{ nothing }}{{ bos_token }}"
+        "{% generation %}{{ messages | map(attribute='role') | join }}{% endgeneration %}"
+        "{% if not messages %}{{ raise_exception('none') }}{% endif %}"
+    )
+    text = worded(Chat(template=True), template=GAP + extra).prompts[0].text
+    assert text.endswith("<s>user") and '"role": "user"' in text

@@ -88,7 +88,7 @@ def test_a_renamed_field_that_is_missing(tmp_path: Path) -> None:
     """A row without a field that the task renames is told with what it has."""
     data = write_data(tmp_path, "mednli", n_train=300)
     write_json_lines(data / "mednli" / "test.jsonl", [{"sentence1": "x", "gold_label": "neutral"}])
-    with pytest.raises(PromptError, match="'mednli' has no 'sentence2', only 'sentence1'"):
+    with pytest.raises(PromptError, match="test-0 of task 'mednli' has no 'sentence2'; the row"):
         prompt_sets(load_task("mednli"), data_dir=data)
 
 
