@@ -11,18 +11,22 @@ import os
 import shlex
 import signal
 import sys
+import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, cast
+from types import TracebackType
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 from typer.main import get_command
 
 from compread import __version__
-from compread.cli.output import discard_stdout
+from compread.cli.output import Unfailing, discard, note
 from compread.errors import CompreadError
+from compread.text import one_line, printable
 
 INTERRUPTED = 130
 READER_GONE = 141
@@ -91,9 +95,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after ``compread``; those of the process where None.
     """
-    _prepare_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with _sigterm_as_exit():
+    if argv is None:
+        sys.excepthook, warnings.showwarning = _show_traceback, _show_warning
+    with _streams(), _sigterm_as_exit():
         try:
             return _run(arguments or ["--help"])
         except USAGE_ERROR as error:
@@ -103,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as interrupt:
             return _complain(str(interrupt) or "interrupted", status=INTERRUPTED)
         except BrokenPipeError:
-            discard_stdout()
+            discard(sys.stdout)
             return READER_GONE
         except MemoryError as error:
             return _complain(f"error: out of memory: {error}", status=1)
@@ -113,16 +118,47 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _complain(f"error: {where}{error.strerror or error}", status=1)
 
 
-def _prepare_streams() -> None:
-    """Have streams to print on that take any text."""
+@contextmanager
+def _streams() -> Iterator[None]:
+    """Streams that are there, take and give any text, and, on stderr, never fail."""
+    before = sys.stderr
     # A process started with a closed one, as by ``>&-``, has None there.
     nowhere = Path(os.devnull)
+    sys.stdin = sys.stdin or nowhere.open(encoding="utf-8")
     sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
     sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+    if hasattr(sys.stdin, "reconfigure"):
+        # Paths, one a line, need not be UTF-8.
+        sys.stdin.reconfigure(errors="surrogateescape")
     for stream in (sys.stdout, sys.stderr):
         # A label word that the terminal's encoding lacks must not end the command.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    sys.stderr = cast("TextIO", Unfailing(sys.stderr))
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stderr = before
+
+
+def _show_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print what no command foresaw, as Python does, but safe for a terminal."""
+    note("".join(traceback.format_exception(kind, error, trace)).rstrip())
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a library's warning, as Python does, but safe for a terminal."""
+    note(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
 
 
 def _discard_unwritable() -> None:
@@ -130,7 +166,7 @@ def _discard_unwritable() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        discard_stdout()
+        discard(sys.stdout)
 
 
 def _run(arguments: list[str]) -> int:
@@ -151,14 +187,15 @@ def _run(arguments: list[str]) -> int:
 
 
 def _complain(*lines: str, status: int) -> int:
-    print(*lines, sep="\n", file=sys.stderr)
+    for line in lines:
+        note(printable(line))
     return status
 
 
 def _usage_lines(error: Any) -> tuple[str, str]:
     """The complaint in one line, and where to read on."""
     # Newer typers hand on pydantic's words with pydantic's own prefix.
-    message = " ".join(error.format_message().replace("Value error, ", "").split())
+    message = one_line(error.format_message().replace("Value error, ", ""), 1000)
     command = error.ctx.command_path if error.ctx else "compread"
     return f"error: {message}", f"see: {command} --help"
 

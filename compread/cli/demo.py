@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compread.cli.output import color, note, width
+from compread.cli.output import note, width
+from compread.cli.values import PATH
 
 if TYPE_CHECKING:
     from compread.prompts.fetch import Package
@@ -57,11 +58,12 @@ def demo(
             help="Folder with movie_snippets/{train,test}.jsonl, fields sentence and label. "
             "[default: rated snippets, 2.5 MB]",
             show_default=False,
+            **PATH,
         ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the stores.")] = Path(
-        "compread-demo"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the stores.", **PATH)
+    ] = Path("compread-demo"),
     force: Annotated[
         bool, typer.Option("--force", help="Replace the stores that are there.")
     ] = False,
@@ -142,8 +144,8 @@ def _step(title: str, text: str, argv: list[str]) -> None:
 
 
 def _heading(title: str) -> None:
-    bold, plain = ("\x1b[1m", "\x1b[0m") if color(sys.stderr) else ("", "")
-    note(f"\n{bold}{title}{plain}")
+    note("")
+    note(title, bold=True)
 
 
 def _say(text: str) -> None:

@@ -171,9 +171,11 @@ def targets(output: Path, names: Sequence[str], points: Sequence[Checkpoint]) ->
         points: the checkpoints; their labels go into the names.
 
     Raises:
-        UsageError: one path for several runs, or no run at all.
+        UsageError: one path for several runs, or standard output.
         TargetError: the folder is a file.
     """
+    if str(output) == "-":
+        raise UsageError("-o -: a store is a file; give a .h5 path or a folder")
     n = len(names) * len(points)
     if output.suffix == ".h5":
         if n > 1:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from compread.cli.values import PATH
+
 
 class Selection(str, Enum):
     """Whose demonstrations a prompt shows."""
@@ -100,10 +102,12 @@ CALIBRATION = Annotated[
     ),
 ]
 DATA_DIR = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder with TASK/{train,test}.jsonl.")
+    Path | None,
+    typer.Option("--data-dir", help="Folder with TASK/{train,test}.jsonl.", **PATH),
 ]
 INCLUDE_PATH = Annotated[
-    Path | None, typer.Option("--include-path", help="Folder with task files of your own.")
+    Path | None,
+    typer.Option("--include-path", help="Folder with task files of your own.", **PATH),
 ]
 CHAT_TEMPLATE = Annotated[
     bool,
@@ -125,7 +129,11 @@ SHOW_PROMPTS = Annotated[
 OUTPUT = Annotated[
     Path,
     typer.Option(
-        "--output", "-o", help="A .h5 path for one run; else a folder.", show_default=False
+        "--output",
+        "-o",
+        help="A .h5 path for one run; else a folder.",
+        show_default=False,
+        **PATH,
     ),
 ]
 BATCH_TOKENS = Annotated[

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compread.cli.output import emit, note, write
+from compread.cli.output import emit, note, write_path
 from compread.cli.progress import RowProgress
 from compread.text import si
 
@@ -61,7 +61,7 @@ def _tell(done: Extraction, quiet: bool) -> None:
     for warning in done.warnings:
         note(f"warning: {warning}")
     _check_mass(done.path)
-    write(f"{done.path}\n")
+    write_path(done.path)
 
 
 def _check_mass(path: Path) -> None:

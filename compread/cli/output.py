@@ -1,17 +1,26 @@
-"""The one place that prints: results on stdout, everything else on stderr."""
+"""The one door to the terminal: results on stdout, everything else on stderr.
+
+What people read has control characters, bidirectional marks and the like as visible escapes: a
+template id, a path or a model's name may hold anything. JSON escapes them in its own way, CSV in a
+file and Parquet carry them as they are.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from typing import Literal, TextIO
+from pathlib import Path
+from typing import Any, Literal, TextIO
 
 from compread.errors import UsageError
+from compread.text import printable
 from compread.views.parquet import to_parquet
 from compread.views.tables import Document, View, render
 
 NARROWEST = 40
+LINES = "\n\t"
+"""What stays as it is in text of several lines."""
 
 
 def emit(document: Document, view: View, format: str) -> None:
@@ -21,17 +30,43 @@ def emit(document: Document, view: View, format: str) -> None:
         write_bytes(to_parquet(document))
         return
     styles = {"color": color(out), "unicode": unicode(out)}
-    write(render(document, view, format, width=width(out), **styles))
+    text = render(document, view, format, width=width(out), **styles)
+    write_styled(printable(text, LINES) if format == "csv" and out.isatty() else text)
 
 
 def write(text: str) -> None:
-    """Print on stdout at once.
+    """Print text for people on stdout at once, safe for a terminal.
 
     Raises:
         BrokenPipeError: the reader went away, as ``head`` does; ``main`` ends quietly then.
     """
+    write_styled(printable(text, LINES))
+
+
+def write_styled(text: str) -> None:
+    """Print on stdout what a view has made: safe already, and perhaps in colours.
+
+    Raises:
+        BrokenPipeError: the reader went away.
+    """
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def write_path(path: Path) -> None:
+    """Print where a result was written, in one line that another command can read.
+
+    A name that is not UTF-8 goes into a pipe or a file as the bytes that it is.
+
+    Raises:
+        BrokenPipeError: the reader went away.
+    """
+    if sys.stdout.isatty():
+        write(f"{printable(str(path))}\n")
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def write_bytes(data: bytes) -> None:
@@ -47,9 +82,41 @@ def write_bytes(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def note(text: str) -> None:
-    """Print one line on stderr: a hint, a warning, or where something was written."""
-    print(text, file=sys.stderr, flush=True)
+def note(text: str, *, bold: bool = False) -> None:
+    """Print on stderr, safe for a terminal: a hint, a warning, or where something was written."""
+    text = printable(text, LINES)
+    print(
+        f"\x1b[1m{text}\x1b[0m" if bold and color(sys.stderr) else text, file=sys.stderr, flush=True
+    )
+
+
+class Unfailing:
+    """A stream whose failures do not matter, as stderr's: a full disk, a terminal that is gone.
+
+    What a command has computed and its exit status must not hang on who listens.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to ``stream`` as long as it takes anything."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or lose the text."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            discard(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or lose what was to be flushed."""
+        try:
+            self._stream.flush()
+        except OSError:
+            discard(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def width(out: TextIO) -> int:
@@ -77,11 +144,11 @@ def unicode(out: TextIO) -> bool:
     return (out.encoding or "").lower().startswith("utf")
 
 
-def discard_stdout() -> None:
-    """Send what is still buffered for stdout nowhere.
+def discard(stream: TextIO) -> None:
+    """Send what is still buffered for a stream nowhere.
 
-    Without this, Python flushes a broken stdout once more at exit and complains about it.
+    Without this, Python flushes a broken stream once more at exit, complains, and ends with 120.
     """
     devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
+    os.dup2(devnull, stream.fileno())
     os.close(devnull)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compread.cli.options import ALPHA, BIAS_SHARE, POOL, SPLIT, STORES, Pool, Split
-from compread.cli.output import color_depth, note, unicode, width, write
+from compread.cli.output import color_depth, note, unicode, width, write_path, write_styled
 from compread.cli.rank import MEASURES, By
-from compread.cli.values import number_ranges
+from compread.cli.values import number_ranges, path
 
 if TYPE_CHECKING:
     from compread.analysis.runs import RunStats
@@ -93,7 +93,7 @@ def plot(
     if out != "-":
         if ending not in ENDINGS:
             raise UsageError(f"-o {out}: expected a name that ends in {', '.join(ENDINGS)}, or -")
-        check_target(Path(out), force)
+        check_target(path(out), force)
     if (versus is not None) != (kind is What.change):
         raise UsageError("--versus goes with `plot change`, and `plot change` wants it")
     if by is By.weight:
@@ -109,11 +109,11 @@ def plot(
         from compread.views.blocks import to_blocks
 
         terminal = sys.stdout
-        write(to_blocks(picture, width(terminal), color_depth(terminal), unicode(terminal)))
+        write_styled(to_blocks(picture, width(terminal), color_depth(terminal), unicode(terminal)))
         return
-    write_file(Path(out), _file(picture, ending.removeprefix(".")), force)
+    write_file(path(out), _file(picture, ending.removeprefix(".")), force)
     note(f"drew {len(picture.panels)} panel(s) of {kind.value}")
-    write(f"{out}\n")
+    write_path(path(out))
 
 
 def _picture(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -118,10 +117,11 @@ def _check_input(path: str) -> None:
 
 def _tell(fit: Fit, window: Window, names: list[str], top: int) -> None:
     """Print a window's rows."""
-    from compread.cli.output import note, write
+    from compread.cli.output import note, write_styled
     from compread.reweight.explain import explain
     from compread.reweight.fit import finite_scores
     from compread.reweight.probability import softmax
+    from compread.text import json_text
 
     for warning in window.warnings:
         note(f"warning: {warning}")
@@ -137,8 +137,8 @@ def _tell(fit: Fit, window: Window, names: list[str], top: int) -> None:
             "probabilities": dict(zip(fit.labels.word, map(float, chances[n]), strict=True)),
             **why[n],
         }
-        lines.append(json.dumps(row, ensure_ascii=False))
-    write("\n".join(lines) + "\n")
+        lines.append(json_text(row))
+    write_styled("\n".join(lines) + "\n")
 
 
 def _pooled(fit: Fit, parts: np.ndarray[Any, Any], full: np.ndarray[Any, Any]) -> Any:

@@ -22,7 +22,7 @@ from compread.cli.options import (
     Pool,
     Split,
 )
-from compread.cli.output import color_depth, emit, unicode, width, write
+from compread.cli.output import color_depth, emit, unicode, width, write_styled
 
 if TYPE_CHECKING:
     from compread.analysis.intervals import Floats
@@ -130,7 +130,7 @@ def rank(
         from compread.views.charts import heatmap as heatmap_of
 
         terminal = sys.stdout
-        write(
+        write_styled(
             to_blocks(
                 heatmap_of(runs, by.value),
                 width(terminal),

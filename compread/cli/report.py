@@ -20,7 +20,8 @@ from compread.cli.options import (
     Pool,
     Split,
 )
-from compread.cli.output import write
+from compread.cli.output import write_path, write_styled
+from compread.cli.values import PATH
 
 EXAMPLE = "compread report stores/ -o report.html"
 
@@ -28,7 +29,9 @@ EXAMPLE = "compread report stores/ -o report.html"
 def report(
     context: typer.Context,
     stores: STORES,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The .html file to write.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The .html file, or - for stdout.", **PATH)
+    ],
     split: SPLIT = Split.test,
     top: TOP_K = 5,
     alpha: ALPHA = 0.05,
@@ -50,9 +53,13 @@ def report(
     from compread.store import store_paths
     from compread.views.report import report as report_of
 
-    check_target(out, force)
+    if str(out) != "-":
+        check_target(out, force)
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
     page = report_of(runs, split.value, rules, top, str(context.obj or ""))
+    if str(out) == "-":
+        write_styled(page)
+        return
     write_file(out, page, force)
-    write(f"{out}\n")
+    write_path(out)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compread.cli.options import ANY_STORES, FORMAT, POOL, Format, Pool, named_options
+from compread.cli.values import PATH
 
 if TYPE_CHECKING:
     from compread.reweight.fit import Fit
@@ -67,7 +68,7 @@ def reweight(
     ] = None,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Keep the weights in this JSON file."),
+        typer.Option(help="Keep the weights in this JSON file.", **PATH),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     list_methods: Annotated[

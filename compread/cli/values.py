@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 from compread.errors import UsageError
+
+
+def path(text: str) -> Path:
+    """A path that an option names; ``~`` is the home, also where no shell has said so.
+
+    Raises:
+        UsageError: it is empty, which would be the working folder.
+    """
+    if not text:
+        raise UsageError("a path is empty: expected that of a file or folder; . is this folder")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no such user, so it is a name like others
+        return Path(text)
+
+
+PATH: dict[str, Any] = {"parser": path, "metavar": "PATH"}
+"""What an option for a path is made with."""
 
 
 def comma_list(values: Iterable[str]) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from compread.errors import StoreError
+from compread.text import one_line
 
 
 def journal_path(target: Path) -> Path:
@@ -34,16 +36,31 @@ def store_paths(arguments: Iterable[str], stdin: TextIO | None = None) -> list[P
     ``stdin``).
 
     Raises:
-        StoreError: a folder without stores, ``-`` without lines, or no argument at all.
+        StoreError: a folder without stores or that cannot be read, ``-`` without lines, or no
+            argument at all.
     """
     paths: dict[Path, Path] = {}
     for argument in arguments:
         for name in _lines(stdin) if argument == "-" else [argument]:
-            for path in _expand(Path(name)):
-                paths.setdefault(path.resolve(), path)
+            with must_read(name):
+                for path in _expand(Path(name)):
+                    paths.setdefault(path.resolve(), path)
     if not paths:
         raise StoreError("no store given: name a .h5 file, a folder of them, or - for stdin")
     return list(paths.values())
+
+
+@contextmanager
+def must_read(name: str | Path) -> Iterator[None]:
+    """Turn what the system says of a path that it cannot follow or list into a ``StoreError``."""
+    try:
+        yield
+    # A NUL in a path is a ValueError, a loop of links a RuntimeError before Python 3.13.
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise StoreError(
+            f"{name}: cannot be read ({reason}); give a path that this user may read"
+        ) from error
 
 
 def _lines(stdin: TextIO | None) -> list[str]:

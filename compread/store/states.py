@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compread.errors import StoreError
-from compread.store.paths import journal_path
+from compread.store.paths import journal_path, must_read
 from compread.store.progress import partial_status
 from compread.store.reader import peek_store
 
@@ -38,16 +38,18 @@ def store_states(arguments: Iterable[str | Path]) -> list[StoreState]:
     A journal beside a finished store is a run that goes on to replace it: it counts as partial.
 
     Raises:
-        StoreError: a folder without a store or journal.
+        StoreError: a folder without a store or journal, or that cannot be read.
     """
     found: dict[Path, StoreState] = {}
     for argument in arguments:
         path = Path(argument)
-        targets = _targets(path) if path.is_dir() else [path]
+        with must_read(path):
+            targets = _targets(path) if path.is_dir() else [path]
+            places = [target.resolve() for target in targets]
         if not targets:
             raise StoreError(f"{path}: neither stores (*.h5) nor unfinished ones in this folder")
-        for target in targets:
-            found.setdefault(target.resolve(), store_state(target))
+        for place, target in zip(places, targets, strict=True):
+            found.setdefault(place, store_state(target))
     return list(found.values())
 
 

@@ -44,24 +44,25 @@ def _panel(panel: Panel, width: int, depth: Depth, unicode: bool) -> Iterator[st
         at = np.arange(len(panel.places), dtype=np.float64)
         groups = tuple(Group(line.name, at, line.y) for line in panel.lines)
         yield from _plane(groups, panel, width, depth)
-        yield f"{panel.x_label}: {', '.join(panel.places)}"[:width]
+        yield f"{panel.x_label}: {', '.join(map(printable, panel.places))}"[:width]
 
 
 def _grid(panel: Grid, width: int, depth: Depth, unicode: bool) -> Iterator[str]:
-    margin = min(max(map(len, panel.rows), default=0), max(4, width // 3))
+    rows = list(map(printable, panel.rows))
+    margin = min(max(map(len, rows), default=0), max(4, width // 3))
     room = width - margin - 1
     n = len(panel.columns)
     cell = 2 if 2 * n <= room else 1
     shown = min(n, room // cell)
-    for name, values in zip(panel.rows, panel.values, strict=True):
+    for name, values in zip(rows, panel.values, strict=True):
         cells = (_cell(panel, v, cell, depth, unicode) for v in values[:shown])
-        yield f"{printable(name)[-margin:]:>{margin}} {''.join(cells)}".rstrip()
-    yield f"{'':{margin}} {_ruler(panel.columns[:shown], cell)}".rstrip()
+        yield f"{name[-margin:]:>{margin}} {''.join(cells)}".rstrip()
+    yield f"{'':{margin}} {_ruler(tuple(map(printable, panel.columns[:shown])), cell)}".rstrip()
     low, high = (f"{v:.2f}" for v in (panel.low, panel.high))
     steps = [panel.low + (panel.high - panel.low) * i / 4 for i in range(5)]
     scale = "".join(_cell(panel, v, 2, depth, unicode) for v in steps)
     cut = f"; {n - shown} of {n} columns do not fit" if shown < n else ""
-    yield f"{panel.what}: {low} {scale} {high}{cut}"
+    yield f"{printable(panel.what)}: {low} {scale} {high}{cut}"
 
 
 def _cell(panel: Grid, value: float, size: int, depth: Depth, unicode: bool) -> str:
@@ -104,7 +105,7 @@ def _plane(
     for number, group in enumerate(groups):
         colour, _, letter = group_style(group.name, number)
         mark = _paint(letter, colour, depth)
-        legend.append(f"{mark} {group.name.replace('_', ' ')}")
+        legend.append(f"{mark} {printable(group.name).replace('_', ' ')}")
         for a, b in zip(group.x, group.y, strict=True):
             page[row_of(b)][round((a - x_low) / (x_high - x_low) * (columns - 1))] = mark
     for i, line in enumerate(page):
@@ -113,9 +114,9 @@ def _plane(
         yield f"{tick:6.2f} |{text}" if i % 4 == 0 else f"{'':6} |{text}"
     if isinstance(panel, Points):
         yield f"{'':6} {x_low:<{columns // 2}.2f}{x_high:>{columns - columns // 2}.2f}"
-        yield f"x: {panel.x_label}; y: {panel.y_label}"[:width]
+        yield printable(f"x: {panel.x_label}; y: {panel.y_label}")[:width]
     else:
-        yield f"y: {panel.y_label}"[:width]
+        yield printable(f"y: {panel.y_label}")[:width]
     yield "  ".join(legend) + (f"  - {panel.level_name}" if level is not None else "")  # type: ignore[union-attr]
 
 

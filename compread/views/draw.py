@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from compread.errors import UsageError
+from compread.text import printable
 from compread.views.palette import ONE_WAY, TWO_WAYS, group_style
 from compread.views.pictures import Grid, Lines, Panel, Picture, Points
 
@@ -24,6 +25,7 @@ STYLE: Any = {
     "ytick.labelsize": 7, "legend.fontsize": 7, "axes.linewidth": 0.6, "lines.linewidth": 1.2,
     "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100, "savefig.dpi": 300,
     "pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "compread",
+    "text.parse_math": False,  # a `$` in a name is a `$`
 }  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def draw(picture: Picture, format: str) -> bytes:
         for axis in axes.flat[len(picture.panels) :]:
             axis.set_visible(False)
         if picture.title:
-            figure.suptitle(picture.title, fontsize=8)
+            figure.suptitle(printable(picture.title), fontsize=8)
         metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
         figure.savefig(out, format=format, metadata=metadata)
     return out.getvalue()
@@ -74,9 +76,9 @@ def _height(panel: Panel, width: float) -> float:
 
 
 def _panel(figure: Any, axis: Any, panel: Panel, width: float) -> None:
-    axis.set_title(textwrap.fill(panel.title, round(13 * width)))
-    axis.set_xlabel(panel.x_label)
-    axis.set_ylabel(panel.y_label)
+    axis.set_title(textwrap.fill(printable(panel.title), round(13 * width)))
+    axis.set_xlabel(printable(panel.x_label))
+    axis.set_ylabel(printable(panel.y_label))
     if isinstance(panel, Grid):
         _grid(figure, axis, panel)
     elif isinstance(panel, Points):
@@ -100,12 +102,12 @@ def _grid(figure: Any, axis: Any, panel: Grid) -> None:
     for set_ticks, names in ((axis.set_xticks, panel.columns), (axis.set_yticks, panel.rows)):
         step = max(1, math.ceil(len(names) / 12)) if names and names[0].isdigit() else 1
         shown = [i for i in range(len(names)) if i % step == 0 or not names[i].isdigit()]
-        set_ticks(shown, [names[i] for i in shown])
+        set_ticks(shown, [printable(names[i]) for i in shown])
     if panel.columns and max(map(len, panel.columns)) > 4:
         axis.tick_params("x", rotation=90)
     if len(panel.rows) > 14 and not panel.rows[0].isdigit():
         axis.tick_params(labelsize=max(3.5, 7 - len(panel.rows) / 12))
-    figure.colorbar(image, ax=axis, label=panel.what, shrink=0.9, pad=0.02)
+    figure.colorbar(image, ax=axis, label=printable(panel.what), shrink=0.9, pad=0.02)
 
 
 def _points(axis: Any, panel: Points) -> None:
@@ -114,11 +116,12 @@ def _points(axis: Any, panel: Points) -> None:
         size = 9 if group.name == "other" else 16 if len(group.x) < 500 else 4
         axis.scatter(
             group.x, group.y, s=size, marker=marker, color=np.array(colour) / 255, linewidths=0.7,
-            label=f"{group.name} ({len(group.x)})", alpha=0.8, rasterized=len(group.x) > 5000,
+            label=f"{printable(group.name)} ({len(group.x)})", alpha=0.8,
+            rasterized=len(group.x) > 5000,
         )  # fmt: skip
     if panel.level is not None:
         axis.axhline(panel.level, color="black", linewidth=0.8, linestyle="--")
-        axis.set_title(f"{axis.get_title()}\ndashed: {panel.level_name}")
+        axis.set_title(f"{axis.get_title()}\ndashed: {printable(panel.level_name)}")
     if panel.unit:
         axis.set_xlim(-0.03, 1.03)
         axis.set_ylim(-0.03, 1.03)
@@ -135,9 +138,9 @@ def _lines(axis: Any, panel: Lines) -> None:
     for number, line in enumerate(panel.lines):
         colour, marker, _ = group_style(line.name, number)
         rgb = np.array(colour) / 255
-        name = line.name.replace("_", " ")
+        name = printable(line.name.replace("_", " "))
         axis.plot(at, line.y, color=rgb, marker=marker, markersize=3, label=name)
         axis.fill_between(at, line.y - line.sd, line.y + line.sd, color=rgb, alpha=0.15, lw=0)
     step = max(1, math.ceil(len(at) / 8))
-    axis.set_xticks(at[::step], panel.places[::step], rotation=45, ha="right")
+    axis.set_xticks(at[::step], list(map(printable, panel.places[::step])), rotation=45, ha="right")
     axis.legend(frameon=False, loc="best")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
@@ -14,12 +14,13 @@ from compread.analysis.ranking import rank
 from compread.analysis.runs import RunStats
 from compread.analysis.study import study
 from compread.analysis.transfer import TOP
+from compread.text import printable
 from compread.views import charts
 from compread.views.draw import draw
 from compread.views.pictures import Picture
 from compread.views.ranking import ranking_view
 from compread.views.summary import summary_view
-from compread.views.tables import Column, Row, Table, plain
+from compread.views.tables import Column, Row, Table, as_tables, plain
 
 RANKED = 50
 """Components in a ranked table."""
@@ -69,17 +70,21 @@ def report(
     template = environment.from_string(
         files("compread.views").joinpath("report.html").read_text("utf-8")
     )
-    tasks = ", ".join(dict.fromkeys(run.run.task for run in runs))
-    models = ", ".join(dict.fromkeys(run.run.model for run in runs))
+    tasks = ", ".join(dict.fromkeys(printable(run.run.task) for run in runs))
+    models = ", ".join(dict.fromkeys(printable(run.run.model) for run in runs))
     return template.render(
         title=f"Components of {models}",
         about=f"{len(runs)} stores; tasks: {tasks}; scored on their {split} rows.",
-        sections=_sections(runs, split, rules, top),
-        command=command,
-        extracted=list(dict.fromkeys(run.run.command for run in runs)),
+        sections=[_safe(section) for section in _sections(runs, split, rules, top)],
+        command=printable(command),
+        extracted=list(dict.fromkeys(printable(run.run.command) for run in runs)),
         version=__version__,
         value=_value,
     )
+
+
+def _safe(section: Section) -> Section:
+    return replace(section, tables=as_tables([], section.tables))
 
 
 def _sections(runs: Sequence[RunStats], split: str, rules: Rules, top: int) -> list[Section]:
@@ -105,14 +110,14 @@ def _group(runs: Sequence[RunStats], split: str, rules: Rules) -> Section:
     pictures = [charts.heatmap(runs), charts.scatter(runs[: charts.MOST_PANELS], rules=rules)]
     rows = rank(runs, top=RANKED, rules=rules).rows()
     words = " / ".join(word.strip() for word in runs[0].labels.word)
-    title = f"{runs[0].run.task}: {words}"
+    title = printable(f"{runs[0].run.task}: {words}")
     return Section(title, list(map(_image, pictures)), ranking_view(rows, runs, "accuracy", split))
 
 
 def _image(picture: Picture) -> Image:
     panels = "; ".join(dict.fromkeys(panel.title for panel in picture.panels if panel.title))
     data = base64.b64encode(draw(picture, "svg")).decode()
-    return Image(data, panels or picture.title or "figure")
+    return Image(data, printable(panels or picture.title or "figure"))
 
 
 def _value(row: Row, column: Column) -> str:
@@ -120,4 +125,4 @@ def _value(row: Row, column: Column) -> str:
     value = plain(row.get(column.key))
     if column.key not in row:
         return column.cell(row)
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))

@@ -13,10 +13,10 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from compread.text import printable
+from compread.text import json_text, printable
 
 Row = Mapping[str, Any]
 Document = Sequence[Row] | Mapping[str, Sequence[Row]]
@@ -51,7 +51,7 @@ class Column:
     @property
     def title(self) -> str:
         """The header, or the key where there is none."""
-        return self.header or self.key
+        return printable(self.header or self.key, "\n")
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,9 @@ def render(
         view: the tables to show, or the columns alone: then each list of the document is one
             table, titled with its key.
         format: ``table``, ``md``, ``latex``, ``json`` or ``csv``. JSON is the document itself, NaN
-            as null, one row a line. CSV is RFC 4180 but for line ends without CR, None and NaN
-            as empty fields; a document of several lists is one table (``long_rows``).
+            as null, one row a line, its text escaped where it is not printable (``json_text``).
+            CSV is RFC 4180 but for line ends without CR, None and NaN as empty fields, text as it
+            is; a document of several lists is one table (``long_rows``).
         width: columns of the terminal; only ``table`` looks at it.
         color: whether ``table`` may use ANSI styles.
         unicode: whether the rules of ``table`` may be lines rather than hyphens.
@@ -110,20 +111,24 @@ def render(
 
 
 def as_tables(document: Document, view: View) -> list[Table]:
-    """The view's tables; a view of columns alone is laid over every list of the document."""
+    """The view's tables, their texts printable; columns alone are laid over every list."""
     if view and isinstance(view[0], Table):
-        return list(cast("Sequence[Table]", view))
-    columns = cast("Sequence[Column]", view)
-    if isinstance(document, Mapping):
-        return [Table(columns, [rows], title=name) for name, rows in document.items()]
-    return [Table(columns, [document])]
+        tables = list(cast("Sequence[Table]", view))
+    else:
+        columns = cast("Sequence[Column]", view)
+        named = document.items() if isinstance(document, Mapping) else [("", document)]
+        tables = [Table(columns, [rows], title=name) for name, rows in named]
+    return [
+        replace(table, title=printable(table.title), note=printable(table.note, "\n"))
+        for table in tables
+    ]
 
 
 def to_json(document: Document) -> str:
     """One JSON document, one row a line, so that ``grep`` and ``jq`` both work on it."""
 
     def text(value: Any) -> str:
-        return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+        return json_text(plain(value))
 
     def rows_text(rows: Sequence[Row], indent: str) -> str:
         lines = (f"{indent}  {text(row)}" for row in rows)
