@@ -76,6 +76,8 @@ def extract(
         os.environ.setdefault("TQDM_DISABLE", "1")
     if merge_adapter and not adapter:
         raise UsageError("--merge-adapter merges what --adapter names; give both")
+    if str(output) == "-":
+        raise UsageError("-o -: a store is a file; give a .h5 path or a folder")
     from compread.prompts import Chat
 
     chat = Chat(apply_chat_template, system_instruction, fewshot_as_multiturn)

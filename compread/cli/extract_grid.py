@@ -171,11 +171,9 @@ def targets(output: Path, names: Sequence[str], points: Sequence[Checkpoint]) ->
         points: the checkpoints; their labels go into the names.
 
     Raises:
-        UsageError: one path for several runs, or standard output.
+        UsageError: one path for several runs, or no run at all.
         TargetError: the folder is a file.
     """
-    if str(output) == "-":
-        raise UsageError("-o -: a store is a file; give a .h5 path or a folder")
     n = len(names) * len(points)
     if output.suffix == ".h5":
         if n > 1:

@@ -30,12 +30,12 @@ def status(
     A partial run goes on when the extract that began it is given again; a damaged store is
     extracted anew with --force. May be asked while extract runs.
     """
+    from compread.store.paths import paths_on
     from compread.store.states import store_states
     from compread.views.status import state_rows, status_view
 
     paths: list[str] = []
     for name in stores:
-        lines = [line.rstrip("\r\n") for line in sys.stdin] if name == "-" else [name]
-        paths += [line for line in lines if line.strip()]
+        paths += paths_on(sys.stdin) if name == "-" else [name]
     rows = state_rows(store_states(paths))
     emit(rows, status_view(rows), format.value)

@@ -6,6 +6,7 @@ keys are those of ``task_files.read_task_file``. Nothing about a single task is 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,6 +153,8 @@ def mistakes_in(file: Path) -> list[str]:
 def _task_files(include_path: Path | None) -> dict[str, Path]:
     if include_path is not None and not include_path.is_dir():
         raise PromptError(f"{include_path} is not a folder: give the folder that holds TASK.yaml")
+    if include_path is not None and not os.access(include_path, os.R_OK | os.X_OK):
+        raise PromptError(f"{include_path} cannot be read: give a folder that this user may read")
     folders = [BUILT_IN] if include_path is None else [BUILT_IN, include_path]
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
 

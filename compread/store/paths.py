@@ -41,9 +41,9 @@ def store_paths(arguments: Iterable[str], stdin: TextIO | None = None) -> list[P
     """
     paths: dict[Path, Path] = {}
     for argument in arguments:
-        for name in _lines(stdin) if argument == "-" else [argument]:
+        for name in paths_on(stdin) if argument == "-" else [argument]:
             with must_read(name):
-                for path in _expand(Path(name)):
+                for path in _expand(name):
                     paths.setdefault(path.resolve(), path)
     if not paths:
         raise StoreError("no store given: name a .h5 file, a folder of them, or - for stdin")
@@ -63,14 +63,22 @@ def must_read(name: str | Path) -> Iterator[None]:
         ) from error
 
 
-def _lines(stdin: TextIO | None) -> list[str]:
+def paths_on(stdin: TextIO | None) -> list[str]:
+    """The paths on standard input, one a line.
+
+    Raises:
+        StoreError: there is none.
+    """
     lines = [] if stdin is None else [line.rstrip("\r\n") for line in stdin]
     if not (names := [line for line in lines if line.strip()]):
         raise StoreError("no store paths on stdin: - wants one path a line, as extract prints them")
     return names
 
 
-def _expand(path: Path) -> list[Path]:
+def _expand(name: str) -> list[Path]:
+    if not name:
+        raise StoreError("a store's path is empty: name a .h5 file or a folder; . is this folder")
+    path = Path(name)
     if not path.is_dir():
         return [path]
     files = [file for file in path.iterdir() if not file.name.startswith(".") and file.is_file()]

@@ -42,6 +42,8 @@ def store_states(arguments: Iterable[str | Path]) -> list[StoreState]:
     """
     found: dict[Path, StoreState] = {}
     for argument in arguments:
+        if not str(argument):
+            raise StoreError("a path is empty: name a .h5 file or a folder; . is this folder")
         path = Path(argument)
         with must_read(path):
             targets = _targets(path) if path.is_dir() else [path]

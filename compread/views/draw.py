@@ -19,6 +19,7 @@ from compread.views.pictures import Grid, Lines, Panel, Picture, Points
 
 COLUMN, PAGE = 3.35, 6.9
 """Widths in inches of a paper's column and page."""
+LONGEST_TICK = 40
 FORMATS = ("png", "svg", "pdf")
 STYLE: Any = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7,
@@ -102,12 +103,18 @@ def _grid(figure: Any, axis: Any, panel: Grid) -> None:
     for set_ticks, names in ((axis.set_xticks, panel.columns), (axis.set_yticks, panel.rows)):
         step = max(1, math.ceil(len(names) / 12)) if names and names[0].isdigit() else 1
         shown = [i for i in range(len(names)) if i % step == 0 or not names[i].isdigit()]
-        set_ticks(shown, [printable(names[i]) for i in shown])
+        set_ticks(shown, [_tick(names[i]) for i in shown])
     if panel.columns and max(map(len, panel.columns)) > 4:
         axis.tick_params("x", rotation=90)
     if len(panel.rows) > 14 and not panel.rows[0].isdigit():
         axis.tick_params(labelsize=max(3.5, 7 - len(panel.rows) / 12))
     figure.colorbar(image, ax=axis, label=printable(panel.what), shrink=0.9, pad=0.02)
+
+
+def _tick(name: str) -> str:
+    """A name beside an axis, its middle left out where it would take the picture's room."""
+    name = printable(name)
+    return name if len(name) <= LONGEST_TICK else f"{name[:17]}...{name[-20:]}"
 
 
 def _points(axis: Any, panel: Points) -> None:
@@ -142,5 +149,5 @@ def _lines(axis: Any, panel: Lines) -> None:
         axis.plot(at, line.y, color=rgb, marker=marker, markersize=3, label=name)
         axis.fill_between(at, line.y - line.sd, line.y + line.sd, color=rgb, alpha=0.15, lw=0)
     step = max(1, math.ceil(len(at) / 8))
-    axis.set_xticks(at[::step], list(map(printable, panel.places[::step])), rotation=45, ha="right")
+    axis.set_xticks(at[::step], list(map(_tick, panel.places[::step])), rotation=45, ha="right")
     axis.legend(frameon=False, loc="best")

@@ -26,6 +26,11 @@ def _column(values: list[Any]) -> list[Any]:
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known):
         whole = all(isinstance(value, int) for value in known)
         return values if whole else [None if v is None else float(v) for v in values]
-    if len({type(value) for value in known}) == 1 and isinstance(known[0], (str, bool)):
+    if len({type(value) for value in known}) == 1 and isinstance(known[0], bool):
         return values
-    return [None if value is None else str(value) for value in values]
+    return [None if value is None else _text(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    """Text in UTF-8, which is all that Parquet has: the bytes of a path may be something else."""
+    return str(value).encode("utf-8", "backslashreplace").decode()

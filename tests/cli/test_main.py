@@ -1,9 +1,11 @@
 """What is true of every command line: statuses, one-line errors, quiet pipes, quick starts."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,11 +15,11 @@ from compread.cli import main
 from compread.errors import CompreadError, ResumableError, StoreError, SumError
 
 
-def process(*arguments, **kwargs):
-    """A real ``compread`` process."""
+def process(*arguments, raw=False, **kwargs):
+    """A real ``compread`` process; its output as text, or as bytes where ``raw``."""
     command = [sys.executable, "-m", "compread", *map(str, arguments)]
     environment = {**os.environ, "COLUMNS": "80"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, **kwargs)
+    return subprocess.run(command, capture_output=True, text=not raw, env=environment, **kwargs)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
@@ -131,6 +133,69 @@ def test_signals_unwind(number, status):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["rank", "-"], 4, "cannot be read (embedded null"),
+        (["status", "-"], 4, "cannot be read (embedded null"),
+        (["rank", "loop"], 4, "cannot be read ("),
+        (["status", "loop"], 4, "cannot be read ("),
+        (["rank", "n" * 300], 4, "cannot be read (File name too long)"),
+        (["show", ""], 4, "is empty"),
+        (["status", ""], 4, "is empty"),
+        (["report", "a.h5", "-o", ""], 2, "is empty"),
+        (["plot", "heatmap", "a.h5", "-o", ""], 2, "expected a name that ends in"),
+        (["reweight", "a.h5", "--save", ""], 2, "is empty"),
+        (["reweight", "a.h5", "--save", "-"], 1, "standard output"),
+        (["extract", "--model", "m", "--tasks", "sst2", "-o", "-"], 2, "a store is a file"),
+        (["extract", "--model", "m", "--tasks", "sst2", "-o", ""], 2, "is empty"),
+        (["demo", "-o", ""], 2, "is empty"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_paths_that_cannot_be(tmp_path, monkeypatch, capsys, arguments, status, words):
+    """A NUL, a loop of links, a name too long, no name: one line and the command's status."""
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a\0b.h5\n")))
+    assert main(arguments) == status
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and words in err and len(err.splitlines()) <= 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "loop"]
+
+
+@pytest.mark.parametrize("command", ["rank", "status", "show", "reweight"])
+@pytest.mark.parametrize("failing", ["iterdir", "is_dir"])
+def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch, capsys, command, failing):
+    """Of a folder of stores without permission it is said so, with the status of stores."""
+
+    def refuse(_self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, failing, refuse)
+    assert main([command, str(tmp_path)]) == 4
+    assert "cannot be read (Permission denied)" in capsys.readouterr().err
+
+
+def test_a_home_that_no_shell_has_named(stores, tmp_path, monkeypatch, capsys):
+    """``--out=~/page.html`` reaches the program as it is, and means the home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["report", str(stores / "sst2-t1-k4-s0.h5"), "--out=~/page.html"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/page.html\n"
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_names_that_are_not_utf_8(stores, tmp_path):
+    """A path's own bytes go into a pipe; every form shows it, and none dies of it."""
+    name = os.fsdecode(b"caf\xe9.h5")
+    (tmp_path / name).write_bytes((stores / "sst2-t1-k4-s0.h5").read_bytes())
+    for form in ("table", "json", "parquet"):
+        done = process("status", name, "--format", form, cwd=tmp_path, raw=True)
+        assert (done.returncode, done.stderr) == (0, b"")
+    done = process("report", name, "-o", os.fsdecode(b"p\xe9.html"), cwd=tmp_path, raw=True)
+    assert (done.returncode, done.stdout) == (0, b"p\xe9.html\n")
+
+
 def test_the_sigterm_handler_is_put_back():
     """After a command line in-process, SIGTERM does what it did before."""
     before = signal.getsignal(signal.SIGTERM)
@@ -154,8 +219,20 @@ def test_a_reader_that_left_is_no_error(stores, form):
     [
         ("{} rank {} >/dev/full", 1, "error: No space left on device\n"),
         ("{} rank {} >&-", 0, ""),
+        ("{} rank {} 2>/dev/full >&-", 0, ""),
+        ("{} rank nowhere.h5 2>/dev/full", 4, ""),
+        (
+            "{} status - <&-",
+            4,
+            "error: no store paths on stdin: - wants one path a line, as extract prints them\n",
+        ),
         ("{} rank nowhere.h5 2>&-", 4, ""),
         ("{} rank {} --format csv | head -1 | cut -c 1-14", 0, "rank,component\n"),
+        (
+            r"printf '\xe9.h5\n' | {} rank -",
+            4,
+            "error: \\udce9.h5: no such store: `compread extract` makes one\n",
+        ),
         ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {} show {} | wc -l >/dev/null", 0, ""),
     ],
 )
