@@ -61,12 +61,13 @@ def write_path(path: Path) -> None:
     Raises:
         BrokenPipeError: the reader went away.
     """
-    if sys.stdout.isatty():
+    buffer = getattr(sys.stdout, "buffer", None)  # None where a caller collects text
+    if buffer is None or sys.stdout.isatty():
         write(f"{printable(str(path))}\n")
         return
     sys.stdout.flush()
-    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
-    sys.stdout.buffer.flush()
+    buffer.write(os.fsencode(path) + b"\n")
+    buffer.flush()
 
 
 def write_bytes(data: bytes) -> None:
