@@ -9,6 +9,7 @@ from compread.extract.prefix import SharedPrefix
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.linear import device_of
+from compread.model.switches import RotationTables, find_switches
 from compread.model.taps import Sighting, Taps
 from compread.model.trace import CausalLM
 
@@ -22,6 +23,9 @@ class Engine:
         self.decomposer = Decomposer(anatomy, label_ids)
         self.taps = Taps(model, anatomy)
         self._all_taps = Taps(model, anatomy, all_writes=True)
+        self.switches = find_switches(model.config)
+        """The lengths at which the model begins to compute otherwise."""
+        self._tables = RotationTables(model)
         self._prefix: SharedPrefix | None = None
 
     def share(self, tokens: Sequence[int]) -> SharedPrefix | None:
@@ -35,6 +39,7 @@ class Engine:
         """
         if tokens and (self._prefix is None or self._prefix.tokens != tuple(tokens)):
             self.let_go()  # two would take twice the memory
+            self._tables.reset()
             self._prefix = SharedPrefix(self.model, tokens)
         return self._prefix if tokens else None
 
@@ -64,6 +69,7 @@ class Engine:
         """The activations that ``run`` decomposes, with every block's write where asked for."""
         tokens, answer = pad_right(rows, device_of(self.model))
         taps = self._all_taps if all_writes else self.taps
+        self._tables.reset()  # a row is not computed as the longest before it was
         if prefix is None:
             return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
         return taps.run(answer, lambda: prefix.forward(tokens))

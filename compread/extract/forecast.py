@@ -11,12 +11,13 @@ from typing import Any
 
 from compread.extract.batches import most_rows
 from compread.extract.cost import forward_flops
-from compread.extract.groups import Group, plan_groups
+from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.memory import bytes_per_token, resident_memory, token_budget
 from compread.model.devices import choose_device
 from compread.model.footprint import footprint
 from compread.model.request import ModelRequest
 from compread.model.skeleton import expected_components
+from compread.model.switches import find_switches
 from compread.model.trace import CausalLM
 from compread.prompts import PromptSet, TokenizedSet
 
@@ -67,7 +68,8 @@ class Forecaster:
     def run(self, prompt_set: PromptSet, tokens: TokenizedSet, *, share: bool = True) -> Forecast:
         """Forecast one run."""
         rows = len(tokens.ids)
-        groups = plan_groups(tokens.ids) if share else [Group((), tuple(range(rows)))]
+        plan = plan_groups if share else whole_groups
+        groups = plan(tokens.ids, find_switches(self.model.config))
         run = sum(group.tokens_run(tokens.ids) for group in groups)
         labels = len(prompt_set.labels)
         numbers = rows * (self._components * labels + labels + 2) * 4

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 
 from compread.errors import ModelError, SumError
+from compread.extract.alone import Company, company_of
 from compread.extract.engine import Engine
 from compread.extract.memory import must_fit
 from compread.extract.proofs import prove_structure
-from compread.extract.sharing import Whole, extremes
+from compread.extract.sharing import Ids, Whole, extremes
 from compread.model.decompose import BatchParts
 from compread.model.finite import finite_rows, why_not_finite
 from compread.model.loading import LoadedModel
@@ -25,15 +26,21 @@ class Judge:
         """Set the tolerance for a model of so many layers."""
         self.tolerance = sum_tolerance(loaded.rounding, layers)
         """Largest error allowed, as a share of the logits' scale."""
+        self.apart = False
+        """Whether each row must be run alone, since the model's numbers depend on its batch."""
+        self.warnings: tuple[str, ...] = ()
+        """What the user must know of it."""
         self._loaded = loaded
         self._proved: set[tuple[int, ...]] = set()
 
-    def prove(self, engine: Engine, tokens: TokenizedSet) -> Whole | None:
+    def prove(self, engine: Engine, tokens: TokenizedSet) -> list[Whole]:
         """Prove on the real weights what ``check`` proves on a twin; once for each set of labels.
 
         Rows add up also where two heads are mixed up; here each block and head is compared with
-        what the model writes, on the longest and the shortest prompt. These are returned, for other
-        proofs on the same; None where nothing was left to prove.
+        what the model writes, on the longest and the shortest prompt, which are also run alone.
+        Where the model computes long prompts otherwise than short ones, each kind has its two.
+        The batches are returned, for other proofs on the same; none where nothing was left to
+        prove.
 
         Raises:
             ModelError: a row's numbers are not finite.
@@ -41,14 +48,25 @@ class Judge:
             ResumableError: two rows do not fit into the device's memory.
         """
         if tokens.label_ids in self._proved:
-            return None
-        rows = extremes(tokens.ids)
-        with must_fit(f"two rows of up to {len(rows[0])} tokens"):
-            sighting = engine.watch(rows, all_writes=True)
-            whole = engine.decomposer.decompose(sighting)
-            self._check_finite(engine, tokens, rows, whole)
-            proofs = prove_structure(engine, sighting, whole, self.tolerance)
-        for proof in proofs:
+            return []
+        seen: list[Whole] = []
+
+        def prove(rows: list[Ids]) -> BatchParts:
+            seen.append(Whole(rows, self._prove(engine, tokens, rows)))
+            return seen[-1].parts
+
+        rows = _ends(engine, tokens.ids)
+        with must_fit(f"two rows of up to {max(map(len, rows))} tokens"):
+            self._weigh(company_of(engine, rows, prove))
+        self._proved.add(tokens.label_ids)
+        return seen
+
+    def _prove(self, engine: Engine, tokens: TokenizedSet, rows: list[Ids]) -> BatchParts:
+        """Prove that a batch is read rightly."""
+        sighting = engine.watch(rows, all_writes=True)
+        whole = engine.decomposer.decompose(sighting)
+        self._check_finite(engine, tokens, rows, whole)
+        for proof in prove_structure(engine, sighting, whole, self.tolerance):
             if not proof.holds:
                 at = f" at {proof.where}" if proof.where else ""
                 raise SumError(
@@ -56,8 +74,23 @@ class Judge:
                     f"allowed in {self._loaded.dtype}, so the parts would not add up to what the "
                     f"model does; {self._next_step}"
                 )
-        self._proved.add(tokens.label_ids)
-        return Whole(rows, whole)
+        return whole
+
+    def _weigh(self, company: Company) -> None:
+        """Run rows alone where a batch changes them; give up where earlier rows do."""
+        if not company.after <= self.tolerance:
+            raise SumError(
+                f"a row's parts change by {company.after:.1e} of the logits' scale with what was "
+                f"run before it, at most {self.tolerance:.1e} allowed in {self._loaded.dtype}, so "
+                f"no number would be the row's own; {self._next_step}"
+            )
+        if not company.beside <= self.tolerance:
+            self.apart = True
+            self.warnings = (
+                f"a row of {company.where} has other parts in a batch than alone (off by "
+                f"{company.beside:.1e} of the logits' scale, at most {self.tolerance:.1e} "
+                "expected); each row is run alone",
+            )
 
     def _check_finite(
         self, engine: Engine, tokens: TokenizedSet, rows: Sequence[Sequence[int]], whole: BatchParts
@@ -91,3 +124,10 @@ class Judge:
     def _next_step(self) -> str:
         name = self._loaded.request.name
         return f"nothing was written: run `compread check {name}`, or try --dtype float32"
+
+
+def _ends(engine: Engine, ids: Sequence[Ids]) -> list[Ids]:
+    """The longest and the shortest of all prompts, and the other end of the stretch of each."""
+    stretches = engine.switches.stretches(list(map(len, ids)))
+    ends = stretches if len(stretches) < 2 else [stretches[0], stretches[-1]]
+    return [row for rows in ends for row in extremes([ids[n] for n in rows])]

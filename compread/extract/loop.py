@@ -15,7 +15,7 @@ from compread.errors import CompreadError, SumError
 from compread.extract.cost import forward_flops
 from compread.extract.describe import describe, ending, split_rows
 from compread.extract.engine import Engine
-from compread.extract.groups import Group
+from compread.extract.groups import Group, whole_groups
 from compread.extract.judge import Judge
 from compread.extract.memory import peak_memory, reset_peak, token_budget
 from compread.extract.outcome import Extraction, ExtractOptions
@@ -100,9 +100,9 @@ class Extractor:
         tokens = tokens or self._tokenize(prompt_set)
         engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids)
         seen = self.judge.prove(engine, tokens)
-        groups = [Group((), tuple(range(len(tokens.ids))))]
-        warnings: tuple[str, ...] = ()
-        if options.share:
+        groups = whole_groups(tokens.ids, engine.switches)
+        warnings = self.judge.warnings
+        if options.share and not self.judge.apart:
             groups, warnings = groups_to_run(engine, tokens.ids, self.judge.tolerance, seen)
         budget = self.ranks.first(lambda: self._budget(options, target))
         run = self._describe(prompt_set, groups, budget, options, engine)
@@ -115,7 +115,9 @@ class Extractor:
         started = time.monotonic()
         reset_peak(device_of(self.loaded.model))
         with writer:
-            runner = Runner(engine, tokens.ids, writer, self.judge, self.ranks)
+            runner = Runner(
+                engine, tokens.ids, writer, self.judge, self.ranks, apart=self.judge.apart
+            )
             tally = self._run(runner, groups, budget, done, progress)
             if not self.ranks.is_first:
                 writer.close()

@@ -15,7 +15,7 @@ import numpy as np
 from compread.components import Component
 from compread.errors import PromptError
 from compread.extract.engine import Engine
-from compread.extract.groups import Group, plan_groups
+from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.loop import Extractor
 from compread.extract.memory import token_budget
 from compread.extract.runner import Float32, Runner
@@ -87,25 +87,28 @@ class Predictor:
         if self._budget is None:
             self._budget = token_budget(loaded.model)
         kept = _Memory([prompt.id for prompt in prompt_set.prompts])
-        runner = Runner(self._engine, tokens.ids, kept, extractor.judge, extractor.ranks)
+        judge = extractor.judge
+        runner = Runner(self._engine, tokens.ids, kept, judge, extractor.ranks, apart=judge.apart)
         none = np.zeros(len(tokens.ids), dtype=bool)
         runner.run(groups, self._budget, none, lambda done, total, run: None)
         parts, full = kept.in_order()
         return Window(parts, full, (*tokens.warnings, *warnings))
 
     def _groups(
-        self, ids: Sequence[Sequence[int]], seen: Whole | None
+        self, ids: Sequence[Sequence[int]], seen: Sequence[Whole]
     ) -> tuple[list[Group], tuple[str, ...]]:
         """The window's groups; the model's prefix is proved in the first window that has one."""
-        planned = plan_groups(ids)
+        judge, switches = self._extractor.judge, self._engine.switches
+        if judge.apart:
+            return whole_groups(ids, switches), judge.warnings
+        planned = plan_groups(ids, switches)
         if not any(group.prefix for group in planned):
             return planned, ()
         if self._shares is None:
-            tolerance = self._extractor.judge.tolerance
-            found, warnings = groups_to_run(self._engine, ids, tolerance, seen)
+            found, warnings = groups_to_run(self._engine, ids, judge.tolerance, seen)
             self._shares = any(group.prefix for group in found)
             return found, warnings
-        return (planned if self._shares else [Group((), tuple(range(len(ids))))]), ()
+        return (planned if self._shares else whole_groups(ids, switches)), ()
 
 
 class _Memory:

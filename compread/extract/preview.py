@@ -15,6 +15,7 @@ from compread.errors import ModelError
 from compread.model import LoadedModel
 from compread.model.finite import why_not_finite
 from compread.model.linear import device_of
+from compread.model.switches import RotationTables
 
 LIKELIEST = 3
 
@@ -45,6 +46,7 @@ def preview(loaded: LoadedModel, ids: Sequence[int], label_ids: Sequence[int]) -
     Raises:
         ModelError: the model's numbers are not finite.
     """
+    RotationTables(loaded.model).reset()
     tokens = torch.tensor([list(ids)], device=device_of(loaded.model))  # [1, T]
     logits = loaded.model(input_ids=tokens, use_cache=False).logits[0, -1]  # [vocabulary]
     shares = logits.float().softmax(-1)

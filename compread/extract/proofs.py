@@ -8,7 +8,9 @@
    own write;
 4. head = attention's: what the anatomy calls a head is what one head of the attention fills;
 5. shared = whole: running the shared prefix once changes no contribution. Where it does, or where
-   a family's cache cannot be handed on, extract runs whole prompts, so this may be ``not shared``.
+   a family's cache cannot be handed on, extract runs whole prompts, so this may be ``not shared``;
+6. alone = in a batch: a row's contributions are the same alone, beside other rows and after them,
+   with rows on both sides of every length at which the model begins to compute otherwise.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from compread.extract.alone import Company, company_of
 from compread.extract.engine import Engine
 from compread.extract.prefix import CannotShareError
 from compread.extract.splits import split_misfit
@@ -27,7 +30,6 @@ from compread.model.decompose import BatchParts, Fold
 from compread.model.linear import bias_of, run_precisely
 from compread.model.streams import after_layer, joined
 from compread.model.taps import Sighting
-from compread.model.trace import CausalLM
 
 EXACT = 1e-9
 """Bound, relative, where the family's norms compute in float64 when asked to."""
@@ -36,6 +38,13 @@ ROUNDED = 1e-6
 
 _PREFIX = 10
 _OWN = (1, 4, 7, 12)
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    tokens: list[int]
+    shared: int
+    """How many of them begin the longer prompts too."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,14 @@ class Proof:
 
 
 def prove(engine: Engine) -> tuple[Proof, ...]:
-    """Prove the five identities on a model.
+    """Prove the six identities on a model.
 
     Raises:
         ModelError: the model's anatomy is not found, or its forward takes another way.
     """
-    rows = _prompts(engine.model)
+    prompts = _prompts(engine)
+    rows = [prompt.tokens for prompt in prompts]
+    company = company_of(engine, rows)
     bound = EXACT if _norms_are_exact(engine, rows) else ROUNDED
     sighting = engine.watch(rows, all_writes=True)
     whole = engine.decomposer.decompose(sighting)
@@ -81,7 +92,8 @@ def prove(engine: Engine) -> tuple[Proof, ...]:
         folds,
         Proof("parts = logits", float((whole.sum_error / whole.scale).max()), bound),
         Proof("capped sum = output", float(((returned - whole.full).abs() / scale).max()), bound),
-        _shared_proof(engine, rows, whole),
+        _alone_proof(company),
+        _shared_proof(engine, prompts),
     )
 
 
@@ -113,26 +125,51 @@ def _splits_proof(engine: Engine) -> Proof:
     return Proof("heads = attention's", misfits[worst], 0.0, worst)
 
 
-def _shared_proof(engine: Engine, rows: list[list[int]], whole: BatchParts) -> Proof:
-    name = "shared prefix = whole"
+def _alone_proof(company: Company) -> Proof:
+    # Attention's softmax is float32 in many families whatever the model's type.
+    worst = max(company.beside, company.after)
+    return Proof("row alone = in a batch", worst, ROUNDED, company.where)
+
+
+def _shared_proof(engine: Engine, prompts: list[_Prompt]) -> Proof:
+    """Each stretch's rows behind a prefix that lies in it too, against the rows alone.
+
+    Where sharing changes the numbers, extract finds that out too and runs whole prompts.
+    """
+    name, start = "shared prefix = whole", engine.switches.start
+    worst = 0.0
     try:
-        prefix = engine.share(rows[0][:_PREFIX])
-        shared = engine.run([row[_PREFIX:] for row in rows], prefix)
+        for shared in sorted({prompt.shared for prompt in prompts}):
+            alike = [p.tokens for p in prompts if p.shared == shared]
+            rows = [row for row in alike if start(len(row)) == start(shared)]
+            if not rows:
+                continue
+            prefix = engine.share(rows[0][:shared])
+            behind = engine.run([row[shared:] for row in rows], prefix)
+            for i, row in enumerate(rows):
+                alone = engine.run([row])
+                misfit = (behind.parts[i] - alone.parts[0]).abs().max() / alone.scale[0]
+                worst = float(torch.maximum(misfit, misfit.new_tensor(worst)))
     except CannotShareError as error:
         return Proof(name, None, ROUNDED, str(error), needed=False)
-    misfit = (shared.parts - whole.parts).abs().amax((1, 2)) / whole.scale
-    # Attention's softmax is float32 in many families whatever the model's type. Where sharing
-    # changes the numbers, extract finds that out too and runs whole prompts.
-    return Proof(name, float(misfit.max()), ROUNDED, needed=False)
+    return Proof(name, worst, ROUNDED, needed=False)
 
 
-def _prompts(model: CausalLM) -> list[list[int]]:
-    """Prompts of different lengths behind one prefix."""
-    vocabulary = model.config.get_text_config().vocab_size
+def _prompts(engine: Engine) -> list[_Prompt]:
+    """Prompts of different lengths, some on each side of the model's switches."""
+    marks = engine.switches.marks
+    first = max(1, min([_PREFIX, *(mark - 3 for mark in marks)]))
+    cuts = [(first, first + own) for own in _OWN]
+    for mark in marks:
+        cuts += [(first, mark), (first, mark + 1), (first, mark + 4)]
+        cuts += [(mark + 1, mark + 2), (mark + 1, mark + 4)]
+    vocabulary = engine.model.config.get_text_config().vocab_size
     draw = torch.Generator().manual_seed(0)
-    tokens = torch.randint(1, vocabulary, (len(_OWN), _PREFIX + max(_OWN)), generator=draw)
-    tokens[:, :_PREFIX] = tokens[0, :_PREFIX]
-    return [row[: _PREFIX + own].tolist() for row, own in zip(tokens, _OWN, strict=True)]
+    longest = max(length for _, length in cuts)
+    tokens = torch.randint(1, vocabulary, (len(cuts), longest), generator=draw)
+    for row, (shared, _) in zip(tokens, cuts, strict=True):
+        row[:shared] = tokens[0, :shared]
+    return [_Prompt(row[:n].tolist(), at) for row, (at, n) in zip(tokens, cuts, strict=True)]
 
 
 def _norms_are_exact(engine: Engine, rows: list[list[int]]) -> bool:

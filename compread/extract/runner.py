@@ -70,6 +70,8 @@ class Runner:
         writer: Keeper,
         judge: Callable[[BatchParts, Sequence[str]], float],
         ranks: Ranks,
+        *,
+        apart: bool = False,
     ) -> None:
         """Get ready.
 
@@ -79,12 +81,14 @@ class Runner:
             writer: where rows are kept.
             judge: gives the worst error of a batch, or raises ``SumError``.
             ranks: the processes that share the batches.
+            apart: run each row alone.
         """
         self.engine, self.ids, self.writer, self.ranks = engine, ids, writer, ranks
         self.tally = Tally()
         self._judge = judge
         self._names = writer.ids
         self._limit: int | None = None
+        self._apart = apart
         # A GPU computes while the batch before it is copied, judged and written.
         self._overlaps = device_of(engine.model).type == "cuda"
 
@@ -133,6 +137,7 @@ class Runner:
         """This rank's share of the batches, each behind its group's prefix, group by group."""
         model = self.engine.model
         rows_at_most = most_rows(model.config.get_text_config().vocab_size, device_of(model))
+        rows_at_most = 1 if self._apart else rows_at_most
         number = 0
         for group in groups:
             if done[list(group.rows)].all():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compread.extract.engine import Engine
-from compread.extract.groups import Group, plan_groups
+from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.memory import must_fit
 from compread.extract.prefix import CannotShareError
 from compread.model.decompose import BatchParts
@@ -30,13 +30,14 @@ def extremes(ids: Sequence[Ids]) -> list[Ids]:
 
 
 def groups_to_run(
-    engine: Engine, ids: Sequence[Ids], tolerance: float, seen: Whole | None = None
+    engine: Engine, ids: Sequence[Ids], tolerance: float, seen: Sequence[Whole] = ()
 ) -> tuple[list[Group], tuple[str, ...]]:
     """The groups that prompts are run in, and what the user must know of it.
 
     Parts add up to the logits behind a wrong prefix too, so the prefix has a proof of its own: on
     the longest and the shortest row of the first group the parts must be those of the whole
-    prompts. Where they are not, all prompts are run whole.
+    prompts, and on those of the first group of each further stretch that the model computes
+    otherwise. Where they are not, all prompts are run whole.
 
     Args:
         engine: the model.
@@ -48,27 +49,37 @@ def groups_to_run(
         ModelError: the model cannot run the prompts at all.
         ResumableError: two rows do not fit into the device's memory.
     """
-    groups = plan_groups(ids)
-    shared = next((group for group in groups if group.prefix), None)
-    if shared is None:
-        return groups, ()
+    groups = plan_groups(ids, engine.switches)
+    firsts: dict[int, Group] = {}
+    for group in groups:
+        if group.prefix:
+            firsts.setdefault(engine.switches.start(len(group.prefix)), group)
+    # The largest group is run first, and finds its prefix there.
+    for group in reversed(firsts.values()):
+        if reason := _why_not(engine, group, ids, tolerance, seen):
+            engine.let_go()
+            return whole_groups(ids, engine.switches), (f"{reason}; whole prompts are run",)
+    return groups, ()
+
+
+def _why_not(
+    engine: Engine, group: Group, ids: Sequence[Ids], tolerance: float, seen: Sequence[Whole]
+) -> str | None:
+    """Why a group's rows cannot be run behind their prefix; None where they can."""
     # Two rows of different lengths: a cache may be right for one and wrong for a batch.
-    rows = extremes([ids[row] for row in shared.rows])
+    rows = extremes([ids[row] for row in group.rows])
     try:
         with must_fit(f"two rows of up to {len(rows[0])} tokens"):
-            whole = seen.parts if seen and seen.rows == rows else engine.run(rows)
-            misfit = _misfit(engine, rows, shared.prefix, whole)
+            known = next((whole.parts for whole in seen if whole.rows == rows), None)
+            misfit = _misfit(engine, rows, group.prefix, known or engine.run(rows))
     except CannotShareError as error:
-        reason = f"the model cannot go on from a shared prefix ({error})"
-    else:
-        if misfit <= tolerance:
-            return groups, ()
-        reason = (
-            f"the shared prefix of {len(shared.prefix)} tokens changes the parts by {misfit:.1e} "
-            f"of the logits' scale (at most {tolerance:.1e} expected)"
-        )
-    engine.let_go()
-    return [Group((), tuple(range(len(ids))))], (f"{reason}; whole prompts are run",)
+        return f"the model cannot go on from a shared prefix ({error})"
+    if misfit <= tolerance:
+        return None
+    return (
+        f"the shared prefix of {len(group.prefix)} tokens changes the parts by {misfit:.1e} "
+        f"of the logits' scale (at most {tolerance:.1e} expected)"
+    )
 
 
 def _misfit(

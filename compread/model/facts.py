@@ -197,6 +197,16 @@ BY_LAYER = "per_layer_config"
 SHARED_KV = "num_kv_shared_layers"
 """Config entry that says how many of the last layers use earlier layers' keys and values."""
 CONTEXT_LENGTH = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
+LONG_ROPE = ("longrope", "su")
+"""Types of rotation with one table for short batches and one for long."""
+LONG_FROM = "original_max_position_embeddings"
+"""Entry, of the rotation or the config, that says up to which length the short table is taken."""
+GROWING_ROPE = "dynamic"
+"""Types of rotation whose table is made anew for each batch beyond the model's length."""
+BEST_KEYS = ("index_topk", "keep_window_size")
+"""Config entries that say how many keys sparse attention keeps (DeepSeek-V3.2, Doge)."""
+KEYS_IN_ONE = "compress_rates"
+"""Config entry that says how many tokens make one such key, by kind of layer (DeepSeek-V4)."""
 
 WRITE_MULTIPLIER: dict[Kind, Names] = {
     "head": ("attn_out_multiplier", "attn_beta_factor", "residual_multiplier", "residual_scale"),

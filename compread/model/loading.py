@@ -21,6 +21,7 @@ from compread.model.kinds import check_kind, no_head
 from compread.model.quantized import check_storage, is_quantized, quantization
 from compread.model.request import ModelRequest
 from compread.model.sources import Source, find_source
+from compread.model.switches import stretched
 from compread.model.trace import CausalLM
 
 
@@ -57,8 +58,9 @@ class LoadedModel:
     @property
     def context_length(self) -> int | None:
         """Longest prompt in tokens that the model was made for, where its config says."""
-        value = config_value(self.model.config.get_text_config(), facts.CONTEXT_LENGTH)
-        return value if isinstance(value, int) and value > 0 else None
+        text = self.model.config.get_text_config()
+        value = config_value(text, facts.CONTEXT_LENGTH)
+        return int(value * stretched(text)) if isinstance(value, int) and value > 0 else None
 
 
 def load_model(request: ModelRequest) -> LoadedModel:

@@ -8,6 +8,7 @@ where those are forgotten.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from compread.errors import ModelError
 from compread.model import facts, twin_sizes
 from compread.model.adapters import with_random_adapter
 from compread.model.blocks import config_value
+from compread.model.switches import rope_settings, rope_type
 from compread.model.trace import CausalLM
 from compread.text import one_line
 
@@ -113,7 +115,7 @@ def make_loud(model: CausalLM) -> None:
 
 def shrink(config: Any) -> Any:
     """A config of the same class with small sizes and one layer of each kind."""
-    values = config.to_dict()
+    values = copy.deepcopy(config.to_dict())
     for volatile in ("quantization_config", "dtype", "torch_dtype", "transformers_version"):
         values.pop(volatile, None)
     count = int(config_value(config, facts.LAYER_COUNT, 0))
@@ -131,7 +133,32 @@ def shrink(config: Any) -> Any:
             small[name] = _small(name, value, values)
     small |= {name: len(kept) for name in facts.LAYER_COUNT if isinstance(values.get(name), int)}
     small |= twin_sizes.TWIN_SIZES.get(config.model_type, {})
+    _bring_near(small)
     return type(config)(**small)
+
+
+def _bring_near(small: dict[str, Any]) -> None:
+    """Rotations that change with a batch's length: change them within a few tokens, and loudly."""
+    heads = next((small[n] for n in facts.HEAD_COUNT if isinstance(small.get(n), int)), 1)
+    width = small.get("head_dim") or small.get("hidden_size", 0) // heads
+    for rope in rope_settings(small):
+        long = rope_type(rope) in facts.LONG_ROPE
+        named = facts.LONG_FROM in rope or facts.LONG_FROM in small
+        if facts.GROWING_ROPE in rope_type(rope) or (long and not named):
+            small["max_position_embeddings"] = twin_sizes.TWIN_SWITCH
+        if not long:
+            continue
+        share = rope.get("partial_rotary_factor") or small.get("partial_rotary_factor") or 1
+        count = len(range(0, int(width * share), 2))
+        for name in ("short_factor", "long_factor"):
+            rope[name] = _resampled(rope[name], count)
+        rope |= {name: v for name, v in twin_sizes.TWIN_ROPE.items() if name in rope}
+
+
+def _resampled(values: list[float], count: int) -> list[float]:
+    """So many values, spread evenly over those there are."""
+    step = (len(values) - 1) / max(count - 1, 1)
+    return [values[round(i * step)] for i in range(count)]
 
 
 def _layers_to_keep(values: dict[str, Any], count: int) -> list[int]:

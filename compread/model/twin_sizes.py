@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 TWIN_HEADS = 4
+TWIN_SWITCH = 16
+"""Length beyond which the twin of a model that computes long prompts otherwise does so."""
 TWIN_KV_COUNT = ("num_key_value_heads", "n_head_kv", "num_kv_heads", "n_kv_heads")
 TWIN_SIZE = {
     "vocab_size": 96,
@@ -52,6 +54,7 @@ TWIN_SIZE = {
     "swa_num_key_value_heads": 2,
     "swa_head_dim": 16,
     "index_topk": 8,
+    "keep_window_size": 8,
     "index_head_dim": 16,
     "index_n_heads": 2,
     "rotary_dim": 8,
@@ -83,6 +86,7 @@ TWIN_SIZE = {
     "attention_hidden_size": 48,
     "router_hidden_size": 16,
     "num_blocks": 3,
+    "original_max_position_embeddings": TWIN_SWITCH,
 }
 """Sizes of the twin by config entry; those that a config lacks or has smaller stay."""
 
@@ -111,6 +115,9 @@ TWIN_LOUD: dict[str, object] = {
 }
 """Values of constants that a config leaves at one, where nobody would miss them."""
 
+TWIN_ROPE = {"original_max_position_embeddings": TWIN_SWITCH, "long_mscale": 0.8}
+"""Values of a rotation that changes with a batch's length."""
+
 LOUD_BUFFERS = ("layer_scalar",)
 """Trained values that are kept as buffers."""
 
@@ -130,6 +137,7 @@ TWIN_SIZES: dict[str, dict[str, object]] = {
             "moe_top_k": 2,
         },
     },
+    "deepseek_v4": {"index_topk": 4},
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "n_group": 1, "topk_group": 1},
     "falcon_mamba": {"intermediate_size": 96},
     "helium": {"head_dim": 12},
@@ -156,8 +164,11 @@ TWIN_SIZES: dict[str, dict[str, object]] = {
         "num_hidden_layers": 3,
         "layer_types": ["linear_attention", "full_attention", "linear_attention"],
     },
+    # Heads of 16, of which three quarters are rotated, in pairs.
+    "phi3": {"hidden_size": 64},
     # Towers that a text never meets.
     "phi4_multimodal": {
+        "hidden_size": 64,
         "vision_config": {
             "num_hidden_layers": 2,
             "hidden_size": 32,

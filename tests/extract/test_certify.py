@@ -71,7 +71,7 @@ def test_a_type_is_certified(kind: str) -> None:
     """Every identity is tested and holds within what the type's norms allow."""
     certificate = certify(AutoConfig.for_model(kind))
     assert certificate.verdict == "certified", certificate.reason
-    assert len(certificate.proofs) == 7
+    assert len(certificate.proofs) == 8
     assert certificate.worst_error is not None and certificate.worst_error < 1e-6
 
 

@@ -278,7 +278,7 @@ def test_a_prefix_that_misfits_is_not_used(
 def test_what_is_proved_is_run_once(
     tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proof of the blocks and that of the prefix take the same two whole rows."""
+    """The proofs of the blocks, of rows alone and of the prefix take the same two whole rows."""
     watch, begin = Engine.watch, SharedPrefix.__init__
     whole: list[int] = []
     prefixes: list[int] = []
@@ -295,7 +295,7 @@ def test_what_is_proved_is_run_once(
     monkeypatch.setattr(Engine, "watch", counted)
     monkeypatch.setattr(SharedPrefix, "__init__", begun)
     Extractor(extractor().loaded).extract(prompts, tmp_path / "run.h5", SMALL)
-    assert whole == [2] and len(prefixes) == 1
+    assert whole == [1, 1, 2, 1] and len(prefixes) == 1
 
 
 def test_a_prompt_beyond_the_context_is_refused(tmp_path: Path) -> None:
