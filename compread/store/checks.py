@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +99,23 @@ def read_axes(file: Any, version: int) -> Axes:
         ValueError: columns that are missing, of another type or length, or that contradict.
     """
     component = Group(file, "components").columns(COMPONENTS)
-    components = tuple(map(Component, component["kind"], component["layer"], component["head"]))
-    if [c.name for c in components] != component["name"]:
-        raise ValueError("component names do not agree with kind, layer and head")
+    components = _components(*(tuple(component[name]) for name in COMPONENTS))
     columns = {name: kind for name, kind in LABELS.items() if version > 1 or name != "class"}
     label = Group(file, "labels").columns(columns)
     labels = Labels(*(tuple(label.get(name, ())) for name in LABELS))
     splits = {split: SplitRows(**Group(file, split).columns(ROWS)) for split in splits_of(version)}
     return Axes(components, labels, splits)
+
+
+@lru_cache(maxsize=8)
+def _components(
+    name: tuple[str, ...], kind: tuple[Any, ...], layer: tuple[int, ...], head: tuple[int, ...]
+) -> tuple[Component, ...]:
+    """A thousand stores of one model share the axis, in time and in memory."""
+    components = tuple(map(Component, kind, layer, head))
+    if tuple(c.name for c in components) != name:
+        raise ValueError("component names do not agree with kind, layer and head")
+    return components
 
 
 def check_numbers(file: Any, axes: Axes, version: int) -> None:
