@@ -44,7 +44,7 @@ def p_text(value: Any) -> str:
         return ""
     if value < 0.001:
         return "<.001"
-    return "1" if value > 0.9995 else f"{value:.3f}".removeprefix("0")
+    return "1" if value >= 0.9995 else f"{value:.3f}".removeprefix("0")
 
 
 def decimals(values: Sequence[float]) -> int:

@@ -131,3 +131,17 @@ def test_planted_shares_are_found(make_split):
     assert (category[1:41] == "good").all() and (category[41:61] == "bad").all()
     assert (category[61:121] == "label-biased").all()
     assert np.isin(category[121:], ["good", "bad"]).sum() <= 6  # 5 % of 60, twice over
+
+
+def test_embed_and_bias_are_no_tests(make_split):
+    """The correction is over heads, MLPs and mixers alone, whatever embed and bias do.
+
+    By hand: of 3 tests the smallest p is times 3, and would be times 5 with embed and bias.
+    """
+    axis = component_axis([LayerShape(2)])
+    gold = np.arange(100) % 2
+    parts = np.stack([answers(100, right, gold, 2) for right in (100, 70, 50, 50, 100)], axis=1)
+    verdicts = judge(component_stats(make_split(parts, gold)), axis)
+    assert np.isnan(verdicts.q).tolist() == [True, False, False, False, True]
+    assert verdicts.q[1] == pytest.approx(3 * verdicts.p[1])
+    assert verdicts.p[0] < verdicts.p[1]

@@ -77,6 +77,18 @@ def test_mcnemar_equals_scipy():
     np.testing.assert_allclose(mcnemar(lost, won), wanted)
 
 
+@pytest.mark.parametrize("cells", [(40, 5, 15, 40), (10, 0, 0, 0), (0, 0, 3, 0), (0, 3, 0, 0)])
+def test_the_ends_of_the_interval(cells):
+    """Half a row is added to each cell, then the usual interval is taken, within [-1, 1]."""
+    stays, lost, won, never = (cell + 0.5 for cell in cells)
+    n = stays + lost + won + never
+    centre = (won - lost) / n
+    half = stats.norm.ppf(0.975) * np.sqrt((won + lost) - (won - lost) ** 2 / n) / n
+    by_hand = max(-1, centre - half), min(1, centre + half)
+    got = paired_interval(np.array([cells[1]]), np.array([cells[2]]), sum(cells))
+    assert np.ravel(got) == pytest.approx(by_hand)
+
+
 def test_the_interval_covers_the_truth():
     """Of paired rows with a known change, 95 % of the intervals hold it, within two points."""
     rng = np.random.default_rng(0)

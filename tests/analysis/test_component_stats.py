@@ -173,3 +173,17 @@ def test_no_rows_are_refused(make_split):
     """A split without rows has no accuracies."""
     with pytest.raises(StoreError, match="without rows"):
         component_stats(make_split(np.zeros((0, 2, 2)), [], full=np.zeros((0, 2))))
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_near_ties_are_no_ties(k):
+    """A logit that is larger by one unit in the last place wins; equal ones go to the first."""
+    base = np.float32(0.3)
+    above = np.nextafter(base, np.float32(1))
+    logits = np.full((3, 1, k), base)
+    logits[0, 0, -1], logits[1, 0, 0] = above, above
+    gold = np.array([k - 1, 0, k - 1])
+    got = score(logits, gold)
+    assert got.predicted[0].tolist() == [2 / 3, *[0] * (k - 2), 1 / 3]
+    assert got.accuracy[0] == 2 / 3
+    assert got.tied[0] == 1 / 3

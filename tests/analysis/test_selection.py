@@ -121,6 +121,22 @@ def test_the_train_rows_choose(make_split):
     assert axis[got.oracle].name == "L0H0" and got.oracle_accuracy == 1
 
 
+@pytest.mark.parametrize("worst", [False, True])
+def test_the_observed_order_is_one_of_the_shuffles(make_split, worst):
+    """No shuffle gets as far as a component that is always right, or never: p is 1 in 1 + P.
+
+    Where every shuffle gets as far, it is 1.
+    """
+    axis = component_axis([LayerShape(2)])
+    gold = np.arange(40) % 2
+    known = np.eye(2)[1 - gold if worst else gold]
+    said = np.tile([1.0, 0.0], (40, 1))
+    parts = np.stack([known, known, said, said, known], axis=1)
+    assert pick(run_of(make_split(parts, gold), axis, shuffles=19), worst).p_value == 1 / 20
+    parts = np.stack([said] * 5, axis=1)
+    assert pick(run_of(make_split(parts, gold), axis, shuffles=19), worst).p_value == 1
+
+
 def test_what_is_missing_is_nan(stores):
     """Without halves, shuffles and train rows there is an oracle only."""
     (run,) = read_runs([stores / "sst2-t1-k4-s0.h5"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compread.views.ranking import accuracy_interval, decimals
+from compread.views.ranking import accuracy_interval, decimals, p_text
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,24 @@ def test_accuracy_and_interval_have_one_width(accuracy, low, high, text):
     """Accuracy and interval read as one cell of fifteen characters."""
     row = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
     assert accuracy_interval(row) == text and len(text) == 15
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (float("nan"), ""),
+        (0.0, "<.001"),
+        (0.0009, "<.001"),
+        (0.00099999, "<.001"),
+        (0.001, ".001"),
+        (0.005, ".005"),
+        (0.0996, ".100"),
+        (0.9994, ".999"),
+        (0.9995, "1"),
+        (1.0, "1"),
+    ],
+)
+def test_a_p_value_has_five_characters_at_most(value, text):
+    """Below a thousandth it is said to be so, and what rounds to 1 is 1."""
+    assert p_text(value) == text
