@@ -132,6 +132,7 @@ def _picture(
     from compread.analysis.categories import Rules
     from compread.analysis.change import change
     from compread.analysis.runs import read_runs
+    from compread.cli.weights_file import read_weights
     from compread.errors import UsageError
     from compread.views import charts
     from compread.views.weights import fitted_weights
@@ -143,7 +144,7 @@ def _picture(
     if kind is What.change:
         return charts.change_map(change(paths, others, split, pool))
     if kind is What.weights:
-        return fitted_weights(paths, method)
+        return fitted_weights([fit for path in paths for fit in read_weights(path)], method)
     runs = read_runs(paths, split, pool)
     draw: dict[What, Callable[[list[RunStats]], Picture]] = {
         What.scatter: lambda runs: charts.scatter(runs, by_kind, Rules(*thresholds)),

@@ -67,15 +67,15 @@ def predict(
     """
     # Read when tqdm is imported, and torch already does that.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    from compread.cli.weights_file import read_weights
     from compread.extract import Extractor
     from compread.extract.predict import Predictor
     from compread.model import ModelRequest, load_model, quieten_libraries
     from compread.prompts.new_rows import NewRows
     from compread.reweight.apply import check_model
     from compread.reweight.choose import choose
-    from compread.reweight.weights import Weights
 
-    fit = choose(Weights.read(weights).fits, method, n_train, store)
+    fit = choose(read_weights(weights), method, n_train, store)
     run = fit.run
     made = NewRows.of_run(
         run.task, run.template, run.template_text, run.protocol, fit.words.word,

@@ -151,7 +151,7 @@ def rank(
 
 
 def _weights(file: Path, runs: list[RunStats], method: str | None) -> Floats:
+    from compread.cli.weights_file import read_weights
     from compread.reweight.choose import component_weights
-    from compread.reweight.weights import Weights
 
-    return component_weights(Weights.read(file).fits, runs, method)
+    return component_weights(read_weights(file), runs, method)

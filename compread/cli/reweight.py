@@ -168,12 +168,12 @@ def _apply(
     file: Path, stores: Sequence[str], titles: list[str] | None, pool: str | None, format: str
 ) -> None:
     from compread.cli.output import emit
+    from compread.cli.weights_file import read_weights
     from compread.reweight.apply import apply, forms_named, pooling_of
-    from compread.reweight.weights import Weights
     from compread.store import open_store, store_paths
     from compread.views.reweight import apply_view
 
-    forms = forms_named(Weights.read(file).fits, titles)
+    forms = forms_named(read_weights(file), titles)
     how = pooling_of(forms, pool)
     with ExitStack() as opened:
         paths = store_paths(stores, sys.stdin)

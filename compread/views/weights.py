@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from compread.errors import UsageError
-from compread.reweight.weights import Weights
+from compread.reweight.fit import Fit
 from compread.views.charts import weight_map
 from compread.views.pictures import Picture
 
 
-def fitted_weights(paths: Sequence[Path], method: str) -> Picture:
-    """The weights of one method, averaged over the fits of the files.
+def fitted_weights(fits: Sequence[Fit], method: str) -> Picture:
+    """The weights of one method, averaged over its fits.
 
     Raises:
         UsageError: no fit of this method has a weight a component, or the fits' components differ.
-        StoreError: a file is no weights file.
     """
-    fits = [fit for path in paths for fit in Weights.read(path).fits]
     weighted = [fit for fit in fits if fit.fitted.axes.get("weights") == "C"]
     chosen = [fit for fit in weighted if fit.method == method]
     if not chosen:

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_reweight import write_store
+from test_reweight import seal, write_store
 
 from compread.cli import main
 from compread.reweight.weights import Weights
@@ -46,7 +46,7 @@ def test_weights_are_the_means_over_the_fits_with_most_rows(capsys, made):
 def test_weights_of_another_model_or_of_no_component_are_refused(capsys, made, tmp_path):
     """One line, and the status of a store that does not match."""
     stores, path = made
-    path.write_text(path.read_text().replace("f00d", "beef"))
+    seal(path, json.loads(path.read_text().replace("f00d", "beef")))
     status, out, err = rank(capsys, *stores, "--weights", path)
     assert (status, out) == (4, "") and "fingerprint" in err
     none = tmp_path / "none.json"

@@ -12,7 +12,7 @@ import pytest
 
 from compread.cli import main
 from compread.components import LayerShape, component_axis
-from compread.reweight.weights import Weights
+from compread.reweight.weights import Weights, checksum
 from compread.store import SplitRows, StoreWriter
 from compread.store.schema import Labels, RunInfo
 
@@ -47,6 +47,11 @@ def write_store(
         writer.append(range(n), parts, parts.sum(1), np.zeros(n), np.ones(n))
         writer.finish(run)
     return path
+
+
+def seal(path, document):
+    """Write a crafted weights document with the checksum that it should have."""
+    path.write_text(json.dumps({**document, "checksum": checksum(document)}))
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +172,7 @@ def test_labels_in_another_order_are_not_taken_for_each_other(run, stores, tmp_p
         for labels in (fit["labels"], fit["words"]):
             for column in labels.values():
                 column.reverse()
-    made.write_text(json.dumps(document))
+    seal(made, document)
     status, out, err = run(store, "--apply", made, "--methods", "affine")
     assert (status, out) == (4, "") and "in another order than affine was fitted for" in err
     assert run(store, "--apply", made, "--methods", "comprw")[0] == 0
@@ -263,6 +268,22 @@ def test_heads_are_scored_in_the_span_of_pooled_labels(run, tmp_path):
     assert (status, out) == (2, "") and "older.h5 was made before stores held the labels'" in err
 
 
+def test_a_changed_digit_in_a_weights_file_is_found(run, stores, tmp_path):
+    """Exit status 4 in one line; without its checksum the file is read, and the user told so."""
+    path, store = tmp_path / "w.json", stores / "sst2-s0.h5"
+    run(store, "--methods", "comprw", "--save", path)
+    status, out, err = run("--apply", path, store)
+    assert status == 0 and "checksum" not in err
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines[3] = lines[3].replace('"weights": [0.0, ', '"weights": [0.5, ')
+    path.write_text("".join(lines), encoding="utf-8")
+    status, out, err = run("--apply", path, store)
+    assert (status, out, err.count("\n")) == (4, "", 1) and "agree with its checksum" in err
+    path.write_text("".join(lines[:1] + lines[2:]), encoding="utf-8")
+    status, out, err = run("--apply", path, store)
+    assert status == 0 and f"{path} has no checksum" in err
+
+
 def test_apply_takes_the_methods_that_are_named(run, stores, tmp_path):
     """And refuses one that the file lacks, and every option that only a fit reads."""
     path, store = tmp_path / "w.json", stores / "sst2-s0.h5"
@@ -312,7 +333,7 @@ def test_weights_beyond_any_score_are_refused(run, stores, tmp_path):
     document["fits"][0]["parameters"]["weights"] = [
         1.7e308 * (-1) ** i for i in range(len(weights))
     ]
-    path.write_text(json.dumps(document))
+    seal(path, document)
     status, out, err = run("--apply", path, store)
     assert (status, out) == (4, "") and "scores that are not finite" in err
     assert len(err.splitlines()) == 1
@@ -322,7 +343,7 @@ def test_weights_of_another_model_are_refused(run, stores, tmp_path):
     """The message has both models' fingerprints; other numbers of labels are refused too."""
     path = tmp_path / "weights.json"
     run(stores / "sst2-s0.h5", "--save", path)
-    path.write_text(path.read_text().replace("f00d", "beef"))
+    seal(path, json.loads(path.read_text().replace("f00d", "beef")))
     status, out, err = run("--apply", path, stores / "rte-s2.h5")
     assert (status, out) == (4, "") and "f00d" in err and "beef" in err
     assert err.count(" in float32 (fingerprint ") == 2
@@ -365,7 +386,7 @@ def test_save_keeps_the_weights(run, stores, tmp_path):
         (["--methods", "comprw:convx"], 2, "did you mean 'convex'"),
         (["--save", "."], 1, "is a folder"),
         (["--save", "run.h5", "--force"], 1, "run.h5 would be taken for a store"),
-        (["--save", "nowhere/w.json"], 1, "there is no folder nowhere"),
+        (["--save", "nowhere/w.json"], 1, "nowhere; make it first"),
     ],
 )
 def test_what_cannot_be_is_one_line(run, stores, arguments, status, message):

@@ -165,6 +165,7 @@ def test_a_damaged_field_is_named(written, damage):
     for key in keys:
         place = place[key]
     place[last] = value
+    del document["checksum"]
     written.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(StoreError) as error:
         Weights.read(written)
@@ -175,7 +176,66 @@ def test_a_damaged_field_is_named(written, damage):
 def test_a_missing_field_is_named(written, field):
     """A field that is not there is refused by name."""
     document = json.loads(written.read_text(encoding="utf-8"))
-    del document["fits"][0][field]
+    del document["fits"][0][field], document["checksum"]
     written.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(StoreError, match=f"fit 1 has no `{field}`"):
         Weights.read(written)
+
+
+def meaning(text):
+    """What a document says, floats to the bit."""
+    document = json.loads(text)
+    document.pop("checksum", None)
+    return json.dumps(document, sort_keys=True)
+
+
+@pytest.mark.parametrize("bit", [1, 16, 128])
+def test_a_flipped_bit_is_refused_or_means_nothing(fits, tmp_path, bit):
+    """Whichever byte is changed, the file is refused in one line or says what it said."""
+    path = tmp_path / "weights.json"
+    Weights(tuple(fit for fit in fits if fit.method == "comprw")[:1]).write(path)
+    whole = path.read_bytes()
+    kept = 0
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
+        try:
+            weights = Weights.read(path)
+        except StoreError as error:
+            assert "\n" not in str(error)
+            continue
+        kept += 1
+        assert weights.checked and meaning(path.read_text(encoding="utf-8")) == meaning(whole)
+    assert kept < len(whole) / 100
+
+
+def test_a_file_that_was_changed_says_how_to_go_on(written):
+    """One digit is enough; without the line it is read, and known to be unchecked."""
+    lines = written.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert Weights.read(written).checked and lines[1].startswith('"checksum": ')
+    lines[3] = lines[3].replace('"n_train": 8', '"n_train": 8 ').replace('"seed": 0', '"seed": 5')
+    written.write_text("".join(lines), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"damaged or was edited; .* take out its line `checksum`"):
+        Weights.read(written)
+    del lines[1]
+    written.write_text("".join(lines), encoding="utf-8")
+    weights = Weights.read(written)
+    assert not weights.checked and weights.fits[0].run.seed == 5
+
+
+def test_spaces_are_not_damage(fits, written):
+    """A file that was laid out anew is the same file."""
+    document = json.loads(written.read_text(encoding="utf-8"))
+    written.write_text(json.dumps(document, indent=3), encoding="utf-8")
+    assert len(Weights.read(written).fits) == len(fits)
+
+
+@pytest.mark.parametrize("value", [None, 5, [], {}, "", "0" * 64, True, 10**400, [[[]]] * 1000])
+@pytest.mark.parametrize("field", ["checksum", "fits", "compread", "format_version", "more"])
+def test_a_field_of_another_kind_is_one_line(written, field, value):
+    """At the top of the file, any value where it does not belong is refused."""
+    document = json.loads(written.read_text(encoding="utf-8"))
+    document[field] = value
+    written.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(StoreError) as error:
+        Weights.read(written)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
