@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from compread.prompts import Nearest, PromptSet, Task
 
 
+LONGEST_NAME = 230
+"""Bytes of a store's name; a file system takes 255, and a journal's ending comes behind."""
+
+
 @dataclass(frozen=True)
 class PromptChoices:
     """What the options say about prompts."""
@@ -171,7 +175,7 @@ def targets(output: Path, names: Sequence[str], points: Sequence[Checkpoint]) ->
         points: the checkpoints; their labels go into the names.
 
     Raises:
-        UsageError: one path for several runs, or no run at all.
+        UsageError: one path for several runs, or two runs whose names are one file.
         TargetError: the folder is a file.
     """
     n = len(names) * len(points)
@@ -183,7 +187,9 @@ def targets(output: Path, names: Sequence[str], points: Sequence[Checkpoint]) ->
         return [[output]]
     if output.is_file():
         raise TargetError(f"{output} is a file; give a .h5 path or a folder")
-    return [[output / _with_label(name, point.label) for name in names] for point in points]
+    made = [[_with_label(name, point.label) for name in names] for point in points]
+    _check_apart([name for named in made for name in named], output)
+    return [[output / name for name in named] for named in made]
 
 
 def number_list(option: str, text: str | None) -> list[int] | None:
@@ -198,6 +204,23 @@ def number_list(option: str, text: str | None) -> list[int] | None:
     if not parts or not all(part.isdecimal() for part in parts):
         raise UsageError(f"{option} {text}: expected numbers, such as 0,0,0,0")
     return [int(part) for part in parts]
+
+
+def _check_apart(names: Sequence[str], folder: Path) -> None:
+    """Refuse runs that would overwrite each other on some file system, and names beyond all."""
+    from compread.prompts.names import one_file
+
+    if pair := one_file(names):
+        raise UsageError(
+            f"two of these runs are one file of {folder} ({pair[0]!r} and {pair[1]!r}, upper and "
+            "lower case apart): give each an -o of its own, or rename a task or template"
+        )
+    longest = max(names, key=lambda name: len(name.encode()))
+    if len(longest.encode()) > LONGEST_NAME:
+        raise UsageError(
+            f"the store's name {longest[:40]!r}... has {len(longest.encode())} bytes, over "
+            f"{LONGEST_NAME}: shorten the names of task, template or revision"
+        )
 
 
 def _with_label(name: str, label: str | None) -> str:

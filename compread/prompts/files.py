@@ -18,6 +18,7 @@ from typing import Any
 
 from compread.errors import PromptError
 from compread.prompts.json_lines import parse_json_lines
+from compread.prompts.names import check_name
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.templates import fields_named
 from compread.prompts.verbalizers import Verbalizer
@@ -63,10 +64,11 @@ def read_prompt_file(path: str | Path, labels: Sequence[Option] | None = None) -
         labels: options of every row, in class order, for a file whose rows have none.
 
     Raises:
-        PromptError: the file is missing, empty, not UTF-8, or has a row that cannot be used; the
-            message names the file and the line.
+        PromptError: the file's name cannot be a task's, it is missing, empty, not UTF-8, or has a
+            row that cannot be used; the message names the file and the line.
     """
     name = "standard input" if str(path) == "-" else str(path)
+    task = "stdin" if str(path) == "-" else check_name(Path(path).stem, "name of the prompts' file")
     options: Verbalizer | None = None
     if labels is not None:
         options = _checked_options(_Line(name, 0, {}), list(labels))
@@ -80,7 +82,7 @@ def read_prompt_file(path: str | Path, labels: Sequence[Option] | None = None) -
     if options is None or not rows:
         raise PromptError(f"{name} has no rows: give one JSON object a line")
     return PromptSet(
-        task="stdin" if str(path) == "-" else Path(path).stem,
+        task=task,
         labels=options.columns,
         classes=options.column_classes,
         prompts=tuple(sorted(rows.values(), key=lambda row: SPLITS.index(row.split))),

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from compread.errors import PromptError
+from compread.prompts.names import name_fault
 from compread.prompts.tasks import Source, Task, default_shots
 from compread.prompts.template_files import oddities, read_jinja, read_templates
 from compread.prompts.templates import check_expression
@@ -78,6 +79,9 @@ def task_mistakes(file: Path, load: Callable[[str], Task]) -> list[str]:
 def _read(file: Path, load: Callable[[str], Task], mistakes: list[PromptError]) -> Task | None:
     """The task, where nothing is wrong; every mistake is added to ``mistakes``."""
     top = read_yaml(file)
+    fault = name_fault(file.stem)
+    if fault:
+        mistakes.append(PromptError(f"{file}: the task's name {fault}; rename the file"))
 
     def attempt(read: Callable[[], T], default: T) -> T:
         try:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from compread.errors import PromptError
+from compread.prompts.names import name_fault, one_file
 from compread.prompts.tasks import Task, Template
 from compread.prompts.templates import template_fields
 from compread.prompts.verbalizers import Verbalizer
-from compread.prompts.yaml_sections import Section, read_yaml
+from compread.prompts.yaml_sections import Section, read_yaml, shown_value
 
 
 def read_templates(
@@ -33,9 +34,16 @@ def read_templates(
     section = attempt(lambda: top.section("templates"), None)
     found: dict[str, Template] = {}
     for id in section.values if section else ():
+        fault = name_fault(id)
+        if fault:
+            attempt(partial(_raise, section.error(id, f"has an id that is no name: {fault}")), None)
+            continue
         template = attempt(partial(_named_template, section, id, n_classes), None)
         if template is not None:
             found[id] = template
+    if pair := one_file(found):
+        same = f"is one file with {pair[0]!r} on some systems; choose another id"
+        attempt(partial(_raise, top.section("templates").error(pair[1], same)), None)
     for id, template in found.items():
         attempt(partial(_check_contrast, section, id, template), None)
     if found and all(template.contrast_of for template in found.values()):
@@ -102,7 +110,7 @@ def _verbalizer(section: Section, n_classes: int) -> Verbalizer:
     seen: dict[str, str] = {}
     for name, words in classes.values.items():
         if not isinstance(words, list) or not words or not all(map(_is_word, words)):
-            raise classes.error(name, f"is {words!r}, not a list of words in quotes")
+            raise classes.error(name, f"is {shown_value(words)}, not a list of words in quotes")
         for word in words:
             if word in seen:
                 raise classes.error(name, f"has {word!r}, which {seen[word]!r} has already")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compread.errors import PromptError
-from compread.text import nearest, one_line
+from compread.prompts.yaml_reader import Mapping, read_mapping
+from compread.text import nearest
 
-
-class Mapping(dict[str, Any]):
-    """A YAML mapping that remembers the line of each key."""
-
-    lines: dict[str, int]
+LARGEST_COUNT = 1_000_000
+"""Shots or labelled rows."""
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 3, 80, 80, 40
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Section:
         """The complaint ``what`` about a key of this section."""
         line = self.values.lines.get(key, min(self.values.lines.values(), default=1))
         name = f"{self.path}.{key}" if self.path else key
-        return PromptError(f"{self.file}, line {line}: {name!r} {what}")
+        return PromptError(f"{self.file}, line {line}: {name[:100]!r} {what}")
 
     def check_keys(self, required: Iterable[str], optional: Iterable[str] = ()) -> None:
         """Refuse unknown keys and missing ones.
@@ -58,7 +59,7 @@ class Section:
         """A text of one character or more."""
         value = self.values.get(key, default)
         if value is not default and (not isinstance(value, str) or not value):
-            raise self.error(key, f"is {value!r}, not text; put it in quotes")
+            raise self.error(key, f"is {shown_value(value)}, not text; put it in quotes")
         return value
 
     def required_text(self, key: str) -> str:
@@ -68,27 +69,34 @@ class Section:
             raise self.error(key, "is missing")
         return value
 
+    def _present(self, key: str) -> Any:
+        if key not in self.values:
+            raise self.error(key, "is missing")
+        return self.values[key]
+
     def count(self, key: str, default: int) -> int:
-        """A whole number from 0 up."""
+        """A whole number from 0 to ``LARGEST_COUNT``."""
         value = self.values.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.error(key, f"is {value!r}, not a whole number from 0 up")
+            raise self.error(key, f"is {shown_value(value)}, not a whole number from 0 up")
+        if value > LARGEST_COUNT:
+            raise self.error(key, f"is {shown_value(value)}; expected {LARGEST_COUNT:,} at most")
         return value
 
     def distinct(self, key: str, allowed: Callable[[Any], bool], what: str) -> tuple[Any, ...]:
         """Two or more different entries, all of them ``allowed``."""
-        values = self.values[key]
+        values = self._present(key)
         if not isinstance(values, list) or not all(allowed(value) for value in values):
-            raise self.error(key, f"is {values!r}, not a list of {what}")
+            raise self.error(key, f"is {shown_value(values)}, not a list of {what}")
         if len(values) < 2 or any(v in values[:i] for i, v in enumerate(values)):
-            raise self.error(key, f"is {values!r}; it must hold two or more different entries")
+            raise self.error(key, f"is {shown_value(values)}; it must hold two or more that differ")
         return tuple(values)
 
     def section(self, key: str) -> Section:
         """The mapping below a key."""
-        value = self.values[key]
+        value = self._present(key)
         if not isinstance(value, Mapping) or not value:
-            raise self.error(key, f"is {value!r}, not a mapping of keys to values")
+            raise self.error(key, f"is {shown_value(value)}, not a mapping of keys to values")
         return Section(self.file, f"{self.path}.{key}" if self.path else key, value)
 
 
@@ -96,41 +104,11 @@ def read_yaml(file: Path) -> Section:
     """The top mapping of a YAML file.
 
     Raises:
-        PromptError: unreadable, not UTF-8, not YAML, a key written twice, or not a mapping.
+        PromptError: as ``read_mapping`` does.
     """
-    import yaml
+    return Section(file, "", read_mapping(file))
 
-    class Loader(yaml.SafeLoader):
-        """SafeLoader that keeps key lines and refuses a key written twice."""
 
-    def construct(loader: Loader, node: yaml.MappingNode) -> Mapping:
-        mapping = Mapping()
-        mapping.lines = {}
-        for key_node, value_node in node.value:
-            # As it is written: YAML reads a bare "no" as False, which no class is called.
-            scalar = isinstance(key_node, yaml.ScalarNode)
-            key = key_node.value if scalar else str(loader.construct_object(key_node, deep=True))
-            if key in mapping:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key!r} is written twice", problem_mark=key_node.start_mark
-                )
-            value = loader.construct_object(value_node, deep=True)
-            mapping[key] = value
-            mapping.lines[key] = key_node.start_mark.line + 1
-        return mapping
-
-    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, construct)
-    try:
-        loaded = yaml.load(file.read_text(encoding="utf-8"), Loader)
-    except OSError as error:
-        raise PromptError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{file} is not UTF-8 text: {error.reason}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise PromptError(f"{file}, line {line}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise PromptError(f"{file}: not valid YAML: {one_line(error, 500)}") from error
-    if not isinstance(loaded, Mapping):
-        raise PromptError(f"{file} holds {type(loaded).__name__}, not a mapping of keys to values")
-    return Section(file, "", loaded)
+def shown_value(value: Any) -> str:
+    """A value of the file for a message, shortened before it is spelt out."""
+    return _SHORT.repr(value)

@@ -111,7 +111,11 @@ MISTAKES = [
     ("description: yes or no", "description: 3", "line 1: 'description' is 3, not text"),
     ("field: answer, ", "", "line 3: 'label.field' is missing"),
     ("[false, true]", "false", "line 3: 'label.values' is False, not a list of numbers or texts"),
-    ("[false, true]", "[false]", "line 3: 'label.values' is .False.; it must hold two or more"),
+    (
+        "[false, true]",
+        "[false]",
+        "line 3: 'label.values' is .False.; it must hold two or more",
+    ),
     ("[false, true]", "[1, 1]", "line 3: 'label.values' is .1, 1.; it must hold two or more"),
     ("test: validation", "tset: validation", "line 2: 'source.splits.tset' is not a key"),
     ("{{ question }}?", "{{ question }?", "line 6: 'templates.plain.text' cannot be used.*line 1"),
