@@ -17,6 +17,8 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["embed", "head", "mixer", "mlp", "bias"]
 KINDS: tuple[Kind, ...] = ("embed", "head", "mixer", "mlp", "bias")
+LAYERED: tuple[Kind, ...] = ("head", "mixer", "mlp")
+"""The kinds that a layer has; the others stand once."""
 
 
 class Component(NamedTuple):

@@ -7,6 +7,7 @@
     ├── ModelError           1  a model or tokenizer that cannot be loaded or read
     ├── SumError             3  the parts do not add up to the model's own logits
     ├── StoreError           4  a store that is missing, incomplete, damaged or incompatible
+    │   └── BusyError        4  a store that another program has open
     ├── TargetError          1  an output path that exists, is busy, or cannot be written
     └── ResumableError       5  stopped early; the same command goes on where it stopped
 
@@ -51,6 +52,10 @@ class StoreError(CompreadError):
     """A store that is missing, incomplete, damaged, foreign or of another version."""
 
     exit_code = 4
+
+
+class BusyError(StoreError):
+    """A store that another program has open for writing: it is not for reading yet."""
 
 
 class TargetError(CompreadError):

@@ -28,3 +28,14 @@ def contents(path: Path) -> dict[str, Any]:
 
         file.visititems(collect)
     return found
+
+
+def rot(path: Path, name: str = "test/parts") -> None:
+    """Zero eight bytes in the middle of a dataset's first chunk."""
+    with h5py.File(path) as file:
+        chunk = file[name].id.get_chunk_info(0)
+    with path.open("r+b") as raw:
+        raw.seek(chunk.byte_offset + chunk.size // 2)
+        assert raw.read(8) != bytes(8)
+        raw.seek(-8, 1)
+        raw.write(bytes(8))

@@ -12,7 +12,7 @@ import typer
 from compread.cli import extract_options as opt
 from compread.cli.extract_grid import Checkpoint, PromptChoices, checkpoints, targets
 from compread.cli.options import FORMAT, Format
-from compread.errors import UsageError
+from compread.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from compread.prompts import Chat, PromptSet
@@ -65,7 +65,8 @@ def extract(
     """Run a model once and store every component's label logits.
 
     Prints the path of each finished store, one a line; with --dry-run what the runs will take, in
-    --format. A run that was stopped goes on where it was when the same command is given again.
+    --format. A run that was stopped goes on where it was when the same command is given again; one
+    that is finished is kept, once its checksums were read.
     Exit status 3: the parts did not add up to the model's own logits, and nothing was written.
 
     On several GPUs or machines: torchrun --nproc-per-node 8 -m compread extract ...; the ranks
@@ -87,7 +88,9 @@ def extract(
         nearest, embedder, data_dir, include_path, offline, calibration_prompts,
     ).prompt_sets()  # fmt: skip
     points = checkpoints(model, revision, revisions)
-    places = _places(output, sets, points, chat, force)
+    places = _places(output, sets, points, chat)
+    if not force:
+        _check_places(places, sets, points, chat)
 
     from compread.cli.extract_run import forecast, run_all
     from compread.extract import ExtractOptions, Extractor, join_ranks, leave_ranks
@@ -105,29 +108,39 @@ def extract(
         forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
         return
     ranks = join_ranks()
+    told: set[str] = set()
+    refused: list[StoreError] = []
     for point, request, paths in zip(points, requests, places, strict=True):
         options = ExtractOptions(
             batch_tokens=batch_tokens,
             share=share,
             force=force,
-            reuse=output.suffix != ".h5",
             command=context.obj,
             checkpoint=point.label or point.revision,
         )
         extractor = Extractor(load_model(request), ranks)
         loaded = extractor.loaded
         ready = worded(sets, chat, loaded.tokenizer, loaded.context_length)
-        run_all(extractor, ready, paths, options, show_prompts, quiet)
+        refused += run_all(extractor, ready, paths, options, show_prompts, quiet, told)
         del extractor, loaded  # before the next checkpoint takes their memory
     # Not after an error: the others may be gone, and torch would wait for them.
     leave_ranks()
+    if refused:
+        n = len(sets) * len(points)
+        raise (
+            refused[0]
+            if n == 1
+            else StoreError(
+                f"{len(refused)} of {n} runs were not made, as said above; the others are done"
+            )
+        )
 
 
 def _places(
-    output: Path, sets: list[PromptSet], points: list[Checkpoint], chat: Chat, force: bool
+    output: Path, sets: list[PromptSet], points: list[Checkpoint], chat: Chat
 ) -> list[list[Path]]:
     """The targets of each checkpoint, looked at before a model is loaded."""
-    from compread.store import check_free, check_target
+    from compread.store import check_target
 
     names = [
         one.file_name.removesuffix(".h5") + f"{'' if chat.plain else chat.variant}.h5"
@@ -136,9 +149,40 @@ def _places(
     places = targets(output, names, points)
     for target in (path for paths in places for path in paths):
         check_target(target)
-        if output.suffix == ".h5" and not force:
-            check_free(target)
     return places
+
+
+def _check_places(
+    places: list[list[Path]], sets: list[PromptSet], points: list[Checkpoint], chat: Chat
+) -> None:
+    """Refuse other runs' stores at the targets, as far as that shows before a model is loaded.
+
+    A damaged one among several is told when its turn comes, and the others are made.
+    """
+    from compread.store import check_same_run
+
+    alone = len(sets) * len(points) == 1
+    for point, paths in zip(points, places, strict=True):
+        for one, target in zip(sets, paths, strict=True):
+            try:
+                check_same_run(target, {"model": point.model, **known(one, chat)})
+            except StoreError:
+                if alone:
+                    raise
+
+
+def known(prompt_set: PromptSet, chat: Chat) -> dict[str, Any]:
+    """What a store's ``RunInfo`` will say of the prompts; less where a chat template words them."""
+    facts = {
+        "task": prompt_set.task,
+        "template": prompt_set.template,
+        "template_text": prompt_set.template_text,
+        "demonstrations": prompt_set.demonstrations,
+        "seed": prompt_set.seed,
+        "shots": prompt_set.shots,
+        "protocol": dict(prompt_set.protocol),
+    }
+    return {**facts, "prompt_set": prompt_set.hash} if chat.plain else facts
 
 
 def worded(

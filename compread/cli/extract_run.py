@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from compread.cli.output import emit, note, write_path
 from compread.cli.progress import RowProgress
+from compread.errors import StoreError
 from compread.text import si
 
 if TYPE_CHECKING:
@@ -27,9 +28,24 @@ def run_all(
     options: ExtractOptions,
     show_prompts: int,
     quiet: bool,
-) -> None:
-    """Run each prompt set with one loaded model, and print the stores' paths."""
+    told: set[str],
+) -> list[StoreError]:
+    """Run each prompt set with one loaded model, and print the stores' paths.
+
+    Args:
+        extractor: the model.
+        sets: the prompt sets.
+        paths: where each one's store goes.
+        options: how it is computed.
+        show_prompts: how many prompts of each to print.
+        quiet: print no progress.
+        told: the warnings that were printed by now; each is printed once.
+
+    Returns:
+        What kept runs from being made, such as damaged stores at their targets.
+    """
     speaks = extractor.ranks.is_first
+    refused: list[StoreError] = []
     for (prompt_set, tokens), target in zip(extractor.tokenized(sets), paths, strict=True):
         if show_prompts and speaks:
             _show(extractor, prompt_set, tokens, show_prompts)
@@ -40,8 +56,14 @@ def run_all(
             without = " without --force" if options.force else ""
             note(f"{target}: finished rows are kept; the same command{without} goes on from there")
             raise
+        except StoreError as error:
+            refused.append(error)
+            if speaks and len(sets) > 1:
+                note(f"error: {error}")
+            continue
         if speaks:
-            _tell(done, quiet)
+            _tell(done, quiet, told)
+    return refused
 
 
 def _show(extractor: Extractor, prompt_set: PromptSet, tokens: TokenizedSet, count: int) -> None:
@@ -55,11 +77,13 @@ def _show(extractor: Extractor, prompt_set: PromptSet, tokens: TokenizedSet, cou
         note(f"--- row {prompt.id}: {preview(loaded, ids, tokens.label_ids)}")
 
 
-def _tell(done: Extraction, quiet: bool) -> None:
+def _tell(done: Extraction, quiet: bool, told: set[str]) -> None:
     if not quiet:
         note(summary(done))
     for warning in done.warnings:
-        note(f"warning: {warning}")
+        if warning not in told:
+            note(f"warning: {warning}")
+    told.update(done.warnings)
     _check_mass(done.path)
     write_path(done.path)
 

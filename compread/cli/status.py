@@ -9,6 +9,7 @@ import typer
 
 from compread.cli.options import FORMAT, Format
 from compread.cli.output import emit
+from compread.errors import StoreError
 
 EXAMPLE = "compread status stores/\ncompread status stores/ --format json | jq 'group_by(.state)'"
 
@@ -22,20 +23,27 @@ def status(
             show_default=False,
         ),
     ],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read all numbers against their checksums.")
+    ] = False,
     format: FORMAT = Format.table,
 ) -> None:
     """Say which runs are finished, and how far the others are.
 
-    Of a finished store the attributes are read and the rows counted, not its numbers.
+    Of a finished store the attributes are read and the rows counted, not its numbers. With --verify
+    those are read too, and the exit status is 4 where a store or journal is damaged.
     A partial run goes on when the extract that began it is given again; a damaged store is
     extracted anew with --force. May be asked while extract runs.
     """
     from compread.store.paths import paths_on
-    from compread.store.states import store_states
+    from compread.store.states import DAMAGED, store_states
     from compread.views.status import state_rows, status_view
 
     paths: list[str] = []
     for name in stores:
         paths += paths_on(sys.stdin) if name == "-" else [name]
-    rows = state_rows(store_states(paths))
+    states = store_states(paths, verify)
+    rows = state_rows(states)
     emit(rows, status_view(rows), format.value)
+    if verify and any(one.state == DAMAGED for one in states):
+        raise typer.Exit(StoreError.exit_code)

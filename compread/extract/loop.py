@@ -28,12 +28,12 @@ from compread.model.loading import LoadedModel
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 from compread.store import (
     ALL_SPLITS,
+    Axes,
     Labels,
     RunInfo,
     StoreWriter,
     absorb_parts,
-    journal_path,
-    open_store,
+    is_finished,
     part_path,
     partial_status,
 )
@@ -94,7 +94,8 @@ class Extractor:
         Raises:
             PromptError: the prompts or labels cannot be turned into tokens as they must be.
             SumError: a row's parts do not add up; nothing is left at the target.
-            TargetError: the target exists, is busy, or cannot be written.
+            TargetError: another run's store is at the target, or it is busy or cannot be written.
+            StoreError: what is at the target is damaged, or no store.
             ResumableError: out of device memory; the finished rows are kept.
         """
         tokens = tokens or self._tokenize(prompt_set)
@@ -107,11 +108,12 @@ class Extractor:
         budget = self.ranks.first(lambda: self._budget(options, target))
         run = self._describe(prompt_set, groups, budget, options, engine)
         warnings = (*tokens.warnings, *warnings)
-        if options.reuse and not options.force:
-            loose = () if options.batch_tokens else ("batch_tokens",)
-            if self.ranks.first(lambda: _is_finished(target, run, loose)):
-                return Extraction(target, kept=len(tokens.ids), warnings=warnings)
-        writer, done = self._open(prompt_set, tokens, engine, run, target, options)
+        axes = _axes(prompt_set, tokens, engine)
+        loose = () if options.batch_tokens else ("batch_tokens",)
+        if not options.force and self.ranks.first(lambda: is_finished(target, run, axes, loose)):
+            return Extraction(target, kept=len(tokens.ids), warnings=warnings)
+        writer, done = self._open(axes, run, target, options)
+        warnings += writer.notes
         started = time.monotonic()
         reset_peak(device_of(self.loaded.model))
         with writer:
@@ -122,26 +124,22 @@ class Extractor:
             if not self.ranks.is_first:
                 writer.close()
             tallies = self.ranks.gather(tally)
-            if self.ranks.is_first:
-                absorb_parts(writer)
-                writer.finish(replace(run, **ending(writer.worst_sum_error, options.command)))
-        self.ranks.all_right()
+            error = self._finish(writer, run, options) if self.ranks.is_first else None
+        self.ranks.all_right(error)
         return self._report(target, tallies, int(done.sum()), warnings, started)
 
     def _budget(self, options: ExtractOptions, target: Path) -> int:
         """Tokens of a batch; a stopped run goes on with its own, and so to the same bytes."""
+        stopped = None if options.force else partial_status(target)  # a broken one is told first
         if options.batch_tokens:
             return options.batch_tokens
-        stopped = None if options.force else partial_status(target)
         if stopped is not None and stopped.run:
             return int(stopped.run["batch_tokens"])
         return token_budget(self.loaded.model)
 
     def _open(
         self,
-        prompt_set: PromptSet,
-        tokens: TokenizedSet,
-        engine: Engine,
+        axes: Axes,
         run: RunInfo,
         target: Path,
         options: ExtractOptions,
@@ -152,9 +150,9 @@ class Extractor:
             return StoreWriter.open(
                 part_path(target, rank),
                 run,
-                engine.decomposer.components,
-                Labels(prompt_set.labels, tokens.label_ids, prompt_set.classes),
-                {split: split_rows(prompt_set, split) for split in ALL_SPLITS},
+                axes.components,
+                axes.labels,
+                axes.splits,
                 force=options.force or rank > 0,
             )
 
@@ -192,6 +190,17 @@ class Extractor:
             runner.writer.discard()
             raise
         return runner.tally
+
+    def _finish(
+        self, writer: StoreWriter, run: RunInfo, options: ExtractOptions
+    ) -> CompreadError | None:
+        """Make the store of all ranks' rows; what is wrong with that, for all ranks to raise."""
+        try:
+            absorb_parts(writer)
+            writer.finish(replace(run, **ending(writer.worst_sum_error, options.command)))
+        except CompreadError as problem:
+            return problem
+        return None
 
     def _describe(
         self,
@@ -245,13 +254,10 @@ class Extractor:
         )
 
 
-def _is_finished(target: Path, run: RunInfo, loose: Sequence[str]) -> bool:
-    """Whether the target is a finished store of this very run, with nothing left to clean up.
-
-    The fields named in ``loose`` may differ.
-    """
-    if not target.exists() or journal_path(target).exists():
-        return False
-    with open_store(target) as store:
-        there, here = store.run.identity(), run.identity()
-    return {**there, **dict.fromkeys(loose)} == {**here, **dict.fromkeys(loose)}
+def _axes(prompt_set: PromptSet, tokens: TokenizedSet, engine: Engine) -> Axes:
+    """The store's axes."""
+    return Axes(
+        engine.decomposer.components,
+        Labels(prompt_set.labels, tokens.label_ids, prompt_set.classes),
+        {split: split_rows(prompt_set, split) for split in ALL_SPLITS},
+    )

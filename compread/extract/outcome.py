@@ -16,8 +16,6 @@ class ExtractOptions:
     """Run the tokens that prompts share once."""
     force: bool = False
     """Replace an existing store and start over a stopped one."""
-    reuse: bool = False
-    """Leave a finished store of the very same run as it is."""
     command: str = ""
     """The command line, kept in the store."""
     checkpoint: str | None = None

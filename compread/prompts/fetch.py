@@ -8,7 +8,6 @@ is whole. Processes that want the same package wait for each other on a lock.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -21,8 +20,11 @@ from pathlib import Path
 from typing import Literal
 
 from compread.errors import FetchError
+from compread.locks import Lock
 
 SECONDS_BETWEEN_REPORTS = 10.0
+PATIENCE = 600.0
+"""Seconds to wait for another process, where the file system has no locks and it may be gone."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Progress = Callable[[int], None]
@@ -117,9 +119,13 @@ def filling(cache: Path) -> Iterator[None]:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock that guards ``path``, waiting for the process that has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    name = path.with_name(path.name + ".lock")
+    with name.open("w") as file:
+        lock = Lock(file.fileno(), name, PATIENCE)
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def _folder(package: Package, cache: Path) -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import reprlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compread.components import KINDS, Component
+from compread.components import KINDS, LAYERED, Component, Kind
 from compread.errors import StoreError
 from compread.store.schema import ALL_SPLITS, FORMAT_VERSION, SPLITS, Labels
+from compread.store.typed import typed
+
+MOST_COMPONENTS = 250_000
+"""The largest models have about 20,000; a file that declares more than this is no store."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +44,8 @@ class Axes:
     first test row. A split that is not given has no rows.
 
     Raises:
-        StoreError: lengths that disagree, a gold label outside the labels or not the first of its
-            class, or text that HDF5 cannot hold.
+        StoreError: lengths that disagree, components, labels or ids that stand twice, a gold label
+            outside the labels or not the first of its class, or text that HDF5 cannot hold.
     """
 
     components: tuple[Component, ...]
@@ -51,9 +58,9 @@ class Axes:
         rows = {split: self.splits.get(split, SplitRows((), (), ())) for split in ALL_SPLITS}
         object.__setattr__(self, "splits", rows)
         _check_labels(self.labels)
-        for component in self.components:
-            if component.kind not in KINDS:
-                raise StoreError(f"component kind {component.kind!r} is not one of {KINDS}")
+        _check_components(self.components)
+        if math.prod(self.shape) * 4 >= 1 << 31:
+            raise StoreError(f"a row of {self.shape} numbers is more than HDF5 keeps in one piece")
         for split in ALL_SPLITS:
             _check_rows(split, rows[split], self.labels)
 
@@ -96,14 +103,23 @@ class Axes:
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Axes:
-        """The inverse of ``to_dict``, whichever the version."""
-        label = values["labels"]
-        labels = Labels(
-            tuple(label["word"]), tuple(label["token_id"]), tuple(label.get("class", ()))
+    def from_dict(cls, values: Any) -> Axes:
+        """The inverse of ``to_dict``, whichever the version.
+
+        Raises:
+            StoreError: something is missing or of another type, or contradicts the rest.
+        """
+        values = typed(values, dict[str, Any], "axes")
+        found = {name: typed(values.get(name), hint, name) for name, hint in _PARTS.items()}
+        labels = typed(found["labels"].get("word"), tuple[str, ...], "labels.word")
+        tokens = typed(found["labels"].get("token_id"), tuple[int, ...], "labels.token_id")
+        classes = typed(found["labels"].get("class", ()), tuple[str, ...], "labels.class")
+        splits = {split: _rows_of(rows, split) for split, rows in found["splits"].items()}
+        return cls(
+            tuple(Component(*c) for c in found["components"]),
+            Labels(labels, tokens, classes),
+            splits,
         )
-        splits = {split: SplitRows(**rows) for split, rows in values["splits"].items()}
-        return cls(tuple(Component(*c) for c in values["components"]), labels, splits)
 
     def checksum(self, run: str, version: int = FORMAT_VERSION) -> str:
         """SHA-256 over the format version, the ``run`` JSON and the axes: all but the numbers."""
@@ -116,8 +132,44 @@ def finite_rows(values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     return np.asarray(np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
 
 
+_PARTS: dict[str, Any] = {
+    "components": tuple[tuple[Kind, int, int], ...],
+    "labels": dict[str, Any],
+    "splits": dict[str, dict[str, Any]],
+}
+"""The types of ``Axes.to_dict``; what a label and a row are is looked at one by one."""
+_ROWS: dict[str, Any] = {
+    "gold": tuple[int, ...],
+    "id": tuple[str, ...],
+    "prompt_hash": tuple[str, ...],
+}
+
+
+def _rows_of(values: dict[str, Any], split: str) -> SplitRows:
+    rows = {name: typed(values.get(name), hint, f"{split}.{name}") for name, hint in _ROWS.items()}
+    return SplitRows(**rows)
+
+
 def _ints(values: Sequence[int] | npt.NDArray[np.int64]) -> list[int]:
     return [int(value) for value in values]
+
+
+def _check_components(components: Sequence[Component]) -> None:
+    if not 0 < len(components) <= MOST_COMPONENTS:
+        raise StoreError(f"{len(components)} components: a store has 1 to {MOST_COMPONENTS}")
+    for component in components:
+        if component.kind not in KINDS:
+            raise StoreError(f"component kind {component.kind!r} is not one of {KINDS}")
+        layer, head = component.kind in LAYERED, component.kind == "head"
+        if (component.layer >= 0, component.head >= 0) != (layer, head) or min(component[1:]) < -1:
+            raise StoreError(f"{component!r} has no such place in a model")
+    _check_distinct([component.name for component in components], "component")
+
+
+def _check_distinct(names: Sequence[Any], what: str) -> None:
+    if len(set(names)) < len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise StoreError(f"{what} {reprlib.repr(twice)} stands twice")
 
 
 def _check_labels(labels: Labels) -> None:
@@ -127,6 +179,8 @@ def _check_labels(labels: Labels) -> None:
     if len(labels.class_name) != len(labels.word):
         sizes = f"{len(labels.word)} label words and {len(labels.class_name)} class names"
         raise StoreError(f"{sizes}: a store needs the class of each of its labels")
+    _check_distinct(labels.word, "label")
+    _check_distinct(labels.token_id, "label token")
     for word in labels.word:
         _check_text(word, "label")
     for name in labels.classes:
@@ -137,6 +191,7 @@ def _check_rows(split: str, rows: SplitRows, labels: Labels) -> None:
     lengths = (len(rows.gold), len(rows.id), len(rows.prompt_hash))
     if len(set(lengths)) > 1:
         raise StoreError(f"{split}: gold, id and prompt_hash have {lengths} rows, wanted the same")
+    _check_distinct(rows.id, f"{split} id")
     n_labels = len(labels.word)
     first = {name: k for k, name in reversed(list(enumerate(labels.class_name)))}
     for gold, id_ in zip(rows.gold, rows.id, strict=True):

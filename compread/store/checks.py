@@ -6,7 +6,9 @@ Whatever a foreign, cut or altered file can hold ends in one clear error.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -15,23 +17,31 @@ from typing import Any
 import h5py
 
 from compread.components import Component
-from compread.errors import StoreError
+from compread.errors import BusyError, StoreError
 from compread.store.axes import Axes, SplitRows
 from compread.store.datasets import Group
+from compread.store.guards import Guards
 from compread.store.layout import COMPONENTS, LABELS, NUMBERS, ROWS
 from compread.store.progress import partial_status
 from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, SPLITS, Labels
+
+_ATTRIBUTES = {"format", "format_version", "complete", "run", "checksum"}
+_OPEN_ELSEWHERE = ("already open for write", "unable to lock file")
+"""What HDF5 says of a file that another program writes."""
 
 
 def check_file(path: Path) -> None:
     """Refuse what is no finished store at first sight.
 
     Raises:
-        StoreError: no such file, a folder, a journal, or not HDF5.
+        StoreError: no such file, a folder, a FIFO or a device, a journal, or not HDF5.
     """
     try:
-        if path.is_dir():
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
             raise StoreError(f"{path}: is a folder, wanted a .h5 file in it")
+        if not stat.S_ISREG(mode):  # opening a FIFO would wait for somebody who writes to it
+            raise StoreError(f"{path}: is not a regular file, wanted a store")
         with path.open("rb") as file:
             start = file.read(16)
     except FileNotFoundError as error:
@@ -50,20 +60,51 @@ def check_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def damage_is_an_error(path: Path) -> Iterator[None]:
-    """Turn whatever h5py raises at a damaged file into one clear error."""
+def damage_is_an_error(path: Path, where: str = "") -> Iterator[None]:
+    """Turn whatever h5py raises at a damaged file into one clear error.
+
+    Args:
+        path: the file.
+        where: what is read of it.
+
+    Raises:
+        BusyError: another program has it open for writing.
+        StoreError: it is damaged.
+    """
     try:
         yield
     except StoreError as error:
         if str(error).startswith(str(path)):
             raise
-        raise StoreError(f"{path}: the store is damaged: {error}") from error
+        raise StoreError(
+            f"{path}: the store is damaged: {error}: copy it again, or extract it anew with --force"
+        ) from error
     except MemoryError as error:
         raise StoreError(f"{path}: needs more memory than there is ({error})") from error
-    except (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (
+        OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+    ) as error:  # fmt: skip
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        damaged = f"{path}: the store is damaged or cut short ({reason})"
+        _check_busy(path, error, reason)
+        at = f" at {where}" if where else ""
+        damaged = f"{path}: the store is damaged or cut short{at} ({reason})"
         raise StoreError(f"{damaged}: copy it again, or extract it anew with --force") from error
+
+
+def _check_busy(path: Path, error: Exception, reason: str) -> None:
+    """Raise what is to be said of a file that is not damaged, but not for reading either."""
+    if not any(words in reason for words in _OPEN_ELSEWHERE):
+        return
+    # Older versions of h5py have the number in the text alone.
+    if any(f"errno = {n}," in reason for n in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)):
+        raise StoreError(
+            f"{path}: HDF5_USE_FILE_LOCKING asks for a lock, which this file system has not: unset "
+            "it, or set it to FALSE"
+        ) from error
+    raise BusyError(
+        f"{path}: another program has it open for writing: wait until that is done (if that one "
+        "was killed, `h5clear -s` takes its mark away)"
+    ) from error
 
 
 def check_attributes(path: Path, file: Any) -> tuple[str, int]:
@@ -73,18 +114,50 @@ def check_attributes(path: Path, file: Any) -> tuple[str, int]:
         StoreError: somebody else's file, a newer format, or an unfinished one.
         ValueError: no such version.
     """
-    attributes = file.attrs
-    if "format" not in attributes or text_of(attributes["format"]) != FORMAT:
+    if _text(file, "format") != FORMAT:
         raise StoreError(f"{path}: an HDF5 file, but not a store that compread made")
-    version = int(attributes["format_version"])
+    version = _scalar(file, "format_version", "iu")
     if version > FORMAT_VERSION:
         newer = f"format version {version}, this compread reads up to {FORMAT_VERSION}"
         raise StoreError(f"{path}: made by a newer compread ({newer}): upgrade compread")
     if version < 1:
         raise ValueError(f"format version {version}")
-    if not attributes["complete"]:
+    if not _scalar(file, "complete", "b"):
         raise StoreError(f"{path}: is not finished: run the same `compread extract` again")
-    return text_of(attributes["run"]), version
+    if extra := set(file.attrs) - _ATTRIBUTES:
+        raise ValueError(f"the attribute {min(extra)!r} is no part of a store")
+    return _text(file, "run"), version
+
+
+def check_checksum(file: Any, axes: Axes, run: str, version: int) -> None:
+    """See that the metadata are those that were written together.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if axes.checksum(run, version) != _text(file, "checksum"):
+        raise ValueError("the metadata does not agree with its checksum")
+
+
+def _scalar(file: Any, name: str, kinds: str) -> Any:
+    """The value of a root attribute that is a single number of one of numpy's kinds.
+
+    Raises:
+        ValueError: it is missing or something else.
+    """
+    attribute = file.attrs.get_id(name) if name in file.attrs else None
+    if attribute is None or attribute.shape != () or attribute.dtype.kind not in kinds:
+        raise ValueError(f"the attribute {name!r} is missing or of another type")
+    return file.attrs[name].item()
+
+
+def _text(file: Any, name: str) -> str:
+    """A root attribute's text, however HDF5 keeps it; empty where it is none."""
+    attribute = file.attrs.get_id(name) if name in file.attrs else None
+    if attribute is None or attribute.shape != () or attribute.dtype.kind not in "SO":
+        return ""
+    value = file.attrs[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def splits_of(version: int) -> tuple[str, ...]:
@@ -92,18 +165,21 @@ def splits_of(version: int) -> tuple[str, ...]:
     return SPLITS if version == 1 else ALL_SPLITS
 
 
-def read_axes(file: Any, version: int) -> Axes:
+def read_axes(guards: Guards, version: int) -> Axes:
     """The components, labels and rows of an open file.
 
     Raises:
+        StoreError: another program wrote them.
         ValueError: columns that are missing, of another type or length, or that contradict.
     """
-    component = Group(file, "components").columns(COMPONENTS)
+    component = Group(guards, "components").columns(COMPONENTS)
     components = _components(*(tuple(component[name]) for name in COMPONENTS))
     columns = {name: kind for name, kind in LABELS.items() if version > 1 or name != "class"}
-    label = Group(file, "labels").columns(columns)
+    label = Group(guards, "labels").columns(columns)
     labels = Labels(*(tuple(label.get(name, ())) for name in LABELS))
-    splits = {split: SplitRows(**Group(file, split).columns(ROWS)) for split in splits_of(version)}
+    splits = {
+        split: SplitRows(**Group(guards, split).columns(ROWS)) for split in splits_of(version)
+    }
     return Axes(components, labels, splits)
 
 
@@ -118,19 +194,30 @@ def _components(
     return components
 
 
-def check_numbers(file: Any, axes: Axes, version: int) -> None:
-    """See that the number arrays have the type and the shape that the axes ask for.
+def check_numbers(guards: Guards, axes: Axes, version: int) -> None:
+    """See that the number arrays are guarded, of the type and the shape that the axes ask for.
 
     Raises:
-        ValueError: one has not.
+        StoreError: another program wrote one.
+        ValueError: one has another type or shape.
     """
     dtype = axes.row_dtype()
     for split in splits_of(version):
-        group, n = Group(file, split), len(axes.splits[split])
+        group, n = Group(guards, split), len(axes.splits[split])
         for name, kind in NUMBERS.items():
             group.check(name, kind, (n, *dtype[name].shape))
 
 
-def text_of(value: Any) -> str:
-    """An attribute's text, however HDF5 keeps it."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+def check_members(file: Any, version: int) -> None:
+    """See that a file has nothing but what a store has.
+
+    Raises:
+        ValueError: something else is in it.
+    """
+    labels = set(LABELS) - ({"class"} if version == 1 else set())
+    groups = {"components": set(COMPONENTS), "labels": labels}
+    groups |= {split: {*ROWS, *NUMBERS} for split in splits_of(version)}
+    extra = {f"/{name}" for name in set(file) - set(groups)}
+    extra |= {f"/{name}/{inner}" for name in groups for inner in set(file[name]) - groups[name]}
+    if extra:
+        raise ValueError(f"{min(extra)} is no part of a store")

@@ -13,19 +13,21 @@ import h5py
 import numpy as np
 from h5py import h5d, h5g, h5l, h5o, h5s
 
+from compread.store.axes import MOST_COMPONENTS
+from compread.store.guards import Guards
 from compread.store.layout import TEXT, chunk_rows, spans
 
 
 class Group:
-    """A group of an open file, whose datasets are of this very file.
+    """A group of an open file, whose datasets are of this very file and under its guards.
 
     Raises:
         ValueError: it is missing, or only a link.
     """
 
-    def __init__(self, file: Any, name: str) -> None:
-        self.name = name
-        self._id = _open_hard(file.id, name, f"/{name}")
+    def __init__(self, guards: Guards, name: str) -> None:
+        self.name, self._guards = name, guards
+        self._id = _open_hard(guards.file.id, name, f"/{name}")
         if not isinstance(self._id, h5g.GroupID):
             raise ValueError(f"/{name} is not a group of this file")
 
@@ -33,13 +35,15 @@ class Group:
         """The low-level dataset of a name: no link, no outside storage is followed.
 
         Raises:
-            ValueError: there is none.
+            StoreError: another program wrote it.
+            ValueError: there is none, or it declares what the file cannot hold.
         """
         path = f"/{self.name}/{name}"
         found = _open_hard(self._id, name, path)
         if isinstance(found, h5d.DatasetID):
             made = found.get_create_plist()
             if made.get_layout() != h5d.VIRTUAL and not made.get_external_count():
+                self._guards.check(found, path)
                 return found
         raise ValueError(f"{path} is not a dataset of this file")
 
@@ -79,6 +83,9 @@ class Group:
         shape, dtype = dataset.shape, dataset.dtype
         if len(shape) != 1:
             raise ValueError(f"{path} has shape {shape}, wanted one axis")
+        if self.name == "components" and shape[0] > MOST_COMPONENTS:
+            raise ValueError(f"{path} has {shape[0]} components, wanted {MOST_COMPONENTS} at most")
+        self._guards.check_whole(dataset, path)
         if kind != TEXT:
             _check_type(path, dtype, kind)
             return [number for piece in _pieces(dataset, shape[0], dtype) for number in piece]

@@ -1,35 +1,116 @@
-"""How the run that began a journal differs from the one that would go on with it."""
+"""What sets two runs apart, in the words of the options that a user gave or could give.
+
+The options that differ are named with both values. What follows from them, other prompts or
+another shared prefix, is named only where no option explains it.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from compread.store.axes import Axes
 from compread.store.schema import ALL_SPLITS, RunInfo
 
+OPTIONS = {
+    "model": "model",
+    "revision": "revision",
+    "dtype": "dtype",
+    "task": "task",
+    "template": "template",
+    "seed": "seed",
+    "shots": "num-fewshot",
+    "batch_tokens": "batch-tokens",
+    "trust_remote_code": "trust-remote-code",
+}
+"""Fields of a run's identity that are an option's value."""
+OF_PROMPTS = {
+    "n_train": "n-train",
+    "limit": "limit",
+    "demo_labels": "demo-labels",
+    "prompt_selection": "prompt-selection",
+    "embedder": "embedder",
+    "calibration_prompts": "calibration-prompts",
+    "chat_template": "chat template",
+    "fewshot_as_multiturn": "fewshot-as-multiturn",
+    "system_instruction": "system-instruction",
+}
+"""Entries of a run's protocol that explain other prompts."""
+RESULTS = {
+    "model_type": "another architecture",
+    "fingerprint": "other weights",
+    "template_text": "another text of the template",
+    "demonstrations": "other demonstrations",
+    "prompt_set": "other prompts or labels",
+    "shared_prefix": "another share",
+    "prefix_tokens": "another shared prefix",
+    "soft_cap": "another soft-cap",
+    "tolerance": "another tolerance",
+    "sample_prompt": "another first prompt",
+}
+"""The other fields of the identity; the first that differs says most."""
+_LONGEST = 60
 
-def differences(header: dict[str, Any], run: RunInfo, axes: Axes) -> list[str]:
-    """The identity fields, axes and splits in which a journal's header differs, for a message."""
-    return run_differences(header["run"], run) + _of_axes(header["axes"], axes)
+
+def differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], loose: Collection[str] = ()
+) -> str:
+    """``"made with limit=all; you ask for limit=30"``; empty where the runs are the same.
+
+    Args:
+        there: ``RunInfo.to_dict`` of the run that was made.
+        here: that of the run which is asked for, or the part of it that is known.
+        loose: fields that may differ.
+    """
+    # As JSON keeps them, whose lists are tuples here.
+    there, here = json.loads(json.dumps([dict(there), dict(here)]))
+    fields = [*OPTIONS, *RESULTS]
+    differing = [
+        name
+        for name in fields
+        if name in here and name not in loose and there.get(name) != here[name]
+    ]
+    if not differing:
+        return ""
+    changed = {OPTIONS[k]: (there.get(k), here[k]) for k in differing if k in OPTIONS}
+    if "prompt_set" in differing:
+        before, after = (run.get("protocol", {}) for run in (there, here))
+        for key, word in OF_PROMPTS.items():
+            if key in {*before, *after} and before.get(key) != after.get(key):
+                changed[word] = (before.get(key), after.get(key))
+    if "fingerprint" in differing and there.get("adapter") != here.get("adapter"):
+        changed["adapter"] = (there.get("adapter"), here.get("adapter"))
+    if changed:
+        made, asked = (_named(changed, place) for place in (0, 1))
+        return f"made with {made}; you ask for {asked}"
+    return f"made with {RESULTS[differing[0]]}"
 
 
-def run_differences(there: dict[str, Any], run: RunInfo) -> list[str]:
-    """The identity fields in which another run's dictionary differs."""
-    there = json.loads(json.dumps(there))  # as JSON keeps it, whose lists are tuples here
-    here = json.loads(json.dumps(run.identity()))
-    return [_change(key, there.get(key), here[key]) for key in here if there.get(key) != here[key]]
+def axes_differences(there: Axes, here: Axes) -> str:
+    """``"made with other labels"``; empty where the axes are the same."""
+    # As dictionaries, so that what an earlier version began compares as of this one.
+    before, after = there.to_dict(), here.to_dict()
+    names = [key for key in ("components", "labels") if before[key] != after[key]]
+    splits = [split for split in ALL_SPLITS if before["splits"][split] != after["splits"][split]]
+    names += [f"{split} rows" for split in splits]
+    return f"made with other {', '.join(names)}" if names else ""
 
 
-def _of_axes(header: dict[str, Any], axes: Axes) -> list[str]:
-    # Through Axes, so that what an earlier version began compares as of this one.
-    there, here = Axes.from_dict(header).to_dict(), axes.to_dict()
-    names = [key for key in ("components", "labels") if there[key] != here[key]]
-    splits = [split for split in ALL_SPLITS if there["splits"][split] != here["splits"][split]]
-    return names + [f"{split} rows" for split in splits]
+def run_differences(there: RunInfo, here: RunInfo, loose: Collection[str] = ()) -> str:
+    """``differences`` of two whole runs."""
+    return differences(there.to_dict(), here.to_dict(), loose)
 
 
-def _change(key: str, there: Any, here: Any) -> str:
-    """``"dtype ('float32' there, 'bfloat16' here)"``; long values are left out."""
-    values = f"{there!r} there, {here!r} here"
-    return f"{key} ({values})" if len(values) <= 80 else key
+def _named(changed: Mapping[str, tuple[Any, Any]], place: int) -> str:
+    return ", ".join(f"{word}={_value(word, pair[place])}" for word, pair in changed.items())
+
+
+def _value(word: str, value: Any) -> str:
+    """As it would stand on the command line, long ones cut."""
+    if value is None:
+        return "all" if word == "limit" else "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

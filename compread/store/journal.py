@@ -13,16 +13,15 @@ machine can leave a tail of zeros, and the CRC of nothing is zero.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
+import stat
 import struct
 import weakref
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from compread.locks import Lock, LockedError
 from compread.store.sink import write_at
 
 MAGIC = b"compread journal 1\n"
@@ -44,22 +43,22 @@ class Journal:
     A record is appended after the last good one, so ``resume`` or ``start`` comes first.
 
     Raises:
-        BlockingIOError: another process holds the lock.
+        LockedError: another process holds the lock.
+        NotAJournalError: a FIFO, a device or the like.
         OSError: the file cannot be opened, locked or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = _open_locked(path)
+        self._fd, self._lock = _open_locked(path)
         self._first = self._end = 0  # where records begin, and where the last good one ends
         _OPEN.add(self)
 
-    def start(self, header: dict[str, Any]) -> None:
+    def start(self, header: bytes) -> None:
         """Throw away what the file holds and write a new header."""
         os.ftruncate(self._fd, 0)
-        payload = json.dumps(header).encode()
-        write_at(self._fd, MAGIC + _head(payload) + payload, 0)
-        self._first = self._end = len(MAGIC) + _FRAME.size + len(payload)
+        write_at(self._fd, MAGIC + _head(header) + header, 0)
+        self._first = self._end = len(MAGIC) + _FRAME.size + len(header)
 
     def resume(self) -> Iterator[tuple[int, bytes]]:
         """The offset and payload of each record, then cut off what follows the last good one."""
@@ -70,7 +69,7 @@ class Journal:
             self._end += _FRAME.size + len(payload)
         os.ftruncate(self._fd, self._end)
 
-    def header(self) -> dict[str, Any] | None:
+    def header(self) -> bytes | None:
         """The header; None when the file ends before it does, which means that it has no records.
 
         Raises:
@@ -119,22 +118,31 @@ class Journal:
         """Whether the lock was let go of."""
         return self._fd < 0
 
+    @property
+    def lock_note(self) -> str:
+        """What a user should know of the lock; mostly nothing."""
+        return self._lock.note
+
     def close(self) -> None:
         """Let go of the lock; the file stays."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        # A signal may come between any two lines, and have this called again.
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+            self._lock.release()
 
 
-def peek(path: Path) -> tuple[dict[str, Any] | None, list[int]]:
+def peek(path: Path) -> tuple[bytes | None, list[int]]:
     """A journal's header and the lengths of its whole records, without lock and without CRCs.
 
     Raises:
         JournalError: the file is somebody else's, of another version, or damaged at its start.
         OSError: the file cannot be read.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # A FIFO would have the opening wait for somebody who writes to it.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
+        _check_regular(fd)
         header, offset = _read_header(fd)
         size = os.fstat(fd).st_size
         lengths: list[int] = []
@@ -161,23 +169,46 @@ def _close_in_child() -> None:
 os.register_at_fork(after_in_child=_close_in_child)
 
 
-def _open_locked(path: Path) -> int:
+def _open_locked(path: Path) -> tuple[int, Lock]:
     """Open and lock the file that ``path`` names once the lock is held.
 
     The holder before us may have deleted the file between our open and our lock; the lock would
     then be on a file without a name, and the next writer would get one of its own.
     """
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd, is_new = _open(path)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _check_regular(fd)
+            lock = Lock(fd, path)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(fd), path.stat()):
-                    return fd
+                    return fd, lock
+            lock.release()
+        except LockedError:  # whoever locked the file that we made goes on with it
+            os.close(fd)
+            raise
         except BaseException:
+            if is_new:
+                path.unlink(missing_ok=True)
             os.close(fd)
             raise
         os.close(fd)
+
+
+def _open(path: Path) -> tuple[int, bool]:
+    """A descriptor of the file, and whether it had to be made."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            make = os.O_CREAT if path.is_symlink() else 0  # of a link to nothing
+            return os.open(path, flags | make, 0o666), False
+        with contextlib.suppress(FileExistsError):
+            return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+
+
+def _check_regular(fd: int) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise NotAJournalError("not a regular file")
 
 
 def _head(payload: bytes) -> bytes:
@@ -186,7 +217,7 @@ def _head(payload: bytes) -> bytes:
     return length + struct.pack("<I", zlib.crc32(payload, zlib.crc32(length)))
 
 
-def _read_header(fd: int) -> tuple[dict[str, Any] | None, int]:
+def _read_header(fd: int) -> tuple[bytes | None, int]:
     """The header and where it ends."""
     start = _read_at(fd, 0, len(MAGIC))
     if not MAGIC.startswith(start):
@@ -202,8 +233,7 @@ def _read_header(fd: int) -> tuple[dict[str, Any] | None, int]:
         if size >= len(MAGIC) + _FRAME.size + max(1, promised):
             raise JournalError("damaged at its start")
         return None, len(start)
-    header: dict[str, Any] = json.loads(payload)
-    return header, len(MAGIC) + _FRAME.size + len(payload)
+    return payload, len(MAGIC) + _FRAME.size + len(payload)
 
 
 def _read_frame(fd: int, offset: int) -> bytes | None:

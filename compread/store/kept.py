@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
+from compread.errors import StoreError
 from compread.store.axes import Axes
-from compread.store.journal import Journal
+from compread.store.journal import Journal, JournalError
+from compread.store.records import kept_records
+
+
+def journal_records(axes: Axes, journal: Journal) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+    """The offset and the rows of each record; then what follows the last whole one is cut off.
+
+    Raises:
+        JournalError: a whole record holds what no run ever kept.
+    """
+    for offset, payload in journal.resume():
+        try:
+            yield offset, kept_records(axes, payload)
+        except StoreError as error:
+            raise JournalError(f"damaged at byte {offset} ({error})") from error
 
 
 class KeptRows:
@@ -19,16 +36,20 @@ class KeptRows:
 
     def __init__(self, axes: Axes, journal: Journal) -> None:
         """No row is kept yet, whatever the journal holds."""
-        self._journal = journal
+        self._axes, self._journal = axes, journal
         self._dtype = axes.row_dtype()
         self._offset = np.full(axes.n_rows, -1, dtype=np.int64)  # of each row in the journal
         self.done = np.zeros(axes.n_rows, dtype=bool)
         self.worst_sum_error = 0.0
 
     def take_up(self) -> None:
-        """Count in the rows that the journal holds, up to its last whole record."""
-        for offset, payload in self._journal.resume():
-            self._count(np.frombuffer(payload, dtype=self._dtype), offset)
+        """Count in the rows that the journal holds, up to its last whole record.
+
+        Raises:
+            JournalError: a whole record holds what no run ever kept.
+        """
+        for offset, records in journal_records(self._axes, self._journal):
+            self._count(records, offset)
 
     def append(self, records: npt.NDArray[np.void]) -> None:
         """Keep rows that are not kept yet.

@@ -7,10 +7,11 @@ run after a stop, takes those rows up and deletes the file.
 
 from __future__ import annotations
 
-import numpy as np
-
 from compread.errors import TargetError
+from compread.locks import LockedError
+from compread.store.header import read_header
 from compread.store.journal import Journal, JournalError
+from compread.store.kept import journal_records
 from compread.store.paths import part_journals
 from compread.store.target import journal_unusable, writing
 from compread.store.writer import StoreWriter
@@ -28,10 +29,13 @@ def absorb_parts(writer: StoreWriter, *, force: bool = False) -> None:
         with writing(writer.path):
             try:
                 journal = Journal(path)
-            except BlockingIOError as error:
+            except LockedError as error:
                 raise TargetError(
-                    f"{path}: another process is writing it: wait for it, or choose another -o"
+                    f"{path}: another process is writing it ({error}): wait for it, or choose "
+                    "another -o"
                 ) from error
+            except JournalError as problem:
+                raise journal_unusable(writer.path, f"{path.name} is {problem}") from problem
             try:
                 if not force:
                     _absorb(writer, journal)
@@ -42,16 +46,14 @@ def absorb_parts(writer: StoreWriter, *, force: bool = False) -> None:
 
 def _absorb(writer: StoreWriter, journal: Journal) -> None:
     try:
-        header = journal.header()
+        header = read_header(journal)
+        if header is None:
+            return
+        if told := writer.differing(header):
+            raise journal_unusable(writer.path, f"{journal.path.name} belongs to a run {told}")
+        for _, records in journal_records(writer.axes, journal):
+            fresh = records[~writer.done[records["row"]]]
+            numbers = {name: fresh[name] for name in ("parts", "full", "sum_error", "label_mass")}
+            writer.append(fresh["row"], **numbers)
     except JournalError as problem:
         raise journal_unusable(writer.path, f"{journal.path.name} is {problem}") from problem
-    if header is None:
-        return
-    if differing := writer.differing(header):
-        reason = f"{journal.path.name} belongs to a run that differs in {', '.join(differing)}"
-        raise journal_unusable(writer.path, reason)
-    for _, payload in journal.resume():
-        records = np.frombuffer(payload, dtype=writer.axes.row_dtype())
-        fresh = records[~writer.done[records["row"]]]
-        numbers = {name: fresh[name] for name in ("parts", "full", "sum_error", "label_mass")}
-        writer.append(fresh["row"], **numbers)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compread.errors import StoreError
-from compread.store.axes import Axes
+from compread.store.header import Header
 from compread.store.journal import JournalError, peek
 from compread.store.paths import journal_path, part_journals
 
@@ -43,15 +43,22 @@ def partial_status(target: str | Path) -> PartialStatus | None:
     header, size = looked
     if header is None:
         return PartialStatus(path, 0, 0, {})
-    axes = Axes.from_dict(header["axes"])
+    axes = header.axes
     size += sum(part[1] for other in part_journals(Path(target)) if (part := _look(other)))
-    return PartialStatus(path, size // axes.row_dtype().itemsize, axes.n_rows, header["run"])
+    # Two processes may have run the same row, where a stopped run goes on with another number.
+    done = min(axes.n_rows, size // axes.row_dtype().itemsize)
+    return PartialStatus(path, done, axes.n_rows, header.run.to_dict())
 
 
-def _look(journal: Path) -> tuple[dict[str, Any] | None, int] | None:
-    """A journal's header and the bytes of its whole records; None where there is none."""
+def _look(journal: Path) -> tuple[Header | None, int] | None:
+    """A journal's header and the bytes of its whole records; None where there is none.
+
+    Raises:
+        StoreError: it cannot be read, or is none.
+    """
     try:
-        header, lengths = peek(journal)
+        payload, lengths = peek(journal)
+        header = None if payload is None else Header.from_bytes(payload)
     except FileNotFoundError:
         return None
     except JournalError as problem:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +18,20 @@ from compread.errors import StoreError
 from compread.store.axes import Axes, SplitRows, finite_rows
 from compread.store.checks import (
     check_attributes,
+    check_checksum,
     check_file,
+    check_members,
     check_numbers,
     damage_is_an_error,
     read_axes,
     splits_of,
-    text_of,
 )
 from compread.store.datasets import Group
+from compread.store.guards import Guards
 from compread.store.layout import NUMBERS, chunk_rows, spans
 from compread.store.pooling import Pooling
 from compread.store.schema import ALL_SPLITS, Labels, RunInfo, Split
+from compread.store.typed import parse
 
 _READ_BYTES = 32 << 20
 
@@ -46,8 +48,11 @@ class Store:
     run: RunInfo
     axes: Axes = field(repr=False)
     _file: Any = field(repr=False)
+    _guards: Guards = field(repr=False)
     pooling: Pooling | None = None
     """How several words of a class become one label; None: labels are the columns as stored."""
+    _whole: set[str] = field(default_factory=set, repr=False)
+    """The arrays whose chunks are known to be all there."""
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -120,6 +125,22 @@ class Store:
         for span in spans(n, step):
             yield span, self._pooled(split, "parts", span)
 
+    def verify(self) -> None:
+        """Read all numbers against their checksums, a piece at a time.
+
+        The metadata was read so when the store was opened.
+
+        Raises:
+            StoreError: some are damaged, not finite, or missing; the message says where.
+        """
+        dtype = self.axes.row_dtype()
+        for split in ALL_SPLITS:
+            n = self.rows(split)
+            for name in NUMBERS:
+                for span in spans(n, chunk_rows(n, dtype[name].itemsize)):
+                    self._read(split, name, span)
+            self.label_gram(split)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -154,8 +175,13 @@ class Store:
         if span.stop == span.start:  # a store of version 1 has no calibration group
             dtype = self.axes.row_dtype()[name]
             return np.empty((0, *dtype.shape), dtype=np.float32)
-        with damage_is_an_error(self.path):
-            values: npt.NDArray[np.float32] = self._file[split][name][span]
+        where = f"/{split}/{name}"
+        with damage_is_an_error(self.path, f"{where}, rows {span.start} to {span.stop - 1}"):
+            dataset = self._file[where]
+            if where not in self._whole:
+                self._guards.check_whole(dataset.id, where)
+                self._whole.add(where)
+            values: npt.NDArray[np.float32] = dataset[span]
         finite = finite_rows(values)
         if not finite.all():
             row = self._split_rows(split).id[span.start + int(np.argmin(finite))]
@@ -173,21 +199,24 @@ def open_store(path: str | Path, pool: str | None = None) -> Store:
 
     Raises:
         StoreError: no such file, a folder, an unfinished run, somebody else's file, a newer
-            format, or a damaged store.
+            format, one that another program has rewritten or has open, or a damaged store.
     """
     path = Path(path)
     check_file(path)
     with damage_is_an_error(path), contextlib.ExitStack() as on_error:
         # A finished store never changes, so no lock is needed; on some network disks none is had.
+        # HDF5 goes by HDF5_USE_FILE_LOCKING instead, where that is set.
         file = h5py.File(path, "r", locking=False)
         on_error.callback(file.close)
         run_text, version = check_attributes(path, file)
-        axes = read_axes(file, version)
-        if axes.checksum(run_text, version) != text_of(file.attrs["checksum"]):
-            raise ValueError("the metadata does not agree with its checksum")
-        check_numbers(file, axes, version)
+        guards = Guards(path, file)
+        axes = read_axes(guards, version)
+        check_checksum(file, axes, run_text, version)
+        check_numbers(guards, axes, version)
+        check_members(file, version)
+        run = RunInfo.from_dict(parse(run_text))
         pooling = Pooling.of(axes.labels, pool) if pool else None
-        store = Store(path, RunInfo.from_dict(json.loads(run_text)), axes, file, pooling)
+        store = Store(path, run, axes, file, guards, pooling)
         on_error.pop_all()
     return store
 
@@ -203,5 +232,6 @@ def peek_store(path: Path) -> tuple[RunInfo, int]:
     check_file(path)
     with damage_is_an_error(path), h5py.File(path, "r", locking=False) as file:
         run_text, version = check_attributes(path, file)
-        rows = sum(len(Group(file, split)) for split in splits_of(version))
-        return RunInfo.from_dict(json.loads(run_text)), rows
+        guards = Guards(path, file)
+        rows = sum(len(Group(guards, split)) for split in splits_of(version))
+        return RunInfo.from_dict(parse(run_text)), rows

@@ -1,4 +1,4 @@
-"""The check that every batch passes before it is kept."""
+"""The checks that rows pass before they are kept, and before what a journal kept is believed."""
 
 from __future__ import annotations
 
@@ -37,6 +37,22 @@ def checked_records(
             row = int(rows[~finite][0])
             where = f"{name} of row {row} (id {axes.ids[row]!r})"
             raise StoreError(f"{where} is NaN or beyond float32: try --dtype float32")
+    return records
+
+
+def kept_records(axes: Axes, payload: bytes) -> npt.NDArray[np.void]:
+    """The rows of one of a journal's records, which some other program may have written.
+
+    Raises:
+        StoreError: no run ever kept this.
+    """
+    dtype = axes.row_dtype()
+    if not payload or len(payload) % dtype.itemsize:
+        raise StoreError(f"{len(payload)} bytes, wanted rows of {dtype.itemsize}")
+    records = np.frombuffer(payload, dtype=dtype)
+    rows = records["row"].astype(np.int64)
+    numbers = {name: records[name] for name in dtype.names or () if name != "row"}
+    checked_records(axes, np.zeros(axes.n_rows, dtype=bool), rows, numbers)
     return records
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 
 from compread.errors import StoreError
+from compread.store.typed import typed
 
 FORMAT = "compread"
 FORMAT_VERSION = 2
@@ -23,6 +24,22 @@ CALIBRATION = "calibration"
 """The split of content-free prompts, without right labels (``gold`` is 0); often without rows."""
 ALL_SPLITS = (*SPLITS, CALIBRATION)
 """In the order that row numbers count in."""
+
+PROTOCOL: dict[str, Any] = {
+    "demo_labels": tuple[int, ...] | None,
+    "prompt_selection": str,
+    "embedder": str | None,
+    "n_train": int | None,
+    "limit": int | None,
+    "instruction": str | None,
+    "shown": tuple[tuple[str, str], ...] | None,
+    "contrast_of": str | None,
+    "system_instruction": str | None,
+    "chat_template": str | None,
+    "fewshot_as_multiturn": bool,
+    "calibration_prompts": bool,
+}
+"""The entries of ``RunInfo.protocol`` that a later stage reads, and their types."""
 
 Float32 = npt.NDArray[np.float32]
 
@@ -131,31 +148,28 @@ class RunInfo:
         return {k: v for k, v in self.to_dict().items() if k not in self._NOT_IDENTITY}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> RunInfo:
+    def from_dict(cls, values: Any) -> RunInfo:
         """The inverse of ``to_dict``; unknown keys are ignored, a missing one is an error.
 
         Raises:
             StoreError: a field of the run is missing, or of another type.
         """
-        known = {f.name for f in fields(cls)}
-        kept = {k: v for k, v in values.items() if k in known}
+        values = typed(values, dict[str, Any], "run")
+        hints = _run_hints()
+        kept = {k: typed(v, hints[k], f"run.{k}") for k, v in values.items() if k in hints}
+        for name, value in kept.get("protocol", {}).items():
+            typed(value, PROTOCOL.get(name, Any), f"run.protocol.{name}")
         try:
-            kept["demonstrations"] = tuple(kept.get("demonstrations", ()))
-            kept["label_gram"] = tuple(map(tuple, kept.get("label_gram", ())))
-            run = cls(**kept)
+            return cls(**kept)
         except TypeError as error:
             raise StoreError(f"the store's `run` attribute lacks a field: {error}") from error
-        for name, hint in _hints().items():
-            value, whole = getattr(run, name), get_origin(hint)
-            kinds = (whole,) if whole in (dict, tuple) else get_args(hint) or (hint,)
-            if type(value) not in kinds and not (type(value) is int and float in kinds):
-                raise StoreError(f"`run` has {value!r:.60} as its `{name}`; make it again")
-        return run
 
 
 @cache
-def _hints() -> dict[str, Any]:
-    return get_type_hints(RunInfo)
+def _run_hints() -> dict[str, Any]:
+    """The type hint of each field of ``RunInfo``."""
+    hints = get_type_hints(RunInfo)
+    return {f.name: hints[f.name] for f in fields(RunInfo)}
 
 
 @dataclass(frozen=True)

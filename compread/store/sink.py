@@ -31,7 +31,10 @@ class Sink:
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        # A signal may come between any two lines, and have this called again.
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move the position, as in ``io.RawIOBase``."""

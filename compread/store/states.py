@@ -10,7 +10,7 @@ from typing import Any
 from compread.errors import StoreError
 from compread.store.paths import journal_path, must_read
 from compread.store.progress import partial_status
-from compread.store.reader import peek_store
+from compread.store.reader import open_store, peek_store
 
 FINISHED, PARTIAL, DAMAGED, MISSING = "finished", "partial", "damaged", "missing"
 
@@ -32,10 +32,14 @@ class StoreState:
     """What is wrong with a damaged one."""
 
 
-def store_states(arguments: Iterable[str | Path]) -> list[StoreState]:
+def store_states(arguments: Iterable[str | Path], verify: bool = False) -> list[StoreState]:
     """The state of each run in folders and files, by name within a folder.
 
     A journal beside a finished store is a run that goes on to replace it: it counts as partial.
+
+    Args:
+        arguments: the folders and files.
+        verify: read all of each finished store against its checksums.
 
     Raises:
         StoreError: a folder without a store or journal, or that cannot be read.
@@ -51,15 +55,15 @@ def store_states(arguments: Iterable[str | Path]) -> list[StoreState]:
         if not targets:
             raise StoreError(f"{path}: neither stores (*.h5) nor unfinished ones in this folder")
         for place, target in zip(places, targets, strict=True):
-            found.setdefault(place, store_state(target))
+            found.setdefault(place, store_state(target, verify))
     return list(found.values())
 
 
-def store_state(target: Path) -> StoreState:
+def store_state(target: Path, verify: bool = False) -> StoreState:
     """The state of the run that writes one target.
 
     Of a finished store the attributes are read and the rows counted; its numbers are checked by
-    whoever reads them.
+    whoever reads them, or here with ``verify``.
     """
     try:
         status = partial_status(target)
@@ -67,6 +71,9 @@ def store_state(target: Path) -> StoreState:
             return StoreState(target, PARTIAL, status.done, status.total, status.run)
         if not target.exists():
             return StoreState(target, MISSING, 0, 0, {})
+        if verify:
+            with open_store(target) as store:
+                store.verify()
         run, n = peek_store(target)
         return StoreState(target, FINISHED, n, n, run.to_dict())
     except StoreError as error:

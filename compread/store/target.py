@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compread.errors import TargetError
-from compread.store.journal import Journal
+from compread.locks import LockedError
+from compread.store.journal import Journal, NotAJournalError
 from compread.store.paths import journal_path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -75,14 +76,21 @@ def lock(target: Path) -> Journal:
     """The target's journal, created if need be and locked against other writers.
 
     Raises:
-        TargetError: another run is writing this target.
-        OSError: the journal cannot be opened, or its file system knows no locks.
+        TargetError: another run is writing this target, or no journal can be where it has to be.
+        OSError: the journal cannot be opened or locked.
     """
     try:
         return Journal(journal_path(target))
-    except BlockingIOError as error:
-        busy = f"{target}: another run is writing it ({journal_path(target).name} is locked)"
+    except LockedError as error:
+        busy = f"{target}: another run is writing it ({error})"
         raise TargetError(f"{busy}: wait for it, or choose another -o") from error
+    except NotAJournalError as problem:
+        raise in_the_way(journal_path(target), problem) from problem
+
+
+def in_the_way(journal: Path, problem: NotAJournalError) -> TargetError:
+    """The error for somebody else's file where the journal has to be."""
+    return TargetError(f"{journal}: {problem}, but in the way: move it away")
 
 
 def sync_folder(folder: Path) -> None:

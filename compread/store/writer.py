@@ -22,7 +22,8 @@ import numpy.typing as npt
 from compread.components import Component
 from compread.errors import StoreError, TargetError
 from compread.store.axes import Axes, SplitRows
-from compread.store.differences import differences, run_differences
+from compread.store.differences import axes_differences, run_differences
+from compread.store.header import Header, read_header
 from compread.store.journal import Journal, JournalError, NotAJournalError
 from compread.store.kept import KeptRows
 from compread.store.layout import write_store
@@ -32,6 +33,7 @@ from compread.store.schema import Labels, RunInfo
 from compread.store.target import (
     check_free,
     check_target,
+    in_the_way,
     journal_unusable,
     lock,
     sync_folder,
@@ -101,6 +103,11 @@ class StoreWriter:
         return self._kept.done
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how this store is written; mostly nothing."""
+        return tuple(filter(None, [self._journal.lock_note]))
+
+    @property
     def worst_sum_error(self) -> float:
         """The largest of the kept rows, in logits."""
         return self._kept.worst_sum_error
@@ -140,15 +147,16 @@ class StoreWriter:
         ``run`` is the run of ``open`` with what is known at its end filled in.
 
         Raises:
-            StoreError: rows are missing, or ``run`` is another one.
+            StoreError: rows are missing, or ``run`` is another one or holds what no store can.
             TargetError: the disk is full or fails, or somebody else's file has appeared at the
                 target; the rows stay kept.
         """
         if not self.done.all():
             missing = f"{np.count_nonzero(~self.done)} of {len(self.done)} rows are missing"
             raise StoreError(f"{self.path}: {missing}, so the store cannot be finished")
-        if differing := run_differences(run.to_dict(), self.run):
-            raise StoreError(f"{self.path}: finished as another run: {', '.join(differing)} differ")
+        if told := run_differences(self.run, run):
+            raise StoreError(f"{self.path}: finished as another run: {told}")
+        RunInfo.from_dict(run.to_dict())  # what cannot be read back is not written
         if self.path.exists() and not self._may_replace:
             raise TargetError(
                 f"{self.path}: appeared while this run was writing it; all rows are kept: "
@@ -195,9 +203,12 @@ class StoreWriter:
     def _begin(self, force: bool) -> None:
         """Take up what the locked journal holds, or start it."""
         header = self._usable_header(force)
-        self._may_replace = force if header is None else bool(header["replace"])
+        self._may_replace = force if header is None else header.replace
         if header is not None:
-            self._kept.take_up()
+            try:
+                self._kept.take_up()
+            except JournalError as problem:
+                raise journal_unusable(self.path, f"is {problem}") from problem
         if self.path.exists() and not self._may_replace:
             # A stop between the rename and the end of finish leaves both files, equal ones.
             self._may_replace = bool(self.done.all()) and self._is_finished_store()
@@ -205,36 +216,33 @@ class StoreWriter:
                 raise target_exists(self.path)
         self._owned = True
         if header is None:
-            run, axes = self.run.to_dict(), self.axes.to_dict()
-            self._journal.start({"run": run, "axes": axes, "replace": force})
+            self._journal.start(Header(self.run, self.axes, replace=force).to_bytes())
 
-    def _usable_header(self, force: bool) -> dict[str, Any] | None:
+    def _usable_header(self, force: bool) -> Header | None:
         """The journal's header if this run goes on with it, None if it starts."""
         try:
-            header = self._journal.header()
+            header = read_header(self._journal)
         except NotAJournalError as problem:
-            name = self._journal.path
-            raise TargetError(f"{name}: {problem}, but in the way: move it away") from problem
+            raise in_the_way(self._journal.path, problem) from problem
         except JournalError as problem:
             if force:
                 return None
             raise journal_unusable(self.path, f"is {problem}") from problem
         if force or header is None:
             return None
-        if differing := self.differing(header):
-            reason = f"belongs to a run that differs in {', '.join(differing)}"
-            raise journal_unusable(self.path, reason)
+        if told := self.differing(header):
+            raise journal_unusable(self.path, f"belongs to a run {told}")
         return header
 
-    def differing(self, header: dict[str, Any]) -> list[str]:
-        """How the run that began a journal with this header differs from this one."""
-        return differences(header, self.run, self.axes)
+    def differing(self, header: Header) -> str:
+        """How the run that began a journal with this header differs from this one; or nothing."""
+        return run_differences(header.run, self.run) or axes_differences(header.axes, self.axes)
 
     def _is_finished_store(self) -> bool:
         """Whether the target is what this journal makes: the stop came after the rename."""
         try:
             with open_store(self.path) as store:
-                same_run = store.run.identity() == self.run.identity()
-                return same_run and store.axes.to_dict() == self.axes.to_dict()
+                told = run_differences(store.run, self.run)
+                return not (told or axes_differences(store.axes, self.axes))
         except StoreError:
             return False

@@ -17,7 +17,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-from stores import contents
+from stores import contents, rot
 from tiny_folder import CONTEXT, LABELS, review_rows, save_tiny, write_rows
 
 from compread.cli import main
@@ -191,17 +191,70 @@ def test_show_prompts(run: Run, prompts: Path) -> None:
     assert f"--- row r0: the label words have {mass:.1%} of the probability; likeliest: '" in err
 
 
-def test_force_replaces(run: Run, prompts: Path, tmp_path: Path) -> None:
-    """An existing OUT is refused before the model is loaded; ``--force`` makes it anew."""
+def test_the_same_command_again(run: Run, prompts: Path, tmp_path: Path) -> None:
+    """A finished store of this very run is kept, and done; ``--force`` makes it anew."""
     command = ("--prompts", prompts, "-o", "run.h5")
     assert run(*command)[0] == 0
     before = (tmp_path / "run.h5").stat()
-    status, out, err = run(*command, model="/no/such/model")
-    assert (status, out) == (1, "") and "--force" in err and err.count("\n") == 1
-    assert run(*command)[0] == 1
+    status, out, err = run(*command)
+    assert (status, out) == (0, "run.h5\n") and "all 12 rows were kept from before" in err
     assert (tmp_path / "run.h5").stat().st_mtime_ns == before.st_mtime_ns
     assert run(*command, "--force")[:2] == (0, "run.h5\n")
     assert (tmp_path / "run.h5").stat().st_mtime_ns > before.st_mtime_ns
+
+
+def test_another_run_at_the_target(run: Run, data: Path, tmp_path: Path) -> None:
+    """It is refused before the model is loaded, in the words of the options that differ."""
+    task = ("--tasks", "sst2", "--data-dir", data, "-o", "run.h5")
+    assert run(*task, "--n-train", 4)[0] == 0
+    before = (tmp_path / "run.h5").read_bytes()
+    nowhere = {"model": "/no/such/model"}
+    for options, told in {
+        ("--n-train", 4, "--limit", 10): r"made with .*limit=all; you ask for .*limit=10:",
+        ("--n-train", 6): r"made with .*n-train=4; you ask for .*n-train=6:",
+        ("--n-train", 4, "--seeds", 1): r"made with .*seed=0; you ask for .*seed=1:",
+    }.items():
+        status, out, err = run(*task, *options, **nowhere)
+        assert (status, out, err.count("\n")) == (1, "", 1)
+        assert re.search(rf"run.h5: exists already, {told}.*--force replaces it", err), err
+    status, out, err = run(*task, "--n-train", 4, "--dtype", "bfloat16")
+    assert (status, out) == (1, "") and "dtype=float32; you ask for dtype=bfloat16" in err
+    assert (tmp_path / "run.h5").read_bytes() == before
+
+
+def test_a_rotten_store_is_not_kept(run: Run, prompts: Path, tmp_path: Path) -> None:
+    """A damaged one is status 4 with the place and the next step, and stays as it is."""
+    command = ("--prompts", prompts, "-o", "run.h5")
+    assert run(*command)[0] == 0
+    rot(tmp_path / "run.h5")
+    status, out, err = run(*command)
+    assert (status, out, err.count("\n")) == (4, "", 1)
+    assert "damaged or cut short at /test/parts, rows 0 to 7" in err and "give --force" in err
+    assert run(*command, "--force")[0] == run(*command)[0] == 0
+
+
+def test_a_rotten_store_in_a_grid(run: Run, data: Path, tmp_path: Path) -> None:
+    """The other runs are made and their paths printed; the status at the end is 4."""
+    grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 10, "-o", "out")
+    assert run(*grid, "--seeds", "0-1")[0] == 0
+    rot(tmp_path / "out" / "sst2-review-sentiment-k4-s0.h5")
+    status, out, err = run(*grid, "--seeds", "0-2", "-q")
+    assert status == 4
+    assert out.split() == [f"out/sst2-review-sentiment-k4-s{seed}.h5" for seed in (1, 2)]
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert "s0.h5: the store is damaged or cut short at /test/parts" in errors[0]
+    assert errors[1:] == ["error: 1 of 3 runs were not made, as said above; the others are done"]
+
+
+def test_a_broken_journal_in_a_grid(run: Run, data: Path, tmp_path: Path) -> None:
+    """It keeps no other run from being made."""
+    (tmp_path / "out").mkdir()
+    broken = tmp_path / "out" / "sst2-review-sentiment-k4-s0.h5.partial"
+    broken.write_bytes(b"compread journal 1\n" + bytes(500))
+    grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 10, "-o", "out")
+    status, out, err = run(*grid, "--seeds", "0-1", "-q", "--batch-tokens", 512)
+    assert (status, out) == (4, "out/sst2-review-sentiment-k4-s1.h5\n")
+    assert f"{broken.name}: is damaged at its start" in err and "--force" in err
 
 
 # --- what can be wrong ------------------------------------------------------------------------

@@ -119,10 +119,18 @@ def test_one_process_ends_what_two_began(folder: Path) -> None:
 
 
 def test_a_rank_that_cannot_begin_ends_all(folder: Path) -> None:
-    """An existing target is one line on every rank, and no rank waits for ever."""
-    said = ends(ranks(2, "extract", *command(folder), "-o", str(folder / "one.h5")))
+    """Another run's store is one line on every rank, and no rank waits for ever."""
+    other = [*command(folder), "--dtype", "bfloat16"]
+    said = ends(ranks(2, "extract", *other, "-o", str(folder / "one.h5")))
     assert [status for status, _, _ in said] == [1, 1]
     assert all("exists" in err and "Traceback" not in err for _, _, err in said)
+
+
+def test_a_finished_store_is_kept_by_all(folder: Path) -> None:
+    """The same command again is done on every rank, and its path is printed once."""
+    said = ends(ranks(2, "extract", *command(folder), "-o", str(folder / "one.h5")))
+    assert [status for status, _, _ in said] == [0, 0], said
+    assert sorted(out for _, out, _ in said) == ["", f"{folder / 'one.h5'}\n"]
 
 
 def test_standard_input_is_one_process_s(

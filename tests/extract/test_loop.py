@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 from loud import loud_model
-from stores import contents
+from stores import contents, rot
 from tiny_folder import CONTEXT, LABELS, TINY, byte_tokenizer, review_rows, write_rows
 
 from compread.components import component_axis
-from compread.errors import PromptError, SumError, TargetError
+from compread.errors import PromptError, StoreError, SumError, TargetError
 from compread.extract import Engine, ExtractOptions, Extractor, SharedPrefix
 from compread.model import Decomposer, LoadedModel, ModelRequest
 from compread.model.fingerprint import fingerprint
@@ -150,7 +150,7 @@ def test_a_stopped_run_is_refused_to_another(tmp_path: Path, prompts: PromptSet)
     target = tmp_path / "run.h5"
     with pytest.raises(KeyboardInterrupt):
         extractor().extract(prompts, target, SMALL, stop_after(2))
-    with pytest.raises(TargetError, match="batch_tokens"):
+    with pytest.raises(TargetError, match="batch-tokens=64; you ask for batch-tokens=128"):
         extractor().extract(prompts, target, replace(SMALL, batch_tokens=128))
     assert extractor().extract(prompts, target, SMALL).kept > 0
 
@@ -210,44 +210,56 @@ def test_a_wrong_sum_spares_the_store_it_was_to_replace(
     assert target.read_bytes() == before and not journal_path(target).exists()
 
 
-def test_an_existing_store_is_not_replaced(tmp_path: Path, prompts: PromptSet) -> None:
-    """Without force a second run is refused and changes nothing; with it the store is made anew."""
+def test_a_finished_store_of_the_same_run_is_kept(tmp_path: Path, prompts: PromptSet) -> None:
+    """It stays as it is without force; with force it is made anew."""
     target = tmp_path / "run.h5"
     extractor().extract(prompts, target, SMALL)
-    before = target.read_bytes()
-    with pytest.raises(TargetError, match="exists already: --force"):
-        extractor().extract(prompts, target, SMALL)
-    assert target.read_bytes() == before
+    before = target.stat()
+    again = extractor().extract(prompts, target, SMALL)
+    assert (again.rows, again.kept, again.path) == (0, 30, target)
+    assert target.stat().st_mtime_ns == before.st_mtime_ns
     again = extractor().extract(prompts, target, replace(SMALL, force=True, command="another"))
     assert again.rows == 30
     with open_store(target) as store:
         assert store.run.command == "another"
 
 
-def test_reuse_leaves_a_finished_store_of_the_same_run(tmp_path: Path, prompts: PromptSet) -> None:
-    """In a grid, a run that is finished is skipped; one of other rows is refused."""
-    target, reuse = tmp_path / "run.h5", replace(SMALL, reuse=True)
-    extractor().extract(prompts, target, reuse)
-    before = target.stat()
-    again = extractor().extract(prompts, target, reuse)
-    assert (again.rows, again.kept, again.path) == (0, 30, target)
-    assert target.stat().st_mtime_ns == before.st_mtime_ns
+def test_a_store_of_another_run_is_not_replaced(tmp_path: Path, prompts: PromptSet) -> None:
+    """One row less, or other sizes of batches that were asked for, is another run."""
+    target = tmp_path / "run.h5"
+    extractor().extract(prompts, target, SMALL)
+    before = target.read_bytes()
     others = replace(prompts, prompts=prompts.prompts[:-1])
-    with pytest.raises(TargetError, match="exists already"):
-        extractor().extract(others, target, reuse)
+    with pytest.raises(TargetError, match="exists already, made with other prompts or labels"):
+        extractor().extract(others, target, SMALL)
+    with pytest.raises(TargetError, match=r"made with batch-tokens=\d+; you ask for .*=31:"):
+        extractor().extract(prompts, target, replace(SMALL, batch_tokens=31))
+    assert target.read_bytes() == before
 
 
-def test_reuse_cleans_up_behind_a_stop_after_the_rename(
+def test_a_rotten_store_is_not_kept(tmp_path: Path, prompts: PromptSet) -> None:
+    """A finished store whose numbers are damaged is refused with what makes it anew."""
+    target = tmp_path / "run.h5"
+    extractor().extract(prompts, target, SMALL)
+    rot(target)
+    before = target.read_bytes()
+    with pytest.raises(StoreError, match=r"damaged.* at /test/parts, rows .*give --force"):
+        extractor().extract(prompts, target, SMALL)
+    assert target.read_bytes() == before
+    assert extractor().extract(prompts, target, replace(SMALL, force=True)).rows == 30
+
+
+def test_the_next_run_cleans_up_behind_a_stop_after_the_rename(
     tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run killed between the rename and the end leaves its journal; the next one removes it."""
-    target, reuse = tmp_path / "run.h5", replace(SMALL, reuse=True)
+    target = tmp_path / "run.h5"
     with monkeypatch.context() as patch:
         patch.setattr("compread.store.journal.Journal.remove", lambda self: self.close())
-        extractor().extract(prompts, target, reuse)
+        extractor().extract(prompts, target, SMALL)
     assert journal_path(target).exists()
     before = contents(target)
-    assert extractor().extract(prompts, target, reuse).kept == 30
+    assert extractor().extract(prompts, target, SMALL).kept == 30
     assert contents(target) == before and not journal_path(target).exists()
 
 

@@ -79,7 +79,7 @@ def test_classes_that_do_not_fit(target: Path, classes: tuple[str, ...], message
 def test_another_class_is_another_run(target: Path) -> None:
     """A stopped run does not go on with other classes."""
     stop_after(target, 2)
-    with pytest.raises(TargetError, match="differs in labels"):
+    with pytest.raises(TargetError, match="made with other labels"):
         open_writer(target, labels=replace(LABELS, class_name=("x", "y", "z")))
 
 
