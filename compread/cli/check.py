@@ -11,6 +11,7 @@ import typer
 from compread.cli.extract_options import TRUST
 from compread.cli.options import FORMAT, Format
 from compread.cli.output import emit, note
+from compread.cli.progress import hide_foreign_bars
 from compread.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def check(
         raise UsageError("expected a MODEL or --all, one of the two; see compread check --help")
     if every and adapter:
         raise UsageError("--adapter goes with one MODEL, not with --all")
+    hide_foreign_bars()
     from compread.extract import certify
     from compread.model import load_adapter_config, load_config, quieten_libraries
     from compread.views.certificate import certificate_rows, certificate_view, sweep_view

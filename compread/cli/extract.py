@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ import typer
 from compread.cli import extract_options as opt
 from compread.cli.extract_grid import Checkpoint, PromptChoices, checkpoints, targets
 from compread.cli.options import FORMAT, Format
+from compread.cli.progress import hide_foreign_bars, say_loading
 from compread.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -72,9 +71,7 @@ def extract(
     On several GPUs or machines: torchrun --nproc-per-node 8 -m compread extract ...; the ranks
     share the rows of each run and write the same store.
     """
-    if quiet or not sys.stderr.isatty():
-        # Read when tqdm is imported, and torch already does that.
-        os.environ.setdefault("TQDM_DISABLE", "1")
+    hide_foreign_bars()
     if merge_adapter and not adapter:
         raise UsageError("--merge-adapter merges what --adapter names; give both")
     if str(output) == "-":
@@ -92,11 +89,12 @@ def extract(
     if not force:
         _check_places(places, sets, points, chat)
 
-    from compread.cli.extract_run import forecast, run_all
+    from compread.cli.extract_run import Runs, forecast
+    from compread.cli.grid_clock import work
     from compread.extract import ExtractOptions, Extractor, join_ranks, leave_ranks
     from compread.model import ModelRequest, load_model, quieten_libraries
 
-    quieten_libraries(bars=sys.stderr.isatty() and not quiet)
+    quieten_libraries(bars=False)
     requests = [
         ModelRequest(
             point.model, point.revision, dtype, device, device_map, offline,
@@ -108,25 +106,29 @@ def extract(
         forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
         return
     ranks = join_ranks()
-    told: set[str] = set()
-    refused: list[StoreError] = []
-    for point, request, paths in zip(points, requests, places, strict=True):
-        options = ExtractOptions(
-            batch_tokens=batch_tokens,
-            share=share,
-            force=force,
-            command=context.obj,
-            checkpoint=point.label or point.revision,
-        )
-        extractor = Extractor(load_model(request), ranks)
-        loaded = extractor.loaded
-        ready = worded(sets, chat, loaded.tokenizer, loaded.context_length)
-        refused += run_all(extractor, ready, paths, options, show_prompts, quiet, told)
-        del extractor, loaded  # before the next checkpoint takes their memory
+    options = ExtractOptions(
+        batch_tokens=batch_tokens,
+        share=share,
+        force=force,
+        command=context.obj,
+    )
+    todo = [
+        0 if path.exists() and not force else work(one)
+        for paths in places
+        for one, path in zip(sets, paths, strict=True)
+    ]
+    begins = say_loading if ranks.is_first and not quiet else lambda request: None
+    with Runs(todo, options, show_prompts, quiet) as runs:
+        for point, request, paths in zip(points, requests, places, strict=True):
+            extractor = Extractor(load_model(request, begins), ranks)
+            loaded = extractor.loaded
+            ready = worded(sets, chat, loaded.tokenizer, loaded.context_length)
+            runs.run_all(extractor, ready, paths, point.label or point.revision)
+            del extractor, loaded  # before the next checkpoint takes their memory
     # Not after an error: the others may be gone, and torch would wait for them.
     leave_ranks()
-    if refused:
-        n = len(sets) * len(points)
+    if refused := runs.refused:
+        n = len(todo)
         raise (
             refused[0]
             if n == 1

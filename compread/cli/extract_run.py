@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compread.cli.grid_clock import GridClock, pace
 from compread.cli.output import emit, note, write_path
 from compread.cli.progress import RowProgress
 from compread.errors import StoreError
@@ -21,49 +23,103 @@ LOW_MASS = 0.01
 """Median probability on the label words below which a run is warned about."""
 
 
-def run_all(
-    extractor: Extractor,
-    sets: Sequence[PromptSet],
-    paths: Sequence[Path],
-    options: ExtractOptions,
-    show_prompts: int,
-    quiet: bool,
-    told: set[str],
-) -> list[StoreError]:
-    """Run each prompt set with one loaded model, and print the stores' paths.
+class Runs:
+    """The runs of one command, over all its checkpoints. A context manager.
+
+    What would be said of run after run is said once: a warning, and at the end which runs give
+    the label words hardly any probability.
+    """
+
+    def __init__(
+        self, works: Sequence[float], options: ExtractOptions, show_prompts: int, quiet: bool
+    ) -> None:
+        """Get ready for runs of these ``works`` (``compread.cli.grid_clock``)."""
+        self._clock = GridClock(works)
+        self._options, self._show_prompts, self._quiet = options, show_prompts, quiet
+        self._said: set[str] = set()
+        self._masses: dict[str, float] = {}
+        self.refused: list[StoreError] = []
+        """What kept runs from being made, such as damaged stores at their targets."""
+
+    def __enter__(self) -> Runs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if warning := mass_warning(self._masses):
+            note(f"warning: {warning}")
+
+    def run_all(
+        self,
+        extractor: Extractor,
+        sets: Sequence[PromptSet],
+        paths: Sequence[Path],
+        checkpoint: str | None,
+    ) -> None:
+        """Run each prompt set with one loaded model, and print the stores' paths."""
+        speaks = extractor.ranks.is_first
+        options = replace(self._options, checkpoint=checkpoint)
+        for (prompt_set, tokens), target in zip(extractor.tokenized(sets), paths, strict=True):
+            if self._show_prompts and speaks:
+                _show(extractor, prompt_set, tokens, self._show_prompts)
+            quiet = self._quiet or not speaks
+            try:
+                with RowProgress(target.name, self._clock, quiet=quiet) as progress:
+                    done = extractor.extract(prompt_set, target, options, progress, tokens)
+            except KeyboardInterrupt:
+                without = " without --force" if options.force else ""
+                note(
+                    f"{target}: finished rows are kept; the same command{without} goes on from "
+                    "there"
+                )
+                raise
+            except StoreError as error:
+                self.refused.append(error)
+                if speaks and len(sets) > 1:
+                    note(f"error: {error}")
+                continue
+            if speaks:
+                self._tell(done)
+
+    def _tell(self, done: Extraction) -> None:
+        if not self._quiet:
+            place = f"{self._clock.place}, " if self._clock.place else ""
+            note(place + summary(done, "\n  " if sys.stderr.isatty() else "; "))
+        for warning in done.warnings:
+            if warning not in self._said:
+                note(f"warning: {warning}")
+        self._said |= set(done.warnings)
+        self._masses[done.path.name] = _median_mass(done.path)
+        write_path(done.path)
+
+
+def mass_warning(masses: Mapping[str, float]) -> str:
+    """What to say of runs whose label words have hardly any probability; empty where none has.
 
     Args:
-        extractor: the model.
-        sets: the prompt sets.
-        paths: where each one's store goes.
-        options: how it is computed.
-        show_prompts: how many prompts of each to print.
-        quiet: print no progress.
-        told: the warnings that were printed by now; each is printed once.
-
-    Returns:
-        What kept runs from being made, such as damaged stores at their targets.
+        masses: the median probability of each run's label words together, by the store's name.
     """
-    speaks = extractor.ranks.is_first
-    refused: list[StoreError] = []
-    for (prompt_set, tokens), target in zip(extractor.tokenized(sets), paths, strict=True):
-        if show_prompts and speaks:
-            _show(extractor, prompt_set, tokens, show_prompts)
-        try:
-            with RowProgress(target.name, quiet=quiet or not speaks) as progress:
-                done = extractor.extract(prompt_set, target, options, progress, tokens)
-        except KeyboardInterrupt:
-            without = " without --force" if options.force else ""
-            note(f"{target}: finished rows are kept; the same command{without} goes on from there")
-            raise
-        except StoreError as error:
-            refused.append(error)
-            if speaks and len(sets) > 1:
-                note(f"error: {error}")
-            continue
-        if speaks:
-            _tell(done, quiet, told)
-    return refused
+    low = {name: mass for name, mass in masses.items() if mass < LOW_MASS}
+    if not low:
+        return ""
+    worst = min(low, key=lambda name: low[name])
+    what = f"{worst}: the label words have {low[worst]:.2%} of the probability in the median"
+    if len(masses) > 1:
+        what = (
+            f"the label words have less than {LOW_MASS:.0%} of the probability in the median of "
+            f"{len(low)} of {len(masses)} runs (worst {low[worst]:.2%}, {worst})"
+        )
+    return f"{what}; look at the prompt's end and the words' spaces with --show-prompts 1"
+
+
+def _median_mass(path: Path) -> float:
+    """The median probability of the label words together; 1 without rows."""
+    import numpy as np
+
+    from compread.store import SPLITS, open_store
+
+    with open_store(path) as store:
+        mass = np.concatenate([store.array(split, "label_mass") for split in SPLITS])
+    return float(np.median(mass)) if len(mass) else 1.0
 
 
 def _show(extractor: Extractor, prompt_set: PromptSet, tokens: TokenizedSet, count: int) -> None:
@@ -77,47 +133,20 @@ def _show(extractor: Extractor, prompt_set: PromptSet, tokens: TokenizedSet, cou
         note(f"--- row {prompt.id}: {preview(loaded, ids, tokens.label_ids)}")
 
 
-def _tell(done: Extraction, quiet: bool, told: set[str]) -> None:
-    if not quiet:
-        note(summary(done))
-    for warning in done.warnings:
-        if warning not in told:
-            note(f"warning: {warning}")
-    told.update(done.warnings)
-    _check_mass(done.path)
-    write_path(done.path)
-
-
-def _check_mass(path: Path) -> None:
-    """Warn of a model that would say something else than the label words."""
-    import numpy as np
-
-    from compread.store import SPLITS, open_store
-
-    with open_store(path) as store:
-        mass = np.concatenate([store.array(split, "label_mass") for split in SPLITS])
-    median = float(np.median(mass)) if len(mass) else 1.0
-    if median < LOW_MASS:
-        note(
-            f"warning: {path.name}: the label words have {median:.2%} of the probability in the "
-            "median; look at the prompt's end and the words' spaces with --show-prompts 1"
-        )
-
-
-def summary(done: Extraction) -> str:
-    """What a run did and what it cost."""
+def summary(done: Extraction, between: str = "\n  ") -> str:
+    """What a run did and what it cost, ``between`` its parts."""
     kept = f" (+ {done.kept} kept from before)" if done.kept else ""
     if not done.rows:
         return f"{done.path.name}: all {done.kept} rows were kept from before"
     saved = 1 - done.tokens_run / done.tokens_whole
-    return (
-        f"{done.path.name}: {done.rows} rows{kept} in {done.seconds:.1f} s\n"
-        f"  {done.rows / done.seconds:.1f} rows/s, {done.tokens_run / done.seconds:.0f} tokens/s; "
-        f"{done.tokens_run} of {done.tokens_whole} tokens run, {saved:.0%} saved by sharing\n"
-        f"  {si(done.flops, 'FLOP')} at {si(done.flops / done.seconds, 'FLOP/s')}, "
-        f"{si(done.memory, 'B')} of memory, a store of {si(done.store_bytes, 'B')}\n"
-        f"  worst sum error {done.worst_error:.1e} of the logits' scale"
-    )
+    return between.join((
+        f"{done.path.name}: {done.rows} rows{kept} in {done.seconds:.1f} s",
+        f"{pace(done.rows, done.seconds)}, {done.tokens_run / done.seconds:.0f} tokens/s; "
+        f"{done.tokens_run} of {done.tokens_whole} tokens run, {saved:.0%} saved by sharing",
+        f"{si(done.flops, 'FLOP')} at {si(done.flops / done.seconds, 'FLOP/s')}, "
+        f"{si(done.memory, 'B')} of memory, a store of {si(done.store_bytes, 'B')}",
+        f"worst sum error {done.worst_error:.1e} of the logits' scale",
+    ))  # fmt: skip
 
 
 def forecast(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compread.cli import extract_options as opt
+from compread.cli.progress import hide_foreign_bars, say_loading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,8 +65,7 @@ def predict(
     object a row, in order: id, label, and the probability of each label, the softmax of the
     scores. Labels are those of `reweight --apply` on the same rows.
     """
-    # Read when tqdm is imported, and torch already does that.
-    os.environ.setdefault("TQDM_DISABLE", "1")
+    hide_foreign_bars()
     from compread.cli.weights_file import read_weights
     from compread.extract import Extractor
     from compread.extract.predict import Predictor
@@ -87,7 +86,8 @@ def predict(
         model, revision or run.revision, dtype or run.dtype, device, device_map, offline,
         adapter=run.adapter, trust_remote_code=trust_remote_code,
     )  # fmt: skip
-    loaded = load_model(request)
+    begins = say_loading if sys.stderr.isatty() else lambda request: None
+    loaded = load_model(request, begins)
     check_model(fit, loaded.fingerprint, f"{model} is in {loaded.dtype}")
     predictor = Predictor(Extractor(loaded), fit.words.token_id)
     names: list[list[str]] = []

@@ -1,35 +1,66 @@
-"""Progress of a long run on stderr: a bar on a terminal, one line a minute elsewhere."""
+"""Progress of long runs on stderr: a bar on a terminal, one line a run elsewhere."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compread.cli.output import color, note
+from compread.cli.grid_clock import GridClock, duration, pace
+from compread.cli.output import color, note, width
+from compread.text import printable, si
 
-_SECONDS_BETWEEN_LINES = 60.0
+if TYPE_CHECKING:
+    from compread.model import ModelRequest
+
+_SECONDS_BEFORE_A_LINE = 60.0
+_BESIDE_THE_NAME = 68
+"""Columns that the rest of a bar's line takes."""
+
+
+def hide_foreign_bars() -> None:
+    """Keep the bars of tqdm, the hub and datasets off stderr; call it before any is imported.
+
+    For a process that says itself what it is doing.
+    """
+    os.environ["TQDM_DISABLE"] = "1"
+    for library in ("HF_HUB", "HF_DATASETS"):
+        os.environ[f"{library}_DISABLE_PROGRESS_BARS"] = "1"
+
+
+def say_loading(request: ModelRequest) -> None:
+    """Say in one line which model is being loaded, and how large its files are."""
+    from compread.model.sources import saved_bytes
+
+    size = saved_bytes(request)
+    name = f"{request.name} {request.revision}" if request.revision else request.name
+    note(f"loading {printable(name)}" + ("" if size is None else f", {si(size, 'B')}"))
 
 
 class RowProgress:
     """Shows rows done of rows in all; called after each batch. A context manager."""
 
-    def __init__(self, name: str, *, quiet: bool) -> None:
-        """Show progress under ``name`` unless ``quiet``."""
-        self._name = name
+    def __init__(self, name: str, clock: GridClock | None = None, *, quiet: bool) -> None:
+        """Show progress under ``name`` unless ``quiet``; ``clock`` knows of the other runs."""
+        self._name = printable(name)
+        self._clock = clock or GridClock([1])
         self._quiet = quiet
-        self._last_line = time.monotonic()
+        self._started = time.monotonic()
         self._before: int | None = None
-        self._started = self._last_line
+        self._spoke = False
         self._bar: Any = None
         self._task: Any = None
 
     def __enter__(self) -> RowProgress:
+        self._clock.begin()
         if not self._quiet and sys.stderr.isatty():
-            self._bar = _bar(color(sys.stderr))
+            columns = width(sys.stderr)
+            self._bar = _bar(color(sys.stderr), columns)
             self._bar.start()
-            self._task = self._bar.add_task(self._name, total=None, speed="")
+            name = _title(self._clock.place, self._name, columns)
+            self._task = self._bar.add_task(name, total=None, speed="", left="")
         return self
 
     def __exit__(
@@ -38,51 +69,53 @@ class RowProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._clock.end()
         if self._bar is not None:
             self._bar.stop()
 
     def __call__(self, done: int, total: int, tokens: int) -> None:
         """Say that ``done`` of ``total`` rows are kept, and ``tokens`` have been run."""
+        self._clock.update(done, total)
         if self._before is None:
             self._before, self._started = done, time.monotonic()
-        speed = self._speed(done - self._before, tokens)
+        rows, seconds = done - self._before, time.monotonic() - self._started
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total, speed=speed)
-        elif not self._quiet and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
-            self._last_line = time.monotonic()
-            left = self._seconds_left(done, total)
-            note(f"{self._name}: {done} of {total} rows{speed}{left}")
-
-    def _speed(self, rows: int, tokens: int) -> str:
-        seconds = time.monotonic() - self._started
-        if not rows or not seconds:
-            return ""
-        return f", {rows / seconds:.1f} rows/s, {tokens / seconds:.0f} tokens/s"
-
-    def _seconds_left(self, done: int, total: int) -> str:
-        rows = done - (self._before or 0)
-        if not rows:
-            return ""
-        left = (time.monotonic() - self._started) / rows * (total - done)
-        return f", {int(left) // 60}:{int(left) % 60:02d} left"
+            self._bar.update(self._task, completed=done, total=total)
+        if self._quiet or not rows or not seconds:
+            return
+        left = duration(seconds / rows * (total - done))
+        everything = self._clock.seconds_left() if self._clock.place else None
+        if self._bar is not None:
+            left = left if everything is None else f"{left}, all {duration(everything)}"
+            self._bar.update(self._task, speed=pace(rows, seconds), left=left)
+        elif not self._spoke and seconds > _SECONDS_BEFORE_A_LINE:
+            self._spoke = True
+            place = f"{self._clock.place}, " if self._clock.place else ""
+            all_left = "" if everything is None else f", all runs {duration(everything)}"
+            note(
+                f"{place}{self._name}: {done} of {total} rows, {pace(rows, seconds)}, "
+                f"{tokens / seconds:.0f} tokens/s, {left} left{all_left}"
+            )
 
 
-def _bar(colors: bool) -> Any:
+def _title(place: str, name: str, columns: int) -> str:
+    """What a bar is called: the run's place in the grid and the end of its name."""
+    from compread.views.terminal import shorten
+
+    room = max(10, columns - _BESIDE_THE_NAME - len(place))
+    return f"{place} {shorten(name.removesuffix('.h5'), room, 'start')}".strip()
+
+
+def _bar(colors: bool, columns: int) -> Any:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", markup=False),  # a name may have square brackets
+        BarColumn(10),
         MofNCompleteColumn(),
-        TextColumn("rows{task.fields[speed]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True, no_color=not colors),
+        TextColumn("rows {task.fields[speed]}"),
+        TextColumn("{task.fields[left]}"),
+        console=Console(stderr=True, no_color=not colors, width=columns),
         transient=True,
     )

@@ -10,6 +10,7 @@ import typer
 from compread.cli.extract_options import DATA_DIR, INCLUDE_PATH, OFFLINE
 from compread.cli.options import FORMAT, Format
 from compread.cli.output import emit, note, write
+from compread.cli.progress import hide_foreign_bars
 
 EXAMPLE = """\
 compread tasks
@@ -63,6 +64,7 @@ def show(
     format: FORMAT = Format.table,
 ) -> None:
     """Print one rendered prompt per template: that of the first test row."""
+    hide_foreign_bars()
     from compread.cli.values import comma_list
     from compread.prompts import load_task, prompt_sets
 
@@ -106,6 +108,7 @@ def fetch(
     format: FORMAT = Format.table,
 ) -> None:
     """Load the tasks' data into the cache of datasets, for a later run with --offline."""
+    hide_foreign_bars()
     from compread.cli.values import comma_list
     from compread.prompts import load_rows, load_task, task_names
     from compread.views.tasks import FETCH_VIEW

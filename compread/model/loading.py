@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,14 @@ class LoadedModel:
         return int(value * stretched(text)) if isinstance(value, int) and value > 0 else None
 
 
-def load_model(request: ModelRequest) -> LoadedModel:
+def load_model(
+    request: ModelRequest, begins: Callable[[ModelRequest], None] = lambda request: None
+) -> LoadedModel:
     """Load a model and its tokenizer.
+
+    Args:
+        request: what to load.
+        begins: called when everything else is read and the weights are next, which takes long.
 
     Raises:
         ModelError: it does not exist, is gated, lacks a file, or needs a package that is missing.
@@ -78,6 +84,7 @@ def load_model(request: ModelRequest) -> LoadedModel:
         _check_attention(request, config)
     tokenizer = _tokenizer(request.name, source)
     packed = getattr(config, "quantization_config", None) is not None
+    begins(request)
     model = _weights(request, source, device, packed=packed)
     if request.adapter:
         model = with_adapter(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from compread.errors import ModelError
 from compread.model.folders import check_file, check_folder
 from compread.model.hub import resolve
+from compread.model.request import ModelRequest
 
 
 class Source(NamedTuple):
@@ -54,3 +55,16 @@ def find_source(
     found = resolve(name, revision, offline)
     options = {"revision": found.revision, "local_files_only": found.cached_only, **trust}
     return Source(name, found.revision, options)
+
+
+def saved_bytes(request: ModelRequest) -> int | None:
+    """Bytes of a model's saved weights; None where they are on the hub."""
+    path = Path(request.name).expanduser()
+    if path.is_file():
+        return path.stat().st_size
+    if not path.is_dir():
+        return None
+    for pattern in ("*.safetensors", "*.bin"):  # a folder may have the same weights in both
+        if files := list(path.glob(pattern)):
+            return sum(file.stat().st_size for file in files)
+    return None

@@ -216,3 +216,18 @@ def test_choices_that_exclude_each_other(run: Run, films: Any, options: Any, wor
     given = [option for option in films if option not in ("--num-fewshot", 2)]
     status, out, err = run(*given, *options, "-o", "out")
     assert status in (1, 2) and out == "" and words in err and "Traceback" not in err
+
+
+def test_a_grid_says_little_in_a_log(run: Run, films: tuple[Any, ...]) -> None:
+    """What is loaded, a line a run with its place, and one warning of low mass for all."""
+    status, out, err = run(*films, *SMALL, "--templates", "all,contrast", "-o", "s/")
+    lines = err.splitlines()
+    assert status == 0 and len(out.splitlines()) == 2
+    assert lines[0].startswith("loading ") and lines[0].endswith("kB")
+    runs = [line for line in lines if line.startswith("run ")]
+    assert [line.split(", ")[0] for line in runs] == ["run 1 of 2", "run 2 of 2"]
+    low = [line for line in lines if "the label words have less than 1%" in line]
+    assert len(low) == 1 and "of 2 of 2 runs (worst 0." in low[0] and lines[-1] == low[0]
+    assert "it/s" not in err and "\r" not in err
+    status, out, err = run(*films, *SMALL, "--templates", "all", "-o", "quiet/", "-q")
+    assert status == 0 and not [line for line in err.splitlines() if "warning" not in line]

@@ -1,0 +1,93 @@
+"""What a grid of runs says of itself: its place, its pace, its end, and what it warns of once."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from compread.cli.extract_run import mass_warning
+from compread.cli.grid_clock import GridClock, duration, pace, work
+
+
+class Watch:
+    """A clock that is set by hand."""
+
+    now = 0.0
+
+    def __call__(self):
+        """The time."""
+        return self.now
+
+
+def test_the_end_of_all_runs_is_forecast_from_what_was_measured():
+    """A run of 100 at 2 a second leaves 50 + 200 and 100 of work: 175 s; a run done is none."""
+    watch = Watch()
+    clock = GridClock([100, 200, 0, 100], watch)
+    clock.begin()
+    clock.update(0, 10)
+    assert clock.place == "run 1 of 4" and clock.seconds_left() is None
+    watch.now = 25
+    clock.update(5, 10)
+    assert clock.seconds_left() == pytest.approx((50 + 200 + 100) / 2)
+    watch.now = 50
+    clock.update(10, 10)
+    clock.end()
+    clock.begin()
+    clock.update(5, 10)  # half of its rows were kept from before
+    assert clock.place == "run 2 of 4"
+    assert clock.seconds_left() == pytest.approx((100 + 100) / 2)
+    watch.now = 75
+    clock.update(10, 10)
+    assert clock.seconds_left() == pytest.approx(100 / (200 / 75))
+
+
+def test_a_run_that_was_kept_measures_nothing():
+    """A store that is finished already says nothing of how fast rows are run."""
+    watch = Watch()
+    clock = GridClock([100, 100], watch)
+    clock.begin()
+    watch.now = 1
+    clock.end()
+    clock.begin()
+    clock.update(0, 10)
+    watch.now = 11
+    clock.update(5, 10)
+    assert clock.seconds_left() == pytest.approx(10)
+
+
+def test_one_run_has_no_place():
+    """A single run is not called the first of one."""
+    clock = GridClock([1])
+    clock.begin()
+    assert clock.place == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "characters"), [((), 0), (("abc",), 3), (("ab1", "ab23"), 5), (("x", "y"), 2)]
+)
+def test_the_work_counts_a_shared_beginning_once(texts, characters):
+    """What all prompts begin with is read once."""
+    prompts = [SimpleNamespace(text=text) for text in texts]
+    assert work(SimpleNamespace(prompts=prompts)) == characters
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "text"),
+    [(30, 10, "3.0 rows/s"), (10, 10, "1.0 rows/s"), (9, 10, "1.1 s/row"), (1, 90, "90.0 s/row")],
+)
+def test_slow_rows_are_told_in_seconds(rows, seconds, text):
+    """Below a row a second it is the seconds that say something."""
+    assert pace(rows, seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5.9, "0:05"), (723, "12:03"), (3723, "1:02:03")])
+def test_durations(seconds, text):
+    """Hours stand where there are any."""
+    assert duration(seconds) == text
+
+
+def test_low_mass_is_one_line_for_all_runs():
+    """How many of how many runs, and the worst of them by name."""
+    assert mass_warning({"a.h5": 0.5, "b.h5": 0.2}) == ""
+    assert mass_warning({"a.h5": 0.001}).startswith("a.h5: the label words have 0.10% of the prob")
+    found = mass_warning({"a.h5": 0.001, "b.h5": 0.5, "c.h5": 0.0002})
+    assert "median of 2 of 3 runs (worst 0.02%, c.h5)" in found and "\n" not in found
