@@ -9,10 +9,11 @@ from scipy.optimize import linear_sum_assignment, minimize
 from scipy.special import softmax
 from scipy.stats import multivariate_normal
 
+from compread.components import LayerShape, component_axis
 from compread.errors import UsageError
 from compread.reweight.prototypical import RIDGE, Mixture, fit_mixture
 from compread.reweight.registry import METHODS, make_methods
-from compread.reweight.rows import Rows, rows_of, training_of
+from compread.reweight.rows import Rows, Training, rows_of, training_of
 
 
 @pytest.fixture(params=[2, 3])
@@ -259,6 +260,47 @@ def test_unibias_leaves_out_a_head_that_says_one_thing(make_store):
     (method,) = make_methods(["unibias"], "official")
     (fitted,) = method.fit([training])
     assert (fitted.weights[7], fitted.weights[2]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("border", "value", "head", "spread"),
+    [
+        ("LEAST", 0.25, (0.25, 0.0), 0.0),  # says 0.25 about the labels
+        ("BIAS", (0.5,), (3.0, 1.0), 0.0),  # 1 away from its mean of 2 on average
+        ("CV", (0.25,), (3.0, 1.0), 0.5),  # spreads by 1 in all, of 4
+        ("SUM", (0.75,), (3.0, 0.0), 0.0),  # 3 of 4 in all
+    ],
+)
+def test_a_head_on_a_border_of_unibias_stays(make_store, monkeypatch, border, value, head, spread):
+    """Beyond each threshold is biased, at it is not: a little further on, the head is dropped."""
+    store = make_store(n_train=20)
+    for name, wide in (("LEAST", 0.0), ("BIAS", (0.1,)), ("SUM", (0.01,)), ("CV", (9.0,))):
+        monkeypatch.setattr(f"compread.reweight.unibias.{name}", wide)
+    monkeypatch.setattr(f"compread.reweight.unibias.{border}", value)
+    (method,) = make_methods(["unibias"], "official")
+    for further in (0.0, 0.01):
+        train = store.split("train")
+        train.parts[:] = 0
+        train.parts[:, 1, 0] = 1.0  # an early head, which is never dropped
+        train.parts[::2, 7], train.parts[1::2, 7] = np.add(head, spread), np.subtract(head, spread)
+        train.parts[:, 7, 0] += further
+        (fitted,) = method.fit([training_of(train, store.components, None, "s.h5")])
+        assert fitted.weights[7] == (0.0 if further else 1.0)
+        assert fitted.weights[np.arange(len(fitted.weights)) != 7].all()
+
+
+@pytest.mark.parametrize("name", ["tr", "tl"])
+@pytest.mark.parametrize(("heads", "chosen"), [(4, 1), (14, 1), (17, 2), (24, 2), (26, 3)])
+def test_a_tenth_of_the_heads_is_rounded(make_store, name, heads, chosen):
+    """To the nearest number of heads, one at the least."""
+    store, rng = make_store(), np.random.default_rng(0)
+    axis = component_axis([LayerShape(heads)])
+    parts = rng.normal(size=(20, len(axis), 2)).astype(np.float32)
+    rows = Rows(parts, parts.sum(axis=1), axis)
+    training = Training(rows, store.split("train").gold, ("",) * 20)
+    training = replace(training, label_gram=np.broadcast_to(np.eye(2), (20, 2, 2)))
+    (method,) = make_methods([name], "official")
+    assert method.fit([training])[0].weights.sum() == chosen
 
 
 def test_a_mixture_is_that_of_its_formula():

@@ -114,9 +114,11 @@ def test_the_answer_does_not_depend_on_the_start():
     assert values[0] == pytest.approx(values[1], abs=1e-8)
 
 
-def test_the_penalty_is_that_of_the_least_loss_on_rows_held_out():
-    """Recomputed here fold by fold; one row leaves nothing to choose by."""
+@pytest.mark.parametrize("known", [0.0, 3.0])
+def test_the_penalty_is_that_of_the_least_loss_on_rows_held_out(known):
+    """Recomputed here fold by fold, with nothing to learn and with much; one row is no choice."""
     features, gold = problem(15, 10, 3)
+    features[:, :2] += known * np.eye(features.shape[2])[gold][:, None]
     dealt = np.empty(15, int)
     dealt[np.argsort(gold, kind="stable")] = np.arange(15) % 5
     losses = []
@@ -137,4 +139,7 @@ def test_folds_hold_each_row_out_once_and_spread_the_classes():
     masks = np.array(list(folds(gold, 5)))
     assert masks.shape == (5, 20) and (masks.sum(0) == 1).all()
     assert all(abs((gold[m] == 0).sum() - (gold[m] == 1).sum()) <= 1 for m in masks)
+    # Dealt by their order in the file, every other row would make a fold of one class.
+    halves = np.array(list(folds(gold, 2)))
+    assert [(gold[m] == 0).sum() for m in halves] == [5, 5]
     assert len(list(folds(gold[:3], 5))) == 3 and list(folds(gold[:1], 5)) == []

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from compread.reweight.calib import TRAINER as CALIB
+from compread.reweight.comprw import TRAINERS
 from compread.reweight.descent import Recipe, descend, descend_each
-from compread.reweight.sums import CACHE_BYTES, SideBySide
+from compread.reweight.sums import CACHE_BYTES, Diagonal, SideBySide
 
 OFFICIAL = Recipe()
 
@@ -117,6 +118,18 @@ def test_accuracy_before_the_step_leaves_the_weights_alone():
     assert (after.raw != 1.0).all()
 
 
+def test_a_weight_at_zero_still_moves():
+    """As one at 1 does: the gradient of torch's clamp is that of the inside at both edges."""
+    features = np.array([[[2.0, 0.0]]])
+    slope = 2.0 / (1 + np.exp(-2.0))
+    recipe = Recipe(learning_rate=1 / slope, l1=0.0, check_every=10**9, patience=10**9)
+    ends = [
+        descend_each([features], [np.array([1])], replace(recipe, epochs=epochs))[0].raw[0]
+        for epochs in (1, 2)
+    ]
+    assert ends == [0.0, pytest.approx(-1 / slope)]
+
+
 def test_the_first_loss_has_one_hundred_to_beat():
     """Losses above 100 count against the patience even while they fall."""
     features, gold = np.zeros((2, 1, 2)), np.array([0, 1])
@@ -124,6 +137,23 @@ def test_the_first_loss_has_one_hundred_to_beat():
     slow = Recipe(learning_rate=1e-6)
     assert descend_each([features], [gold], slow)[0].epochs == 2
     assert descend_each([features / 10], [gold], slow)[0].epochs > 2
+
+
+def test_the_paper_recipe_may_begin_above_one_hundred():
+    """Its loss is a sum over rows: 200 rows begin above 100, and it goes on while it falls."""
+    features, gold = problem(5, rows=200, columns=4, scale=0.05)
+    scores = features.sum(axis=1)
+    loss = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(200), gold]
+    assert loss.sum() > 200
+    (end,) = descend_each([features], [gold], TRAINERS["paper"])
+    assert end.epochs > 2
+
+
+def test_calib_plus_takes_five_thousand_steps():
+    """Nothing stops it where the rows contradict each other and the loss falls for ever."""
+    p = np.array([[0.6, 0.4], [0.6, 0.4], [0.5, 0.5]])
+    (end,) = descend_each([p], [np.array([0, 1, 1])], CALIB, Diagonal.of)
+    assert end.epochs == 4999
 
 
 def test_without_a_stop_rule_it_reaches_the_optimum():

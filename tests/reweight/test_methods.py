@@ -149,3 +149,32 @@ def test_an_unknown_method_or_recipe_is_named(names, recipe, message):
     with pytest.raises(UsageError) as error:
         make_methods(names, recipe)
     assert message in str(error.value)
+
+
+OPTIONS = {
+    "calib+": {"learning_rate": 0.05, "summed": False, "l1": 0.0, "clip": False, "epochs": 5000,
+               "check_every": 100, "check_after_step": False, "patience": 3, "first_best": 100.0},
+    "comprw": {"learning_rate": 0.05, "summed": False, "l1": 0.01, "clip": True, "epochs": 2000,
+               "check_every": 100, "check_after_step": True, "patience": 3, "first_best": 100.0},
+    "comprw:paper": {"learning_rate": 0.05, "summed": True, "l1": 0.1, "clip": False,
+                     "epochs": 2000, "check_every": 100, "check_after_step": True, "patience": 3,
+                     "first_best": 1e9},
+    "comprw:convex": {"l1": [0.3, 0.1, 0.03, 0.01, 0.003], "folds": 5},
+    "procal": {"starts": 100, "steps": 100, "ridge": 1e-3},
+    "linc": {"learning_rate": 5e-3, "epochs": 15},
+    "affine": {"penalty": 0.01},
+    "vote": {"k": 10},
+    "unibias": {"bias": [0.1, 0.2, 0.3, 0.4, 0.5], "sum": [0.02, 0.05, 0.1, 0.15, 0.2],
+                "cv": [0.1, 0.15, 0.2, 0.25]},
+    "tr": {"share": 0.1},
+    "tl": {"share": 0.1},
+    "blend": {"ridge": 3.0, "most_uniform": 1 / 3, "turned_down": "official"},
+    "blend-row": {"ridge": 3.0, "most_uniform": 1 / 3, "turned_down": "official"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*METHODS, "comprw:paper", "comprw:convex"])
+def test_the_options_are_those_that_are_published(name):
+    """What a weights file says a method was fitted with; all other methods have no option."""
+    (method,) = make_methods([name], "official")
+    assert method.hyperparameters() == OPTIONS.get(name, {})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from store_sample import (
     BATCHES,
+    END,
     GOLD,
     HASHES,
     IDS,
@@ -115,3 +116,19 @@ def test_damaged_calibration_is_refused(target: Path) -> None:
     target.write_bytes(raw[: place + 9] + bytes([raw[place + 9] ^ 1]) + raw[place + 10 :])
     with pytest.raises(StoreError, match="damaged"), open_store(target) as store:
         store.split("calibration")
+
+
+def test_inner_products_of_pooled_words(tmp_path: Path) -> None:
+    """A row's classes pool the words' inner products by that row's own word logits."""
+    gram = np.array([[4.0, 1.0, 2.0], [1.0, 3.0, 0.5], [2.0, 0.5, 5.0]])
+    run = replace(END, label_gram=tuple(map(tuple, gram.tolist())))
+    with open_writer(tmp_path / "a.h5", splits=POOLED_ROWS, labels=POOLED) as writer:
+        append(writer, range(N))
+        writer.finish(run)
+    with open_store(tmp_path / "a.h5", "logsumexp") as store:
+        found = store.label_gram("test")
+    assert found is not None and found.shape == (N - N_TRAIN, 2, 2)
+    for row, own in zip(NUMBERS["full"][N_TRAIN:].astype(float), found, strict=True):
+        p = np.exp(row[[0, 2]] - row[[0, 2]].max())
+        to_class = np.array([[p[0] / p.sum(), 0, p[1] / p.sum()], [0, 1, 0]])
+        np.testing.assert_allclose(own, to_class @ gram @ to_class.T, rtol=1e-12)
