@@ -146,13 +146,18 @@ def null_moments(predicted: Ints, gold: Ints) -> tuple[Floats, Floats, Floats]:
     return mean, variance, third
 
 
-def pearson_tails(x: Ints, mean: Floats, variance: Floats, third: Floats) -> tuple[Floats, Floats]:
-    """P(X ≥ x) and P(X ≤ x) of whole-numbered X by its first three moments, [C] each."""
+def pearson_tails(
+    x: Ints, mean: Floats, variance: Floats, third: Floats, half_step: float = 0.5
+) -> tuple[Floats, Floats]:
+    """P(X ≥ x) and P(X ≤ x) of whole-numbered X by its first three moments, [C] each.
+
+    ``half_step`` is half of the distance between two values that X can have.
+    """
     certain = variance < 1e-9
     sd = np.sqrt(np.where(certain, 1, variance))
     skewness = np.where(certain, 0, third / sd**3)
-    above = _gamma_tail((x - 0.5 - mean) / sd, skewness)
-    below = _gamma_tail(-(x + 0.5 - mean) / sd, -skewness)
+    above = _gamma_tail((x - half_step - mean) / sd, skewness)
+    below = _gamma_tail(-(x + half_step - mean) / sd, -skewness)
     return np.where(certain, 1, above), np.where(certain, 1, below)
 
 

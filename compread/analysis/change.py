@@ -7,7 +7,7 @@ is added to each cell of the 2 × 2 table, then the usual interval is taken. Its
 McNemar's exact one, a binomial test of c among b + c, corrected over the components.
 
 Over several pairs of runs the changes are averaged, with Student's interval over the pairs and
-twice the mean p-value, as in ``compread.analysis.runs.average``.
+twice the mean p-value, which is one whatever their dependence (Rüschendorf 1982).
 """
 
 from __future__ import annotations

@@ -29,6 +29,22 @@ def wilson_interval(right: Ints, n: int) -> tuple[Floats, Floats]:
     return low, high
 
 
+def score_interval(share: Floats, n: Floats, df: Floats) -> tuple[Floats, Floats]:
+    """Wilson's 95 % interval of a share of ``n`` rows with Student's t of ``df``, [C] each.
+
+    Rows that are not independent count for fewer, so that ``n`` need not be whole.
+    """
+    from scipy.special import stdtrit
+
+    t = np.where(np.isinf(df), Z95, stdtrit(np.where(np.isinf(df), 1, df), 0.975))
+    t2 = t**2 / n
+    centre = (share + t2 / 2) / (1 + t2)
+    half = t / (1 + t2) * np.sqrt((share * (1 - share) + t2 / 4) / n)
+    low = np.where(share <= 0, 0.0, np.maximum(0, centre - half))
+    high = np.where(share >= 1, 1.0, np.minimum(1, centre + half))
+    return low, high
+
+
 def student_interval(values: Floats) -> tuple[Floats, Floats]:
     """The 95 % interval of a mean over S > 1 runs, mean ± t · sd / √S: values [S, …] to […].
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from compread.analysis.average import average
 from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, Verdicts, judge
 from compread.analysis.chance import two_sided
 from compread.analysis.components import ComponentStats, Scores
 from compread.analysis.intervals import Floats
-from compread.analysis.runs import RunStats, average
+from compread.analysis.runs import RunStats
 from compread.components import Component
 from compread.errors import UsageError
 from compread.store.schema import Labels

@@ -1,9 +1,9 @@
-"""The component statistics of whole runs, and their average over several."""
+"""The component statistics of whole runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.categories import counted
-from compread.analysis.components import ComponentStats, Scores, collect, stats_of
-from compread.analysis.intervals import Floats, Ints, student_interval
+from compread.analysis.choices import RowChoices
+from compread.analysis.components import ComponentStats, collect, stats_of
+from compread.analysis.intervals import Floats, Ints
 from compread.analysis.tally import Resampling, Tally
 from compread.components import Component
 from compread.errors import StoreError, UsageError
@@ -84,6 +85,8 @@ class RunStats:
     """None where it was not asked for."""
     train: Trained | None = None
     """On the train rows; None where that was not asked for, or there are none."""
+    rows: RowChoices | None = None
+    """What is predicted on each row; None where the statistics are not of a store."""
 
 
 def run_stats(store: Store, split: str = "test", resample: bool = False, seed: int = 0) -> RunStats:
@@ -107,9 +110,16 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
         resampled = Resampled.of(parts, drawn, counted(store.components))
     if resample and split != "train" and store.rows("train"):
         train = _trained(store)
-    stats = stats_of(parts, whole)
+    key = RowChoices.key_of(store.axes.splits[split].id, gold, store.labels.word)
     return RunStats(
-        str(store.path), store.run, store.components, store.labels, stats, resampled, train
+        path=str(store.path),
+        run=store.run,
+        components=store.components,
+        labels=store.labels,
+        stats=stats_of(parts, whole),
+        resampled=resampled,
+        train=train,
+        rows=RowChoices(key, gold, parts.choices, whole.choices),
     )
 
 
@@ -146,49 +156,6 @@ def read_runs(
     return runs
 
 
-def average(runs: Sequence[RunStats]) -> ComponentStats:
-    """Statistics averaged over stores with equal weight.
-
-    The interval of an averaged accuracy is ``student_interval`` over the stores, cut to [0, 1]. A
-    p-value is twice the mean of the stores', which is one whatever their dependence (Rüschendorf
-    1982): stores that share rows or demonstrations are far from independent. A component is
-    label-biased on average when it is in every store.
-
-    Raises:
-        StoreError: two stores differ in their component axis or their label words.
-    """
-    for run in runs[1:]:
-        check_same_components(runs[0], run)
-        _check_same_labels(runs[0], run)
-    stats = [run.stats for run in runs]
-    if len(stats) == 1:
-        return stats[0]
-    return ComponentStats(
-        parts=_average_scores([s.parts for s in stats]),
-        full=_average_scores([s.full for s in stats]),
-        gold_share=np.mean([s.gold_share for s in stats], axis=0),
-    )
-
-
-def _average_scores(scores: Sequence[Scores]) -> Scores:
-    each = {
-        f.name: np.stack([getattr(s, f.name) for s in scores])
-        for f in fields(Scores)
-        if f.name != "n"
-    }
-    low, high = student_interval(each["accuracy"])
-    means = {name: values.mean(axis=0) for name, values in each.items()}
-    return replace(
-        Scores(n=sum(s.n for s in scores), **means),
-        accuracy_low=np.clip(low, 0, 1),
-        accuracy_high=np.clip(high, 0, 1),
-        accuracy_sd=each["accuracy"].std(axis=0),
-        above=np.minimum(1, 2 * means["above"]),
-        below=np.minimum(1, 2 * means["below"]),
-        top_share=each["top_share"].min(axis=0),
-    )
-
-
 def check_same_components(one: RunStats, other: RunStats) -> None:
     """Refuse two runs whose component axes differ.
 
@@ -200,12 +167,4 @@ def check_same_components(one: RunStats, other: RunStats) -> None:
             f"{one.path} and {other.path} have different components ({len(one.components)} of "
             f"{one.run.model} and {len(other.components)} of {other.run.model}); only runs of "
             "models with the same layers and heads can be compared component by component"
-        )
-
-
-def _check_same_labels(one: RunStats, other: RunStats) -> None:
-    if one.labels.word != other.labels.word:
-        raise StoreError(
-            f"{one.path} and {other.path} have different labels ({list(one.labels.word)} and "
-            f"{list(other.labels.word)}); only runs with the same label words can be averaged"
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from compread.analysis.choices import Choices
 from compread.errors import StoreError
 from compread.store.schema import Float32
 
@@ -75,6 +76,7 @@ class Tally:
         self.agreed = np.zeros(c, np.int64)
         self.tied = np.zeros(c, np.int64)
         self.direct = np.zeros(c)
+        self._choices: list[Choices] = []
         self._margin = np.zeros((2, c))  # sums of margin - shift, and of its square
         self._shift: Float32 | None = None
 
@@ -95,6 +97,11 @@ class Tally:
     def right(self) -> Ints:
         """[C] rows on which the right label is predicted."""
         return np.asarray(np.einsum("ckk->c", self.confusion))
+
+    @property
+    def choices(self) -> Choices:
+        """What each scorer predicts on each row."""
+        return Choices.join(self._choices)
 
     def margin(self) -> tuple[Floats, Floats]:
         """[C] mean over the rows of the margin, and its standard deviation (population form)."""
@@ -117,6 +124,7 @@ class Tally:
         self.n += n
         self.tied += (best == second).sum(axis=0)
         self.agreed += (choice == full_choice[:, None]).sum(axis=0)
+        self._choices.append(Choices.pack(choice, k))
         self._count(choice, gold, rows)
 
     def _add_margin(self, margin: Float32) -> None:

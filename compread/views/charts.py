@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from compread.analysis.average import average
 from compread.analysis.bias import Leaning
 from compread.analysis.categories import DEFAULT_RULES, Rules, counted, judge
 from compread.analysis.change import Change
-from compread.analysis.runs import RunStats, average
+from compread.analysis.runs import RunStats
 from compread.analysis.training import CURVES, training_rows
 from compread.analysis.transfer import correlations
 from compread.components import Component

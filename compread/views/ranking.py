@@ -6,26 +6,31 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compread.analysis.average import row_sets
 from compread.analysis.runs import RunStats
 from compread.text import printable
 from compread.views.tables import Column, Row, Table, plain
 
 SHARE = "predicted_"
 NOTE = (
-    "q: p-value against chance by permutation of the right labels, corrected for the number of "
-    "components (Benjamini-Hochberg). pred.: share of the rows on which the component predicts "
-    "this label. margin: mean over rows of the right label's logit minus the best other's, in "
-    "logits. Interval: {interval}."
+    "q: p-value against chance by permutation of the right labels{together}, corrected for the "
+    "number of components (Benjamini-Hochberg). pred.: share of the rows on which the component "
+    "predicts this label. margin: mean over rows of the right label's logit minus the best "
+    "other's, in logits. Interval: {interval}."
 )
 ONE_STORE = "Wilson's"
-MANY_STORES = "Student's t over the stores"
+MANY_STORES = "Wilson's with the variance over rows and stores"
+JOINT = ", the same one for all stores, which are over the same rows"
+COMBINED = " for each set of rows, the sets combined by Cauchy's rule"
 
 
 def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: str) -> list[Table]:
     """The rows of ``Ranking.rows`` with the full model on top, set off by a rule."""
     *ranked, full = rows
-    interval = ONE_STORE if len(runs) == 1 else MANY_STORES
-    note = NOTE.format(interval=interval) + _ties(ranked)
+    together, interval = "", ONE_STORE
+    if len(runs) > 1:
+        together, interval = JOINT if len(row_sets(runs)) == 1 else COMBINED, MANY_STORES
+    note = NOTE.format(together=together, interval=interval) + _ties(ranked)
     title = f"Components by {by.replace('_', ' ')}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])
     return [Table(_columns(full, digits), [[full], ranked], title=title, note=note)]

@@ -1,5 +1,7 @@
 """Which components are good, bad and label-biased."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -145,3 +147,32 @@ def test_embed_and_bias_are_no_tests(make_split):
     assert np.isnan(verdicts.q).tolist() == [True, False, False, False, True]
     assert verdicts.q[1] == pytest.approx(3 * verdicts.p[1])
     assert verdicts.p[0] < verdicts.p[1]
+
+
+def test_embed_and_bias_are_judged_by_their_own_test(make_split):
+    """Outside the correction they are good by their own p-value."""
+    axis = component_axis([LayerShape(2)])
+    gold = np.arange(100) % 2
+    parts = np.stack([answers(100, right, gold, 2) for right in (80, 70, 50, 50, 20)], axis=1)
+    full = answers(100, 60, gold, 2)
+    found = judge(component_stats(make_split(parts, gold, full=full)), axis)
+    assert found.category == ("good", "good", "other", "other", "bad")
+
+
+def test_significant_is_up_to_alpha(make_split):
+    """A corrected p-value of alpha itself is significant."""
+    gold = np.arange(100) % 2
+    split = make_split(answers(100, 70, gold, 2)[:, None], gold, full=answers(100, 60, gold, 2))
+    q = float(judge(component_stats(split), HEAD).q[0])
+    assert judge(component_stats(split), HEAD, Rules(alpha=q)).category == ("good",)
+    below = Rules(alpha=float(np.nextafter(q, 0)))
+    assert judge(component_stats(split), HEAD, below).category == ("other",)
+
+
+def test_a_mean_that_rounds_apart_is_on_a_par(make_split):
+    """An accuracy that is the full model's but for rounding is at least as good."""
+    gold = np.arange(100) % 2
+    split = make_split(answers(100, 70, gold, 2)[:, None], gold, full=answers(100, 70, gold, 2))
+    stats = component_stats(split)
+    above = replace(stats.full, accuracy=stats.full.accuracy + 1e-15)
+    assert judge(replace(stats, full=above), HEAD).category == ("good",)

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
-from scipy import stats as scipy_stats
+from conftest import AXIS, make_run
 
+from compread.analysis.average import average
+from compread.analysis.chance import LuckTest
 from compread.analysis.components import component_stats
-from compread.analysis.runs import average, read_runs
+from compread.analysis.joint import cauchy, joint_test
+from compread.analysis.runs import read_runs
 from compread.components import LayerShape, component_axis
 from compread.errors import StoreError, UsageError
-from compread.store import open_store
+from compread.store import Labels, SplitRows, StoreWriter, open_store
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def test_one_run_is_its_own_average(runs):
 
 
 def test_averages_over_runs(runs):
-    """Means are means over stores, sd is the population's, the interval Student's t."""
+    """Means are means over stores, sd is the population's."""
     got = average(runs)
     accuracy = np.stack([run.stats.parts.accuracy for run in runs])
     np.testing.assert_allclose(got.parts.accuracy, accuracy.mean(0))
@@ -45,20 +48,40 @@ def test_averages_over_runs(runs):
         got.parts.predicted, np.mean([run.stats.parts.predicted for run in runs], axis=0)
     )
     assert got.parts.n == sum(run.stats.parts.n for run in runs)
-    for j in np.flatnonzero(accuracy.std(0) > 0):
-        low, high = scipy_stats.t.interval(
-            0.95, 2, accuracy[:, j].mean(), scipy_stats.sem(accuracy[:, j])
-        )
-        assert got.parts.accuracy_low[j] == pytest.approx(max(0, low))
-        assert got.parts.accuracy_high[j] == pytest.approx(min(1, high))
+    assert (got.parts.accuracy_low <= got.parts.accuracy).all()
+    assert (got.parts.accuracy_high - got.parts.accuracy_low > 0).all()
 
 
-def test_a_p_value_over_runs_is_twice_the_mean(runs):
-    """One that holds whatever the dependence of the runs, and is at most 1."""
-    got = average(runs).parts
-    for name in ("above", "below"):
-        each = np.stack([getattr(run.stats.parts, name) for run in runs])
-        np.testing.assert_allclose(getattr(got, name), np.minimum(1, 2 * each.mean(0)))
+def test_runs_over_the_same_rows_have_one_test(tmp_path, write_store):
+    """Three runs with the same right labels are tested jointly, parts and full model alike."""
+    rng = np.random.default_rng(0)
+    paths, parts = [], []
+    gold, ids = np.arange(100) % 2, [str(i) for i in range(100)]
+    for seed in range(3):
+        info = make_run(seed=seed)
+        path = tmp_path / f"{seed}.h5"
+        parts.append(rng.normal(size=(100, len(AXIS), 2)).astype(np.float32))
+        rows = {"test": SplitRows(gold, ids, ids)}
+        with StoreWriter.open(path, info, AXIS, Labels((" a", " b"), (1, 2)), rows) as writer:
+            writer.append(range(100), parts[-1], parts[-1].sum(1), np.zeros(100), np.ones(100))
+            paths.append(writer.finish(info))
+    got = average(read_runs(paths))
+    choice = np.stack(parts).argmax(axis=3)
+    counts = np.stack([(choice == y).sum(axis=0) for y in (0, 1)], axis=2).astype(np.int32)
+    wanted = joint_test(counts, gold, 3)
+    for name in ("above", "below", "chance"):
+        np.testing.assert_allclose(getattr(got.parts, name), getattr(wanted, name))
+    full = np.stack([p.sum(1) for p in parts]).argmax(axis=2)
+    counts = np.stack([(full == y).sum(axis=0) for y in (0, 1)], axis=1).astype(np.int32)
+    assert got.full.above == pytest.approx(joint_test(counts[:, None], gold, 3).above)
+
+
+def test_runs_over_other_rows_are_combined(runs):
+    """Runs whose rows differ have Cauchy's combination of their own tests."""
+    got, each = average(runs).parts, [run.stats.parts for run in runs]
+    wanted = cauchy([LuckTest(one.chance, one.above, one.below) for one in each])
+    np.testing.assert_allclose(got.above, wanted.above)
+    np.testing.assert_allclose(got.below, wanted.below)
 
 
 def test_biased_on_average_is_biased_in_every_store(runs):

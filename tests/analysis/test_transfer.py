@@ -103,6 +103,9 @@ def _iou(a, b):
         ({"checkpoint": "step1"}, {"checkpoint": "step2", "seed": 7}, None),
         ({"model": "base"}, {"model": "chat", "fingerprint": "x"}, "model"),
         ({"dtype": "float32"}, {"dtype": "bfloat16"}, None),
+        ({"task": "sst2"}, {"task": "rte", "dtype": "bfloat16"}, None),
+        ({"task": "sst2"}, {"task": "rte", "model": "chat"}, None),
+        ({"task": "sst2"}, {"task": "rte", "checkpoint": "step2"}, None),
     ],
 )  # fmt: skip
 def test_a_pair_is_of_the_kind_of_its_one_difference(one, other, kind):

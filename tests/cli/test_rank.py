@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -86,11 +87,17 @@ def test_markdown_has_every_row(run, store):
     assert sum(line.startswith("|") for line in out.splitlines()) == 2 + 1 + 8
 
 
-def test_several_stores_are_averaged(run, stores):
-    """The table says how many stores, and shows their sd where there is room."""
+def test_several_stores_are_averaged(run, stores, tmp_path):
+    """The table says how many stores, and which test and interval they have together."""
     status, out, _ = run(stores)
-    assert status == 0 and "averaged over 3 stores" in out and "Student's t" in out
+    note = " ".join(out.split())
+    assert status == 0 and "averaged over 3 stores" in out
+    assert "variance over rows and stores" in note
+    assert "for each set of rows, the sets combined by Cauchy's rule" in note
     assert max(map(len, out.splitlines())) <= 80
+    one = stores / "sst2-t1-k4-s0.h5"
+    note = " ".join(run(one, shutil.copy(one, tmp_path))[1].split())
+    assert "the same one for all stores, which are over the same rows" in note
 
 
 def test_stores_may_come_on_stdin(run, stores, monkeypatch):
