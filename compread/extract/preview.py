@@ -16,6 +16,7 @@ from compread.model import LoadedModel
 from compread.model.finite import why_not_finite
 from compread.model.linear import device_of
 from compread.model.switches import RotationTables
+from compread.prompts.encoder import shown_each
 
 LIKELIEST = 3
 
@@ -27,10 +28,11 @@ class Preview:
     label_mass: float
     """Probability of all label words together."""
     likeliest: tuple[tuple[str, float], ...]
-    """The most probable tokens, as the vocabulary spells them, with their probabilities."""
+    """The most probable tokens, in quotes as the vocabulary spells them, with their probabilities;
+    a row of the unembedding beyond the vocabulary is said to be unused."""
 
     def __str__(self) -> str:
-        said = ", ".join(f"{token!r} {share:.1%}" for token, share in self.likeliest)
+        said = ", ".join(f"{token} {share:.1%}" for token, share in self.likeliest)
         return f"the label words have {self.label_mass:.1%} of the probability; likeliest: {said}"
 
 
@@ -53,8 +55,8 @@ def preview(loaded: LoadedModel, ids: Sequence[int], label_ids: Sequence[int]) -
     if not bool(torch.isfinite(shares).all()):
         raise ModelError(f"a prompt of {len(ids)} tokens: {why_not_finite(loaded.model, ids)}")
     best = shares.topk(min(LIKELIEST, len(shares)))
-    names = loaded.tokenizer.convert_ids_to_tokens(best.indices.tolist())
+    names = shown_each(loaded.tokenizer, best.indices.tolist())
     return Preview(
         float(shares[list(label_ids)].sum()),
-        tuple(zip(map(str, names), best.values.tolist(), strict=True)),
+        tuple(zip(names, best.values.tolist(), strict=True)),
     )

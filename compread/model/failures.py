@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -33,6 +34,11 @@ def said_plainly(name: str, what: str) -> Iterator[None]:
             reason = f"{damaged} of {name} is damaged or was cut short: fetch it again ({first})"
         elif what == "model" and (held := _holds_no_weights(Path(name).expanduser())):
             reason = f"{name} has a config.json, but no weights; {held}"
+        elif what == "tokenizer" and (lacking := _lacking_for_sentence_piece(name)):
+            reason = (
+                f"{name} has its vocabulary in SentencePiece's tokenizer.model alone, which needs "
+                f"{' and '.join(lacking)}: pip install {' '.join(lacking)}"
+            )
         elif what == "tokenizer" and _lacks_tokenizer_files(Path(name).expanduser()):
             reason = no_tokenizer(name)
         elif "custom code" in text and "trust_remote_code" in text:
@@ -98,6 +104,44 @@ def untrusted(name: str, what: str) -> str:
         f"{name} brings code of its own for its {what}, and nothing has run it: read that code, "
         "then give --trust-remote-code to run it"
     )
+
+
+def has_vocabulary(folder: Path) -> bool:
+    """Whether a local folder has a file with a vocabulary of its own."""
+    patterns = ("tokenizer.json", "tekken*", "*.tiktoken", "vocab*", "*.model")
+    return any(any(folder.glob(pattern)) for pattern in patterns)
+
+
+def _lacking_for_sentence_piece(name: str) -> list[str]:
+    """Packages that are missing where the only vocabulary is SentencePiece's ``tokenizer.model``.
+
+    Without them transformers tries the file as one of tiktoken's, and complains of that.
+    """
+    if not _has_file(name, "tokenizer.model") or _has_file(name, "tokenizer.json"):
+        return []
+    packages = {"sentencepiece": "sentencepiece", "google.protobuf": "protobuf"}
+    return [package for module, package in packages.items() if not _is_installed(module)]
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # its parent is missing, or it was blocked
+        return False
+
+
+def _has_file(name: str, file: str) -> bool:
+    """Whether a model has a file: in its folder, or in the local cache of the hub."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return (folder / file).is_file()
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(name, file), str)
+    except HFValidationError:
+        return False
 
 
 def no_tokenizer(name: str) -> str:

@@ -14,7 +14,7 @@ from compread.model import facts
 from compread.model.adapters import with_adapter
 from compread.model.blocks import config_value
 from compread.model.devices import DTYPES, choose_device
-from compread.model.failures import no_tokenizer, said_plainly, untrusted
+from compread.model.failures import has_vocabulary, no_tokenizer, said_plainly, untrusted
 from compread.model.fingerprint import fingerprint
 from compread.model.gguf_file import begin_as_stated, unpacked
 from compread.model.kinds import check_kind, no_head
@@ -159,7 +159,7 @@ def _tokenizer(name: str, source: Source) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(source.place, **source.options)
         if "gguf_file" in source.options:
             begin_as_stated(tokenizer, Path(source.place, source.options["gguf_file"]))
-    _check_knows_text(tokenizer, name)
+    _check_has_vocabulary(tokenizer, name)
     return tokenizer
 
 
@@ -182,10 +182,15 @@ def load_config(
     return _config(name, find_source(name, revision, offline, trust_remote_code))
 
 
-def _check_knows_text(tokenizer: Any, name: str) -> None:
-    """Refuse a tokenizer without a vocabulary, as transformers makes one where no file has it."""
-    sample = tokenizer("Is 1 a word?", add_special_tokens=False)["input_ids"]
-    if set(sample) <= set(tokenizer.all_special_ids):
+def _check_has_vocabulary(tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer without a vocabulary, as transformers makes one where no file has it.
+
+    Such a one has its special tokens, and at most the bare space beside them.
+    """
+    added = tokenizer.added_tokens_decoder
+    known = {*tokenizer.all_special_ids, *(added if isinstance(added, dict) else ())}
+    words = {token for token, id in tokenizer.get_vocab().items() if id not in known} - {"▁"}
+    if not words and not has_vocabulary(Path(name).expanduser()):
         raise ModelError(no_tokenizer(name))
 
 

@@ -33,14 +33,15 @@ def audit(
 ) -> list[str]:
     """Lines for people: ``n`` prompts with their last tokens, the labels' tokens, what is odd.
 
+    What is odd is looked for in all prompts.
+
     Raises:
         PromptError: as ``tokenize`` does.
     """
-    some = replace(prompt_set, prompts=prompt_set.prompts[:n])
-    tokens = tokenize(some, tokenizer, max_length)
-    encode = Encoder.of(tokenizer, some.prompts[0].text, prompt_set.special_tokens)
+    tokens = tokenize(prompt_set, tokenizer, max_length)
+    encode = Encoder.of(tokenizer, prompt_set.prompts[0].text, prompt_set.special_tokens)
     lines = []
-    for prompt, ids in zip(some.prompts, tokens.ids, strict=True):
+    for prompt, ids in zip(prompt_set.prompts[:n], tokens.ids, strict=False):
         lines += [
             f"--- {prompt_set.task} {prompt.split} row {prompt.id}, {len(ids)} tokens",
             prompt.text,

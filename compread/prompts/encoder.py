@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from compread.errors import PromptError
+from compread.text import one_line
 
 Ids = list[int]
+_EXCERPT = 32
 
 
 class Tokenizer(Protocol):
@@ -24,6 +26,9 @@ class Tokenizer(Protocol):
 
     def convert_ids_to_tokens(self, ids: Any, /) -> Any:
         """The tokens as the vocabulary spells them."""
+
+    def get_vocab(self) -> Mapping[str, int]:
+        """The id of each token."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Encoder:
             if whole[start:end] == bare:
                 return cls(tokenizer, whole[:start], whole[end:])
         raise PromptError(
-            f"the tokenizer encodes {sample[-32:]!r} in another way with its special tokens "
+            f"the tokenizer encodes {sample[-_EXCERPT:]!r} in another way with its special tokens "
             f"({shown(tokenizer, whole[-4:])}) than without ({shown(tokenizer, bare[-4:])}): "
             "use a tokenizer that only adds them in front"
         )
@@ -77,18 +82,53 @@ class Encoder:
 
 
 def _call(tokenizer: Tokenizer, texts: Sequence[str], special: bool = True) -> list[Ids]:
-    encoded = tokenizer(
-        list(texts),
-        add_special_tokens=special,
-        padding=False,
-        truncation=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )
+    try:
+        encoded = tokenizer(
+            list(texts),
+            add_special_tokens=special,
+            padding=False,
+            truncation=False,
+            return_attention_mask=False,
+            verbose=False,
+        )
+    except Exception as error:  # tokenizers raise Exception itself, as for a word they lack
+        if len(texts) > 1:
+            for text in texts:
+                _call(tokenizer, [text], special)  # raises for the one that is to blame
+        raise PromptError(
+            f"the tokenizer cannot encode {texts[0][-_EXCERPT:]!r} ({one_line(error)}); a "
+            "vocabulary without a token for unknown words must have every word of the prompts"
+        ) from error
     return [list(ids) for ids in encoded["input_ids"]]
 
 
-def shown(tokenizer: Tokenizer, ids: Ids) -> str:
+def shown(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
     """The tokens as the vocabulary spells them, for messages."""
-    return " ".join(repr(token) for token in tokenizer.convert_ids_to_tokens(ids)) or "nothing"
+    return " ".join(shown_each(tokenizer, ids)) or "nothing"
+
+
+def shown_each(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
+    """Each token in quotes as the vocabulary spells it.
+
+    An unembedding is often padded with rows beyond the vocabulary, which stand for no token.
+    """
+    names = ((id, _name(tokenizer, id)) for id in ids)
+    return [f"unused row {id} of the unembedding" if n is None else repr(n) for id, n in names]
+
+
+def _name(tokenizer: Tokenizer, id: int) -> str | None:
+    try:
+        name = tokenizer.convert_ids_to_tokens([id])[0]
+    except (LookupError, ValueError, OverflowError):  # instead of None, in some tokenizers
+        return None
+    return None if name is None else str(name)
+
+
+def special_tokens(tokenizer: Tokenizer) -> dict[str, int]:
+    """The tokenizer's control tokens as texts spell them, with their ids."""
+    ids = set(getattr(tokenizer, "all_special_ids", ()))
+    added = getattr(tokenizer, "added_tokens_decoder", None)
+    if isinstance(added, Mapping):  # a method, in some tokenizers
+        ids |= {id for id, token in added.items() if getattr(token, "special", False)}
+    names = {_name(tokenizer, id): id for id in sorted(ids)}
+    return {name: id for name, id in names.items() if name}

@@ -72,7 +72,10 @@ class NewRows:
         Raises:
             PromptError: the chat template is another one, or what ``Chat.apply`` raises.
         """
-        made = PromptSet(self.task, self.labels, tuple(prompts), classes=self.classes)
+        text = self.template.text if self.template else None
+        made = PromptSet(
+            self.task, self.labels, tuple(prompts), template_text=text, classes=self.classes
+        )
         if self.chat.plain:
             return made
         worded = self.chat.apply(made, tokenizer)

@@ -6,14 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from compread.errors import PromptError
-from compread.prompts.encoder import Encoder, Ids, Tokenizer, shown
+from compread.prompts.encoder import Encoder, Ids, Tokenizer
 from compread.prompts.label_tokens import label_token_ids
 from compread.prompts.sets import Prompt, PromptSet
-
-ROUND_TRIPS = 4
-"""Prompts that are decoded again."""
-EXCERPT = 32
-"""Characters of a prompt in a message."""
+from compread.prompts.token_warnings import warnings_of
 
 
 @dataclass(frozen=True)
@@ -44,8 +40,9 @@ def tokenize(
         max_length: the model's context length in tokens; None: unlimited.
 
     Raises:
-        PromptError: a prompt without tokens or beyond ``max_length``; a label that is not one
-            token after every prompt; two labels with one token; a tokenizer that drops all spaces.
+        PromptError: a prompt without tokens, of unknown ones alone, or beyond ``max_length``; a
+            label that is not one token after every prompt; two labels with one token; a tokenizer
+            that drops all spaces.
     """
     prompts = prompt_set.prompts
     if not prompts:
@@ -55,13 +52,10 @@ def tokenize(
     ids = encode([prompt.text for prompt in prompts])
     _check_not_empty(prompts, [len(row) - len(encode.before) for row in ids])
     _check_lengths(prompts, ids, max_length)
+    warnings = warnings_of(prompt_set, ids, encode)
     label_ids = label_token_ids(prompt_set, ids, encode)
-    warnings = [
-        *_special_token_warnings(encode, ids),
-        *_round_trip_warnings(prompts[:ROUND_TRIPS], ids, encode),
-    ]
     names = tuple(prompt.id for prompt in prompts)
-    return TokenizedSet(tuple(ids), label_ids, tuple(dict.fromkeys(warnings)), names)
+    return TokenizedSet(tuple(ids), label_ids, warnings, names)
 
 
 def _check_not_empty(prompts: Sequence[Prompt], sizes: Iterable[int]) -> None:
@@ -83,50 +77,3 @@ def _check_lengths(prompts: Sequence[Prompt], ids: Sequence[Ids], max_length: in
                 f"model's context has {max_length}: use fewer shots (--num-fewshot), drop the row, "
                 "or take a model with a longer context"
             )
-
-
-def _special_token_warnings(encode: Encoder, ids: Sequence[Ids]) -> Iterable[str]:
-    if encode.after:
-        yield (
-            f"the tokenizer ends every text in {shown(encode.tokenizer, encode.after)}; "
-            "dropped, so that the label follows the prompt"
-        )
-    size = len(encode.before)
-    if size and any(row[size : 2 * size] == encode.before for row in ids):
-        yield (
-            f"some prompts begin with {shown(encode.tokenizer, encode.before)} themselves, and "
-            "the tokenizer adds it once more; take it out of the prompts"
-        )
-
-
-def _round_trip_warnings(
-    prompts: Sequence[Prompt], ids: Sequence[Ids], encode: Encoder
-) -> Iterable[str]:
-    """Compare decode(encode(prompt)) with the prompt.
-
-    Some rebuilt tokenizers drop every space. A decoder that joins tokens with spaces would hide
-    that, so the prompt is also encoded without its spaces.
-    """
-    for prompt, row in zip(prompts, ids, strict=False):
-        text = prompt.text
-        back = encode.tokenizer.decode(
-            row[len(encode.before) :],
-            skip_special_tokens=False,
-            clean_up_tokenization_spaces=False,
-        )
-        bare = text.replace(" ", "")
-        if " " in text.strip() and (back.lower() == bare.lower() or encode([bare])[0] == row):
-            raise PromptError(
-                f"the tokenizer drops every space: {text[-EXCERPT:]!r} comes back as "
-                f"{back[-EXCERPT:]!r}; repair its files or use another release of transformers"
-            )
-        if back.removeprefix(" ") in (text, text.removeprefix(" ")):
-            continue
-        if back.lower().removeprefix(" ") == text.lower().removeprefix(" "):
-            yield "the tokenizer changes upper and lower case"
-            continue
-        at = next((n for n, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), 0)
-        yield (
-            f"the tokenizer does not give prompt {prompt.id!r} back: "
-            f"{text[at : at + EXCERPT]!r} comes back as {back[at : at + EXCERPT]!r}"
-        )

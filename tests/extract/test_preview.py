@@ -22,7 +22,8 @@ def test_shares_are_those_of_the_softmax(tmp_path: Path) -> None:
         shares = torch.softmax(logits.double(), 0)
     assert found.label_mass == pytest.approx(float(shares[labels].sum()), rel=1e-4)
     order = shares.argsort(descending=True)[:3].tolist()
-    assert [token for token, _ in found.likeliest] == tokenizer.convert_ids_to_tokens(order)
+    spelled = [repr(token) for token in tokenizer.convert_ids_to_tokens(order)]
+    assert [token for token, _ in found.likeliest] == spelled
     assert [share for _, share in found.likeliest] == pytest.approx(
         shares[order].tolist(), rel=1e-4
     )

@@ -257,7 +257,7 @@ def test_prompts_beyond_the_context() -> None:
         tokenize(prompts(), byte_level(), longest - 1)
 
 
-def dropping_spaces(decoder: Any) -> PreTrainedTokenizerFast:
+def dropping_spaces(decoder: Any, *, spaces: bool = True) -> PreTrainedTokenizerFast:
     """A rebuilt tokenizer that throws every space away."""
     tokenizer = word_level(split=Regex(r"[A-Za-z]|\n|[^\sA-Za-z]"))
     core = tokenizer.backend_tokenizer
@@ -267,7 +267,8 @@ def dropping_spaces(decoder: Any) -> PreTrainedTokenizerFast:
             pre_tokenizers.Split(Regex("negative|positive|."), "isolated"),
         ]
     )
-    vocabulary = ["<unk>", "negative", "positive", "\n", *(chr(n) for n in range(33, 127))]
+    letters = (chr(n) for n in range(33, 127))
+    vocabulary = ["<unk>", "negative", "positive", "\n", *(["▁"] if spaces else []), *letters]
     core.model = models.WordLevel(
         {piece: n for n, piece in enumerate(vocabulary)}, unk_token="<unk>"
     )
