@@ -565,3 +565,17 @@ def test_the_chain_in_bash(models: Path, prompts: Path, tmp_path: Path) -> None:
     said = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
     begins = [f"loading {models}/tiny, ", "a.h5: 12 rows", f"loading {models}/tiny, ", "reviews.h5"]
     assert all(line.startswith(begin) for line, begin in zip(said, begins, strict=True)), said
+
+
+def test_hostile_ids_and_a_name_that_is_not_utf_8(run: Run, tmp_path: Path) -> None:
+    """An id that clears screens is shown as text; any bytes may be the store's name."""
+    rows = review_rows(6, n_train=2)
+    rows[0]["id"] = "r\x1b[2J\u202e"
+    prompts = write_rows(tmp_path / "rows.jsonl", rows)
+    name = os.fsdecode(b"caf\xe9.h5")
+    command = ["--prompts", prompts, "--show-prompts", "1", "-o", name]
+    status, _, err = run(*command)
+    assert status == 0 and r"row r\x1b[2J\u202e" in err
+    assert err.replace("\n", "").isprintable()
+    with open_store(tmp_path / name) as store:
+        assert name in store.run.command
