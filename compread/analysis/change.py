@@ -1,10 +1,11 @@
 """What changes, component by component, between two models that share the component axis.
 
 Base and chat, 16 and 4 bits, before and after fine-tuning: two runs over the same rows are paired
-row by row. With b rows that only the first gets right and c that only the second does, the change
-of a component's accuracy is (c - b) / N. Its 95 % interval is Agresti and Min's (2005): one half
-is added to each cell of the 2 × 2 table, then the usual interval is taken. Its p-value is
-McNemar's exact one, a binomial test of c among b + c, corrected over the components.
+row by row, rows of equal prompts as one. With b rows that only the first gets right and c that only
+the second does, the change of a component's accuracy is (c - b) / N. Its 95 % interval is Agresti
+and Min's (2005): one half is added to each cell of the 2 × 2 table, then the usual interval is
+taken. Its p-value is McNemar's exact one, a binomial test of c among b + c, corrected over the
+components.
 
 Over several pairs of runs the changes are averaged, with Student's interval over the pairs and
 twice the mean p-value, which is one whatever their dependence (Rüschendorf 1982).
@@ -24,6 +25,7 @@ from compread.analysis.categories import COUNTED_KINDS
 from compread.analysis.chance import false_discovery, two_sided
 from compread.analysis.intervals import Z95, Floats, Ints, student_interval
 from compread.analysis.pairs import demonstrations_key
+from compread.analysis.runs import distinct
 from compread.analysis.tally import Bools, top_two
 from compread.components import Component
 from compread.errors import StoreError, UsageError
@@ -143,10 +145,11 @@ def _pair(one: Path, other: Path, split: str, pool: str) -> tuple[Any, ...]:
             raise StoreError(f"{one} and {other} have different components: not one architecture")
         if a.axes.splits[split].id != b.axes.splits[split].id:
             raise StoreError(f"{one} and {other} have different {split} rows: not one prompt set")
-        n = a.rows(split)
-        if not n:
+        if not a.rows(split):
             raise UsageError(f"{one} has no {split} rows")
-        first, second = _hits(a, split), _hits(b, split)
+        kept = distinct(a.axes.splits[split].prompt_hash)
+        n = int(kept.sum())
+        first, second = _hits(a, split)[kept], _hits(b, split)[kept]
         lost, won = (first & ~second).sum(axis=0), (second & ~first).sum(axis=0)
         low, high = paired_interval(lost, won, n)
         means = first.mean(axis=0), second.mean(axis=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from compread.analysis.tally import Resampling, Tally
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.store import DEFAULT_POOL, Store, open_store
-from compread.store.schema import Labels, RunInfo
+from compread.store.schema import Float32, Labels, RunInfo
 
 SPLITS, SHUFFLES = 20, 200
 """How many random halves, and shuffles of the labels, ``analyze`` takes."""
@@ -87,11 +87,14 @@ class RunStats:
     """On the train rows; None where that was not asked for, or there are none."""
     rows: RowChoices | None = None
     """What is predicted on each row; None where the statistics are not of a store."""
+    repeated: int = 0
+    """Rows that were left out because their prompt stood before."""
 
 
 def run_stats(store: Store, split: str = "test", resample: bool = False, seed: int = 0) -> RunStats:
     """Score the components of a store on its ``train`` or ``test`` rows.
 
+    Rows of equal prompts count as one, the first: no test holds where a row stands twice.
     ``resample`` scores them on halves and under shuffled labels too, and on the train rows, as
     ``compread.analysis.selection`` and ``compread.analysis.transfer`` want.
 
@@ -102,15 +105,17 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
     if not store.rows(split):
         other = "train" if split == "test" else "test"
         raise UsageError(f"{store.path} has no {split} rows; try --split {other}")
-    gold = store.gold(split)
+    kept = distinct(store.axes.splits[split].prompt_hash)
+    gold, ids = store.gold(split)[kept], np.array(store.axes.splits[split].id)[kept]
     drawn = _drawn(gold.tobytes(), seed) if resample else None
-    parts, whole = collect(store.iter_parts(split), store.array(split, "full"), gold, drawn)
+    full = store.array(split, "full")[kept]
+    parts, whole = collect(_pieces(store, split, kept), full, gold, drawn)
     resampled = train = None
     if drawn is not None:
         resampled = Resampled.of(parts, drawn, counted(store.components))
     if resample and split != "train" and store.rows("train"):
         train = _trained(store)
-    key = RowChoices.key_of(store.axes.splits[split].id, gold, store.labels.word)
+    key = RowChoices.key_of(ids.tolist(), gold, store.labels.word)
     return RunStats(
         path=str(store.path),
         run=store.run,
@@ -120,7 +125,18 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
         resampled=resampled,
         train=train,
         rows=RowChoices(key, gold, parts.choices, whole.choices),
+        repeated=len(kept) - int(kept.sum()),
     )
+
+
+def _pieces(
+    store: Store, split: str, kept: npt.NDArray[np.bool_]
+) -> Iterator[tuple[slice, Float32]]:
+    """The parts of the kept rows piece by piece, and their places among the kept."""
+    start = 0
+    for rows, parts in store.iter_parts(split):
+        of = parts if kept[rows].all() else parts[kept[rows]]
+        yield slice(start, start := start + len(of)), of
 
 
 @lru_cache(maxsize=8)
@@ -132,6 +148,13 @@ def _drawn(gold: bytes, seed: int) -> Resampling:
 def _trained(store: Store) -> Trained:
     parts, _ = collect(store.iter_parts("train"), store.array("train", "full"), store.gold("train"))
     return Trained(parts.right / parts.n, parts.margin()[0])
+
+
+def distinct(hashes: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """[N] which rows' prompts stand for the first time."""
+    kept = np.zeros(len(hashes), bool)
+    kept[list({h: i for i, h in reversed(list(enumerate(hashes)))}.values())] = True
+    return kept
 
 
 def read_runs(
@@ -168,3 +191,17 @@ def check_same_components(one: RunStats, other: RunStats) -> None:
             f"{one.run.model} and {len(other.components)} of {other.run.model}); only runs of "
             "models with the same layers and heads can be compared component by component"
         )
+
+
+def repeats_note(runs: Sequence[RunStats], split: str) -> str | None:
+    """What a user should know of rows that repeat; None where none do."""
+    repeating = [run for run in runs if run.repeated]
+    if not repeating:
+        return None
+    most = max(repeating, key=lambda run: run.repeated)
+    n = most.repeated + most.stats.full.n
+    return (
+        f"note: {len(repeating)} of {len(runs)} stores have {split} rows with the prompt of an "
+        f"earlier row ({most.path}: {most.repeated} of {n}); they are left out, as each prompt "
+        "counts once"
+    )

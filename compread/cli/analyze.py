@@ -22,6 +22,7 @@ from compread.cli.options import (
     Split,
 )
 from compread.cli.output import emit
+from compread.cli.runs import scored_runs
 
 EXAMPLE = (
     "compread analyze stores/\ncompread analyze out.h5 --format json | jq '.runs[0].best'\n"
@@ -100,7 +101,6 @@ def analyze(
     each component's change is shown instead, rows paired.
     """
     from compread.analysis.categories import Rules
-    from compread.analysis.runs import read_runs
     from compread.analysis.study import study
     from compread.store import store_paths
     from compread.views.summary import change_view, summary_view
@@ -114,7 +114,7 @@ def analyze(
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     most = _most_pairs(pairs)
-    runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
+    runs = scored_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
     document = study(runs, rules, top, [name.value for name in table or []], most)
     emit(document, summary_view(document, split.value), format.value)
 

@@ -13,6 +13,7 @@ import typer
 from compread.cli.options import ALPHA, BIAS_SHARE, POOL, SPLIT, STORES, Pool, Split
 from compread.cli.output import color_depth, note, unicode, width, write_path, write_styled
 from compread.cli.rank import MEASURES, By
+from compread.cli.runs import scored_runs
 from compread.cli.values import number_ranges, path
 
 if TYPE_CHECKING:
@@ -131,7 +132,6 @@ def _picture(
     from compread.analysis.bias import leanings
     from compread.analysis.categories import Rules
     from compread.analysis.change import change
-    from compread.analysis.runs import read_runs
     from compread.cli.weights_file import read_weights
     from compread.errors import UsageError
     from compread.views import charts
@@ -145,7 +145,7 @@ def _picture(
         return charts.change_map(change(paths, others, split, pool))
     if kind is What.weights:
         return fitted_weights([fit for path in paths for fit in read_weights(path)], method)
-    runs = read_runs(paths, split, pool)
+    runs = scored_runs(paths, split, pool)
     draw: dict[What, Callable[[list[RunStats]], Picture]] = {
         What.scatter: lambda runs: charts.scatter(runs, by_kind, Rules(*thresholds)),
         What.heatmap: lambda runs: charts.heatmap(runs, by),

@@ -23,6 +23,7 @@ from compread.cli.options import (
     Split,
 )
 from compread.cli.output import color_depth, emit, unicode, width, write_styled
+from compread.cli.runs import scored_runs
 
 if TYPE_CHECKING:
     from compread.analysis.intervals import Floats
@@ -112,7 +113,6 @@ def rank(
     """
     from compread.analysis.categories import COUNTED_KINDS, Rules
     from compread.analysis.ranking import rank as rank_components
-    from compread.analysis.runs import read_runs
     from compread.components import KINDS
     from compread.errors import UsageError
     from compread.store import store_paths
@@ -124,7 +124,7 @@ def rank(
         raise UsageError(f"--heatmap draws a measure; draw weights with: plot weights {weights}")
     named = [k.value for k in kind or []]
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
-    runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value)
+    runs = scored_runs(store_paths(stores, sys.stdin), split.value, pool.value)
     if heatmap:
         from compread.views.blocks import to_blocks
         from compread.views.charts import heatmap as heatmap_of

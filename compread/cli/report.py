@@ -21,6 +21,7 @@ from compread.cli.options import (
     Split,
 )
 from compread.cli.output import write_path, write_styled
+from compread.cli.runs import scored_runs
 from compread.cli.values import PATH
 
 EXAMPLE = "compread report stores/ -o report.html"
@@ -48,7 +49,6 @@ def report(
     printed.
     """
     from compread.analysis.categories import Rules
-    from compread.analysis.runs import read_runs
     from compread.output_files import check_target, write_file
     from compread.store import store_paths
     from compread.views.report import report as report_of
@@ -56,7 +56,7 @@ def report(
     if str(out) != "-":
         check_target(out, force)
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
-    runs = read_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
+    runs = scored_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
     page = report_of(runs, split.value, rules, top, str(context.obj or ""))
     if str(out) == "-":
         write_styled(page)

@@ -43,7 +43,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Pools:
-    """Both splits of a task, without the test rows that are also train rows."""
+    """Both splits of a task, without rows that repeat, or test rows that are also train rows."""
 
     train: Pool
     test: Pool
@@ -55,9 +55,9 @@ def make_pools(task: Task, rows_train: Sequence[Row], rows_test: Sequence[Row]) 
     ``rows_train`` are the lender's where the task has one. Rows that the task's ``where`` rules out
     are left aside.
 
-    Rows are the same if they agree in every field that the task's templates read. A train row that
-    stood before is left out, and so is a test row that is anywhere in the train file: the test
-    rows are then the same for each seed.
+    Rows are the same if they agree in every field that the task's templates read. A row that stood
+    before is left out, and so is a test row that is anywhere in the train file: the test rows are
+    then the same for each seed, and no text counts twice.
 
     Raises:
         PromptError: a label that is not one of the task's values.
@@ -65,12 +65,11 @@ def make_pools(task: Task, rows_train: Sequence[Row], rows_test: Sequence[Row]) 
     source = task.lender or task
     fields = sorted(set().union(*(template_fields(t.text) for t in task.templates.values())))
     train, test = _named(source, "train", rows_train), _named(task, "test", rows_test)
-    first: dict[tuple[str, ...], int] = {}
-    for number in _usable(source, "train", train):
-        first.setdefault(_content(train[number], fields), number)
-    unseen = [n for n in _usable(task, "test", test) if _content(test[n], fields) not in first]
+    known = _distinct(train, fields, _usable(source, "train", train))
+    found = _distinct(test, fields, _usable(task, "test", test))
+    unseen = [number for content, number in found.items() if content not in known]
     return Pools(
-        _pool(source, "train", train, list(first.values())), _pool(task, "test", test, unseen)
+        _pool(source, "train", train, list(known.values())), _pool(task, "test", test, unseen)
     )
 
 
@@ -116,6 +115,16 @@ def _class(task: Task, row_id: str, row: Row) -> int:
     if row[field] not in values:
         raise PromptError(f"{where} has {field!r} {row[field]!r:.60}, not one of {known}")
     return values.index(row[field])
+
+
+def _distinct(
+    rows: Sequence[Row], fields: Sequence[str], kept: Sequence[int]
+) -> dict[tuple[str, ...], int]:
+    """The number of the first row of each content."""
+    first: dict[tuple[str, ...], int] = {}
+    for number in kept:
+        first.setdefault(_content(rows[number], fields), number)
+    return first
 
 
 def _content(row: Row, fields: Sequence[str]) -> tuple[str, ...]:

@@ -1,14 +1,17 @@
 """Statistics of stores, and their average."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from conftest import AXIS, make_run
 
 from compread.analysis.average import average
 from compread.analysis.chance import LuckTest
+from compread.analysis.change import change
 from compread.analysis.components import component_stats
 from compread.analysis.joint import cauchy, joint_test
-from compread.analysis.runs import read_runs
+from compread.analysis.runs import read_runs, repeats_note
 from compread.components import LayerShape, component_axis
 from compread.errors import StoreError, UsageError
 from compread.store import Labels, SplitRows, StoreWriter, open_store
@@ -113,3 +116,54 @@ def test_a_split_without_rows_is_a_usage_error(tmp_path, write_store):
     path = write_store(tmp_path / "s.h5", n_train=0)
     with pytest.raises(UsageError, match=r"s\.h5 has no train rows; try --split test"):
         read_runs([path], "train")
+
+
+@pytest.fixture
+def doubled(tmp_path):
+    """A function that writes noise of which each test row stands so many times, with its hash."""
+
+    def write(name, times, n=60, seed=0):
+        rng = np.random.default_rng(seed)
+        gold = rng.permutation(np.arange(n) % 2)
+        parts = rng.normal(size=(n, len(AXIS), 2)).astype(np.float32)
+        order = np.tile(np.arange(n), times)
+        info = make_run()
+        hashes = [f"h{i}" for i in order]
+        rows = {"test": SplitRows(gold[order], [f"{i}" for i in range(len(order))], hashes)}
+        path = tmp_path / name
+        with StoreWriter.open(path, info, AXIS, Labels((" a", " b"), (1, 2)), rows) as writer:
+            count = len(order)
+            x = parts[order]
+            writer.append(range(count), x, x.sum(1), np.zeros(count), np.ones(count))
+            return writer.finish(info)
+
+    return write
+
+
+def test_rows_of_equal_prompts_count_as_one(doubled):
+    """A store whose rows stand twice has the statistics of one in which they stand once."""
+    once, twice = read_runs([doubled("1.h5", 1), doubled("2.h5", 2)], resample=True)
+    assert (once.repeated, twice.repeated) == (0, 60)
+    for side in ("parts", "full"):
+        one, two = getattr(once.stats, side), getattr(twice.stats, side)
+        for field in fields(one):
+            np.testing.assert_array_equal(getattr(one, field.name), getattr(two, field.name))
+    np.testing.assert_array_equal(once.resampled.right, twice.resampled.right)
+    assert once.rows.gold.tolist() == twice.rows.gold.tolist()
+
+
+def test_rows_that_repeat_are_told(doubled):
+    """One sentence for all stores, which names the one with the most."""
+    runs = read_runs([doubled("1.h5", 1), doubled("2.h5", 2), doubled("3.h5", 3)])
+    told = repeats_note(runs, "test")
+    assert "2 of 3 stores have test rows with the prompt of an earlier row" in told
+    assert "3.h5: 120 of 180" in told
+    assert repeats_note(runs[:1], "test") is None
+
+
+def test_a_change_counts_equal_prompts_once(doubled):
+    """Paired rows of equal prompts are one pair."""
+    once = change([doubled("1.h5", 1)], [doubled("1b.h5", 1, seed=1)])
+    twice = change([doubled("2.h5", 2)], [doubled("2b.h5", 2, seed=1)])
+    np.testing.assert_array_equal(once.p, twice.p)
+    np.testing.assert_array_equal(once.low, twice.low)

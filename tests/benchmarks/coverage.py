@@ -2,9 +2,10 @@
 
     python tests/benchmarks/coverage.py [--draws 20] [--folders 200]
 
-Prints three tables: coverage and width of the 95 % interval of an accuracy over several stores;
-null folders of three stores over the same rows in which anything has q ≤ .05; planted components
-that are found in one store and in three. Components are drawn on the scale of a normal variable
+Prints coverage and width of the 95 % interval of an accuracy over several stores; null folders of
+three stores over the same rows in which anything has q ≤ .05; planted components that are found in
+one store and in three; and what the ten components at the top are worth, by accuracy and by the
+lower end of its interval. Components are drawn on the scale of a normal variable
 below a threshold, of whose noise the stores share a part on each row.
 """
 
@@ -43,7 +44,7 @@ def main() -> None:
     for shared, spread, s, n in product(SHARED, SPREAD, STORES, ROWS):
         if s > 1 or (shared, spread) == (SHARED[0], 0):
             cells = [coverage(rng, s, n, a, shared, spread, options.draws) for a in ACCURACIES]
-            text = "".join(f"{c:>7.3f} ({w:.3f})"[:14].rjust(14) for c, w in cells)
+            text = "".join(f"{c:.3f} ({w:.2f})".rjust(14) for c, w in cells)
             print(f"{shared:>6} {spread:>6} {s:>6} {n:>4} {text}", flush=True)
     for k in (2, 3):
         found = np.mean([any_found(rng, k) for _ in range(options.folders)])
@@ -51,6 +52,22 @@ def main() -> None:
     for s in (1, 3):
         power, false = np.mean([planted(rng, s) for _ in range(options.draws)], axis=0)
         print(f"planted components found in {s} stores: {power:.1%}, false among found {false:.1%}")
+    ten = np.mean([picked(rng) for _ in range(10 * options.draws)], axis=0)
+    names = ("by accuracy", "by accuracy_low", "the best")
+    told = ", ".join(f"{name} {value:.4f}" for name, value in zip(names, ten, strict=True))
+    print(f"true accuracy of ten components of three stores: {told}")
+
+
+def picked(rng: Rng) -> tuple[float, float, float]:
+    """True accuracy of ten of C: by accuracy over three stores, by accuracy_low, and the best."""
+    truth = np.clip(0.5 + 0.04 * rng.standard_normal(C), 0.05, 0.95)
+    at = ndtri(truth) + np.where(rng.random(C) < 0.5, 0.2, 0) * rng.standard_normal((3, 1, C))
+    hit = noise(rng, 3, 200, 0.6) < at
+    rows = RowSet(hit.mean(axis=1), hit.sum(axis=0).astype(np.int32))
+    mean = rows.by_run.mean(axis=0)
+    low, _ = accuracy_interval([rows], np.ones(C, bool))
+    ten = [np.argsort(-values)[:10] for values in (mean, low, truth)]
+    return tuple(float(truth[of].mean()) for of in ten)
 
 
 def coverage(

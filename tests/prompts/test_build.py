@@ -121,9 +121,9 @@ def test_limit_cuts_the_test_rows_only(grid: list[PromptSet], tmp_path: Path) ->
 
 
 def test_repeated_rows_are_left_out() -> None:
-    """A test row that is in the train file, and a train row that came before, are not drawn."""
+    """A test row that is in the train file, and rows that came before, are not drawn."""
     train = rows(40, "film") + [{"sentence": "a dull film 0 ", "label": 0}] * 5
-    test = rows(10, "play") + rows(40, "film")
+    test = rows(10, "play") + rows(40, "film") + rows(10, "play")
     pools = make_pools(load_task("sst2"), train, test)
     assert sorted(n for queue in pools.train.queues for n in queue) == list(range(40))
     assert sorted(n for queue in pools.test.queues for n in queue) == list(range(10))
