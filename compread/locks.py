@@ -123,7 +123,7 @@ class Lock:
         try:
             who = json.loads(text)
             named = f"names process {who['pid']} of host {who['host']}"
-        except (ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             named = "names no process"
         return f"{self._owner.name} {named}; if that one is gone, delete this file"
 
@@ -172,7 +172,7 @@ def _is_gone(text: str) -> bool:
     try:
         who = json.loads(text)
         host, pid, started = who["host"], who["pid"], who["started"]
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         return False
     if host != _host() or type(pid) is not int or not 0 < pid < 1 << 31:
         return False

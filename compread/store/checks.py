@@ -26,8 +26,8 @@ from compread.store.progress import partial_status
 from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, SPLITS, Labels
 
 _ATTRIBUTES = {"format", "format_version", "complete", "run", "checksum"}
-_OPEN_ELSEWHERE = ("already open for write", "unable to lock file")
-"""What HDF5 says of a file that another program writes."""
+_OPEN_ELSEWHERE = ("already open for write", "unable to lock file", "flag values don't match")
+"""What HDF5 says of a file that another program writes, or that this one has open otherwise."""
 
 
 def check_file(path: Path) -> None:
@@ -102,8 +102,8 @@ def _check_busy(path: Path, error: Exception, reason: str) -> None:
             "it, or set it to FALSE"
         ) from error
     raise BusyError(
-        f"{path}: another program has it open for writing: wait until that is done (if that one "
-        "was killed, `h5clear -s` takes its mark away)"
+        f"{path}: is open elsewhere, for writing by another program or by this one: wait until "
+        "that is closed (if it was killed, `h5clear -s` takes its mark away)"
     ) from error
 
 

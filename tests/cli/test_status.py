@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import AXIS, make_run
+from stores import rot
 
 from compread.cli import main
 from compread.store import Labels, SplitRows, StoreWriter
@@ -85,3 +90,56 @@ def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["status", str(tmp_path)]) == 4
     out, err = capsys.readouterr()
     assert out == "" and "neither stores (*.h5) nor unfinished ones" in err
+
+
+def test_verify(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With ``--verify`` rotten numbers are told with their place, and the status is 4."""
+    (folder / "c.h5").unlink()
+    command = ["status", str(folder), "--format", "json"]
+    assert main([*command, "--verify"]) == 0
+    rot(folder / "a.h5")
+    capsys.readouterr()
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out)[0]["state"] == "finished"
+    assert main([*command, "--verify"]) == 4
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["state"] for row in rows] == ["damaged", "partial"]
+    assert (
+        "a.h5: the store is damaged or cut short at /test/parts, rows 0 to 5" in rows[0]["reason"]
+    )
+
+
+def test_what_blocks_nobody(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A FIFO named like a store or a journal is told as such, beside the others."""
+    os.mkfifo(folder / "d.h5")
+    os.mkfifo(folder / "e.h5.partial")
+    assert main(["status", str(folder), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["state"] for row in rows] == ["finished", "partial", *["damaged"] * 3]
+    assert all("not a regular file" in row["reason"] for row in rows[3:])
+    assert main(["rank", str(folder / "d.h5")]) == 4
+    assert "d.h5: is not a regular file, wanted a store" in capsys.readouterr().err
+
+
+def test_a_store_that_is_open_elsewhere(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is called busy, with the advice to wait and none to extract it anew."""
+    import h5py
+
+    shutil.copy(folder / "a.h5", folder / "b2.h5")
+    with h5py.File(folder / "a.h5", "r+"):  # in this process
+        assert main(["rank", str(folder / "a.h5")]) == 4
+    said = [capsys.readouterr().err]
+    code = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print(flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code, folder / "b2.h5"], **pipes) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        for setting in ("FALSE", "TRUE"):  # whether HDF5 goes by locks is read in a new process
+            command = [sys.executable, "-m", "compread", "rank", str(folder / "b2.h5")]
+            environment = {**os.environ, "HDF5_USE_FILE_LOCKING": setting}
+            done = subprocess.run(command, capture_output=True, text=True, env=environment)
+            assert done.returncode == 4
+            said.append(done.stderr)
+        other.communicate("\n")
+    for err in said:
+        assert "is open elsewhere" in err and "wait until" in err and "--force" not in err, err

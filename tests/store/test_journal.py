@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +86,87 @@ def test_a_damaged_record_is_dropped(target: Path, whole: dict[str, Any]) -> Non
             assert writer.done.sum() == sum(map(len, BATCHES[:4]))
         write(target)
         assert contents(target) == whole
+
+
+def test_what_follows_the_last_whole_record_is_cut_off(target: Path) -> None:
+    """Going on ends the file there, so that nothing behind it can come to life again."""
+    journal = journal_path(target)
+    data = journal.read_bytes()
+    for tail in (bytes(40), data[-ENDS[3] : -1], b"\xff" * 500):
+        journal.write_bytes(data + tail)
+        with open_writer(target):
+            assert journal.read_bytes() == data
+
+
+def test_the_length_is_under_the_checksum(target: Path) -> None:
+    """A record whose length changed is dropped, even where the payload's own CRC agrees."""
+    journal = journal_path(target)
+    data = journal.read_bytes()
+    start = boundaries(len(data))[3]
+    payload = data[start + HEAD :]
+    for length in (len(payload), len(payload) - ROW_BYTES):
+        head = struct.pack("<QI", length, zlib.crc32(payload[:length]))
+        journal.write_bytes(data[:start] + head + payload[:length])
+        with open_writer(target) as writer:
+            assert writer.done.sum() == sum(map(len, BATCHES[:3]))
+    # Nothing at all has the CRC 0, which a tail of zeros has as well.
+    journal.write_bytes(data[:start] + bytes(HEAD))
+    with open_writer(target):
+        assert len(journal.read_bytes()) == start
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_fifo_in_the_journal_s_place(tmp_path: Path, force: bool) -> None:
+    """Neither a writer nor ``status`` waits for somebody who writes to it."""
+    os.mkfifo(tmp_path / "x.h5.partial")
+    with pytest.raises(TargetError, match=r"not a regular file, but in the way: move it away"):
+        open_writer(tmp_path / "x.h5", force=force)
+    with pytest.raises(StoreError, match="not a regular file"):
+        partial_status(tmp_path / "x.h5")
+
+
+def test_a_signal_while_it_closes(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped right behind the closing of its file, a journal does not close another's."""
+    close, closed = os.close, []
+
+    def stopped(fd: int) -> None:
+        close(fd)
+        closed.append(fd)
+        raise SystemExit(143)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit), open_writer(target):
+        patch.setattr(os, "close", stopped)
+    assert len(closed) == 1
+
+
+def test_without_locks_a_run_goes_on(
+    target: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, keeps a second one away, and leaves nothing but the store."""
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with open_writer(target) as writer:
+        assert writer.done.any() and "has no locks" in writer.notes[0]
+        with pytest.raises(TargetError, match=r"another run is writing it \(x.h5.partial.owner"):
+            open_writer(target, force=True)
+    write(target)
+    assert contents(target) == whole
+    assert [path.name for path in target.parent.iterdir()] == ["x.h5"]
+
+
+def test_a_file_system_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: Any) -> None:
+    """Where locking fails otherwise, no empty journal stays."""
+
+    def broken(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", broken)
+    with pytest.raises(TargetError, match="Input/output error"):
+        open_writer(tmp_path / "x.h5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_start_needs_force(target: Path) -> None:

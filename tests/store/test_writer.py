@@ -37,6 +37,7 @@ from compread.components import LayerShape, component_axis
 from compread.errors import StoreError, TargetError
 from compread.store import Labels, SplitRows, StoreWriter, journal_path, open_store
 from compread.store import writer as writer_module
+from compread.store.differences import OPTIONS, RESULTS
 from compread.store.journal import Journal
 
 
@@ -181,6 +182,11 @@ def test_another_run_does_not_go_on(target: Path, changes: dict[str, Any], named
     with pytest.raises(TargetError, match=rf"belongs to a run made with {named}: .*--force starts"):
         open_writer(target, **changes)
     assert journal_path(target).read_bytes() == before
+
+
+def test_each_field_of_the_identity_has_a_name() -> None:
+    """What can set two runs apart is told in words."""
+    assert {*OPTIONS, *RESULTS} == set(RUN.identity())
 
 
 def test_what_is_no_identity_may_change(target: Path) -> None:
