@@ -8,7 +8,7 @@ from transformers import CONFIG_MAPPING
 QUICK = (
     "gpt2", "llama", "gemma2", "granite", "falcon", "bloom", "doge", "openai-gpt", "mixtral",
     "deepseek_v3", "falcon_h1", "gemma4_text", "mamba", "rwkv", "minimax", "gemma3n_text",
-    "deepseek_v4", "zaya",
+    "deepseek_v4", "zaya", "minicpm3", "hyperclovax",
 )  # fmt: skip
 """A few that differ as much as families do, for the ordinary suite."""
 

@@ -2,11 +2,11 @@
 
 Reading order: ``groups`` (what prompts share is run once), ``prefix``, ``lending`` and ``joined``
 (how it is handed on), ``batches`` and ``memory`` (which rows run together), ``engine`` (a batch of
-tokens -> contributions), ``sharing`` (the proof that a prefix changes nothing), ``runner`` (batch
-after batch), ``loop`` and ``outcome`` (a prompt set -> a store), ``preview`` (what the model would
-say), ``ranks`` (several processes), ``cost`` and ``forecast`` (what a run takes, before it is
-run), ``proofs`` and ``certify`` (that a family is read rightly, on a tiny twin), ``sweep`` (that
-for all families).
+tokens -> contributions), ``alone`` and ``sharing`` (the proofs that company and a prefix change
+nothing), ``runner`` (batch after batch), ``loop`` and ``outcome`` (a prompt set -> a store),
+``preview`` (what the model would say), ``ranks`` (several processes), ``cost`` and ``forecast``
+(what a run takes, before it is run), ``proofs`` and ``certify`` (that a family is read rightly, on
+a tiny twin), ``sweep`` (that for all families).
 """
 
 from compread.extract.batches import plan_batches

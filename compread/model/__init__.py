@@ -3,8 +3,9 @@
 Reading order: ``loading`` (a model and its tokenizer, with ``sources``, ``hub``, ``gguf_file``,
 ``quantized``, ``adapters``, ``devices``), ``linear`` and ``norms`` (the linear map of a module,
 read by running it), ``trace``, ``anatomy`` and ``find`` (where the parts are), ``facts`` (what is
-known of families by name), ``taps`` (hooks at the answer position), ``decompose`` (activations ->
-parts), ``tolerance`` (how far the sum may be off).
+known of families by name), ``switches`` (at which lengths a model begins to compute otherwise),
+``taps`` (hooks at the answer position), ``decompose`` (activations -> parts), ``tolerance`` (how
+far the sum may be off).
 """
 
 from compread.model.adapters import load_adapter_config

@@ -50,7 +50,10 @@ class FrozenNorm:
         # A row of massive activations overflows when squared in float32 without this.
         size = x.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
         base = self.gain * (x / size)
-        return ((y - self.shift) * base).sum(-1) / ((base * base).sum(-1) * size[:, 0])
+        square = (base * base).sum(-1) * size[:, 0]
+        # A block that writes nothing has no factor of its own, and nothing to be scaled.
+        nothing = square == 0
+        return ((y - self.shift) * base).sum(-1) / square.masked_fill(nothing, 1)
 
 
 def read_norm(module: nn.Module, width: int, dtype: torch.dtype) -> FrozenNorm:

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compread.extract import Group, plan_groups, shared_length
+from compread.extract.groups import whole_groups
+from compread.model.switches import Switches
 
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), min_size=1, max_size=12)
 
@@ -80,3 +82,31 @@ def test_nothing_in_common_is_one_group_without_a_prefix() -> None:
     assert plan_groups(ids) == [Group((), tuple(range(50)))]
     assert plan_groups([[5]]) == [Group((), (0,))]
     assert plan_groups([]) == []
+
+
+def test_a_group_must_save_more_than_it_costs() -> None:
+    """Two sets are told apart once their own tokens outweigh 256 a further group."""
+    few = several_sets(2, prefix=20, rows=12, own=5, common=10)
+    (group,) = plan_groups(few)
+    assert len(group.prefix) == 10
+    assert group.tokens_run(few) == 10 + 24 * 25
+    more = several_sets(2, prefix=20, rows=16, own=5, common=10)
+    assert [len(g.prefix) for g in plan_groups(more)] == [30, 30]
+
+
+def test_rows_are_grouped_with_those_that_are_computed_alike() -> None:
+    """A prefix is shared only by rows of the stretch that it lies in itself."""
+    (head,) = several_sets(1, prefix=30, rows=1, own=0)
+    ids = [head[:20] + [n] * 5 for n in range(3)] + [head + [n] * 8 for n in range(4)]
+    assert [len(g.prefix) for g in plan_groups(ids)] == [20]
+    below, above = plan_groups(ids, Switches((25,)))[::-1]
+    assert (below.rows, len(below.prefix)) == ((0, 1, 2), 20)
+    assert (above.rows, len(above.prefix)) == ((3, 4, 5, 6), 30)
+    # Beyond 30 the prefix of 30 tokens would be computed otherwise than its rows.
+    assert {len(g.prefix) for g in plan_groups(ids, Switches((30,)))} == {20, 0}
+    assert [len(g.prefix) for g in plan_groups(ids, Switches((), 25))] == [0, 20]
+    assert whole_groups(ids, Switches((30,))) == [
+        Group((), (0, 1, 2)),
+        Group((), (3, 4, 5, 6)),
+    ]
+    assert whole_groups(ids) == [Group((), tuple(range(7)))]

@@ -151,3 +151,109 @@ def test_the_prefix_is_held_once() -> None:
         shared_parts(engine, prefix)
     for layer, keys in zip(prefix._cache.layers, before, strict=True):
         assert layer.keys.shape[-2] == PREFIX and torch.equal(layer.keys, keys)
+
+
+# --- each guard, where none of the others holds --------------------------------------------------
+
+
+def cache_of(model: Any) -> Any:
+    """A cache that may be lent."""
+    found = model(input_ids=torch.tensor(some_prompts(PREFIX)), use_cache=True).past_key_values
+    assert can_lend(model, found, 64)
+    return found
+
+
+def not_plain(cache: Any) -> None:
+    """A layer of another kind."""
+    layer = cache.layers[1]
+    layer.__class__ = type("CompressedLayer", (type(layer),), {})
+
+
+def not_tensors(cache: Any) -> None:
+    """A layer whose keys are held in another way."""
+    cache.layers[1].keys = [cache.layers[1].keys]
+
+
+def flat(cache: Any) -> None:
+    """A layer that keeps heads in one axis."""
+    layer = cache.layers[1]
+    layer.keys, layer.values = layer.keys.flatten(1, 2), layer.values.flatten(1, 2)
+
+
+def apart(cache: Any) -> None:
+    """A layer with other heads for values than for keys."""
+    cache.layers[1].values = cache.layers[1].values.repeat(1, 2, 1, 1)
+
+
+def empty(cache: Any) -> None:
+    """No layer at all."""
+    cache.layers = []
+
+
+@pytest.mark.parametrize("change", [not_plain, not_tensors, flat, apart, empty])
+def test_a_cache_that_is_not_plain_is_not_lent(change: Any) -> None:
+    """Each thing that a layer may be instead is a reason of its own."""
+    model = loud_model("llama grouped")
+    cache = cache_of(model)
+    change(cache)
+    assert not can_lend(model, cache, 64)
+
+
+class Attention(torch.nn.Module):
+    """A module that says whether its attention is causal."""
+
+    def __init__(self, causal: bool = True) -> None:
+        super().__init__()
+        self.is_causal = causal
+
+
+ONE = torch.ones(1)
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a mask": ({"attention_mask": ONE}, "a mask or a soft-cap"),
+    "a soft-cap": ({"softcap": 30.0}, "a mask or a soft-cap"),
+    "another tensor": ({"position_bias": ONE}, "attention takes position_bias"),
+    "told not to be causal": ({"is_causal": False}, "not causal"),
+    "not causal itself": ({"module": Attention(causal=False)}, "not causal"),
+    "other keys": ({"key": torch.ones(2, 2, 3, 8)}, "other keys than its cache returned"),
+    "a short window": ({"sliding_window": PREFIX + 2}, "the window is shorter than the prompts"),
+}
+
+
+def attended(**changes: Any) -> torch.Tensor:
+    """Three tokens of two rows behind a prefix, as a layer of a cache lends it."""
+    draw = torch.Generator().manual_seed(0)
+    key, value, keys, values = (
+        torch.randn(*shape, 8, generator=draw)
+        for shape in ((2, 2, 3), (2, 2, 3), (1, 2, PREFIX), (1, 2, PREFIX))
+    )
+    layer = type("Layer", (), {"keys": keys, "values": values, "update": None})()
+    loan = lending._Loan(layer)
+    loan.update(key, value)
+    query = torch.randn(2, 4, 3, 8, generator=draw)
+    given = {"module": Attention(), "query": query, "key": key, "value": value, **changes}
+    return lending._attend([loan], **given)
+
+
+@pytest.mark.parametrize(("changes", "why"), REFUSED.values(), ids=REFUSED)
+def test_what_an_attention_may_not_ask_for(changes: dict[str, Any], why: str) -> None:
+    """Each term that the joined attention would leave out is refused."""
+    with pytest.raises(lending.CannotLendError, match=why):
+        attended(**changes)
+
+
+def test_what_an_attention_may_ask_for() -> None:
+    """Tensors that no attention reads, and a window that holds all, change nothing."""
+    plain = attended()
+    assert plain.shape == (2, 3, 4, 8)
+    assert torch.equal(attended(position_ids=ONE, cache_position=ONE), plain)
+    assert torch.equal(attended(sliding_window=PREFIX + 3, is_causal=True), plain)
+    assert torch.equal(attended(scaling=8**-0.5), plain)
+    assert not torch.allclose(attended(scaling=1.0), plain)
+
+
+def test_a_layer_that_does_not_ask_is_refused() -> None:
+    """A layer that attends in a way of its own has not seen the prefix."""
+    model = loud_model("llama grouped")
+    cache, why = cache_of(model), "layer 0 attends in a way of its own"
+    with pytest.raises(lending.CannotLendError, match=why), lending.lent(model, cache):
+        pass

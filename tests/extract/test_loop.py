@@ -357,3 +357,24 @@ def test_heads_that_are_mixed_up_are_not_kept(
         fresh.extract(prompts, tmp_path / "run.h5", SMALL)
     assert error.value.exit_code == 3
     assert [path.name for path in tmp_path.iterdir()] == ["reviews.jsonl"]
+
+
+def test_each_set_of_labels_is_proved(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof on the weights is made once for the labels of a set, and again for others."""
+    fresh = Extractor(extractor().loaded)
+    fresh.extract(prompts, tmp_path / "first.h5", SMALL)
+
+    def refuse(*args: Any) -> Any:
+        raise SumError("proved again")
+
+    monkeypatch.setattr("compread.extract.judge.prove_structure", refuse)
+    fresh.extract(prompts, tmp_path / "same.h5", SMALL)
+    others = review_rows(6, labels=(" good", " bad"))
+    with pytest.raises(SumError, match="proved again"):
+        fresh.extract(
+            read_prompt_file(write_rows(tmp_path / "others.jsonl", others)),
+            tmp_path / "others.h5",
+            SMALL,
+        )

@@ -31,6 +31,7 @@ def test_shared_length_is_that_of_a_plain_count(rows: list[list[int]], head: lis
 @pytest.mark.parametrize(
     ("rows", "length"),
     [
+        ([[5, 6, 7, 8, 9], [5, 6, 7, 8, 1, 2]], 4),
         ([[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 7]], 5),
         ([[1, 2, 3, 4, 5, 6]], 5),
         ([[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]], 5),

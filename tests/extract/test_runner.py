@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from loud import loud_engine
 from test_loop import SMALL, extractor
-from tiny_folder import review_rows, write_rows
+from tiny_folder import byte_tokenizer, review_rows, write_rows
 
-from compread.errors import ResumableError
-from compread.extract import Engine, Extractor, SharedPrefix
-from compread.prompts import PromptSet, read_prompt_file
+from compread.errors import ResumableError, SumError
+from compread.extract import Engine, Extractor, Group, Ranks, SharedPrefix
+from compread.extract.runner import Runner
+from compread.prompts import PromptSet, read_prompt_file, tokenize
 from compread.store import Store, open_store, partial_status
 
 OUT_OF_MEMORY = [
@@ -165,3 +168,108 @@ def test_a_stopped_run_goes_on_with_its_own_budget(
         assert store.run.batch_tokens == 64
     again = extractor().extract(prompts, target, replace(auto, reuse=True))
     assert (again.rows, again.kept) == (0, 30)
+
+
+def test_memory_that_shrinks_again_and_again(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time a batch does not fit, half of that one is the limit of all that come after."""
+    alone = replace(SMALL, batch_tokens=400, share=False)
+    whole = extractor().extract(prompts, tmp_path / "whole.h5", alone)
+    longest = max(map(len, tokenize(prompts, byte_tokenizer()).ids))
+    tried = room_for(monkeypatch, longest, OUT_OF_MEMORY[0])
+    done = extractor().extract(prompts, tmp_path / "run.h5", alone)
+    failed = [size for size in tried if size > longest]
+    assert len(failed) >= 3 and done.rows == 30
+    assert all(later <= earlier / 2 for earlier, later in pairwise(failed))
+    assert done.warnings == (
+        f"the device's memory did not suffice: batches were cut to {failed[-1] // 2} tokens",
+    )
+    with open_store(whole.path) as one, open_store(done.path) as other:
+        for split, parts in numbers(one).items():
+            assert np.allclose(parts, numbers(other)[split], rtol=0, atol=1e-5)
+
+
+# --- the batch that a GPU computes while the one before it is kept -------------------------------
+
+
+class Kept:
+    """Keeps rows in memory."""
+
+    def __init__(self, count: int) -> None:
+        self.ids = [f"r{n}" for n in range(count)]
+        self.rows: dict[int, Any] = {}
+
+    def append(self, rows: Any, parts: Any, *others: Any) -> None:
+        """Keep a batch."""
+        self.rows |= dict(zip(rows, parts, strict=True))
+
+    def discard(self) -> None:
+        """Throw all rows away."""
+        self.rows.clear()
+
+
+def run_of(judge: Any, overlaps: bool, progress: Any = lambda *counts: None) -> tuple[Kept, Any]:
+    """Eight rows in batches of one, and what a runner did with them."""
+    ids = [[3 + n, 4, 5, 6 + n] for n in range(8)]
+    kept = Kept(len(ids))
+    runner = Runner(loud_engine("llama tied", torch.float64), ids, kept, judge, Ranks())
+    runner._overlaps = overlaps
+    groups = [Group((), tuple(range(8)))]
+    try:
+        runner.run(groups, 4, np.zeros(8, bool), progress)
+    except (KeyboardInterrupt, SumError) as error:
+        return kept, error
+    return kept, runner.tally
+
+
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_a_batch_that_waits_is_kept_as_it_is(overlaps: bool) -> None:
+    """Every row once, the last batch too, and each row's own parts under its number."""
+    names: list[str] = []
+
+    def judge(batch: Any, ids: Any) -> float:
+        names.extend(ids)
+        return 0.0
+
+    kept, tally = run_of(judge, overlaps)
+    assert names == kept.ids and tally.rows == 8
+    engine = loud_engine("llama tied", torch.float64)
+    for n, parts in kept.rows.items():
+        alone = engine.run([[3 + n, 4, 5, 6 + n]]).parts[0]
+        assert np.allclose(parts, alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("overlaps", "before"), [(True, 2), (False, 3)])
+def test_an_interrupted_run_keeps_the_batch_that_waits(overlaps: bool, before: int) -> None:
+    """What is computed is kept, whether its turn had come or not."""
+    judged: list[int] = []
+
+    def stop(done: int, total: int, tokens: int) -> None:
+        if done == 3:
+            assert len(judged) == before
+            raise KeyboardInterrupt
+
+    kept, error = run_of(lambda batch, ids: judged.append(1) or 0.0, overlaps, stop)
+    assert isinstance(error, KeyboardInterrupt) and sorted(kept.rows) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_wrong_sums_leave_nothing(overlaps: bool) -> None:
+    """Neither the batches before nor the one that waits behind the wrong one are kept."""
+
+    def judge(batch: Any, ids: Any) -> float:
+        if ids == ["r4"]:
+            raise SumError("off")
+        return 0.0
+
+    kept, error = run_of(judge, overlaps)
+    assert isinstance(error, SumError) and not kept.rows
+
+
+@pytest.mark.parametrize("overlaps", [True, False])
+@pytest.mark.parametrize("worst", [0, 3, 7])
+def test_the_worst_error_is_that_of_all_batches(worst: int, overlaps: bool) -> None:
+    """Whichever batch has it, the last or another."""
+    _, tally = run_of(lambda batch, ids: 0.5 if ids == [f"r{worst}"] else 0.125, overlaps)
+    assert tally.worst_error == 0.5

@@ -8,7 +8,7 @@ from by_hand import parts_by_hand
 from loud import DEVICES, FAMILIES, LABELS, PROMPTS, engine_of, loud_engine, loud_model, worst_error
 
 from compread.extract.host_copy import HostCopy
-from compread.model import sum_tolerance
+from compread.model import BatchParts, sum_tolerance
 
 HALF = [torch.bfloat16, torch.float16]
 
@@ -120,3 +120,37 @@ def test_a_model_without_a_final_norm_adds_up() -> None:
     engine = engine_of(model)
     assert engine.decomposer.anatomy.final_norm is None
     assert worst_error(engine) < 1e-6
+
+
+def test_the_sum_error_is_that_of_the_worst_label() -> None:
+    """One label's parts that do not add up are a row's error, however well the others do."""
+    parts = torch.tensor([[[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]]])  # [1, 2, 3]
+    row = torch.ones(1)
+    wrong = BatchParts(parts, row, torch.tensor([[2.0, 3.5, 4.0]]), row, row)
+    assert wrong.sum_error.tolist() == [0.5]
+
+
+def test_label_mass_is_that_of_the_capped_logits() -> None:
+    """The model's own probabilities are those behind its soft-cap."""
+    engine = loud_engine("gemma2", torch.float64)
+    batch = engine.run(PROMPTS)
+    for row, prompt in enumerate(PROMPTS):
+        logits = engine.model(input_ids=torch.tensor([prompt])).logits[0, -1]
+        share = float(logits.softmax(-1)[list(LABELS)].sum())
+        assert float(batch.label_mass[row]) == pytest.approx(share, rel=1e-6)
+        before = torch.atanh(logits / 7).mul(7).softmax(-1)[list(LABELS)].sum()
+        assert abs(float(before) - share) > 1e-3 * share
+
+
+@pytest.mark.parametrize("name", ["gemma2", "olmo2"])
+def test_an_attention_that_writes_nothing_has_parts_of_zero(name: str) -> None:
+    """A layer whose attention was pruned away, behind a norm of its own, is no part and no NaN."""
+    model = loud_model(name, torch.float64)
+    model.model.layers[1].self_attn.o_proj.weight.zero_()
+    engine = engine_of(model)
+    batch = engine.run(PROMPTS)
+    heads = [
+        j for j, c in enumerate(engine.decomposer.components) if (c.layer, c.kind) == (1, "head")
+    ]
+    assert len(heads) == 6 and not batch.parts[:, heads].any()
+    assert float((batch.sum_error / batch.scale).max()) < 1e-6

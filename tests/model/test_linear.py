@@ -166,3 +166,34 @@ def test_offloaded_modules_are_found_where_they_run() -> None:
     module = nn.Linear(IN, OUT, device="meta")
     module._hf_hook = type("Hook", (), {"execution_device": "cpu"})()
     assert device_of(module).type == "cpu"
+
+
+class Packed(nn.Module):
+    """A linear map whose weights are kept as eight-bit integers, of which no gradient exists."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        draw = torch.Generator().manual_seed(0)
+        steps = torch.randint(-127, 128, (OUT, IN), generator=draw, dtype=torch.int8)
+        self.steps = nn.Parameter(steps, requires_grad=False)
+        self.bias = nn.Parameter(torch.randn(OUT, generator=draw)) if bias else None
+
+    def matrix(self) -> torch.Tensor:
+        """The weights [OUT, IN]."""
+        return self.steps.float() / 64
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """What a kernel without a gradient makes of its input."""
+        out = x.detach().float() @ self.matrix().T
+        return out if self.bias is None else out + self.bias.detach()
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "biasless"])
+def test_a_packed_unembedding_is_read_with_its_bias(bias: bool) -> None:
+    """Its rows are those of the weights alone, and the biases those of the labels."""
+    head = Packed(bias)
+    ids = torch.tensor([7, 0, 7, 10])
+    rows, biases = unembedding_rows(head, IN, ids)
+    torch.testing.assert_close(rows, head.matrix()[ids], rtol=1e-5, atol=1e-5)
+    expected = torch.zeros(4) if head.bias is None else head.bias.detach()[ids]
+    assert torch.equal(biases, expected)

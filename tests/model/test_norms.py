@@ -137,3 +137,15 @@ def test_the_identity_changes_nothing() -> None:
     directions = torch.randn(2, 3, dtype=torch.float64)
     assert torch.equal(frozen.pull_back(directions), directions)
     assert not frozen.shift.any()
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_a_row_of_zeros_has_parts_of_zero(name: str) -> None:
+    """What writes nothing goes through a norm as nothing, beside rows that write something."""
+    module = loud_norm(name, 16)
+    frozen = read_norm(module, 16, torch.float64)
+    x = torch.stack([torch.zeros(16), torch.linspace(-1, 2, 16)]).double()
+    y = module(x)
+    scale = frozen.scale(x, y)
+    assert torch.isfinite(scale).all()
+    assert torch.allclose(frozen.linear(x, scale) + frozen.shift, y, rtol=0, atol=1e-6)

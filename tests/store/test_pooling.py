@@ -1,5 +1,6 @@
 """Pooling the words of a class: equal to its formula, and the parts still add up."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,31 @@ def test_a_store_is_read_in_classes(how: str, numbers: tuple[Any, Any], tmp_path
         pieces = np.concatenate([piece for _, piece in store.iter_parts("test", rows=7)])
         np.testing.assert_array_equal(pieces, split.parts)
         assert store.split("train").parts.shape == (0, len(AXIS), 3)
+
+
+@pytest.mark.parametrize("how", POOLS)
+def test_a_store_of_classes_has_their_gram_matrices(
+    how: str, numbers: tuple[Any, Any], tmp_path: Path
+) -> None:
+    """Each split's rows pool the words' inner products by logits of their own."""
+    from store_sample import RUN
+
+    parts, full = numbers
+    words = np.random.default_rng(5).normal(size=(6, 9))
+    run = replace(RUN, label_gram=tuple(map(tuple, (words @ words.T).tolist())))
+    ids = [str(n) for n in range(30)]
+    splits = {
+        "train": SplitRows(np.zeros(10, np.int64), ids[:10], ids[:10]),
+        "test": SplitRows(np.zeros(20, np.int64), ids[10:], ids[10:]),
+    }
+    with StoreWriter.open(tmp_path / "s.h5", run, AXIS, LABELS, splits) as writer:
+        writer.append(range(30), parts, full, np.zeros(30), np.ones(30))
+        writer.finish(run)
+    with open_store(tmp_path / "s.h5", pool=how) as store:
+        for split, own in (("train", full[:10]), ("test", full[10:])):
+            found = store.label_gram(split)
+            assert found is not None
+            np.testing.assert_array_equal(found, pooling(how).gram(words @ words.T, own))
+    with open_store(tmp_path / "s.h5") as store:
+        whole = store.label_gram("test")
+        assert whole is not None and whole.shape == (20, 6, 6)
