@@ -166,7 +166,7 @@ def test_a_stopped_run_goes_on_with_its_own_budget(
     assert extractor().extract(prompts, target, auto).kept > 0
     with open_store(target) as store:
         assert store.run.batch_tokens == 64
-    again = extractor().extract(prompts, target, replace(auto, reuse=True))
+    again = extractor().extract(prompts, target, auto)
     assert (again.rows, again.kept) == (0, 30)
 
 
