@@ -53,6 +53,7 @@ def extract(
     attn_implementation: opt.ATTENTION = None,
     trust_remote_code: opt.TRUST = False,
     offline: opt.OFFLINE = False,
+    compile: opt.COMPILE = False,
     batch_tokens: opt.BATCH_TOKENS = None,
     share: opt.SHARE = True,
     force: opt.FORCE = False,
@@ -120,7 +121,7 @@ def extract(
     begins = say_loading if ranks.is_first and not quiet else lambda request: None
     with Runs(todo, options, show_prompts, quiet) as runs:
         for point, request, paths in zip(points, requests, places, strict=True):
-            extractor = Extractor(load_model(request, begins), ranks)
+            extractor = Extractor(load_model(request, begins), ranks, compile=compile)
             loaded = extractor.loaded
             ready = worded(sets, chat, loaded.tokenizer, loaded.context_length)
             runs.run_all(extractor, ready, paths, point.label or point.revision)

@@ -140,6 +140,10 @@ BATCH_TOKENS = Annotated[
     int | None,
     typer.Option("--batch-tokens", min=1, help="Tokens in a batch. [default: what memory allows]"),
 ]
+COMPILE = Annotated[
+    bool,
+    typer.Option("--compile", help="Fuse norms, gates and rotations by torch.compile (GPU)."),
+]
 DRY_RUN = Annotated[
     bool, typer.Option("--dry-run", help="Say what the runs will take, without loading a weight.")
 ]

@@ -23,8 +23,10 @@ from compread.extract.ranks import Ranks
 from compread.extract.runner import Progress, Runner, Tally
 from compread.extract.sharing import groups_to_run
 from compread.model.find import find_anatomy
+from compread.model.fuse import fuse
 from compread.model.linear import device_of
 from compread.model.loading import LoadedModel
+from compread.model.taps import Taps
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 from compread.store import (
     ALL_SPLITS,
@@ -42,15 +44,19 @@ from compread.store import (
 class Extractor:
     """A loaded model with its anatomy, ready for any number of prompt sets."""
 
-    def __init__(self, loaded: LoadedModel, ranks: Ranks | None = None) -> None:
-        """Find the model's anatomy.
+    def __init__(
+        self, loaded: LoadedModel, ranks: Ranks | None = None, *, compile: bool = False
+    ) -> None:
+        """Find the model's anatomy, and fuse its element-wise work where ``compile`` asks for it.
 
         Raises:
-            ModelError: its structure is not understood.
+            ModelError: its structure is not understood, or torch cannot compile it here.
         """
         self.loaded = loaded
         self.ranks = ranks or Ranks()
         self.anatomy = find_anatomy(loaded.model)
+        watched = Taps(loaded.model, self.anatomy, all_writes=True).modules
+        self.fusion = fuse(loaded.model, watched) if compile else None
         self.judge = Judge(loaded, len(self.anatomy.layers))
 
     def tokenized(

@@ -89,6 +89,12 @@ class Taps:
         self._blocks = [layer.block for layer in anatomy.layers] if anatomy.exit else []
         self._blocks = self._blocks if all_writes else self._blocks[-1:]
 
+    @property
+    def modules(self) -> list[nn.Module]:
+        """The modules whose inputs or outputs are read, the unembedding apart."""
+        around = [self.anatomy.final_norm] if self.anatomy.final_norm is not None else []
+        return [*self._readers, *self._writers, *self._computers, *self._blocks, *around]
+
     def run(self, answer: Tensor, forward: Callable[[], Any]) -> Sighting:
         """Watch ``forward()``, a call of the model on B prompts that end at ``answer`` [B].
 
