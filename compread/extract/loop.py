@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ import numpy as np
 
 from compread.errors import CompreadError, SumError
 from compread.extract.cost import forward_flops
-from compread.extract.describe import describe, ending, split_rows
+from compread.extract.describe import describe, split_rows
 from compread.extract.engine import Engine
+from compread.extract.finishing import ComputedRun, Finisher
 from compread.extract.groups import Group, whole_groups
 from compread.extract.judge import Judge
 from compread.extract.memory import peak_memory, reset_peak, token_budget
@@ -90,6 +90,31 @@ class Extractor:
     ) -> Extraction:
         """Run a prompt set and write its store, going on where a stopped run left off.
 
+        The arguments are those of ``compute``.
+
+        Raises:
+            PromptError: the prompts or labels cannot be turned into tokens as they must be.
+            SumError: a row's parts do not add up; nothing is left at the target.
+            TargetError: another run's store is at the target, or it is busy or cannot be written.
+            StoreError: what is at the target is damaged, or no store.
+            ResumableError: out of device memory; the finished rows are kept.
+        """
+        done: list[Extraction] = []
+        with Finisher(self.ranks, done.append) as finisher:
+            computed = self.compute(prompt_set, target, options, progress, tokens)
+            finisher.hand(computed)
+        return done[0] if done else computed.report
+
+    def compute(
+        self,
+        prompt_set: PromptSet,
+        target: Path,
+        options: ExtractOptions,
+        progress: Progress = lambda done, total, tokens: None,
+        tokens: TokenizedSet | None = None,
+    ) -> ComputedRun:
+        """Run what is not kept yet of a prompt set; its store is there once it is finished.
+
         Args:
             prompt_set: the prompts and label words.
             target: the store's path.
@@ -98,11 +123,7 @@ class Extractor:
             tokens: the prompt set's tokens, where they are made already.
 
         Raises:
-            PromptError: the prompts or labels cannot be turned into tokens as they must be.
-            SumError: a row's parts do not add up; nothing is left at the target.
-            TargetError: another run's store is at the target, or it is busy or cannot be written.
-            StoreError: what is at the target is damaged, or no store.
-            ResumableError: out of device memory; the finished rows are kept.
+            CompreadError: as ``extract``.
         """
         tokens = tokens or self._tokenize(prompt_set)
         engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids)
@@ -117,12 +138,12 @@ class Extractor:
         axes = _axes(prompt_set, tokens, engine)
         loose = () if options.batch_tokens else ("batch_tokens",)
         if not options.force and self.ranks.first(lambda: is_finished(target, run, axes, loose)):
-            return Extraction(target, kept=len(tokens.ids), warnings=warnings)
+            return ComputedRun(Extraction(target, kept=len(tokens.ids), warnings=warnings))
         writer, done = self._open(axes, run, target, options)
         warnings += writer.notes
         started = time.monotonic()
         reset_peak(device_of(self.loaded.model))
-        with writer:
+        try:
             runner = Runner(
                 engine, tokens.ids, writer, self.judge, self.ranks, apart=self.judge.apart
             )
@@ -130,9 +151,12 @@ class Extractor:
             if not self.ranks.is_first:
                 writer.close()
             tallies = self.ranks.gather(tally)
-            error = self._finish(writer, run, options) if self.ranks.is_first else None
-        self.ranks.all_right(error)
-        return self._report(target, tallies, int(done.sum()), warnings, started)
+            report = self._report(target, tallies, int(done.sum()), warnings, started)
+        except BaseException:
+            writer.close()
+            raise
+        mine = writer if self.ranks.is_first else None
+        return ComputedRun(report, started, run, mine, options.command)
 
     def _budget(self, options: ExtractOptions, target: Path) -> int:
         """Tokens of a batch; a stopped run goes on with its own, and so to the same bytes."""
@@ -197,17 +221,6 @@ class Extractor:
             raise
         return runner.tally
 
-    def _finish(
-        self, writer: StoreWriter, run: RunInfo, options: ExtractOptions
-    ) -> CompreadError | None:
-        """Make the store of all ranks' rows; what is wrong with that, for all ranks to raise."""
-        try:
-            absorb_parts(writer)
-            writer.finish(replace(run, **ending(writer.worst_sum_error, options.command)))
-        except CompreadError as problem:
-            return problem
-        return None
-
     def _describe(
         self,
         prompt_set: PromptSet,
@@ -255,7 +268,6 @@ class Extractor:
             worst_error=max(tally.worst_error for tally in tallies),
             flops=forward_flops(self.loaded.model, tokens_run, rows),
             memory=max(memory),
-            store_bytes=target.stat().st_size if self.ranks.is_first else 0,
             warnings=warnings,
         )
 
