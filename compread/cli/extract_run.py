@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,33 +57,36 @@ class Runs:
         checkpoint: str | None,
     ) -> None:
         """Run each prompt set with one loaded model, and print the stores' paths."""
+        from compread.extract import Finisher
+
         speaks = extractor.ranks.is_first
         options = replace(self._options, checkpoint=checkpoint)
-        for (prompt_set, tokens), target in zip(extractor.tokenized(sets), paths, strict=True):
-            if self._show_prompts and speaks:
-                _show(extractor, prompt_set, tokens, self._show_prompts)
-            quiet = self._quiet or not speaks
-            try:
-                with RowProgress(target.name, self._clock, quiet=quiet) as progress:
-                    done = extractor.extract(prompt_set, target, options, progress, tokens)
-            except KeyboardInterrupt:
-                without = " without --force" if options.force else ""
-                note(
-                    f"{target}: finished rows are kept; the same command{without} goes on from "
-                    "there"
-                )
-                raise
-            except StoreError as error:
-                self.refused.append(error)
-                if speaks and len(sets) > 1:
-                    note(f"error: {error}")
-                continue
-            if speaks:
-                self._tell(done)
+        with Finisher(extractor.ranks) as finisher:
+            for (prompt_set, tokens), target in zip(extractor.tokenized(sets), paths, strict=True):
+                if self._show_prompts and speaks:
+                    _show(extractor, prompt_set, tokens, self._show_prompts)
+                quiet = self._quiet or not speaks
+                try:
+                    with RowProgress(target.name, self._clock, quiet=quiet) as progress:
+                        run = extractor.compute(prompt_set, target, options, progress, tokens)
+                except KeyboardInterrupt:
+                    without = " without --force" if options.force else ""
+                    note(
+                        f"{target}: finished rows are kept; the same command{without} goes on "
+                        "from there"
+                    )
+                    raise
+                except StoreError as error:
+                    self.refused.append(error)
+                    if speaks and len(sets) > 1:
+                        note(f"error: {error}")
+                    continue
+                # The clock stands at the next run when this one is told of.
+                finisher.hand(run, partial(self._tell, self._clock.place))
 
-    def _tell(self, done: Extraction) -> None:
+    def _tell(self, place: str, done: Extraction) -> None:
         if not self._quiet:
-            place = f"{self._clock.place}, " if self._clock.place else ""
+            place = f"{place}, " if place else ""
             note(place + summary(done, "\n  " if sys.stderr.isatty() else "; "))
         for warning in done.warnings:
             if warning not in self._said:

@@ -12,6 +12,7 @@ a tiny twin), ``sweep`` (that for all families).
 from compread.extract.batches import plan_batches
 from compread.extract.certify import Certificate, certify
 from compread.extract.engine import Engine
+from compread.extract.finishing import ComputedRun, Finisher
 from compread.extract.groups import Group, plan_groups, shared_length
 from compread.extract.loop import Extractor
 from compread.extract.outcome import Extraction, ExtractOptions
@@ -23,10 +24,12 @@ from compread.extract.sweep import causal_types, certify_all, certify_type
 
 __all__ = [
     "Certificate",
+    "ComputedRun",
     "Engine",
     "ExtractOptions",
     "Extraction",
     "Extractor",
+    "Finisher",
     "Group",
     "Preview",
     "Proof",

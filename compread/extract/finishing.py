@@ -62,14 +62,18 @@ class Finisher:
     What goes wrong is raised where the next run is handed over, or at the end, on all ranks.
     """
 
-    def __init__(self, ranks: Ranks, finished: Callable[[Extraction], None]) -> None:
-        """``finished`` is called with each finished run on the first rank, from another thread."""
-        self._ranks, self._finished = ranks, finished
+    def __init__(self, ranks: Ranks) -> None:
+        """Get ready for runs of these ranks."""
+        self._ranks = ranks
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="finish")
         self._before: Future[None] | None = None
 
-    def hand(self, run: ComputedRun) -> None:
+    def hand(self, run: ComputedRun, finished: Callable[[Extraction], None]) -> None:
         """Have a run finished, once the one before is.
+
+        Args:
+            run: what was computed.
+            finished: called with what was done, on the first rank and from another thread.
 
         Raises:
             CompreadError: the one before could not be finished; this one's rows stay kept.
@@ -80,7 +84,7 @@ class Finisher:
             run.close()
             raise
         if self._ranks.is_first:
-            self._before = self._pool.submit(lambda: self._finished(run.finish()))
+            self._before = self._pool.submit(lambda: finished(run.finish()))
 
     def wait(self) -> None:
         """Wait for the run that was handed over last.

@@ -100,9 +100,9 @@ class Extractor:
             ResumableError: out of device memory; the finished rows are kept.
         """
         done: list[Extraction] = []
-        with Finisher(self.ranks, done.append) as finisher:
+        with Finisher(self.ranks) as finisher:
             computed = self.compute(prompt_set, target, options, progress, tokens)
-            finisher.hand(computed)
+            finisher.hand(computed, done.append)
         return done[0] if done else computed.report
 
     def compute(

@@ -51,11 +51,11 @@ def test_the_next_run_computes_while_a_store_is_finished(
             assert computed.wait(60), "the second run did not compute meanwhile"
         done.append(run.path.name)
 
-    with Finisher(extractor().ranks, finished) as finisher:
-        finisher.hand(compute("one"))
+    with Finisher(extractor().ranks) as finisher:
+        finisher.hand(compute("one"), finished)
         second = compute("two")
         computed.set()
-        finisher.hand(second)
+        finisher.hand(second, finished)
     assert done == ["one.h5", "two.h5"]
     assert contents(tmp_path / "one.h5") == contents(tmp_path / "two.h5")
     assert not list(tmp_path.glob("*.partial"))
@@ -90,10 +90,10 @@ def test_what_cannot_be_finished_is_told_and_both_runs_are_kept(
     done: list[Extraction] = []
     with (
         pytest.raises(TargetError, match=r"one\.h5: the disk is full"),
-        Finisher(extractor().ranks, done.append) as finisher,
+        Finisher(extractor().ranks) as finisher,
     ):
-        finisher.hand(compute("one"))
-        finisher.hand(compute("two"))
+        finisher.hand(compute("one"), done.append)
+        finisher.hand(compute("two"), done.append)
     assert not done
     monkeypatch.undo()
     for name in ("one", "two"):
@@ -113,10 +113,10 @@ def test_the_last_ones_failure_is_told_at_the_end(
     done: list[Extraction] = []
     with (
         pytest.raises(TargetError, match=r"two\.h5: the disk is full"),
-        Finisher(extractor().ranks, done.append) as finisher,
+        Finisher(extractor().ranks) as finisher,
     ):
-        finisher.hand(compute("one"))
-        finisher.hand(compute("two"))
+        finisher.hand(compute("one"), done.append)
+        finisher.hand(compute("two"), done.append)
     assert [run.path.name for run in done] == ["one.h5"]
 
 
@@ -125,8 +125,8 @@ def test_ctrl_c_lets_a_store_be_finished(
 ) -> None:
     """What was handed over is a store when the interrupt reaches the caller."""
     done: list[Extraction] = []
-    with pytest.raises(KeyboardInterrupt), Finisher(extractor().ranks, done.append) as finisher:
-        finisher.hand(compute("one"))
+    with pytest.raises(KeyboardInterrupt), Finisher(extractor().ranks) as finisher:
+        finisher.hand(compute("one"), done.append)
         raise KeyboardInterrupt
     assert [run.path for run in done] == [tmp_path / "one.h5"]
     assert (tmp_path / "one.h5").exists() and not list(tmp_path.glob("*.partial"))
@@ -138,7 +138,11 @@ def test_a_store_that_was_there_already_keeps_its_turn(
     """It is told after the one before it."""
     compute("two").finish()
     done: list[str] = []
-    with Finisher(extractor().ranks, lambda run: done.append(run.path.name)) as finisher:
-        finisher.hand(compute("one"))
-        finisher.hand(compute("two"))
+
+    def tell(run: Extraction) -> None:
+        done.append(run.path.name)
+
+    with Finisher(extractor().ranks) as finisher:
+        finisher.hand(compute("one"), tell)
+        finisher.hand(compute("two"), tell)
     assert done == ["one.h5", "two.h5"]

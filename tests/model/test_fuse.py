@@ -100,6 +100,7 @@ def test_what_cannot_be_compiled_is_told_and_undone() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of the compiler itself
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_compiled_for_real(dtype: Any, fusions: list[Fusion]) -> None:
     """By torch's own compiler the parts are off by rounding alone."""
