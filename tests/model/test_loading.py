@@ -162,6 +162,17 @@ def test_a_file_that_is_no_gguf(tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(("rank", "cards", "device"), [(0, 2, 0), (1, 2, 1), (3, 2, 1), (1, 1, 0)])
+def test_ranks_take_the_cards_in_turn(
+    rank: int, cards: int, device: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each rank of a machine has a card of its own while there are enough; else they share."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+    monkeypatch.setenv("LOCAL_RANK", str(rank))
+    assert choose_device("auto") == torch.device(f"cuda:{device}")
+
+
 def test_choose_device() -> None:
     """``auto`` takes what there is, and the CPU is always there."""
     assert choose_device("cpu") == torch.device("cpu")
