@@ -118,7 +118,12 @@ def extract(
         for paths in places
         for one, path in zip(sets, paths, strict=True)
     ]
-    begins = say_loading if ranks.is_first and not quiet else lambda request: None
+
+    def begins(request: ModelRequest, tokenizer: Any) -> None:
+        worded(sets, chat, tokenizer, all_tried=True)  # bad label words show before the weights
+        if ranks.is_first and not quiet:
+            say_loading(request)
+
     with Runs(todo, options, show_prompts, quiet) as runs:
         for point, request, paths in zip(points, requests, places, strict=True):
             extractor = Extractor(load_model(request, begins), ranks, compile=compile)
@@ -189,14 +194,18 @@ def known(prompt_set: PromptSet, chat: Chat) -> dict[str, Any]:
 
 
 def worded(
-    sets: list[PromptSet], chat: Chat, tokenizer: Any, context_length: int | None = None
+    sets: list[PromptSet],
+    chat: Chat,
+    tokenizer: Any,
+    context_length: int | None = None,
+    all_tried: bool = False,
 ) -> list[PromptSet]:
-    """The prompt sets as this model reads them, tried on a few rows of each."""
+    """The prompt sets as this model reads them, each of a grid (or ``all``) tried on a few rows."""
     from compread.prompts import preflight
 
     if not chat.plain:
         sets = [chat.apply(one, tokenizer) for one in sets]
-    if len(sets) > 1:  # a mistake in the last of a grid shows before the first is run
+    if len(sets) > 1 or all_tried:  # a mistake in the last of a grid shows before the first is run
         for one in sets:
             preflight(one, tokenizer, context_length)
     return sets

@@ -86,8 +86,8 @@ def predict(
         model, revision or run.revision, dtype or run.dtype, device, device_map, offline,
         adapter=run.adapter, trust_remote_code=trust_remote_code,
     )  # fmt: skip
-    begins = say_loading if sys.stderr.isatty() else lambda request: None
-    loaded = load_model(request, begins)
+    speaks = sys.stderr.isatty()
+    loaded = load_model(request, lambda one, tokenizer: say_loading(one) if speaks else None)
     check_model(fit, loaded.fingerprint, f"{model} is in {loaded.dtype}")
     predictor = Predictor(Extractor(loaded), fit.words.token_id)
     names: list[list[str]] = []

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compread.cli.extract_options import DATA_DIR, INCLUDE_PATH, OFFLINE
+from compread.cli.extract_options import DATA_DIR, INCLUDE_PATH, OFFLINE, REVISION
 from compread.cli.options import FORMAT, Format
 from compread.cli.output import emit, note, write
 from compread.cli.progress import hide_foreign_bars
+
+if TYPE_CHECKING:
+    from compread.prompts import Task
 
 EXAMPLE = """\
 compread tasks
 compread tasks show sst2 --data-dir data/
 compread tasks fetch sst2,boolq
-compread tasks validate my_tasks/mine.yaml"""
+compread tasks validate my_tasks/mine.yaml --model gpt2"""
 
 tasks = typer.Typer(
     invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -41,7 +46,7 @@ def list_tasks(include_path: INCLUDE_PATH = None, format: FORMAT = Format.table)
     from compread.prompts import load_task, task_names
     from compread.views.tasks import task_rows, task_view
 
-    known = [load_task(name, include_path) for name in task_names(include_path)]
+    known = _usable(task_names(include_path), partial(load_task, include_path=include_path))
     rows = [row for task in known for row in task_rows(task)]
     emit(rows, task_view(rows), format.value)
 
@@ -115,15 +120,16 @@ def fetch(
 
     wanted = comma_list(names)
     rows = []
-    for name in task_names(include_path) if wanted == ["all"] else wanted:
-        task = load_task(name, include_path)
+    load = partial(load_task, include_path=include_path)
+    every = wanted == ["all"]
+    for task in _usable(task_names(include_path), load) if every else map(load, wanted):
         for one, split in ((task.lender or task, "train"), (task, "test")):
             if one.source is None:
                 note(f"{one.name}: not on the hub; {one.access or 'its data are local'}")
                 continue
             n = len(load_rows(one, split))
             rows.append({
-                "task": name, "split": split, "rows": n, "source": one.source.id,
+                "task": task.name, "split": split, "rows": n, "source": one.source.id,
                 "config": one.source.config, "revision": one.source.revision,
             })  # fmt: skip
     emit(rows, FETCH_VIEW, format.value)
@@ -134,25 +140,74 @@ def validate(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Task files.", show_default=False)
     ],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Also whether label words are one token of this tokenizer."),
+    ] = None,
+    revision: REVISION = None,
+    offline: OFFLINE = False,
     format: FORMAT = Format.table,
 ) -> None:
     """Say what is wrong in task files, each mistake with its line and the fix.
 
-    Exit status 1 where something is.
+    With --model (a hub id, a folder or a .gguf file; its tokenizer alone is read) also which label
+    words are not one token, and the tokens of the others. Exit status 1 where something is wrong.
     """
     from compread.prompts import mistakes_in
     from compread.views.tasks import VALIDATE_VIEW
 
+    tokenizer = _tokenizer(model, revision, offline) if model else None
+
     rows: list[dict[str, Any]] = []
     for file in files:
-        found = mistakes_in(file)
+        found, tokens = mistakes_in(file), None
+        if tokenizer is not None and not found:
+            tokens, found = _label_tokens(file, tokenizer)
         rows += [{"file": str(file), "verdict": "wrong", "mistake": text} for text in found]
         if not found:
             rows.append({"file": str(file), "verdict": "valid", "mistake": None})
+        if tokens is not None:
+            rows[-1]["tokens"] = tokens
     if format is Format.table:
         for row in rows:
             write(f"{row['mistake'] or row['file'] + ': valid'}\n")
+            for id, words in (row.get("tokens") or {}).items():
+                each = ", ".join(f"{word!r} = {token}" for word, token in words.items())
+                write(f"  {id}: {each}\n")
     else:
         emit(rows, VALIDATE_VIEW, format.value)
     if any(row["verdict"] == "wrong" for row in rows):
         raise typer.Exit(1)
+
+
+def _usable(names: Iterable[str], load: Callable[[str], Task]) -> Iterator[Task]:
+    """The tasks that can be read; of the other files, one line."""
+    from compread.errors import PromptError
+
+    unusable = []
+    for name in names:
+        try:
+            yield load(name)
+        except PromptError:
+            unusable.append(name)
+    if unusable:
+        note(
+            f"warning: {', '.join(unusable)}: left out, not a task file that can be used; "
+            "compread tasks validate FILE says why"
+        )
+
+
+def _tokenizer(model: str, revision: str | None, offline: bool) -> Any:
+    from compread.model import ModelRequest, load_tokenizer, quieten_libraries
+
+    quieten_libraries(bars=False)
+    return load_tokenizer(ModelRequest(model, revision, offline=offline))
+
+
+def _label_tokens(file: Path, tokenizer: Any) -> tuple[dict[str, dict[str, int]], list[str]]:
+    from compread.prompts import load_task
+    from compread.prompts.label_check import label_tokens_of
+
+    task = load_task(file.stem, file.absolute().parent)
+    tokens, found = label_tokens_of(task, tokenizer)
+    return tokens, [f"{file}: {mistake}" for mistake in found]

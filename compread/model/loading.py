@@ -64,13 +64,15 @@ class LoadedModel:
 
 
 def load_model(
-    request: ModelRequest, begins: Callable[[ModelRequest], None] = lambda request: None
+    request: ModelRequest,
+    begins: Callable[[ModelRequest, Any], object] = lambda request, tokenizer: None,
 ) -> LoadedModel:
     """Load a model and its tokenizer.
 
     Args:
         request: what to load.
-        begins: called when everything else is read and the weights are next, which takes long.
+        begins: called with the request and the tokenizer when the weights are next, which take
+            long; what it raises ends the loading.
 
     Raises:
         ModelError: it does not exist, is gated, lacks a file, or needs a package that is missing.
@@ -84,7 +86,7 @@ def load_model(
         _check_attention(request, config)
     tokenizer = _tokenizer(request.name, source)
     packed = getattr(config, "quantization_config", None) is not None
-    begins(request)
+    begins(request, tokenizer)
     model = _weights(request, source, device, packed=packed)
     if request.adapter:
         model = with_adapter(

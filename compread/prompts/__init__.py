@@ -6,8 +6,8 @@ a file's name), ``task_files`` (its YAML, through ``template_files``, ``yaml_sec
 (where rows come from), ``pools`` (them by class), ``sampling`` (which rows), ``nearest``
 (demonstrations like the row), ``build`` (prompt sets of a task), ``files`` (a prompt set of the
 user's own), ``chat`` (prompts as a chat model's turns; ``chat_sandbox``), ``encoder`` (special
-tokens), ``label_tokens`` (the one token of each label), ``tokens`` (token ids of a prompt set),
-``audit`` (what the tokenizer makes of it).
+tokens), ``label_tokens`` (the one token of each label; ``label_check``), ``tokens`` (token ids of a
+prompt set), ``audit`` (what the tokenizer makes of it).
 """
 
 from compread.prompts.audit import audit, preflight

@@ -34,29 +34,39 @@ def label_token_ids(prompt_set: PromptSet, ids: Sequence[Ids], encode: Encoder) 
         encode: what made them.
 
     Raises:
-        PromptError: a label that is not one known token after every prompt, or two labels that
-            are the same token.
+        PromptError: labels that are not one known token after every prompt, all of them told, or
+            two labels that are the same token.
     """
     prompts = prompt_set.prompts
     shortest: dict[str, int] = {}
     for n in sorted(range(len(prompts)), key=lambda n: len(ids[n])):
         shortest.setdefault(prompts[n].text[-ENDING:], n)
-    found = []
+    rows = [(prompts[n], ids[n]) for n in shortest.values()]
+    found, mistakes = [], []
     for label in prompt_set.labels:
-        joined = encode([prompts[n].text + label for n in shortest.values()])
-        tokens = {
-            _next_token(prompts[n], label, ids[n], whole, encode.tokenizer): prompts[n].id
-            for n, whole in zip(shortest.values(), joined, strict=True)
-        }
-        if len(tokens) > 1:
-            rows = ", ".join(
-                f"{shown(encode.tokenizer, [token])} after row {row!r}"
-                for token, row in tokens.items()
-            )
-            raise PromptError(f"label {label!r} is not one token throughout: {rows}; {_ADVICE}")
-        found.append(next(iter(tokens)))
+        try:
+            found.append(_token(label, rows, encode))
+        except PromptError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise PromptError(f"{'; '.join(mistakes)}: {_ADVICE}")
     _check_distinct(prompt_set.labels, found, encode.tokenizer)
     return tuple(found)
+
+
+def _token(label: str, rows: Sequence[tuple[Prompt, Ids]], encode: Encoder) -> int:
+    """The one token of a label behind every prompt."""
+    joined = encode([prompt.text + label for prompt, _ in rows])
+    tokens = {
+        _next_token(prompt, label, ids, whole, encode.tokenizer): prompt.id
+        for (prompt, ids), whole in zip(rows, joined, strict=True)
+    }
+    if len(tokens) > 1:
+        each = ", ".join(
+            f"{shown(encode.tokenizer, [token])} after row {row!r}" for token, row in tokens.items()
+        )
+        raise PromptError(f"label {label!r} is not one token throughout: {each}")
+    return next(iter(tokens))
 
 
 def _next_token(prompt: Prompt, label: str, ids: Ids, joined: Ids, tokenizer: Tokenizer) -> int:
@@ -65,17 +75,15 @@ def _next_token(prompt: Prompt, label: str, ids: Ids, joined: Ids, tokenizer: To
         same = next((n for n, (a, b) in enumerate(zip(ids, joined, strict=False)) if a != b), 0)
         raise PromptError(
             f"label {label!r} merges with the end of prompt {prompt.id!r}, where "
-            f"{shown(tokenizer, ids[same:])} becomes {shown(tokenizer, joined[same:])}: {_ADVICE}"
+            f"{shown(tokenizer, ids[same:])} becomes {shown(tokenizer, joined[same:])}"
         )
     if len(more) != 1:
         raise PromptError(
             f"label {label!r} is {len(more)} tokens after prompt {prompt.id!r} "
-            f"({shown(tokenizer, more)}), not one: {_ADVICE}"
+            f"({shown(tokenizer, more)}), not one"
         )
     if more[0] == tokenizer.unk_token_id:
-        raise PromptError(
-            f"label {label!r} is unknown to the tokenizer ({shown(tokenizer, more)}): {_ADVICE}"
-        )
+        raise PromptError(f"label {label!r} is unknown to the tokenizer ({shown(tokenizer, more)})")
     return more[0]
 
 

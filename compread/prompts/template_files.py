@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from compread.prompts.tasks import Task, Template
 from compread.prompts.templates import template_fields
 from compread.prompts.verbalizers import Verbalizer
 from compread.prompts.yaml_sections import Section, read_yaml, shown_value
+
+_JINJA = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.DOTALL)
+_SINGLE_BRACES = re.compile(r"{\s*([A-Za-z_]\w*)\s*}")
 
 
 def read_templates(
@@ -130,19 +134,26 @@ def oddities(file: Path, task: Task) -> list[PromptError]:
     sections, found = top.section("templates"), []
     for id, template in task.templates.items():
         section = sections.section(id)
-        if template.text.endswith((" ", "\t")):
-            found.append(
-                section.error(
-                    "text", "ends in a space: take it off, and begin the label words with it"
-                )
-            )
-        for word in template.verbalizer.columns:
-            if word != word.rstrip():
-                found.append(section.error("labels", f"has {word!r}: take the space off its end"))
-            elif not word.startswith(" ") and not template.text.endswith(("\n", " ", "\t")):
-                found.append(
-                    section.error(
-                        "labels", f"has {word!r} right behind the text: write {' ' + word!r}"
-                    )
-                )
+        found += [section.error("text", what) for what in _odd_text(template)]
+        found += [section.error("labels", what) for what in _odd_words(template)]
     return found
+
+
+def _odd_text(template: Template) -> Iterator[str]:
+    text = template.text
+    if text.endswith((" ", "\t")):
+        yield "ends in a space: take it off, and begin the label words with it"
+    single = _SINGLE_BRACES.search(_JINJA.sub("", text))
+    if single:
+        field = single.group(1)
+        yield f"has {{{field}}}, which stays as it is: write {{{{ {field} }}}} for the row's field"
+    if not template_fields(text):
+        yield "reads no field of the row, so all prompts are one: write {{ FIELD }} in it"
+
+
+def _odd_words(template: Template) -> Iterator[str]:
+    for word in template.verbalizer.columns:
+        if word != word.rstrip():
+            yield f"has {word!r}: take the space off its end"
+        elif not word.startswith(" ") and not template.text.endswith(("\n", " ", "\t")):
+            yield f"has {word!r} right behind the text: write {' ' + word!r}"

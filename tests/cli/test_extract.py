@@ -322,6 +322,18 @@ def test_two_labels_of_one_token(run: Run, models: Path, tmp_path: Path) -> None
     assert "labels ' positive' and ' Positive' are the same token" in err
 
 
+def test_bad_labels_are_all_told_before_the_weights_are_read(run: Run, tmp_path: Path) -> None:
+    """Every word that is not one token is in the one message, which no weights are needed for."""
+    folder = save_tiny(tmp_path / "m")
+    (folder / "model.safetensors").write_bytes(b"not read")
+    rows = review_rows(2, labels=(" dull", " positive", " shiny"))
+    write_rows(tmp_path / "p.jsonl", rows)
+    status, out, err = run("--prompts", "p.jsonl", "-o", "run.h5", model=folder)
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "label ' dull' is 5 tokens" in err and "label ' shiny' is 6 tokens" in err
+    assert "' positive'" not in err and err.count("choose a word") == 1
+
+
 def test_a_tokenizer_that_changes_the_text_is_a_warning(
     run: Run, models: Path, prompts: Path
 ) -> None:

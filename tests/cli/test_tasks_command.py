@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 import pytest
+from tiny_folder import save_tiny
 
 from compread.cli import main
 from compread.prompts import load_task, prompt_sets, task_names
@@ -116,3 +117,58 @@ def test_validate(mine: Path, capsys: Out) -> None:
     starts = [line.split("'")[0] for line in lines]
     assert starts == [f"{mine / 'bad.yaml'}, line {n}: " for n in (1, 1, 7, 4)] + [f"{file}: valid"]
     assert "did you mean 'description'" in lines[0] and "is missing" in lines[1]
+
+
+FOREIGN = """\
+task: mmlu_anatomy
+dataset_path: cais/mmlu
+doc_to_text: "{{question}}"
+process_docs: !function utils.process
+"""
+
+
+@pytest.mark.parametrize("command", [["list"], ["fetch", "all"]])
+def test_files_of_another_tool_beside_a_task(
+    command: list[str], mine: Path, capsys: Out, monkeypatch: Any
+) -> None:
+    """A folder's task can be used although other files there are none: one line names them."""
+    monkeypatch.setattr("compread.prompts.task_names", lambda folder: ("eval", "mine", "none"))
+    (mine / "eval.yaml").write_text(FOREIGN)
+    (mine / "none.yaml").write_text(FOREIGN.partition("process")[0])
+    args = ["tasks", command[0], *command[1:], "--include-path", str(mine), "--format", "json"]
+    assert main(args) == 0
+    out, err = capsys.readouterr()
+    assert {row["task"] for row in json.loads(out)} == {"mine"}
+    assert "warning: eval, none: left out" in err and err.count("warning") == 1
+
+
+def test_validate_says_what_a_foreign_file_lacks(mine: Path, capsys: Out) -> None:
+    """A file without label, description and templates is told line by line."""
+    (mine / "eval.yaml").write_text(FOREIGN.partition("process")[0])
+    assert main(["tasks", "validate", str(mine / "eval.yaml")]) == 1
+    out = capsys.readouterr().out
+    for key in ("description", "label", "templates"):
+        assert f"eval.yaml, line 1: '{key}' is missing" in out
+
+
+def test_validate_with_a_tokenizer(mine: Path, tmp_path: Path, capsys: Out) -> None:
+    """The tokens of the label words are told, or all words that have several, without weights."""
+    folder = save_tiny(tmp_path / "tiny")
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+    good = MINE.replace('{"no": [" No", " nope"], "yes": [" Yes"]}', '[" negative", " positive"]')
+    (mine / "good.yaml").write_text(good)
+    bad = good.replace('" neg', '" ungood", " neg').replace("true", "2,true")
+    (mine / "bad.yaml").write_text(bad)
+    files = [str(mine / "good.yaml"), str(mine / "bad.yaml"), str(mine / "mine.yaml")]
+    args = ["tasks", "validate", *files, "--model", str(folder), "--format", "json"]
+    assert main(args) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["verdict"] for row in rows] == ["valid", "wrong", "wrong"]
+    words = rows[0]["tokens"]["plain"]
+    assert list(words) == [" negative", " positive"] and len(set(words.values())) == 2
+    assert "template 'plain': label ' ungood' is" in rows[1]["mistake"]
+    for word in (" No", " nope", " Yes"):
+        assert f"label {word!r} is" in rows[2]["mistake"]
+    assert main([*args[:3], *args[5:-2]]) == 0
+    assert "  plain: ' negative' = " in capsys.readouterr().out

@@ -109,6 +109,9 @@ MISTAKES = [
     ),
     ("description: yes or no\n", "", "line 1: 'description' is missing"),
     ("description: yes or no", "description: 3", "line 1: 'description' is 3, not text"),
+    ("label: {field: answer, values: [false, true]}\n", "", "line 1: 'label' is missing"),
+    (GOOD, "task: mine\ndataset_path: a/b\n", "line 1: 'task' is not a key here"),
+    (", splits: {train: train, test: validation}", "", "line 2: 'source.splits' is missing"),
     ("field: answer, ", "", "line 3: 'label.field' is missing"),
     ("[false, true]", "false", "line 3: 'label.values' is False, not a list of numbers or texts"),
     (
@@ -175,6 +178,8 @@ def test_classes_are_called_as_they_are_written(tmp_path: Path) -> None:
 
 
 ODD = [
+    ("{{ question }}?", "{question}? {{ x }}", "line 6: .*text' has {question}, .* {{ question }}"),
+    ("{{ question }}?", "what?", "line 6: 'templates.plain.text' reads no field of the row"),
     (
         '{{ question }}?"',
         '{{ question }}? "',
@@ -195,6 +200,12 @@ def test_what_reads_well_but_gives_other_tokens(
     assert load_task("mine", folder).templates
     (found,) = mistakes_in(folder / "mine.yaml")
     assert re.search(f"mine.yaml, {message}", found)
+
+
+def test_braces_that_are_meant(tmp_path: Path) -> None:
+    """Braces that Jinja2 writes, and those of code around no name, are no mistake."""
+    text = GOOD.replace("{{ question }}?", "{{ '{x}' }} {1} { a, b } {# {c} #}{{ question }}?")
+    assert mistakes_in(own_task(tmp_path, text) / "mine.yaml") == []
 
 
 def test_every_mistake_is_told(tmp_path: Path) -> None:
