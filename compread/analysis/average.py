@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from compread.analysis.chance import LuckTest
 from compread.analysis.choices import Choices, votes
 from compread.analysis.components import ComponentStats, Scores
+from compread.analysis.intervals import Ints
 from compread.analysis.joint import cauchy, joint_test
 from compread.analysis.runs import RunStats, check_same_components
 from compread.analysis.spread import RowSet, accuracy_interval
@@ -71,14 +73,26 @@ def _average_scores(runs: Sequence[RunStats], side: str) -> Scores:
     )
 
 
+def set_votes(runs: Sequence[RunStats], side: str) -> tuple[npt.NDArray[np.int32], Ints]:
+    """[N, C, K] how many of the runs over one set of rows predict each label, and gold [N].
+
+    ``side`` is ``parts`` or ``full``.
+    """
+    rows = [run.rows for run in runs if run.rows is not None]
+    choices: list[Choices] = [getattr(one, side) for one in rows]
+    return votes(choices, len(runs[0].labels.word)), rows[0].gold
+
+
+def right_votes(counts: npt.NDArray[np.int32], gold: Ints) -> npt.NDArray[np.int32]:
+    """[N, C] how many of the runs are right on each row."""
+    return np.take_along_axis(counts, gold[:, None, None], axis=2)[:, :, 0]
+
+
 def _of_set(runs: Sequence[RunStats], side: str) -> tuple[LuckTest, RowSet]:
     """The test of the runs over one set of rows, and their right predictions."""
     scores: list[Scores] = [getattr(run.stats, side) for run in runs]
-    rows = [run.rows for run in runs if run.rows is not None]
-    choices: list[Choices] = [getattr(one, side) for one in rows]
-    gold = rows[0].gold
-    counts = votes(choices, len(runs[0].labels.word))
-    right = np.take_along_axis(counts, gold[:, None, None], axis=2)[:, :, 0]
+    counts, gold = set_votes(runs, side)
+    right = right_votes(counts, gold)
     luck = LuckTest(scores[0].chance, scores[0].above, scores[0].below)
     if len(runs) > 1:
         luck = joint_test(counts, gold, len(runs))

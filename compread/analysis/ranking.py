@@ -14,6 +14,7 @@ from compread.analysis.chance import two_sided
 from compread.analysis.components import ComponentStats, Scores
 from compread.analysis.intervals import Floats
 from compread.analysis.runs import RunStats
+from compread.analysis.worth import crossfit_accuracy
 from compread.components import Component
 from compread.errors import UsageError
 from compread.store.schema import Labels
@@ -39,6 +40,8 @@ class Ranking:
     verdicts: Verdicts
     stores: int
     """How many stores the statistics are averages of."""
+    worth: Floats | None = None
+    """Cross-fitted accuracy at each place (``compread.analysis.worth``); None in other orders."""
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a ranked component, and as the last row the full model, without a rank."""
@@ -57,6 +60,7 @@ class Ranking:
                     "p_value": float(self.verdicts.p[j]),
                     "q_value": number(self.verdicts.q[j]),
                     "category": self.verdicts.category[j],
+                    "crossfit_accuracy": self._worth_at(position),
                     "n": self.stats.parts.n,
                     "stores": self.stores,
                 }
@@ -64,8 +68,12 @@ class Ranking:
         full: dict[str, Any] = {"rank": None, "component": "full", "kind": "model"}
         full |= {"layer": None, "head": None, **_score_keys(self.stats.full, 0, names)}
         full |= {"p_value": float(two_sided(self.stats.full.above, self.stats.full.below)[0])}
-        full |= {"q_value": None, "category": None, "n": self.stats.full.n, "stores": self.stores}
+        full |= {"q_value": None, "category": None, "crossfit_accuracy": None}
+        full |= {"n": self.stats.full.n, "stores": self.stores}
         return [*rows, full]
+
+    def _worth_at(self, position: int) -> float | None:
+        return None if self.worth is None else number(self.worth[position - 1])
 
 
 def rank(
@@ -104,6 +112,7 @@ def rank(
         )
     value = (getattr(stats.parts, by) if values is None else values)[chosen]
     order = chosen[np.argsort(value if ascending else -value, kind="stable")]
+    crossfits = by in ("accuracy", "accuracy_low") and values is None and runs[0].rows is not None
     return Ranking(
         order=tuple((order[:top] if top else order).tolist()),
         components=components,
@@ -111,6 +120,7 @@ def rank(
         stats=stats,
         verdicts=judge(stats, components, rules),
         stores=len(runs),
+        worth=crossfit_accuracy(runs, chosen, ascending) if crossfits else None,
     )
 
 

@@ -20,6 +20,8 @@ from compread.errors import UsageError
 from compread.reweight.fit import Fit
 from compread.reweight.settings import settings
 
+FEWEST = 3
+"""Tasks, or runs, that an interval takes: two have a t of 12.7, and reach beyond what can be."""
 SPREAD = 1e-12
 """Below it a standard error is rounding: all differences are the same."""
 
@@ -29,8 +31,8 @@ def versus(fits: Sequence[Fit], other: str) -> list[dict[str, Any]]:
 
     ``difference`` is the mean over tasks of the mean over runs of method less other; ``low`` and
     ``high`` are the ends of its 95 % interval, ``p`` is two-sided, both from Student's t over
-    ``units`` (tasks, or the runs of a single task) and None where there is but one unit or no
-    difference between any two; ``tasks_won`` counts the tasks with a difference above zero.
+    ``units`` (tasks, or the runs of a single task) and None where there are fewer than three units
+    or no difference between any two; ``tasks_won`` counts the tasks with a difference above zero.
 
     Raises:
         UsageError: ``other`` is not among the methods.
@@ -62,11 +64,11 @@ def compare(differences: dict[tuple[str, str], float]) -> dict[str, Any]:
     means = np.array([np.mean(values) for values in by_task.values()])
     units = means if len(means) > 1 else np.array(list(differences.values()))
     difference, n = float(means.mean()), len(units)
-    error = float(units.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    error = float(units.std(ddof=1) / np.sqrt(n)) if n >= FEWEST else 0.0
     low = high = p = None
     if error > SPREAD:
         reach = float(student.ppf(0.975, n - 1)) * error
-        low, high = difference - reach, difference + reach
+        low, high = max(-1.0, difference - reach), min(1.0, difference + reach)
         p = float(2 * student.sf(abs(difference) / error, n - 1))
     return {
         "difference": difference,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from compread.reweight.versus import FEWEST
 from compread.views.ranking import p_text
 from compread.views.tables import Column, Table
 
@@ -176,4 +177,8 @@ def _versus_table(rows: Rows) -> Table:
         f"Accuracy less that of {rows[0]['versus']} in points, paired by run: the mean over tasks "
         "of the mean over their runs. Interval and two-sided p: Student's t over the units."
     )
+    few = min(rows, key=lambda row: row["units"])
+    if few["units"] < FEWEST:
+        units = f"{few['units']} {few['unit']}{'s' * (few['units'] > 1)}"
+        note += f" {units.capitalize()} give no interval and no p; give at least {FEWEST}."
     return Table(columns, [rows], title=f"Versus {rows[0]['versus']}", note=note)

@@ -63,3 +63,12 @@ def test_mean_and_sd_are_the_papers(runs):
     for key in ("model", "task", "seed", "shots", "n", "best"):
         assert mean[key] is None and sd[key] is None
     assert list(mean) == list(sd) == list(rows[0])
+
+
+def test_p_values_have_no_mean(stores):
+    """The mean of p-values of several runs is no p-value, and is left out."""
+    rows = [summarize(run).row() for run in read_runs(sorted(stores.iterdir()), resample=True)]
+    assert all(0 < row[f"{end}_p_value"] <= 1 for row in rows for end in ("best", "worst"))
+    for row in mean_and_sd(rows):
+        assert row["best_p_value"] is None and row["worst_p_value"] is None
+        assert row["best_crossfit_accuracy"] is not None

@@ -217,6 +217,28 @@ def test_drawn_pairs_have_the_mean_of_all(grid):
     assert abs(np.mean(means) - wanted) < 4 * error < 0.02
 
 
+def test_halves_against_a_plain_loop(make_split):
+    """Overlap and correlation of halves are means over splits, then over both runs of a pair."""
+    rng = np.random.default_rng(1)
+    axis, runs = component_axis([LayerShape(59)]), []
+    for seed, reach in enumerate((0.2, 0.05)):
+        truth = 0.5 + reach * rng.uniform(-1, 1, len(axis))
+        run = run_of(planted(rng, make_split, truth, 200), axis, seed, shuffles=1)
+        runs.append(RunStats(f"{seed}.h5", make_run(seed=seed), axis, *_rest(run)))
+    (pair,) = compare_runs(runs).pairs
+    overlaps, r = [], []
+    for run in runs:
+        halves = run.resampled.halves[:, :, 1:-1]
+        sets = [[top_set(half, 5) for half in split] for split in halves]
+        overlaps.append(np.mean([len(a & b) / len(a | b) for a, b in sets]))
+        r.append(max(0, np.mean([stats.pearsonr(*split).statistic for split in halves])))
+    assert pair.iou_halves == pytest.approx(np.mean(overlaps))
+    assert r[0] > 2 * r[1] > 0
+    assert pair.pearson_halves == pytest.approx(np.sqrt(r[0] * r[1]))
+    ceiling = np.sqrt(np.prod([2 * x / (1 + x) for x in r]))
+    assert pair.ceiling == pytest.approx(ceiling)
+
+
 def _rest(run):
     return run.labels, run.stats, run.resampled
 

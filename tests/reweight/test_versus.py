@@ -9,6 +9,7 @@ from compread.reweight.fit import reweight
 from compread.reweight.registry import make_methods
 from compread.reweight.summary import average, summarize
 from compread.reweight.versus import compare, versus
+from compread.views.reweight import _versus_table
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,23 @@ def test_without_spread_there_is_no_p():
         row = compare({("sst2", str(i)): gain for i, gain in enumerate(gains)})
         assert (row["low"], row["high"], row["p"]) == (None, None, None)
         assert row["difference"] == np.mean(gains)
+
+
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_two_units_give_no_interval(tasks):
+    """Of two tasks, or two runs of one, an interval would reach beyond all that can be."""
+    gains = {(f"t{i % tasks}", str(i)): gain for i, gain in enumerate([-0.27, -0.01])}
+    row = compare(gains)
+    assert (row["units"], row["low"], row["high"], row["p"]) == (2, None, None, None)
+    table = _versus_table([row | {"method": "a", "versus": "b", "n_train": 8, "setting": None}])
+    unit = "tasks" if tasks == 2 else "runs"
+    assert f"2 {unit} give no interval and no p; give at least 3" in table.note
+
+
+def test_an_interval_stays_within_what_accuracies_can_differ():
+    """Three tasks as far apart as can be have an interval from -1 to 1."""
+    row = compare({(f"t{i}", "0"): gain for i, gain in enumerate([-0.9, 0.0, 0.9])})
+    assert (row["low"], row["high"]) == (-1, 1)
 
 
 def test_runs_of_a_task_are_not_independent_points():

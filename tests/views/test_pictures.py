@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from compread.analysis.change import Change
 from compread.analysis.runs import read_runs
 from compread.analysis.transfer import compare_runs
 from compread.errors import UsageError
@@ -138,3 +139,26 @@ def test_groups_differ_without_colour():
     ):
         for place in (0, 1, 2):
             assert len({GROUPS[name][place] for name in together}) == len(together)
+
+
+def test_scatter_is_over_the_last_of_two_labels(runs):
+    """What always says the first label stands at 0, what always says the last at 1."""
+    place = {row["name"]: row["x"] for row in picture_rows(charts.scatter(runs[:1]))}
+    assert (place["L1H0"], place["L1MLP"]) == (0, 1)
+
+
+def test_the_heat_map_of_accuracies_is_centred_on_one_in_k(tmp_path, write_store):
+    """With three labels a third is in the middle of the colours."""
+    path = write_store(tmp_path / "s.h5", words=(" a", " b", " c"))
+    (grid,) = charts.heatmap(read_runs([path])).panels
+    assert grid.centre == pytest.approx(1 / 3)
+
+
+def test_embed_and_bias_do_not_stretch_the_map_of_changes(runs):
+    """The colours reach as far as the largest change of a component that is drawn."""
+    axis = runs[0].components
+    after = np.zeros(len(axis) + 1)
+    after[0], after[1], after[-2] = 0.9, -0.2, -0.8  # embed, the first head, bias
+    zero = np.zeros_like(after)
+    (grid,) = charts.change_map(Change(axis, zero, after, zero, zero, zero, zero, 1)).panels
+    assert (grid.low, grid.high) == (-0.2, 0.2)
