@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import logging
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from compread.errors import PromptError
-from compread.prompts.json_lines import parse_json_lines
+from compread.prompts.local_files import Row, half, read_rows, reason, split_files
 from compread.prompts.tasks import Source, Task
-from compread.text import one_line
 
-Row = Mapping[str, Any]
-SUFFIXES = (".jsonl", ".parquet", ".csv")
+__all__ = ["Row", "load_rows"]
 
 
 def load_rows(
@@ -28,16 +24,21 @@ def load_rows(
 ) -> list[Row]:
     """The rows of a task's ``train`` or ``test`` split.
 
-    With ``data_dir`` they are read from ``DIR/TASK/SPLIT.jsonl`` (or ``.parquet``, ``.csv``), else
-    from the task's source through ``datasets``; ``offline`` keeps to what its cache holds.
+    With ``data_dir`` they are read from the files that ``split_files`` finds there, else from the
+    task's source: its one file, or a data set through ``datasets``; ``offline`` keeps to what its
+    cache holds.
 
     Raises:
         PromptError: no such file or data set, no network, no access, a broken or empty file.
     """
     if data_dir is not None:
-        file = _local_file(data_dir / task.name, split)
-        rows = _read_jsonl(file) if file.suffix == ".jsonl" else _read_table(file)
-        where = str(file)
+        files = split_files(data_dir, task, split)
+        rows = [row for file in files for row in read_rows(file)]
+        where = str(files[0])
+    elif task.source is not None and task.source.file is not None:
+        every = read_rows(task.source.file)
+        rows = every if task.lender else half(every, split)
+        where = f"the {split} half of {task.source.file}"
     elif task.source is not None:
         rows = _load_hub(task, task.source, split, offline)
         where = f"split {task.source.splits[split]!r} of data set {task.source.id!r}"
@@ -47,40 +48,6 @@ def load_rows(
     if not rows:
         raise PromptError(f"{where} has no rows; task {task.name!r} needs one of each class")
     return rows
-
-
-def _local_file(folder: Path, split: str) -> Path:
-    there = [folder / f"{split}{suffix}" for suffix in SUFFIXES]
-    found = [file for file in there if file.is_file()]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise PromptError(f"{folder} has {' and '.join(f.name for f in found)}: keep one of them")
-    names = ", ".join(file.name for file in there)
-    raise PromptError(f"{folder} has none of {names}: give --data-dir the folder above it")
-
-
-def _read_jsonl(file: Path) -> list[Row]:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise PromptError(f"cannot read {file}: {error.strerror}") from error
-    return [row for _, row in parse_json_lines(data, str(file))]
-
-
-def _read_table(file: Path) -> list[Row]:
-    import datasets
-
-    # pandas reads texts such as "null" and "NA" as missing unless it is told not to.
-    options = {"keep_default_na": False} if file.suffix == ".csv" else {}
-    try:
-        with tempfile.TemporaryDirectory() as cache:
-            table = datasets.load_dataset(
-                file.suffix[1:], data_files=str(file), split="train", cache_dir=cache, **options
-            )
-            return list(table.to_list())
-    except Exception as error:  # pyarrow, pandas and datasets have no common base
-        raise PromptError(f"cannot read {file}: {_reason(error)}") from error
 
 
 def _load_hub(task: Task, source: Source, split: str, offline: bool) -> list[Row]:
@@ -99,7 +66,7 @@ def _load_hub(task: Task, source: Source, split: str, offline: bool) -> list[Row
         rows = list(table.to_list())
     except Exception as error:  # network, access, missing, damaged: no common base
         raise PromptError(
-            f"cannot load data set {source.id!r} for task {task.name!r}: {_reason(error)}; "
+            f"cannot load data set {source.id!r} for task {task.name!r}: {reason(error)}; "
             f"{_local_way(task)}, or fill the cache with a network and repeat with --offline"
         ) from error
     _check_revision(source, cached)
@@ -145,8 +112,3 @@ def _no_retry_log() -> Iterator[None]:
 def _local_way(task: Task) -> str:
     files = "test.jsonl" if task.lender else "train.jsonl and test.jsonl"
     return f"give --data-dir DIR with DIR/{task.name}/{files}"
-
-
-def _reason(error: Exception) -> str:
-    """The error in one short line; ``datasets`` keeps the telling one in the cause."""
-    return f"{type(error).__name__}: {one_line(error.__cause__ or error)}"

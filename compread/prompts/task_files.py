@@ -7,6 +7,8 @@
       config: name of the data set's configuration  (optional)
       revision: commit                              (optional)
       splits: {train: NAME, test: NAME}             (test alone, with demonstrations)
+                                      or, instead of these: one file, half train and half test
+      file: NAME.csv, .jsonl or .parquet            (seen from the task's file)
     access: how to get data that are not on the hub (optional)
     where: Jinja2 expression that a row must fulfil (optional)
     label: {field: NAME, values: [v0, v1, ...]}     (values in class order)
@@ -149,6 +151,10 @@ def _lender(top: Section, load: Callable[[str], Task], n_classes: int) -> Task:
 
 
 def _source(section: Section, lends: bool) -> Source:
+    if "file" in section.values:
+        section.check_keys(("file",))
+        name = section.required_text("file")
+        return Source(id=name, splits={}, file=section.file.parent / Path(name).expanduser())
     section.check_keys(("id", "splits"), ("config", "revision"))
     splits = section.section("splits")
     wanted = ("test",) if lends else ("train", "test")

@@ -40,14 +40,17 @@ class Template:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set on the Hugging Face hub, or a local folder laid out as one."""
+    """A data set on the Hugging Face hub, a local folder laid out as one, or a single file."""
 
     id: str
+    """Hub id or folder; of a single file, its path as the task has it."""
     splits: Mapping[str, str]
     """The data set's name of our ``train`` (unless another task lends it) and ``test`` split."""
     config: str | None = None
     revision: str | None = None
     """Pinned commit, or None for the newest."""
+    file: Path | None = None
+    """The single file, whose rows are train and test rows by halves."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import datasets
 import pytest
 
 from compread.errors import PromptError
-from compread.prompts import Source, Task, load_rows, load_task
+from compread.prompts import Source, Task, load_rows, load_task, prompt_sets
 from compread.prompts.sources import Row
 
 ROWS: list[Row] = [
@@ -121,7 +121,7 @@ def test_task_without_a_source() -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "sst2 has none of train.jsonl, train.parquet, train.csv: give --data-dir"),
+        ({}, "sst2 has no train.jsonl, train.parquet, train.csv or train-00000-of-.*has nothing"),
         ({"train.jsonl": b"{}", "train.csv": b"a"}, "has train.jsonl and train.csv: keep one"),
         ({"train.jsonl": b'{"a": 1}\n{"a": \n'}, "train.jsonl, line 2: not valid JSON"),
         (
@@ -142,3 +142,104 @@ def test_bad_files(files: dict[str, bytes], message: str, tmp_path: Path) -> Non
     with pytest.raises(PromptError, match=message) as caught:
         load_rows(load_task("sst2"), "train", tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["", "data"])
+@pytest.mark.parametrize(
+    "names",
+    [["validation.jsonl"], ["validation.csv"], ["validation-00000-of-00001.parquet"],
+     ["validation-00000-of-00002.jsonl", "validation-00001-of-00002.jsonl"]],
+)  # fmt: skip
+def test_data_dir_with_a_data_set_as_the_hub_has_it(
+    names: list[str], place: str, tmp_path: Path
+) -> None:
+    """The test rows are those of the split that the task names, parts in order; ``test`` is not."""
+    for name in names:
+        write(tmp_path / "sst2" / place, name)
+    write(tmp_path / "sst2" / "data", "test-00000-of-00001.parquet")  # the hub's, unlabelled
+    assert load_rows(load_task("sst2"), "test", tmp_path) == ROWS * len(names)
+
+
+def test_own_names_go_first(tmp_path: Path) -> None:
+    """``test.jsonl`` in the task's folder is the test split, as documented."""
+    write(tmp_path / "sst2", "test.jsonl")
+    (tmp_path / "sst2" / "validation.jsonl").write_text('{"other": 1}')
+    assert load_rows(load_task("sst2"), "test", tmp_path) == ROWS
+
+
+def test_configuration_folder(tmp_path: Path) -> None:
+    """A data set of several configurations has a folder for each."""
+    write(tmp_path / "qqp" / "qqp", "validation-00000-of-00001.parquet")
+    assert load_rows(load_task("qqp"), "test", tmp_path) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("folder", "files", "message"),
+    [
+        ("none", [], "there is no folder .*none: looked for test.jsonl, .*validation.jsonl"),
+        (".", ["mnli/train.csv"], r"has no folder 'sst2': looked for .*; it has 'mnli'"),
+        ("sst2", ["sst2/test.csv"], "give --data-dir .*, the folder above this one"),
+        (".", ["sst2/dev.csv"], "sst2 has no test.jsonl, .*it has 'dev.csv'"),
+        (".", ["sst2/validation-00001-of-00002.jsonl"], "has 1 of the 2 parts of 'validation'"),
+        (".", ["sst2/data/validation.csv", "sst2/data/validation.jsonl"], "csv and .*keep one of"),
+    ],
+)
+def test_data_dir_without_the_rows(
+    folder: str, files: list[str], message: str, tmp_path: Path
+) -> None:
+    """What was looked for and what is there are told."""
+    for file in files:
+        write(tmp_path / Path(file).parent, Path(file).name)
+    with pytest.raises(PromptError, match=message) as caught:
+        load_rows(load_task("sst2"), "test", tmp_path / folder)
+    assert "\n" not in str(caught.value)
+
+
+OPINIONS = """\
+description: is it good?
+source: {file: opinions.csv}
+label: {field: good, values: [0, 1]}
+templates:
+  plain:
+    text: "{{ opinion }}\\nGood?"
+    labels: [" no", " yes"]
+"""
+
+
+def test_single_file(tmp_path: Path) -> None:
+    """One CSV beside the task is halved; a row keeps its side when others come or go."""
+    lines = [f'"opinion, {n}",{n % 2}' for n in range(400)]
+    (tmp_path / "opinions.yaml").write_text(OPINIONS)
+    file = tmp_path / "opinions.csv"
+    file.write_text("\n".join(["opinion,good", *lines]))
+    task = load_task("opinions", tmp_path)
+    train, test = load_rows(task, "train"), load_rows(task, "test")
+    assert 150 < len(train) < 250 and len(train) + len(test) == 400
+    assert not any(row in test for row in train)
+    file.write_text("\n".join(["opinion,good", *lines[::-3]]))
+    assert all(row in train for row in load_rows(task, "train"))
+    assert all(row in test for row in load_rows(task, "test"))
+    (made,) = prompt_sets(task, limit=10, seeds=[0])
+    assert len(made.prompts) == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("nothing.csv", "there is no file"), ("x.txt", "ends in .jsonl, .parq")]
+)
+def test_single_file_that_is_not_there(name: str, message: str, tmp_path: Path) -> None:
+    """A file that is missing, or of another kind, is told with its path."""
+    (tmp_path / "opinions.yaml").write_text(OPINIONS.replace("opinions.csv", name))
+    with pytest.raises(PromptError, match=message):
+        load_rows(load_task("opinions", tmp_path), "train")
+
+
+def test_empty_cells(tmp_path: Path) -> None:
+    """An empty cell of a CSV is null, and the numbers around it stay numbers."""
+    (tmp_path / "sst2").mkdir()
+    text = "sentence,label,year,code\ngood,1,1999,007\n,0,,\nbad,,2001,1\n"
+    (tmp_path / "sst2" / "train.csv").write_text(text)
+    assert load_rows(load_task("sst2"), "train", tmp_path) == [
+        {"sentence": "good", "label": 1, "year": 1999, "code": "007"},
+        {"sentence": None, "label": 0, "year": None, "code": None},
+        {"sentence": "bad", "label": None, "year": 2001, "code": "1"},
+    ]
