@@ -114,6 +114,8 @@ BOMBS: dict[str, tuple[Any, str]] = {
     "components": (declare("components/name", (10**8,), (10**5,), "S5"), "declares|100000000"),
     "rows": (declare("test/gold", (10**9,), (10**5,), "i8"), "declares"),
     "ids": (declare("test/id", (10**7,), (10**5,), "S8"), "declares"),
+    "fewer rows": (declare("test/gold", (10**6,), (10**5,), "i8"), "declares"),
+    "text": (declare("test/id", (13,), (1,), "S4000000"), "declares"),
     "a long text": (declare("test/id", (13,), (1,), "S8000000"), "declares"),
     "a large piece": (declare("test/gold", (10**6,), (10**6,), "i8"), "not in some whole rows"),
     "numbers": (declare("test/parts", (13, C, 10**6), (1, C, 10**6), "f4"), "declares"),

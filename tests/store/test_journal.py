@@ -134,8 +134,14 @@ def test_a_signal_while_it_closes(target: Path, monkeypatch: pytest.MonkeyPatch)
         closed.append(fd)
         raise SystemExit(143)
 
-    with monkeypatch.context() as patch, pytest.raises(SystemExit), open_writer(target):
+    # Leaving the writer closes it once more.
+    with (
+        pytest.raises(SystemExit),
+        open_writer(target) as writer,
+        monkeypatch.context() as patch,
+    ):
         patch.setattr(os, "close", stopped)
+        writer.close()
     assert len(closed) == 1
 
 
