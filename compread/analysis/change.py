@@ -7,8 +7,11 @@ and Min's (2005): one half is added to each cell of the 2 × 2 table, then the u
 taken. Its p-value is McNemar's exact one, a binomial test of c among b + c, corrected over the
 components.
 
-Over several pairs of runs the changes are averaged, with Student's interval over the pairs and
-twice the mean p-value, which is one whatever their dependence (Rüschendorf 1982).
+Over several pairs of runs the changes are averaged. Where pairs share their rows, the null swaps
+both models on a row for all pairs at once: with D the sum of a row's changes over the pairs, that
+of all rows has the variance Σ D², and a normal tail. Pairs over other rows are combined by Cauchy's
+rule (``compread.analysis.joint``). The interval is that of rows and pairs which both vary
+(``compread.analysis.spread``).
 """
 
 from __future__ import annotations
@@ -22,10 +25,13 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.categories import COUNTED_KINDS
-from compread.analysis.chance import false_discovery, two_sided
-from compread.analysis.intervals import Z95, Floats, Ints, student_interval
+from compread.analysis.chance import LuckTest, false_discovery, pearson_tails, two_sided
+from compread.analysis.choices import RowChoices
+from compread.analysis.intervals import Z95, Floats, Ints
+from compread.analysis.joint import cauchy
 from compread.analysis.pairs import demonstrations_key
 from compread.analysis.runs import distinct
+from compread.analysis.spread import RowSet, change_interval
 from compread.analysis.tally import Bools, top_two
 from compread.components import Component
 from compread.errors import StoreError, UsageError
@@ -92,18 +98,65 @@ def change(
             "side; give the same runs of both models"
         )
     results = [_pair(first[key], second[key], split, pool) for key in first]
-    components = results[0][0]
-    if any(other != components for other, *_ in results[1:]):
+    components = results[0].components
+    if any(one.components != components for one in results):
         raise StoreError("the pairs of stores have different components; compare one model at once")
-    each = [np.stack(values) for values in zip(*(r[1:] for r in results), strict=True)]
-    means = [values.mean(axis=0) for values in each]
-    p = means[4]
-    if len(results) > 1:
-        means[2:4] = student_interval(each[1] - each[0])
-        p = np.minimum(1, 2 * p)
+    before_, after_ = (
+        np.mean([getattr(r, s) for r in results], axis=0) for s in ("first", "second")
+    )
+    sets: dict[str, list[_Pair]] = {}
+    for one in results:
+        sets.setdefault(one.rows, []).append(one)
+    tests = [_test(members) for members in sets.values()]
+    luck = tests[0] if len(tests) == 1 else cauchy(tests)
+    p = two_sided(luck.above, luck.below)
     tested = np.array([c.kind in COUNTED_KINDS for c in components] + [False])
     q = false_discovery(np.where(tested, p, np.nan))
-    return Change(components, means[0], means[1], means[2], means[3], p, q, len(results))
+    if len(results) == 1:
+        low, high = paired_interval(results[0].lost, results[0].won, len(results[0].net))
+    else:
+        low, high = change_interval([_row_set(members) for members in sets.values()], tested)
+    return Change(components, before_, after_, low, high, p, q, len(results))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Two runs row by row; C components and the full model last."""
+
+    components: tuple[Component, ...]
+    rows: str
+    """Equal for pairs over the same rows."""
+    first: Floats
+    """[C + 1] accuracy before."""
+    second: Floats
+    net: npt.NDArray[np.int8]
+    """[N, C + 1] 1 where the second alone is right, -1 where the first alone is."""
+
+    @property
+    def lost(self) -> Ints:
+        return np.asarray((self.net < 0).sum(axis=0))
+
+    @property
+    def won(self) -> Ints:
+        return np.asarray((self.net > 0).sum(axis=0))
+
+
+def _test(pairs: Sequence[_Pair]) -> LuckTest:
+    """The test of the pairs over one set of rows."""
+    if len(pairs) == 1:
+        return mcnemar(pairs[0].lost, pairs[0].won)
+    net = np.sum([pair.net for pair in pairs], axis=0, dtype=np.int64)
+    none = np.zeros(net.shape[1])
+    # A row that is swapped moves the sum by twice its changes.
+    above, below = pearson_tails(net.sum(axis=0), none, (net**2).sum(axis=0) * 1.0, none, 1)
+    return LuckTest(none, above, below)
+
+
+def _row_set(pairs: Sequence[_Pair]) -> RowSet:
+    net = [pair.net for pair in pairs]
+    squares = np.sum([(one != 0).sum(axis=0) for one in net], axis=0) * 1.0
+    by_run = np.stack([one.mean(axis=0) for one in net])
+    return RowSet(by_run, np.sum(net, axis=0, dtype=np.int32), squares)
 
 
 def paired_interval(lost: Ints, won: Ints, n: int) -> tuple[Floats, Floats]:
@@ -114,13 +167,13 @@ def paired_interval(lost: Ints, won: Ints, n: int) -> tuple[Floats, Floats]:
     return np.maximum(-1, low), np.minimum(1, high)
 
 
-def mcnemar(lost: Ints, won: Ints) -> Floats:
-    """McNemar's exact two-sided p-value, [C]."""
+def mcnemar(lost: Ints, won: Ints) -> LuckTest:
+    """McNemar's exact test of ``won`` [C] rows among all that changed."""
     from scipy.special import bdtr, bdtrc
 
     n = lost + won
     above = np.where(won > 0, bdtrc(won - 1.0, n, 0.5), 1)
-    return two_sided(np.asarray(above), np.asarray(bdtr(won * 1.0, n, 0.5)))
+    return LuckTest(np.zeros(len(n)), np.asarray(above), np.asarray(bdtr(won * 1.0, n, 0.5)))
 
 
 def _by_prompt(paths: Sequence[str | Path]) -> dict[Any, Path]:
@@ -138,8 +191,7 @@ def _prompt_key(info: RunInfo) -> tuple[Any, ...]:
     return info.task, info.template, demonstrations_key(info)
 
 
-def _pair(one: Path, other: Path, split: str, pool: str) -> tuple[Any, ...]:
-    """Components, then before, after, low, high and p, [C + 1] each."""
+def _pair(one: Path, other: Path, split: str, pool: str) -> _Pair:
     with open_store(one, pool) as a, open_store(other, pool) as b:
         if a.components != b.components:
             raise StoreError(f"{one} and {other} have different components: not one architecture")
@@ -148,12 +200,11 @@ def _pair(one: Path, other: Path, split: str, pool: str) -> tuple[Any, ...]:
         if not a.rows(split):
             raise UsageError(f"{one} has no {split} rows")
         kept = distinct(a.axes.splits[split].prompt_hash)
-        n = int(kept.sum())
         first, second = _hits(a, split)[kept], _hits(b, split)[kept]
-        lost, won = (first & ~second).sum(axis=0), (second & ~first).sum(axis=0)
-        low, high = paired_interval(lost, won, n)
-        means = first.mean(axis=0), second.mean(axis=0)
-        return a.components, *means, low, high, mcnemar(lost, won)
+        ids = np.array(a.axes.splits[split].id)[kept].tolist()
+        rows = RowChoices.key_of(ids, a.gold(split)[kept], a.labels.word)
+        net = second.astype(np.int8) - first.astype(np.int8)
+        return _Pair(a.components, rows, first.mean(axis=0), second.mean(axis=0), net)
 
 
 def _hits(store: Store, split: str) -> Bools:

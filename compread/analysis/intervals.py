@@ -43,16 +43,3 @@ def score_interval(share: Floats, n: Floats, df: Floats) -> tuple[Floats, Floats
     low = np.where(share <= 0, 0.0, np.maximum(0, centre - half))
     high = np.where(share >= 1, 1.0, np.minimum(1, centre + half))
     return low, high
-
-
-def student_interval(values: Floats) -> tuple[Floats, Floats]:
-    """The 95 % interval of a mean over S > 1 runs, mean ± t · sd / √S: values [S, …] to […].
-
-    The sd is the sample's. Runs of one task share their test rows, so an interval over the rows of
-    all runs together would be too narrow.
-    """
-    from scipy.special import stdtrit
-
-    runs, mean = len(values), values.mean(axis=0)
-    half = stdtrit(runs - 1, 0.975) * values.std(axis=0, ddof=1) / np.sqrt(runs)
-    return mean - half, mean + half

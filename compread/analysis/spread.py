@@ -31,12 +31,14 @@ from compread.analysis.intervals import Floats, score_interval
 
 @dataclass(frozen=True, eq=False)
 class RowSet:
-    """The right predictions of S runs over one set of N rows, by C scorers."""
+    """The right predictions of S runs over one set of N rows, by C scorers; or their changes."""
 
     by_run: Floats
-    """[S, C] accuracies."""
+    """[S, C] accuracies, or mean changes."""
     by_row: npt.NDArray[np.int32]
-    """[N, C] how many of the runs are right on a row."""
+    """[N, C] how many of the runs are right on a row, or by how many that changes."""
+    squares: Floats | None = None
+    """[C] sum of the squares over runs and rows; None: of right predictions, which are 0 or 1."""
 
 
 def accuracy_interval(
@@ -47,10 +49,39 @@ def accuracy_interval(
     ``varied`` [C] says whose spread the others' is drawn towards: not of scorers that always say
     the same, which have none.
     """
+    mean, runs, n = _mean(sets)
+    variance, df = _variance(sets, _unit(mean, n / runs), varied)
+    return score_interval(mean, 1 / variance, df)
+
+
+def change_interval(sets: Sequence[RowSet], varied: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """The 95 % interval of the mean change over all pairs of runs, [C] each, within [-1, 1].
+
+    The unit is the variance of a row's change, with half a row added to each cell of the table of
+    before and after, as in Agresti and Min (2005). It is symmetric, with Student's t.
+    """
+    from scipy.special import stdtrit
+
+    mean, pairs, n = _mean(sets)
+    changed = np.sum([one.squares for one in sets if one.squares is not None], axis=0) / pairs
+    unit = (changed + 1) / (n / pairs + 2) - mean**2
+    variance, df = _variance(sets, unit, varied)
+    reach = stdtrit(np.minimum(df, 1e9), 0.975) * np.sqrt(variance * unit)
+    return np.maximum(-1, mean - reach), np.minimum(1, mean + reach)
+
+
+def _mean(sets: Sequence[RowSet]) -> tuple[Floats, int, int]:
+    """The mean over all runs [C], how many runs there are, and how many rows of all of them."""
     by_run = np.concatenate([one.by_run for one in sets])
-    mean, runs = by_run.mean(axis=0), len(by_run)
     n = sum(len(one.by_row) * len(one.by_run) for one in sets)
-    unit = _unit(mean, n / runs)
+    return by_run.mean(axis=0), len(by_run), n
+
+
+def _variance(
+    sets: Sequence[RowSet], unit: Floats, varied: npt.NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """The variance of the mean over all runs, in units, and its degrees of freedom; [C] each."""
+    mean, runs, n = _mean(sets)
     weight = np.where(varied, unit, 0) if varied.any() else unit
     shares = np.array([len(one.by_run) / runs for one in sets])
     found = [_within(one, unit, weight) for one in sets]
@@ -63,7 +94,7 @@ def accuracy_interval(
         between, df_between = shrink(between, np.full(len(mean), len(sets) - 1.0), weight)
         df = np.where(between > within, df_between, df)
         variance = np.maximum(between, within)
-    return score_interval(mean, 1 / np.maximum(variance, 1 / n), df)
+    return np.maximum(variance, 1 / n), df
 
 
 def _unit(mean: Floats, n: float) -> Floats:
@@ -78,7 +109,8 @@ def _within(one: RowSet, unit: Floats, weight: Floats) -> tuple[Floats, Floats]:
     mean = one.by_run.mean(axis=0)
     if runs == 1:
         return np.full(c, 1 / n), np.full(c, np.inf)
-    total = runs * n * mean * (1 - mean)
+    squares = runs * n * mean if one.squares is None else one.squares
+    total = squares - runs * n * mean**2
     by_runs = n * ((one.by_run - mean) ** 2).sum(axis=0)
     by_rows = ((one.by_row - runs * mean) ** 2).sum(axis=0) / runs
     rest = np.maximum(0, total - by_runs - by_rows)

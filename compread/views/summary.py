@@ -29,8 +29,10 @@ TRANSFER = (
 )
 CHANGE = (
     "Row by row against the stores of --versus. q: McNemar's exact test, corrected for the number "
-    "of components (Benjamini-Hochberg). Interval: Agresti and Min's for one pair of stores, "
-    "Student's t over several. The other formats have every component."
+    "of components (Benjamini-Hochberg); pairs of stores over the same rows are one test, over "
+    "others they are combined by Cauchy's rule. Interval: Agresti and Min's for one pair of "
+    "stores, of several with the variance over rows and pairs. The other formats have every "
+    "component."
 )
 STORE = Column("store", justify="left", shorten="start")
 

@@ -5,7 +5,9 @@ import pytest
 from conftest import make_run
 from scipy import stats
 
+from compread.analysis.chance import two_sided
 from compread.analysis.change import change, mcnemar, paired_interval
+from compread.analysis.spread import RowSet, change_interval
 from compread.components import LayerShape, component_axis
 from compread.errors import StoreError, UsageError
 from compread.store import Labels, SplitRows, StoreWriter, open_store
@@ -60,23 +62,49 @@ def test_one_pair_is_mcnemar(pairs):
 
 
 def test_several_pairs_are_averaged(pairs):
-    """The interval over pairs is Student's, the p-value twice the mean."""
+    """The changes are means; the interval holds them, has a width and stays within [-1, 1]."""
     got = change(*pairs)
     each = [change([a], [b]) for a, b in zip(*pairs, strict=True)]
     differences = np.array([one.after - one.before for one in each])
     np.testing.assert_allclose(got.after - got.before, differences.mean(0))
-    j = int(np.ptp(differences, axis=0).argmax())
-    low, high = stats.t.interval(0.95, 1, differences[:, j].mean(), stats.sem(differences[:, j]))
-    assert (got.low[j], got.high[j]) == pytest.approx((low, high))
-    np.testing.assert_allclose(got.p, np.minimum(1, 2 * np.mean([one.p for one in each], axis=0)))
-    assert got.pairs == 2
+    assert (got.low < differences.mean(0)).all() and (differences.mean(0) < got.high).all()
+    assert (got.low >= -1).all() and (got.high <= 1).all() and got.pairs == 2
+
+
+def test_pairs_over_the_same_rows_are_one_test(pairs):
+    """The p-value is that of drawn swaps of both models on each row, for all pairs at once."""
+    rng = np.random.default_rng(0)
+    net = sum(hits(b).astype(int) - hits(a) for a, b in zip(*pairs, strict=True))
+    signs = rng.choice([-1, 1], (100_000, len(net)))
+    drawn = signs.astype(np.float32) @ net.astype(np.float32)
+    above, below = (drawn >= net.sum(0)).mean(0), (drawn <= net.sum(0)).mean(0)
+    wanted = np.minimum(1, 2 * np.minimum(above, below))
+    np.testing.assert_allclose(change(*pairs).p, wanted, rtol=0.1, atol=0.01)
+
+
+def test_changes_are_covered():
+    """Of pairs that share noise and differ in how they change, about 95 % of intervals hold it."""
+    rng = np.random.default_rng(5)
+    s, n, c, inside = 3, 200, 300, []
+    for _ in range(6):
+        shared = rng.random((1, n, c)) < 0.8
+        noise = np.where(shared, rng.random((1, n, c)), rng.random((s, n, c)))
+        rate = 0.1 + 0.03 * rng.normal(size=(s, 1, c))
+        net = np.where(noise < 0.15, -1, np.where(noise > 1 - 0.15 - rate, 1, 0))
+        rows = RowSet(
+            net.mean(axis=1), net.sum(axis=0).astype(np.int32), (net != 0).sum((0, 1)) * 1.0
+        )
+        low, high = change_interval([rows], np.ones(c, bool))
+        inside.append(((low <= 0.1) & (high >= 0.1)).mean())
+    assert 0.93 <= np.mean(inside) <= 0.975
 
 
 def test_mcnemar_equals_scipy():
     """The exact test is SciPy's for every small table."""
     lost, won = (a.ravel() for a in np.meshgrid(np.arange(15), np.arange(15)))
     wanted = [stats.binomtest(w, w + b).pvalue if w + b else 1 for b, w in zip(lost, won)]  # noqa: B905
-    np.testing.assert_allclose(mcnemar(lost, won), wanted)
+    test = mcnemar(lost, won)
+    np.testing.assert_allclose(two_sided(test.above, test.below), wanted)
 
 
 @pytest.mark.parametrize("cells", [(40, 5, 15, 40), (10, 0, 0, 0), (0, 0, 3, 0), (0, 3, 0, 0)])
