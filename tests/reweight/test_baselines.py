@@ -303,6 +303,44 @@ def test_a_tenth_of_the_heads_is_rounded(make_store, name, heads, chosen):
     assert method.fit([training])[0].weights.sum() == chosen
 
 
+def test_unibias_measures_heads_of_the_upper_half_against_what_came_before():
+    """A head in the middle layer stays whatever it says; the bias is no part of the running sum."""
+    axis = component_axis([LayerShape(1)] * 3)
+    names = [c.name for c in axis]
+    (method,) = make_methods(["unibias"], "official")
+    for said, weight in ((10.0, 0.0), (0.0, 1.0)):
+        parts = np.zeros((6, len(axis), 2), np.float32)
+        parts[:, names.index("L1H0"), 0] = parts[:, names.index("L2H0"), 0] = 1.0
+        # Beside an embedding of 200 the head says less than 2 %; a bias as large is not beside it.
+        parts[:, names.index("bias" if said else "embed")] = [100.0, 100.0]
+        rows = Rows(parts, parts.sum(axis=1), axis)
+        (fitted,) = method.fit([Training(rows, np.zeros(6, int), ("",) * 6)])
+        assert fitted.weights[names.index("L2H0")] == weight
+        assert fitted.weights[names.index("L1H0")] == 1.0
+
+
+def test_a_short_direction_of_the_unembeddings_counts():
+    """A length of a hundredth is no rounding: the head that writes along it has the largest TR."""
+    axis = component_axis([LayerShape(2)])
+    parts = np.zeros((4, len(axis), 2), np.float32)
+    parts[:, 1, 0], parts[:, 2, 1] = 1.0, 0.1  # lengths 1 and 100 times 0.1, squared
+    gram = np.broadcast_to(np.diag([1.0, 1e-4]), (4, 2, 2))
+    rows = Rows(parts, parts.sum(axis=1), axis)
+    (method,) = make_methods(["tr"], "official")
+    (fitted,) = method.fit([Training(rows, np.zeros(4, int), ("",) * 4, label_gram=gram)])
+    assert fitted.weights[1:3].tolist() == [0.0, 1.0]
+
+
+def test_of_two_labels_the_one_without_train_rows_is_not_predicted(make_store):
+    """Though it comes first, and the other's score is the lowest there is."""
+    store = make_store()
+    store.split("train").gold[:] = 1
+    training = training_of(store.split("train"), store.components, None, "s.h5")
+    far = Rows(-training.rows.parts, training.rows.full, store.components)
+    found = scores("centroid", training, far)
+    assert (found.argmax(axis=1) == 1).all()
+
+
 def test_a_mixture_is_that_of_its_formula():
     """Log of share times density, by scipy's normal distribution."""
     rng = np.random.default_rng(0)

@@ -130,6 +130,12 @@ def test_a_weight_at_zero_still_moves():
     assert ends == [0.0, pytest.approx(-1 / slope)]
 
 
+def test_a_loss_that_stays_as_it_is_counts_against_the_patience():
+    """Features that say nothing: the first loss is the best, and three like it end the training."""
+    (end,) = descend_each([np.zeros((2, 3, 2))], [np.array([0, 1])], Recipe(check_every=10**9))
+    assert end.epochs == 3
+
+
 def test_the_first_loss_has_one_hundred_to_beat():
     """Losses above 100 count against the patience even while they fall."""
     features, gold = np.zeros((2, 1, 2)), np.array([0, 1])

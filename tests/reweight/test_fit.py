@@ -138,3 +138,20 @@ def test_the_summary_is_mean_and_population_sd_by_task_and_method(make_store):
         assert row["accuracy"] == pytest.approx(sum(mine) / len(mine))
         spread = (sum((x - row["accuracy"]) ** 2 for x in mine) / len(mine)) ** 0.5
         assert row["accuracy_sd"] == pytest.approx(spread)
+
+
+def test_train_rows_are_gone_before_the_next_store_is_read(make_store, monkeypatch):
+    """Beyond a limit stores are finished one by one; below it they are fitted together."""
+    read = []
+    stores = [make_store(0), make_store(1)]
+    split = type(stores[0]).split
+    monkeypatch.setattr(
+        type(stores[0]), "split", lambda s, name: read.append((s.path.name, name)) or split(s, name)
+    )
+    for limit, wanted in ((1, ["s0", "s0", "s1", "s1"]), (1 << 20, ["s0", "s1", "s0", "s1"])):
+        monkeypatch.setattr("compread.reweight.fit.TOGETHER_BYTES", limit)
+        read.clear()
+        reweight(stores, FULL)
+        seen = [(store[:2], name) for store, name in read if name != "calibration"]
+        assert [store for store, _ in seen] == wanted
+        assert seen[-1] == ("s1", "test")

@@ -106,3 +106,9 @@ def test_the_average_is_over_tasks(fits):
                 by_task.setdefault(f.run.task, []).append(f.test.accuracy)
         assert row["accuracy"] == pytest.approx(np.mean([np.mean(v) for v in by_task.values()]))
         assert (row["tasks"], row["runs"]) == (3, 5)
+
+
+def test_a_task_without_a_difference_is_not_won():
+    """Only above zero; both tasks count as units."""
+    row = compare({("a", "1"): 0.0, ("b", "2"): 0.25, ("c", "3"): -0.25})
+    assert (row["tasks_won"], row["tasks"]) == (1, 3)
