@@ -26,6 +26,9 @@ Bools = npt.NDArray[np.bool_]
 CHUNK = 2**20
 """Logits worked on at a time; keeps the temporaries to some tens of megabytes."""
 
+ALONE, SHARED = 2**18, 2**26
+"""Multiplications that OpenBLAS does in one thread, and from which on several are worth it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Resampling:
@@ -142,10 +145,29 @@ class Tally:
         for label in range(k):
             design = np.concatenate([of_gold, halves & of_gold[label], shuffled == label])
             # Counts of a chunk are far below 2²⁴, so that float32 keeps them exactly.
-            counts = design.astype(np.float32) @ (choice == label).astype(np.float32)  # (M, C)
+            counts = _product(design.astype(np.float32), (choice == label).astype(np.float32))
             self.confusion[:, label] += np.rint(counts[:k].T).astype(np.int64)
             self.first_half += counts[k : k + splits]
             self.shuffled_right += counts[k + splits :]
+
+
+def _product(one: Float32, other: Float32) -> Float32:
+    """[M, n] @ [n, C]; what is small in pieces that BLAS does not share among threads.
+
+    Waking them takes longer than the work, and on a busy machine ten times as long.
+    """
+    (m, n), c = one.shape, other.shape[1]
+    rows = min(n, 128)
+    columns = max(1, ALONE // (m * rows))
+    if m * n * c > SHARED or columns >= c:
+        return one @ other
+    found = np.zeros((m, c), np.float32)
+    for row in range(0, n, rows):
+        left = one[:, row : row + rows]
+        for start in range(0, c, columns):
+            of = slice(start, start + columns)
+            found[:, of] += left @ other[row : row + rows, of]
+    return found
 
 
 def top_two(x: Float32) -> tuple[npt.NDArray[np.int16], Float32, Float32]:

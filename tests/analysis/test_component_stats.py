@@ -187,3 +187,14 @@ def test_near_ties_are_no_ties(k):
     assert got.predicted[0].tolist() == [2 / 3, *[0] * (k - 2), 1 / 3]
     assert got.accuracy[0] == 2 / 3
     assert got.tied[0] == 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "c"), [(222, 100, 302), (25, 300, 302), (3, 1, 1), (700, 130, 9)]
+)
+def test_products_in_pieces_are_the_products(m, n, c):
+    """Counts are the same whether a product is taken whole or in pieces."""
+    rng = np.random.default_rng(m)
+    one = rng.integers(0, 2, (m, n)).astype(np.float32)
+    other = rng.integers(0, 2, (n, c)).astype(np.float32)
+    np.testing.assert_array_equal(tally._product(one, other), one @ other)
