@@ -91,12 +91,13 @@ def right_votes(counts: npt.NDArray[np.int32], gold: Ints) -> npt.NDArray[np.int
 def _of_set(runs: Sequence[RunStats], side: str) -> tuple[LuckTest, RowSet]:
     """The test of the runs over one set of rows, and their right predictions."""
     scores: list[Scores] = [getattr(run.stats, side) for run in runs]
+    by_run = np.stack([one.accuracy for one in scores])
+    if len(runs) == 1:
+        luck = LuckTest(scores[0].chance, scores[0].above, scores[0].below)
+        return luck, RowSet(by_run, np.zeros((scores[0].n, 0), np.int32))
     counts, gold = set_votes(runs, side)
-    right = right_votes(counts, gold)
-    luck = LuckTest(scores[0].chance, scores[0].above, scores[0].below)
-    if len(runs) > 1:
-        luck = joint_test(counts, gold, len(runs))
-    return luck, RowSet(np.stack([s.accuracy for s in scores]), right)
+    luck = joint_test(counts, gold, len(runs))
+    return luck, RowSet(by_run, right_votes(counts, gold))
 
 
 def _check_same_labels(one: RunStats, other: RunStats) -> None:

@@ -36,7 +36,8 @@ class RowSet:
     by_run: Floats
     """[S, C] accuracies, or mean changes."""
     by_row: npt.NDArray[np.int32]
-    """[N, C] how many of the runs are right on a row, or by how many that changes."""
+    """[N, C] how many of the runs are right on a row, or by how many that changes; of a single run
+    its length alone counts, and it may be [N, 0]."""
     squares: Floats | None = None
     """[C] sum of the squares over runs and rows; None: of right predictions, which are 0 or 1."""
 
@@ -105,7 +106,7 @@ def _unit(mean: Floats, n: float) -> Floats:
 
 def _within(one: RowSet, unit: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """The variance of the mean over one set of rows, in units, and its degrees of freedom; [C]."""
-    (n, c), runs = one.by_row.shape, len(one.by_run)
+    n, (runs, c) = len(one.by_row), one.by_run.shape
     mean = one.by_run.mean(axis=0)
     if runs == 1:
         return np.full(c, 1 / n), np.full(c, np.inf)

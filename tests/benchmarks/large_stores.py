@@ -58,7 +58,8 @@ def write(path: Path, seed: int, options: argparse.Namespace) -> None:
     rng = np.random.default_rng(seed)
     axis = component_axis([LayerShape(options.heads)] * options.layers)
     k, n = options.labels, options.train_rows + options.rows
-    gold = rng.permutation(np.arange(n) % k)
+    of_task = np.random.default_rng(seed // (SEEDS * TEMPLATES))
+    gold = of_task.permutation(np.arange(n) % k)
     ids = [str(row) for row in range(n)]
     cut = options.train_rows
     splits = {
