@@ -141,14 +141,27 @@ def _streams(stdin: bytes) -> Iterator[tuple[list[str], list[str]]]:
                 text.append(file.read().decode(errors="surrogateescape"))
 
 
-def judge(outcome: Outcome, allowed: Collection[int] = OF_A_FILE) -> Iterator[Fault]:
-    """What is wrong with an outcome whatever it should have printed."""
+def judge(
+    outcome: Outcome, allowed: Collection[int] = OF_A_FILE, *, result: bool = False
+) -> Iterator[Fault]:
+    """What is wrong with an outcome whatever it should have printed.
+
+    Args:
+        outcome: how a command line ended.
+        allowed: the exit statuses that are right.
+        result: whether the status tells of the result, or of another process, so that no line of
+            error is due.
+    """
     said = f"{' '.join(outcome.argv[:2])} -> {outcome.status}: {outcome.err[-600:].strip()}"
     if "Traceback (most recent call last)" in outcome.err + outcome.out:
         yield Fault("trace", said)
     elif outcome.status not in allowed:
         yield Fault("status", f"{said} (wanted {', '.join(map(str, allowed))})")
-    elif outcome.status in (1, 2, 3, 4) and not re.search("^error: .", outcome.err, re.MULTILINE):
+    elif (
+        outcome.status in (1, 2, 3, 4)
+        and not result
+        and not re.search("^error: .", outcome.err, re.MULTILINE)
+    ):
         yield Fault("trace", f"no line of error: {said}")
     printed = "" if outcome.out.startswith(PARQUET) else outcome.out
     if found := control_characters(outcome.err + printed):

@@ -30,7 +30,12 @@ from .values import change_json
 
 SECONDS = 5.0
 """Of processor time; a refusal takes a tenth of one."""
+FORMS = ("table", "json", "csv")
 COMMANDS = (("show",), ("rank",), ("analyze",), ("status",), ("reweight", "--methods", "full,bc"))
+
+
+Change = tuple[str, Callable[[Any], None], bool]
+"""What is done, what does it to an open file, and whether every command must refuse that."""
 
 
 def prepare(stage: Path) -> None:
@@ -46,21 +51,31 @@ def draw(rng: random.Random, stage: Path) -> Case:
 
 
 def _store(rng: random.Random, stage: Path) -> Case:
-    name, craft, must_refuse = rng.choice(STORE_CHANGES)(rng)
-    command = rng.choice(COMMANDS)
-    form = rng.choice(["table", "json", "csv"])
+    return store_case(rng.choice(STORE_CHANGES)(rng), rng.choice(COMMANDS), rng.choice(FORMS))(
+        stage
+    )
 
-    def run(work: Path) -> Iterator[Fault]:
-        path = Path(shutil.copy(stage / "planted.h5", work))
-        edit(path, craft)
-        outcome = call(*command, path, "--format", form)
-        yield from judge(outcome, (0, 4))
-        if must_refuse and outcome.status == 0 and command[0] != "status":
-            yield Fault("wrong", f"taken as good: {outcome.out[:300]}")
-        if outcome.cpu > SECONDS:
-            yield Fault("hang", f"{outcome.cpu:.1f} s of processor time")
 
-    return Case(f"{name}; {' '.join(command)} --format {form}", run)
+def store_case(
+    change: Change, command: tuple[str, ...], form: str = "json"
+) -> Callable[[Path], Case]:
+    """A store is changed and read by a command."""
+    name, craft, must_refuse = change
+
+    def make(stage: Path) -> Case:
+        def run(work: Path) -> Iterator[Fault]:
+            path = Path(shutil.copy(stage / "planted.h5", work))
+            edit(path, craft)
+            outcome = call(*command, path, "--format", form)
+            yield from judge(outcome, (0, 4))
+            if must_refuse and outcome.status == 0 and command[0] != "status":
+                yield Fault("wrong", f"taken as good: {outcome.out[:300]}")
+            if outcome.cpu > SECONDS:
+                yield Fault("hang", f"{outcome.cpu:.1f} s of processor time")
+
+        return Case(f"{name}; {' '.join(command)} --format {form}", run)
+
+    return make
 
 
 def edit(path: Path, craft: Callable[[Any], None]) -> None:
@@ -75,13 +90,14 @@ def edit(path: Path, craft: Callable[[Any], None]) -> None:
         file.attrs["checksum"] = np.array(value, h5py.string_dtype("utf-8", len(value)))
 
 
-Change = tuple[str, Callable[[Any], None], bool]
-
-
 def _version(rng: random.Random) -> Change:
-    value: Any = rng.choice(
-        [np.inf, np.nan, -1, 0, 2**62, 1.5, "two", np.arange(3), np.zeros((0,)), 1e300]
+    return version(
+        rng.choice([np.inf, np.nan, -1, 0, 2**62, 1.5, "two", np.arange(3), np.zeros((0,)), 1e300])
     )
+
+
+def version(value: Any) -> Change:
+    """Another ``format_version``."""
 
     def craft(file: Any) -> None:
         file.attrs["format_version"] = value
@@ -167,16 +183,19 @@ def _column(rng: random.Random) -> Change:
 def _shape(rng: random.Random) -> Change:
     name = rng.choice(["components/name", "components/layer", "labels/word", "test/parts",
                        "test/gold", "train/full", "test/id"])  # fmt: skip
-    n = rng.choice([0, 1, 10**8, 2**40])
-    huge_text = h5py.string_dtype("utf-8", rng.choice([8, 1 << 20]))
+    return declared(name, rng.choice([0, 1, 10**8, 2**40]), rng.choice([8, 1 << 20]))
+
+
+def declared(name: str, n: int, text_bytes: int = 8) -> Change:
+    """A column or array that says it has n rows, of which none was ever written."""
 
     def craft(file: Any) -> None:
         old = file[name]
-        dtype = huge_text if h5py.check_string_dtype(old.dtype) else old.dtype
+        text = h5py.check_string_dtype(old.dtype) is not None
+        dtype = h5py.string_dtype("utf-8", text_bytes) if text else old.dtype
         shape = (n, *old.shape[1:])
         chunks = (min(n, 64), *old.shape[1:]) if n else None
         del file[name]
-        # Declared and never written: the file stays small.
         file.create_dataset(name, shape, dtype, chunks=chunks, compression="gzip" if n else None)
 
     return f"/{name} of {n} rows", craft, True
@@ -202,51 +221,58 @@ def _missing(rng: random.Random) -> Change:
 
 
 STORE_CHANGES = (
-    _version,
-    _attribute,
-    _run,
-    _run,
-    _number,
-    _gold,
-    _column,
-    _column,
-    _shape,
-    _missing,
-)
+    _version, _attribute, _run, _run, _number, _gold, _column, _column, _shape, _missing,
+)  # fmt: skip
 
 
 def _journal(rng: random.Random, stage: Path) -> Case:
-    """A journal whose header or records say what cannot be; ``status`` and a run meet it."""
-    header, records = read_journal(journal_path(stage / "x.h5"))
+    """A journal whose header or records say what cannot be."""
     kind = rng.choice(["header", "header", "row", "number", "length", "twice"])
-    name = kind
     if kind == "header":
-        name, change = change_json(rng)
-        header = change(header)
-    elif kind == "twice":
-        records = [*records, rng.choice(records)]
-    elif kind == "length":
-        extra = rng.choice([1, 7, 1000])
-        records = [*records, rng.choice(records)[:-extra]]
-    else:
-        # A record begins with its row's number; its other numbers are of four bytes.
-        row = bytearray(rng.choice(records))
-        value = rng.choice([-1, 10**6, 2**62, -(2**63)])
-        packed = struct.pack("<q", value) if kind == "row" else struct.pack("<f", float("nan"))
-        start = 0 if kind == "row" else 8 + 4 * rng.randrange((len(row) - 8) // 4)
-        row[start : start + len(packed)] = packed
-        name = f"{kind} {value if kind == 'row' else 'NaN'}"
-        records[rng.randrange(len(records))] = bytes(row)
+        return journal_case(*change_json(rng))(stage)
+    records = read_journal(journal_path(stage / "x.h5"))[1]
+    record = rng.choice(records)
+    if kind == "twice":
+        return journal_case("a record twice", record=record)(stage)
+    if kind == "length":
+        less = rng.choice([1, 7, 1000])
+        return journal_case(f"a record {less} bytes short", record=record[:-less])(stage)
+    if kind == "row":
+        row = rng.choice([-1, 10**6, 2**62, -(2**63)])
+        return journal_case(f"row {row}", record=struct.pack("<q", row) + record[8:])(stage)
+    # A record begins with its row's number; its other numbers are of four bytes.
+    start = 8 + 4 * rng.randrange((len(record) - 8) // 4)
+    value = rng.choice([float("nan"), float("inf")])
+    record = record[:start] + struct.pack("<f", value) + record[start + 4 :]
+    return journal_case(f"{value} at byte {start} of a record", record=record)(stage)
 
-    def run(work: Path) -> Iterator[Fault]:
-        target = work / "x.h5"
-        text = header.encode("utf-8", "surrogatepass")
-        journal_path(target).write_bytes(MAGIC + b"".join(map(frame, [text, *records])))
-        yield from judge(call("show", target), OF_A_FILE)
-        yield from beside_a_good_one(work, stage)
-        yield from go_on(target, stage)
 
-    return Case(f"journal: {name}", run)
+def journal_case(
+    name: str, change: Callable[[str], str] = str, record: bytes | None = None
+) -> Callable[[Path], Case]:
+    """A journal with another header, or its last record replaced; looked at and gone on with."""
+
+    def make(stage: Path) -> Case:
+        def run(work: Path) -> Iterator[Fault]:
+            header, records = read_journal(Path(shutil.copy(journal_path(stage / "x.h5"), work)))
+            if record is not None:
+                records[-1] = record
+            text = change(header).encode("utf-8", "surrogatepass")
+            target = work / "x.h5"
+            journal_path(target).write_bytes(MAGIC + b"".join(map(frame, [text, *records])))
+            yield from judge(call("show", target), OF_A_FILE)
+            yield from beside_a_good_one(work, stage)
+            yield from go_on(target, stage)
+
+        return Case(f"journal: {name}", run)
+
+    return make
+
+
+def row_minus_one(stage: Path) -> Case:
+    """A record of a row that does not exist."""
+    record = read_journal(journal_path(stage / "x.h5"))[1][-1]
+    return journal_case("row -1", record=struct.pack("<q", -1) + record[8:])(stage)
 
 
 def read_journal(path: Path) -> tuple[str, list[bytes]]:
@@ -264,6 +290,19 @@ def frame(payload: bytes) -> bytes:
     return length + struct.pack("<I", zlib.crc32(payload, zlib.crc32(length))) + payload
 
 
-ATTACK = Attack(
-    "crafted", "crafted stores and journals", draw, prepare, share=2, seconds=20, growth=200 << 20
+FIXED = (
+    store_case(version(np.inf), ("reweight", "--methods", "full")),
+    store_case(declared("labels/word", 10**8), ("status",)),
+    store_case(declared("components/name", 10**8), ("show",)),
+    store_case(declared("components/layer", 2**40), ("rank",)),
+    store_case(declared("test/id", 2**40, 1 << 20), ("analyze",)),
+    row_minus_one,
+    journal_case("a list", lambda _: "[]"),
+    journal_case("integers of 5,000 digits", lambda text: text.replace("0", "9" * 5000, 1)),
+    journal_case("axes of another type", lambda text: text.replace('"id": [', '"id": [true, ', 1)),
 )
+
+ATTACK = Attack(
+    "crafted", "crafted stores and journals", draw, prepare, FIXED, share=2, seconds=20,
+    growth=200 << 20,
+)  # fmt: skip

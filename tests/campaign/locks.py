@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from compread.store import partial_status
@@ -18,30 +18,36 @@ from .stops import Child, Stop
 NO_LOCKS = ("ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL")
 
 
+KINDS = ("alone", "killed", "two", "two with locks", "reader")
+
+
 def draw(rng: random.Random, stage: Path) -> Case:
     """No locks at all, no locks and a kill, or two writers with and without."""
-    error = Stop("flock", 0, rng.choice(NO_LOCKS))
-    kind = rng.choice(["alone", "killed", "two", "two with locks", "reader"])
-    n = rng.randint(1, 20)
+    return lock_case(rng.choice(KINDS), rng.choice(NO_LOCKS), rng.randint(1, 20))(stage)
 
-    def run(work: Path) -> Iterator[Fault]:
-        target = work / tiny.OUTPUT
-        command = tiny.command(stage, target)
-        if kind == "alone":
-            outcome = Child(command, [error]).wait()
-            yield from judge(outcome, (0,))
-            yield from ended_well(outcome, stage, target)
-        elif kind == "killed":
-            Child(command, [error, Stop("pwrite", n, "before")]).wait()
-            outcome = Child(command, [error]).wait()
-            yield from judge(outcome, (0,))
-            yield from ended_well(outcome, stage, target)
-        elif kind == "reader":
-            yield from _reader(stage, target)
-        else:
-            yield from _two(stage, target, [error] if kind == "two" else [])
 
-    return Case(f"{kind}, flock gives {error.act}", run)
+def lock_case(kind: str, error: str, n: int = 9) -> Callable[[Path], Case]:
+    """Writers where ``flock`` gives an error; a kill comes at the n-th write."""
+
+    def make(stage: Path) -> Case:
+        return Case(f"{kind}, flock gives {error}", lambda work: _run(kind, error, n, stage, work))
+
+    return make
+
+
+def _run(kind: str, error: str, n: int, stage: Path, work: Path) -> Iterator[Fault]:
+    target, no_locks = work / tiny.OUTPUT, [Stop("flock", 0, error)]
+    command = tiny.command(stage, target)
+    if kind == "reader":
+        yield from _reader(stage, target)
+    elif kind in ("two", "two with locks"):
+        yield from _two(stage, target, no_locks if kind == "two" else [])
+    else:
+        if kind == "killed":
+            Child(command, [*no_locks, Stop("pwrite", n, "before")]).wait()
+        outcome = Child(command, no_locks).wait()
+        yield from judge(outcome, (0,))
+        yield from ended_well(outcome, stage, target)
 
 
 def _two(stage: Path, target: Path, stops: list[Stop]) -> Iterator[Fault]:
@@ -72,6 +78,8 @@ def _reader(stage: Path, target: Path) -> Iterator[Fault]:
     yield from judge(call("rank", target), (0,))
 
 
+FIXED = tuple(lock_case(kind, error) for kind in KINDS for error in ("ENOSYS", "ENOLCK"))
+
 ATTACK = Attack(
-    "locks", "writers without locks", draw, tiny.prepare, share=0.5, seconds=200, torch=True
+    "locks", "writers without locks", draw, tiny.prepare, FIXED, share=0.5, seconds=200, torch=True
 )

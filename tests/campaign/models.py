@@ -26,34 +26,42 @@ CHAT = (
 )  # fmt: skip
 
 
+YES = b"y\n" * 9
+Change = tuple[str, Callable[[Path, Path], None]]
+"""What is done, and what does it to a folder; a file at the second path means that code ran."""
+
+
 def draw(rng: random.Random, stage: Path) -> Case:
     """One folder with one thing wrong, run or checked."""
-    name, change = rng.choice(CHANGES)(rng)
-    check = rng.randrange(4) == 0
+    return model_case(rng.choice(CHANGES)(rng), check=rng.randrange(4) == 0)(stage)
+
+
+def model_case(change: Change, check: bool = False) -> Callable[[Path], Case]:
+    """A folder is changed, then run or checked, with nothing but yes on stdin."""
+    name, apply = change
     chat = ["--apply-chat-template"] if name.startswith("chat") else []
 
-    def run(work: Path) -> Iterator[Fault]:
-        folder, target, bait = work / "model", work / "out.h5", work / "RAN"
-        shutil.copytree(stage / "model", folder)
-        change(folder, bait)
-        if check:
-            outcome = call("check", folder, stdin=b"y\n" * 9)
-            # What it says of a family that it refuses is its result.
-            yield from (fault for fault in judge(outcome, ALLOWED) if "no line" not in fault.text)
-        else:
-            rows = write_rows(work / "rows.jsonl", review_rows(4, n_train=1))
-            words = ["extract", "--model", folder, "--prompts", rows, "-o", target, "--offline"]
-            outcome = call(*words, *chat, stdin=b"y\n" * 9)
-            yield from judge(outcome, ALLOWED)
-            if (outcome.status == 0) != target.exists():
-                yield Fault("status", f"status {outcome.status}, store there: {target.exists()}")
-        if bait.exists():
-            yield Fault("outside", "code from the folder ran")
+    def make(stage: Path) -> Case:
+        def run(work: Path) -> Iterator[Fault]:
+            folder, target, bait = work / "model", work / "out.h5", work / "RAN"
+            shutil.copytree(stage / "model", folder)
+            apply(folder, bait)
+            if check:
+                # What it says of a family that it refuses is its result.
+                yield from judge(call("check", folder, stdin=YES), ALLOWED, result=True)
+            else:
+                rows = write_rows(work / "rows.jsonl", review_rows(4, n_train=1))
+                words = ["extract", "--model", folder, "--prompts", rows, "-o", target, "--offline"]
+                outcome = call(*words, *chat, stdin=YES)
+                yield from judge(outcome, ALLOWED)
+                if (outcome.status == 0) != target.exists():
+                    yield Fault("status", f"{outcome.status}, store there: {target.exists()}")
+            if bait.exists():
+                yield Fault("outside", "code from the folder ran")
 
-    return Case(f"{name}; {'check' if check else 'extract'}", run)
+        return Case(f"{name}; {'check' if check else 'extract'}", run)
 
-
-Change = tuple[str, Callable[[Path, Path], None]]
+    return make
 
 
 def _json_file(file: str) -> Callable[[random.Random], Change]:
@@ -161,14 +169,17 @@ def _not_finite(rng: random.Random) -> Change:
 
 
 def _bait(rng: random.Random) -> Change:
-    """Code beside the config that must not run, whatever stands on stdin."""
-    pickled = rng.random() < 0.3
+    return bait_in(rng.choice(["evil", "llama", "pickle"]))
+
+
+def bait_in(kind: str) -> Change:
+    """Code that must not run, whatever stands on stdin: in a pickle, or for a model's type."""
 
     def apply(folder: Path, bait: Path) -> None:
         code = BAIT.format(path=str(bait))
         for module in ("modeling_evil", "configuration_evil", "tokenization_evil"):
             (folder / f"{module}.py").write_text(code)
-        if pickled:
+        if kind == "pickle":
             (folder / "model.safetensors").unlink()
             command = f"c__builtin__\nexec\n(V{code.strip()}\ntR."
             (folder / "pytorch_model.bin").write_bytes(command.encode())
@@ -181,14 +192,18 @@ def _bait(rng: random.Random) -> Change:
                 "AutoTokenizer": ["tokenization_evil.Evil", None],
             }
             if file == "config.json":
-                document["model_type"] = rng.choice(["evil", "llama"])
+                document["model_type"] = kind
             (folder / file).write_text(json.dumps(document))
 
-    return "a pickle" if pickled else "code in the folder", apply
+    return f"code in the folder, {kind}", apply
 
 
 def _chat(rng: random.Random) -> Change:
-    template = rng.choice(CHAT)
+    return chat_template(rng.choice(CHAT))
+
+
+def chat_template(template: str) -> Change:
+    """A chat template of the folder's own."""
 
     def apply(folder: Path, bait: Path) -> None:
         (folder / "chat_template.jinja").write_text(template)
@@ -202,6 +217,12 @@ CHANGES = (
     _not_finite, _bait, _chat,
 )  # fmt: skip
 
+FIXED = (
+    *(model_case(bait_in(kind), check) for kind in ("evil", "llama") for check in (False, True)),
+    model_case(bait_in("pickle")),
+    *(model_case(chat_template(template)) for template in CHAT),
+)
+
 ATTACK = Attack(
-    "models", "model folders", draw, tiny.prepare, share=2, seconds=90, torch=True, batch=50
+    "models", "model folders", draw, tiny.prepare, FIXED, share=2, seconds=90, torch=True, batch=50
 )

@@ -134,6 +134,7 @@ def _pytest(
         status = 3
         try:
             status = _pytest_here(tree, arguments, environment or {})
+            sys.stdout.flush()
         finally:
             os._exit(status)
     deadline = time.monotonic() + seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,34 +97,70 @@ def draw(rng: random.Random, stage: Path) -> Case:
         text = _dump(document)
         cut = rng.randrange(len(text))
         text = text[:cut] + rng.choice("\0\x85\u2028{}[]&*!|>%@`\t:'\"") + text[cut + 1 :]
-    command = rng.choice(["validate", "validate", "list", "show"])
+    return yaml_case(kind, text, rng.choice(["validate", "validate", "list", "show"]))(stage)
+
+
+def yaml_case(name: str, text: str, command: str) -> Callable[[Path], Case]:
+    """A task file that one of the commands of ``tasks`` reads."""
+
+    def make(stage: Path) -> Case:
+        def run(work: Path) -> Iterator[Fault]:
+            (work / "mine.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+            arguments: dict[str, list[str | Path]] = {
+                "validate": ["validate", work / "mine.yaml"],
+                "list": ["list", "--include-path", work],
+                "show": ["show", "mine", "--include-path", work, "--data-dir", stage / "data"],
+            }
+            outcome = call("tasks", *arguments[command])
+            # The mistakes that validate finds are its result, and no error of its own.
+            found = command == "validate" and outcome.status == 1 and bool(outcome.out.strip())
+            yield from judge(outcome, (0, 1, 2), result=found)
+            if outcome.cpu > SECONDS:
+                yield Fault("hang", f"{outcome.cpu:.1f} s of processor time")
+            if made := {path.name for path in work.iterdir()} - {"mine.yaml"}:
+                yield Fault("outside", f"a template wrote {made}")
+
+        return Case(f"{name}: {text[-160:]!r}; tasks {command}", run)
+
+    return make
+
+
+def template_case(template: str, command: str) -> Callable[[Path], Case]:
+    """The good task with another template."""
+    document = json.loads(json.dumps(GOOD))
+    document["templates"]["plain"]["text"] = template
+    return yaml_case("template", _dump(document), command)
+
+
+def null_field(stage: Path) -> Case:
+    """A null in a field that the template needs is an error, and never the word None."""
 
     def run(work: Path) -> Iterator[Fault]:
-        file = work / "mine.yaml"
-        file.write_bytes(text.encode("utf-8", "surrogatepass"))
-        arguments: dict[str, list[str | Path]] = {
-            "validate": ["validate", file],
-            "list": ["list", "--include-path", work],
-            "show": ["show", "mine", "--include-path", work, "--data-dir", stage / "data"],
-        }
-        outcome = call("tasks", *arguments[command])
-        if command == "validate" and outcome.status == 1 and outcome.out.strip():
-            # The mistakes themselves are its result.
-            yield from (fault for fault in judge(outcome, (0, 1, 2)) if "no line" not in fault.text)
-        else:
-            yield from judge(outcome, (0, 1, 2))
-        if outcome.cpu > SECONDS:
-            yield Fault("hang", f"{outcome.cpu:.1f} s of processor time")
-        if made := {path.name for path in work.iterdir()} - {"mine.yaml"}:
-            yield Fault("outside", f"a template wrote {made}")
+        (work / "mine.yaml").write_text(_dump(GOOD))
+        rows = [{"question": None, "answer": bool(n % 2)} for n in range(40)]
+        for split in ("train", "test"):
+            file = work / "mine" / f"{split}.jsonl"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        outcome = call("tasks", "show", "mine", "--include-path", work, "--data-dir", work)
+        yield from judge(outcome, (1,))
+        if "None" in outcome.out:
+            yield Fault("wrong", outcome.out)
 
-    return Case(f"{kind}: {text[-160:]!r}; tasks {command}", run)
+    return Case("null fields; tasks show", run)
 
 
 def _dump(document: Any) -> str:
     return yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
 
 
+FIXED = (
+    *(template_case(template, "validate") for template in TEMPLATES),
+    *(yaml_case("text", text, "validate") for text in TEXTS),
+    yaml_case("text", TEXTS[-2], "list"),
+    null_field,
+)
+
 ATTACK = Attack(
-    "yaml_files", "task files", draw, prepare, share=1, seconds=40, growth=300 << 20, batch=300
+    "yaml_files", "task files", draw, prepare, FIXED, seconds=40, growth=300 << 20, batch=300
 )
