@@ -20,6 +20,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,8 +135,11 @@ def _pytest(
         status = 3
         try:
             status = _pytest_here(tree, arguments, environment or {})
-            sys.stdout.flush()
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(status)
     deadline = time.monotonic() + seconds
     ended = None
@@ -155,7 +159,8 @@ def _pytest_here(tree: Path, arguments: list[str], environment: dict[str, str]) 
 
     os.chdir(tree)
     temporary = tree.parent / "temporary"
-    os.environ |= {"PYTHONPATH": str(tree), **environment}
+    # Plugins that are imported already cannot be rewritten, which would be a warning.
+    os.environ |= {"PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}
     sys.path.insert(0, str(tree))
     quiet = os.open(tree.parent / "pytest.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number in (1, 2):
