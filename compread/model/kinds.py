@@ -30,10 +30,10 @@ def check_kind(config: Any, name: str, trust_remote_code: bool = False) -> None:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING as causal
     from transformers import MODEL_FOR_MASKED_LM_MAPPING as masked
 
-    own = getattr(config, "auto_map", None) or {}
-    if trust_remote_code and "AutoModelForCausalLM" in own:
+    own = getattr(config, "auto_map", None)
+    if trust_remote_code and isinstance(own, dict) and "AutoModelForCausalLM" in own:
         return
-    architecture = next(iter(getattr(config, "architectures", None) or ()), "")
+    architecture = _architecture(config)
     said = f"{name} is a `{config.model_type}` model"
     for ending, words in _OTHER_HEADS.items():
         if ending in architecture:
@@ -53,13 +53,20 @@ def check_kind(config: Any, name: str, trust_remote_code: bool = False) -> None:
 
 def no_head(config: Any, lacking: str) -> str | None:
     """Why a language model's head is lacking, where that is what is lacking."""
-    architecture = next(iter(getattr(config, "architectures", None) or ()), "")
+    architecture = _architecture(config)
     if architecture.endswith("Model") and ("head" in lacking or "embed_out" in lacking):
         return (
             f"is saved as {architecture}, without a language model's head (an embedding model is); "
             f"{_EXPECTED}"
         )
     return None
+
+
+def _architecture(config: Any) -> str:
+    """The class that the weights were saved from; empty where the config names none."""
+    named = getattr(config, "architectures", None)
+    first = named[0] if isinstance(named, list | tuple) and named else None
+    return first if isinstance(first, str) else ""
 
 
 def _without_text(config: Any) -> str:

@@ -196,3 +196,13 @@ def test_a_decoder_saved_without_a_head_of_its_own(tmp_path: Path) -> None:
     byte_tokenizer().save_pretrained(folder)
     loaded = load_model(ModelRequest(str(folder))).model
     assert loaded.get_output_embeddings().weight.shape[0] == TINY.options["vocab_size"]
+
+
+@pytest.mark.parametrize("named", [9, "LlamaForCausalLM", [], [9], {"a": 1}, True], ids=repr)
+def test_a_config_that_names_no_class(tiny: Path, tmp_path: Path, named: object) -> None:
+    """What stands for ``architectures`` decides nothing where it is no list of names."""
+    shutil.copytree(tiny, tmp_path / "copy")
+    config = json.loads((tmp_path / "copy" / "config.json").read_text())
+    changed = json.dumps({**config, "architectures": named})
+    (tmp_path / "copy" / "config.json").write_text(changed)
+    assert load_model(ModelRequest(str(tmp_path / "copy"))).model_type == "llama"
