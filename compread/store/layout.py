@@ -33,7 +33,7 @@ import numpy.typing as npt
 from compread.store.axes import Axes
 from compread.store.packing import LEVEL, ahead, pack
 from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, RunInfo
-from compread.store.sink import Sink
+from compread.store.sink import Sink, signals_kept
 
 TEXT = "text"
 NUMBERS = {"parts": "<f4", "full": "<f4", "sum_error": "<f4", "label_mass": "<f4"}
@@ -57,7 +57,7 @@ def write_store(path: Path, run: RunInfo, axes: Axes, read_rows: ReadRows) -> No
     sink = Sink(path)
     try:
         # HDF5's earlier formats have no checksums of their own.
-        with h5py.File(sink, "w", libver=("v110", "v110")) as file:
+        with signals_kept(sink), h5py.File(sink, "w", libver=("v110", "v110")) as file:
             _write_axes(file, axes)
             _write_numbers(file, axes, read_rows, sink)
             _write_attributes(file, run, axes)
@@ -114,7 +114,7 @@ def _write_numbers(file: Any, axes: Axes, read_rows: ReadRows, sink: Sink) -> No
             file[split]["parts"].id.write_direct_chunk(start, parts)
             for name, values in small.items():
                 file[split][name][span] = values
-            if sink.error is not None:
+            if sink.is_to_end:
                 return
         first += n
 
