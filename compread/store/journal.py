@@ -27,6 +27,8 @@ from compread.store.sink import write_at
 MAGIC = b"compread journal 1\n"
 _MAGIC_START = MAGIC[: -len(b"1\n")]
 _FRAME = struct.Struct("<QI")
+_PIECE = 1 << 20
+"""Bytes that are looked through at once."""
 
 
 class JournalError(Exception):
@@ -228,12 +230,31 @@ def _read_header(fd: int) -> tuple[bytes | None, int]:
     size = os.fstat(fd).st_size
     payload = _read_frame(fd, len(MAGIC))
     if payload is None:
-        head = _read_at(fd, len(MAGIC), _FRAME.size)
-        promised = _FRAME.unpack(head)[0] if len(head) == _FRAME.size else 0
-        if size >= len(MAGIC) + _FRAME.size + max(1, promised):
+        if _holds_more(fd, size):
             raise JournalError("damaged at its start")
         return None, len(start)
     return payload, len(MAGIC) + _FRAME.size + len(payload)
+
+
+def _holds_more(fd: int, size: int) -> bool:
+    """Whether a file of ``size`` bytes has more than a part of a header: damage, and no crash."""
+    head = _read_at(fd, len(MAGIC), _FRAME.size)
+    if len(head) < _FRAME.size:
+        return False
+    begin = len(MAGIC) + _FRAME.size
+    if size >= begin + max(1, _FRAME.unpack(head)[0]):
+        return True
+    # The length may be what is damaged. A header is text, and a crash can leave zeros behind its
+    # part; a record begins with a length that has zeros in it, and goes on with other bytes.
+    ended = False
+    for offset in range(begin, size, _PIECE):
+        piece = _read_at(fd, offset, min(_PIECE, size - offset))
+        if not ended:
+            _, zero, piece = piece.partition(b"\0")
+            ended = bool(zero)
+        if ended and piece.strip(b"\0"):
+            return True
+    return False
 
 
 def _read_frame(fd: int, offset: int) -> bytes | None:

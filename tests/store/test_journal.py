@@ -189,6 +189,29 @@ def test_a_damaged_start_needs_force(target: Path) -> None:
     write(target, force=True)
 
 
+@pytest.mark.parametrize("byte", range(8))
+def test_a_damaged_length_of_the_header_loses_no_row(target: Path, byte: int) -> None:
+    """Each byte of it: told as damage, and the file stays as it is; nothing is run anew."""
+    journal = journal_path(target)
+    data = bytearray(journal.read_bytes())
+    data[len(MAGIC) + byte] ^= 0x40
+    journal.write_bytes(data)
+    with pytest.raises(TargetError, match=r"damaged at its start.*--force starts over"):
+        open_writer(target)
+    with pytest.raises(StoreError, match="damaged at its start"):
+        partial_status(target)
+    assert journal.read_bytes() == data
+
+
+def test_a_header_that_a_crash_cut_with_zeros_behind_it(target: Path) -> None:
+    """It has no rows, so the run begins again without a word."""
+    journal = journal_path(target)
+    data = journal.read_bytes()
+    journal.write_bytes(data[: boundaries(len(data))[0] - 30] + bytes(20))
+    with open_writer(target) as writer:
+        assert not writer.done.any()
+
+
 def test_a_start_that_is_being_written_is_no_damage(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
