@@ -9,6 +9,7 @@
     ├── StoreError           4  a store that is missing, incomplete, damaged or incompatible
     │   └── BusyError        4  a store that another program has open
     ├── TargetError          1  an output path that exists, is busy, or cannot be written
+    │   └── DiskError        1  a disk that is full or fails
     └── ResumableError       5  stopped early; the same command goes on where it stopped
 
 The number is the exit status the command line ends with. A message has the value, what was
@@ -60,6 +61,10 @@ class BusyError(StoreError):
 
 class TargetError(CompreadError):
     """An output path that exists already, is being written by another run, or cannot be written."""
+
+
+class DiskError(TargetError):
+    """A disk that is full, fails or is read-only; other paths on it fare no better."""
 
 
 class ResumableError(CompreadError):

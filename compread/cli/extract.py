@@ -133,15 +133,7 @@ def extract(
             del extractor, loaded  # before the next checkpoint takes their memory
     # Not after an error: the others may be gone, and torch would wait for them.
     leave_ranks()
-    if refused := runs.refused:
-        n = len(todo)
-        raise (
-            refused[0]
-            if n == 1
-            else StoreError(
-                f"{len(refused)} of {n} runs were not made, as said above; the others are done"
-            )
-        )
+    runs.check_all_made()
 
 
 def _places(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from compread.cli.grid_clock import GridClock, pace
 from compread.cli.output import emit, note, write_path
 from compread.cli.progress import RowProgress
-from compread.errors import StoreError
+from compread.errors import CompreadError, DiskError, StoreError, TargetError
 from compread.text import si
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Runs:
         self._options, self._show_prompts, self._quiet = options, show_prompts, quiet
         self._said: set[str] = set()
         self._masses: dict[str, float] = {}
-        self.refused: list[StoreError] = []
-        """What kept runs from being made, such as damaged stores at their targets."""
+        self._works, self._speaks = len(works), True
+        self._refused: list[CompreadError] = []
 
     def __enter__(self) -> Runs:
         return self
@@ -48,6 +48,20 @@ class Runs:
     def __exit__(self, *_: object) -> None:
         if warning := mass_warning(self._masses):
             note(f"warning: {warning}")
+
+    def check_all_made(self) -> None:
+        """See that no run was left out.
+
+        Raises:
+            StoreError: some were, each for what stands at its target.
+            TargetError: some were, among them one whose target is busy or another run's.
+        """
+        if self._refused:
+            damaged = all(isinstance(error, StoreError) for error in self._refused)
+            raise (StoreError if damaged else TargetError)(
+                f"{len(self._refused)} of {self._works} runs were not made, as said above; the "
+                "others are done"
+            )
 
     def run_all(
         self,
@@ -59,9 +73,9 @@ class Runs:
         """Run each prompt set with one loaded model, and print the stores' paths."""
         from compread.extract import Finisher
 
-        speaks = extractor.ranks.is_first
+        speaks = self._speaks = extractor.ranks.is_first
         options = replace(self._options, checkpoint=checkpoint)
-        with Finisher(extractor.ranks) as finisher:
+        with Finisher(extractor.ranks, self._goes_on) as finisher:
             for (prompt_set, tokens), target in zip(extractor.tokenized(sets), paths, strict=True):
                 if self._show_prompts and speaks:
                     _show(extractor, prompt_set, tokens, self._show_prompts)
@@ -76,13 +90,23 @@ class Runs:
                         "from there"
                     )
                     raise
-                except StoreError as error:
-                    self.refused.append(error)
-                    if speaks and len(sets) > 1:
-                        note(f"error: {error}")
+                except CompreadError as error:
+                    if not self._goes_on(error):
+                        raise
                     continue
                 # The clock stands at the next run when this one is told of.
                 finisher.hand(run, partial(self._tell, self._clock.place))
+
+    def _goes_on(self, error: CompreadError) -> bool:
+        """Whether the other runs are made, and this one's error is told of at once."""
+        # Of a full disk, a wrong sum or a broken model the next run would only say the same.
+        its_own = isinstance(error, (StoreError, TargetError)) and not isinstance(error, DiskError)
+        if self._works == 1 or not its_own:
+            return False
+        self._refused.append(error)
+        if self._speaks:
+            note(f"error: {error}")
+        return True
 
     def _tell(self, place: str, done: Extraction) -> None:
         if not self._quiet:

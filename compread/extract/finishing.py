@@ -59,12 +59,20 @@ class ComputedRun:
 class Finisher:
     """Finishes runs in the order in which they were computed; a context manager.
 
-    What goes wrong is raised where the next run is handed over, or at the end, on all ranks.
+    What goes wrong is told where the next run is handed over, or at the end, on all ranks.
     """
 
-    def __init__(self, ranks: Ranks) -> None:
-        """Get ready for runs of these ranks."""
-        self._ranks = ranks
+    def __init__(
+        self, ranks: Ranks, goes_on: Callable[[CompreadError], bool] = lambda error: False
+    ) -> None:
+        """Get ready for runs of these ranks.
+
+        Args:
+            ranks: the processes that ran them.
+            goes_on: told, on all ranks, why a run could not be finished; where it gives False, that
+                is raised.
+        """
+        self._ranks, self._goes_on = ranks, goes_on
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="finish")
         self._before: Future[None] | None = None
 
@@ -76,7 +84,8 @@ class Finisher:
             finished: called with what was done, on the first rank and from another thread.
 
         Raises:
-            CompreadError: the one before could not be finished; this one's rows stay kept.
+            CompreadError: the one before could not be finished, and nothing goes on; this one's
+                rows stay kept.
         """
         try:
             self.wait()
@@ -90,7 +99,7 @@ class Finisher:
         """Wait for the run that was handed over last.
 
         Raises:
-            CompreadError: it could not be finished; its rows stay kept.
+            CompreadError: it could not be finished, and nothing goes on; its rows stay kept.
         """
         error: CompreadError | None = None
         before, self._before = self._before, None
@@ -99,7 +108,11 @@ class Finisher:
                 before.result()
         except CompreadError as problem:
             error = problem
-        self._ranks.all_right(error)
+        try:
+            self._ranks.all_right(error)
+        except CompreadError as told:
+            if not self._goes_on(told):
+                raise
 
     def __enter__(self) -> Finisher:
         return self

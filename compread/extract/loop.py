@@ -198,7 +198,19 @@ class Extractor:
                     writer.close()
         self.ranks.all_right(error)
         done = self.ranks.gather(done)[0]
-        return writer or begin(self.ranks.rank), np.asarray(done)
+        try:
+            writer = writer or begin(self.ranks.rank)
+        except CompreadError as problem:
+            error = problem
+        # A rank that went on to the next run alone would be taken for one of this run's.
+        try:
+            self.ranks.all_right(error)
+        except BaseException:
+            if writer is not None:
+                writer.close()
+            raise
+        assert writer is not None
+        return writer, np.asarray(done)
 
     def _run(
         self,

@@ -8,28 +8,35 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from compread.errors import TargetError
+from compread.errors import DiskError, TargetError
 from compread.locks import LockedError
 from compread.store.journal import Journal, NotAJournalError
 from compread.store.paths import journal_path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FAILS = (errno.EIO, errno.EROFS)
 
 
 @contextlib.contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Turn the system's errors into a ``TargetError`` that says what to do."""
+    """Turn the system's errors into a ``TargetError`` that says what to do.
+
+    Raises:
+        DiskError: the disk is full or fails.
+        TargetError: this target alone, as far as is known, cannot be written.
+    """
     try:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         if error.errno in _FULL:
-            raise TargetError(
+            raise DiskError(
                 f"{target}: the disk is full ({reason}); the finished rows are kept in "
                 f"{journal_path(target).name}: make room, then the same command (without --force) "
                 "goes on"
             ) from error
-        raise TargetError(f"{target}: cannot be written ({reason}): choose another -o") from error
+        kind = DiskError if error.errno in _FAILS else TargetError
+        raise kind(f"{target}: cannot be written ({reason}): choose another -o") from error
 
 
 def check_target(target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -24,9 +25,11 @@ from compread.cli import main
 from compread.extract.judge import Judge
 from compread.extract.runner import Runner
 from compread.model import Decomposer
-from compread.store import open_store
+from compread.store import StoreWriter, open_store
+from compread.store.journal import Journal
 
 Run = Callable[..., tuple[int, str, str]]
+NAME = "sst2-review-sentiment-k4-s{}.h5"
 
 
 @pytest.fixture(scope="module")
@@ -480,6 +483,66 @@ def test_a_second_writer_is_refused(run: Run, prompts: Path, monkeypatch: Any) -
     assert run("--prompts", prompts, "-o", "run.h5", "-q")[0] == 0
     ((status, out, err),) = inner
     assert (status, out) == (1, "") and "another run is writing it" in err
+
+
+def test_a_busy_target_in_a_grid(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other runs are made; the error is told where its turn was, and the status is 1."""
+    grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 10, "-q")
+    inner: list[tuple[int, str, str]] = []
+    real = Runner.run
+
+    def with_another_inside(self: Runner, *args: Any) -> Any:
+        if not inner:
+            inner.append((0, "", ""))
+            inner[0] = run(*grid, "--seeds", "0-2", "-o", "out")
+        return real(self, *args)
+
+    monkeypatch.setattr(Runner, "run", with_another_inside)
+    assert run(*grid, "-o", "out")[0] == 0
+    ((status, out, err),) = inner
+    assert (status, out.split()) == (1, [f"out/{NAME.format(seed)}" for seed in (1, 2)])
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert re.match(r"error: out/.*s0.h5: another run is writing it", errors[0])
+    assert errors[1:] == ["error: 1 of 3 runs were not made, as said above; the others are done"]
+
+
+def test_what_appears_at_a_target_of_a_grid(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that cannot be finished keeps its rows and no other run from being made."""
+    grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 10, "-q", "--seeds", "0-2")
+    real = StoreWriter.finish
+
+    def too_late(writer: StoreWriter, info: Any) -> Path:
+        if writer.path.name == NAME.format(1):
+            writer.path.write_text("somebody else's")
+        return real(writer, info)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoreWriter, "finish", too_late)
+        status, out, err = run(*grid, "-o", "out")
+    assert (status, out.split()) == (1, [f"out/{NAME.format(seed)}" for seed in (0, 2)])
+    assert "s1.h5: appeared while this run was writing it; all rows are kept" in err
+    (tmp_path / "out" / NAME.format(1)).unlink()
+    assert run(*grid, "-o", "out")[0] == 0
+
+
+@pytest.mark.parametrize("seeds", ["0", "0-2"])
+def test_a_full_disk_ends_a_grid(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch, seeds: str
+) -> None:
+    """It would be full for the next run too: status 1 with the one line that says what to do."""
+
+    def full(self: Journal, payload: bytes) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Journal, "append", full)
+    grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 10, "-q", "--seeds", seeds)
+    status, out, err = run(*grid, "-o", "out")
+    assert (status, out, err.count("error: ")) == (1, "", 1)
+    assert "s0.h5: the disk is full" in err
 
 
 def test_a_wrong_sum_is_status_3(
