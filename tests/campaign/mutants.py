@@ -48,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _copy(tree)
         calls = options.map or tree.parent / "calls.json"
         if not calls.exists():
-            print("running the suite once, to see which tests call what", file=sys.stderr)
-            _pytest(tree, ["-p", "tests.campaign.called"], 7200, {"CALLED": str(calls.resolve())})
+            print("running the tests once, to see which tests call what", file=sys.stderr)
+            rooms = [f"tests/{room}" for room in options.rooms if (tree / "tests" / room).is_dir()]
+            plugin = ["-p", "tests.campaign.called", "--ignore=tests/campaign"]
+            _pytest(tree, [*plugin, *rooms], 7200, {"CALLED": str(calls.resolve())})
             if not calls.exists():
                 raise SystemExit((tree.parent / "pytest.txt").read_text()[-3000:])
         document = json.loads(calls.read_text())
@@ -71,7 +73,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=264)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
-    parser.add_argument("--rooms", default="", help="only these, such as store,analysis")
+    parser.add_argument(
+        "--rooms",
+        default="",
+        help="only these and the tests of these, such as store,analysis",
+    )
     parser.add_argument("--map", type=Path, help="which tests call what: made there, or taken")
     options = parser.parse_args(argv)
     options.rooms = tuple(options.rooms.split(",")) if options.rooms else ()
