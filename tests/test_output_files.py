@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_a_folder_that_cannot_be_written(folder, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(TargetError, match="cannot be written"):
         check_target(folder / "new.json")
+
+
+def test_the_folder_is_on_the_disk_too(folder, monkeypatch):
+    """The rename outlasts a crash of the machine: its folder is synced, and after it."""
+    synced, fsync = [], os.fsync
+
+    def record(fd):
+        synced.append((stat.S_ISDIR(os.fstat(fd).st_mode), (folder / "new.json").exists()))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", record)
+    write_file(folder / "new.json", "new")
+    assert synced == [(False, False), (True, True)]
 
 
 def test_an_old_file_is_replaced_only_by_force(folder):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def _check(document: dict[str, Any], path: Path) -> None:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(_read(path).decode("utf-8"))
     except FileNotFoundError as error:
         raise StoreError(f"{path}: no such weights file") from error
     except IsADirectoryError as error:
@@ -105,6 +106,14 @@ def _document(path: Path) -> dict[str, Any]:
             "install the compread that wrote it, or fit the weights again"
         )
     return document
+
+
+def _read(path: Path) -> bytes:
+    """What a file holds; of a pipe, what is written to it, and nothing where nobody does."""
+    # Opening would wait for somebody who writes to it; reading then ends at once.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        os.set_blocking(file.fileno(), True)
+        return file.read()
 
 
 def _to_json(fit: Fit) -> dict[str, Any]:

@@ -98,13 +98,3 @@ def lock(target: Path) -> Journal:
 def in_the_way(journal: Path, problem: NotAJournalError) -> TargetError:
     """The error for somebody else's file where the journal has to be."""
     return TargetError(f"{journal}: {problem}, but in the way: move it away")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename outlast a crash of the machine, where the file system can."""
-    with contextlib.suppress(OSError):
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from compread.components import Component
 from compread.errors import StoreError, TargetError
+from compread.output_files import sync_folder
 from compread.store.axes import Axes, SplitRows
 from compread.store.differences import axes_differences, run_differences
 from compread.store.header import Header, read_header
@@ -36,7 +37,6 @@ from compread.store.target import (
     in_the_way,
     journal_unusable,
     lock,
-    sync_folder,
     target_exists,
     writing,
 )

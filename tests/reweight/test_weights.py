@@ -1,6 +1,8 @@
 """The weights file: exact, whole or absent, and checked when it is read."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +114,16 @@ def test_a_device_and_a_link(fits, tmp_path):
     (link := tmp_path / "link.json").symlink_to(tmp_path / "real.json")
     Weights(fits).write(link)
     assert link.is_symlink() and len(Weights.read(tmp_path / "real.json").fits) == len(fits)
+
+
+def test_a_pipe(written, tmp_path):
+    """One that nobody writes to is no weights file, and is not waited for; else it is read."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with pytest.raises(StoreError, match="is not a readable weights file"):
+        Weights.read(pipe)
+    with subprocess.Popen(["cat", written], stdout=subprocess.PIPE) as cat:
+        piped = Weights.read(Path(f"/dev/fd/{cat.stdout.fileno()}"))
+    assert [f.row() for f in piped.fits] == [f.row() for f in Weights.read(written).fits]
 
 
 def test_a_folder_is_named(tmp_path):

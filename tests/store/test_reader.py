@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import re
 import shutil
@@ -54,6 +56,22 @@ def refusal(path: Path) -> str:
         store.verify()
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     return str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_lock_that_the_file_system_has_not(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Where HDF5_USE_FILE_LOCKING asks for one, that is what is said; the store is not damaged."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        reason = f"errno = {number}, error message = {os.strerror(number)!r}"
+        raise OSError(f"Unable to synchronously open file (unable to lock file, {reason})")
+
+    monkeypatch.setattr(h5py, "File", refused)
+    said = refusal(finished)
+    assert "HDF5_USE_FILE_LOCKING" in said and "unset" in said
+    assert "damaged" not in said and "--force" not in said
 
 
 def test_a_peek_is_of_what_opening_gives(finished: Path) -> None:
