@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 LONGEST_REASON = 200
@@ -51,6 +51,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like ``name``, or None where none is like it."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return near[0] if near else None
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The names with commas, the first ``most`` of them: ``a, b and 3 more``."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def si(value: float, unit: str) -> str:

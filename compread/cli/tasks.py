@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,9 @@ compread tasks
 compread tasks show sst2 --data-dir data/
 compread tasks fetch sst2,boolq
 compread tasks validate my_tasks/mine.yaml --model gpt2"""
+
+_SHOWN = 10
+"""Unusable files that a line names."""
 
 tasks = typer.Typer(
     invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -43,11 +46,9 @@ def _tasks(
 @tasks.command("list")
 def list_tasks(include_path: INCLUDE_PATH = None, format: FORMAT = Format.table) -> None:
     """List the tasks with their templates, label words and sources."""
-    from compread.prompts import load_task, task_names
     from compread.views.tasks import task_rows, task_view
 
-    known = _usable(task_names(include_path), partial(load_task, include_path=include_path))
-    rows = [row for task in known for row in task_rows(task)]
+    rows = [row for task in _usable(include_path) for row in task_rows(task)]
     emit(rows, task_view(rows), format.value)
 
 
@@ -115,14 +116,13 @@ def fetch(
     """Load the tasks' data into the cache of datasets, for a later run with --offline."""
     hide_foreign_bars()
     from compread.cli.values import comma_list
-    from compread.prompts import load_rows, load_task, task_names
+    from compread.prompts import load_rows, load_task
     from compread.views.tasks import FETCH_VIEW
 
     wanted = comma_list(names)
     rows = []
     load = partial(load_task, include_path=include_path)
-    every = wanted == ["all"]
-    for task in _usable(task_names(include_path), load) if every else map(load, wanted):
+    for task in _usable(include_path) if wanted == ["all"] else map(load, wanted):
         for one, split in ((task.lender or task, "train"), (task, "test")):
             if one.source is None:
                 note(f"{one.name}: not on the hub; {one.access or 'its data are local'}")
@@ -180,19 +180,21 @@ def validate(
         raise typer.Exit(1)
 
 
-def _usable(names: Iterable[str], load: Callable[[str], Task]) -> Iterator[Task]:
+def _usable(include_path: Path | None) -> Iterator[Task]:
     """The tasks that can be read; of the other files, one line."""
     from compread.errors import PromptError
+    from compread.prompts import every_task
+    from compread.text import listed
 
     unusable = []
-    for name in names:
-        try:
-            yield load(name)
-        except PromptError:
+    for name, task in every_task(include_path):
+        if isinstance(task, PromptError):
             unusable.append(name)
+        else:
+            yield task
     if unusable:
         note(
-            f"warning: {', '.join(unusable)}: left out, not a task file that can be used; "
+            f"warning: {listed(unusable, _SHOWN)}: left out, not a task file that can be used; "
             "compread tasks validate FILE says why"
         )
 

@@ -19,7 +19,15 @@ from compread.prompts.nearest import Nearest, load_embedder
 from compread.prompts.pools import Pool, Pools, make_pools
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.sources import load_rows
-from compread.prompts.tasks import Source, Task, Template, load_task, mistakes_in, task_names
+from compread.prompts.tasks import (
+    Source,
+    Task,
+    Template,
+    every_task,
+    load_task,
+    mistakes_in,
+    task_names,
+)
 from compread.prompts.templates import render, template_fields
 from compread.prompts.tokens import TokenizedSet, tokenize
 from compread.prompts.verbalizers import Verbalizer
@@ -40,6 +48,7 @@ __all__ = [
     "Verbalizer",
     "audit",
     "build_prompt_set",
+    "every_task",
     "load_embedder",
     "load_rows",
     "load_task",

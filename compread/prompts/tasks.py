@@ -7,15 +7,17 @@ keys are those of ``task_files.read_task_file``. Nothing about a single task is 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from compread.errors import PromptError
 from compread.prompts.verbalizers import Verbalizer
-from compread.text import nearest
+from compread.text import listed, nearest
 
 BUILT_IN = Path(__file__).with_name("tasks")
+_SHOWN = 60
+"""Names that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +137,28 @@ def load_task(name: str, include_path: Path | None = None) -> Task:
     Raises:
         PromptError: no such task (the nearest name is suggested), or a mistake in its file.
     """
+    return _load(name, _task_files(include_path))
+
+
+def every_task(include_path: Path | None = None) -> Iterator[tuple[str, Task | PromptError]]:
+    """Each task that ``task_names`` names, in its order, or why its file cannot be used.
+
+    The folder is listed once: it may hold thousands of files of another program.
+    """
+    files = _task_files(include_path)
+    for name in sorted(files):
+        try:
+            yield name, _load(name, files)
+        except PromptError as error:
+            yield name, error
+
+
+def _load(name: str, files: Mapping[str, Path]) -> Task:
     from compread.prompts.task_files import read_task_file
 
-    files = _task_files(include_path)
     if name not in files:
         raise PromptError(_unknown(f"task {name!r}", name, sorted(files)))
-    return read_task_file(files[name], lambda other: load_task(other, include_path))
+    return read_task_file(files[name], lambda other: _load(other, files))
 
 
 def mistakes_in(file: Path) -> list[str]:
@@ -166,4 +184,4 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = nearest(name, known)
     hint = f"did you mean {near!r}? " if near else ""
-    return f"there is no {what}: {hint}known are {', '.join(known)}"
+    return f"there is no {what}: {hint}known are {listed(known, _SHOWN)}"

@@ -132,7 +132,7 @@ def test_files_of_another_tool_beside_a_task(
     command: list[str], mine: Path, capsys: Out, monkeypatch: Any
 ) -> None:
     """A folder's task can be used although other files there are none: one line names them."""
-    monkeypatch.setattr("compread.prompts.task_names", lambda folder: ("eval", "mine", "none"))
+    monkeypatch.setattr("compread.prompts.tasks.BUILT_IN", mine)
     (mine / "eval.yaml").write_text(FOREIGN)
     (mine / "none.yaml").write_text(FOREIGN.partition("process")[0])
     args = ["tasks", command[0], *command[1:], "--include-path", str(mine), "--format", "json"]
@@ -140,6 +140,23 @@ def test_files_of_another_tool_beside_a_task(
     out, err = capsys.readouterr()
     assert {row["task"] for row in json.loads(out)} == {"mine"}
     assert "warning: eval, none: left out" in err and err.count("warning") == 1
+
+
+def test_a_folder_of_thousands_of_foreign_files(mine: Path, capsys: Out, monkeypatch: Any) -> None:
+    """The folder is listed once, however many files it holds, and a line names a few of them."""
+    listings = []
+    folder_files = Path.glob
+    for n in range(30):
+        (mine / f"foreign{n:02}.yaml").write_text("task: x\n")
+    monkeypatch.setattr(
+        Path, "glob", lambda folder, of: listings.append(folder) or folder_files(folder, of)
+    )
+    assert main(["tasks", "--include-path", str(mine), "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert "mine" in {row["task"] for row in json.loads(out)}
+    assert listings.count(mine) == 1
+    assert "foreign00, foreign01" in err and "foreign09 and 20 more: left out" in err
+    assert "foreign10" not in err
 
 
 def test_validate_says_what_a_foreign_file_lacks(mine: Path, capsys: Out) -> None:
