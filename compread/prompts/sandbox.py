@@ -31,6 +31,11 @@ _SHALLOW = (
 """Filters that leave the insides of a list alone."""
 _WEIGHED = ("join", "format", "tojson", "indent", "batch", "slice", "center", "round")
 """Those that can make much of a short text even without an argument, or take what is no text."""
+_BY_LETTER = (
+    "batch", "groupby", "list", "map", "max", "min", "reject", "rejectattr", "select", "selectattr",
+    "slice", "sort", "sum", "unique",
+)  # fmt: skip
+"""Those that take a text for a list of its letters, each a thing in memory."""
 _REFUSED_METHODS = ("format_map", "maketrans", "to_bytes", "translate")
 
 
@@ -183,6 +188,8 @@ def bounded_filter(name: str, filter: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(filter)  # and with it that mark
     def call(*given: Any, **kwargs: Any) -> Any:
+        if name in _BY_LETTER and type(given[n]) is str:
+            spend(len(given[n]) * budget.ITEM)
         if len(given) == n + 1 and type(given[n]) is str and name not in _WEIGHED:
             made = filter(*given, **kwargs)
             spend(len(given[n]))

@@ -55,6 +55,9 @@ HOSTILE = {
     "slices": GROW.replace("START", "[]").replace("STEP", "{% set ns.x = ns.x + [s[1:] * 9] %}"),
     "sum": "{{ [[1]] * 9 | sum(start=[]) }}",
     "range": "{{ range(1000000000) | list }}",
+    "letters sorted": "{{ (s * 9) | sort | length }}",
+    "letters in a list": "{{ (s * 9) | list | length }}",
+    "letters mapped": "{{ (s * 9) | map('upper') | join }}",
     "loops": "{% for i in range(99999) %}" * 2 + "{% endfor %}" * 2,
     "macro": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "two calls each": "{% macro m0() %}{% endmacro %}"
