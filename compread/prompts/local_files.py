@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from compread.errors import PromptError
+from compread.prompts.csv_rows import read_csv
 from compread.prompts.json_lines import parse_json_lines
 from compread.prompts.tasks import Task
 from compread.text import one_line
@@ -63,6 +63,8 @@ def read_rows(file: Path) -> list[Row]:
         raise PromptError(f"{file}: expected a file that ends in {', '.join(SUFFIXES)}")
     if not file.is_file():
         raise PromptError(f"there is no file {file}")
+    if file.suffix == ".csv":
+        return list(read_csv(file))
     return _json_lines(file) if file.suffix == ".jsonl" else _table(file)
 
 
@@ -142,37 +144,14 @@ def _json_lines(file: Path) -> list[Row]:
 def _table(file: Path) -> list[Row]:
     import datasets
 
-    # pandas reads texts such as "null" and "NA" as missing unless it is told not to.
-    options = {"keep_default_na": False} if file.suffix == ".csv" else {}
     try:
         with tempfile.TemporaryDirectory() as cache:
             table = datasets.load_dataset(
-                file.suffix[1:], data_files=str(file), split="train", cache_dir=cache, **options
+                "parquet", data_files=str(file), split="train", cache_dir=cache
             )
-            rows = list(table.to_list())
-    except Exception as error:  # pyarrow, pandas and datasets have no common base
+            return list(table.to_list())
+    except Exception as error:  # pyarrow and datasets have no common base
         raise PromptError(f"cannot read {file}: {reason(error)}") from error
-    return _without_empty_cells(rows) if file.suffix == ".csv" else rows
-
-
-def _without_empty_cells(rows: list[dict[str, Any]]) -> list[Row]:
-    """Rows whose empty cells are null, and whose whole numbers are numbers.
-
-    pandas makes texts of a whole column for one empty cell.
-    """
-    for key in rows[0] if rows else ():
-        cells = [row[key] for row in rows]
-        if "" not in cells:
-            continue
-        numbers: list[Any] = [None if cell == "" else cell for cell in cells]
-        with suppress(ValueError, TypeError):
-            whole = [None if cell is None else int(cell) for cell in numbers]
-            # Only what prints the same: "007" stays a text.
-            if all(a is None or str(a) == b for a, b in zip(whole, numbers, strict=True)):
-                numbers = whole
-        for row, cell in zip(rows, numbers, strict=True):
-            row[key] = cell
-    return list(rows)
 
 
 def reason(error: Exception) -> str:

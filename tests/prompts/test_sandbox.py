@@ -10,6 +10,8 @@ import pytest
 
 from compread.errors import PromptError
 from compread.prompts import Template, Verbalizer, render, template_fields
+from compread.prompts.budget import Budget, OverBudgetError
+from compread.prompts.sandbox import bounded_filter
 from compread.prompts.templates import check_expression, fulfils
 
 WORDS = Verbalizer.of_words((" no", " yes"))
@@ -55,9 +57,6 @@ HOSTILE = {
     "slices": GROW.replace("START", "[]").replace("STEP", "{% set ns.x = ns.x + [s[1:] * 9] %}"),
     "sum": "{{ [[1]] * 9 | sum(start=[]) }}",
     "range": "{{ range(1000000000) | list }}",
-    "letters sorted": "{{ (s * 9) | sort | length }}",
-    "letters in a list": "{{ (s * 9) | list | length }}",
-    "letters mapped": "{{ (s * 9) | map('upper') | join }}",
     "loops": "{% for i in range(99999) %}" * 2 + "{% endfor %}" * 2,
     "macro": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "two calls each": "{% macro m0() %}{% endmacro %}"
@@ -87,6 +86,18 @@ def test_refused_within_the_budget(text: str, monkeypatch: pytest.MonkeyPatch) -
     finally:
         tracemalloc.stop()
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("name", ["sort", "list", "unique", "map"])
+def test_letters_are_paid_for_before_they_are_made(name: str) -> None:
+    """A filter that takes a text for a list of its letters never sees one of too many."""
+    seen: list[str] = []
+    filter = bounded_filter(name, lambda text: seen.append(text))
+    with Budget(), pytest.raises(OverBudgetError):
+        filter("x" * 1_000_000)
+    with Budget():
+        filter("xyz")
+    assert seen == ["xyz"]
 
 
 def test_clock(monkeypatch: pytest.MonkeyPatch) -> None:
