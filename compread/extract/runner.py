@@ -23,7 +23,10 @@ from compread.model.finite import finite_rows, why_not_finite
 from compread.model.linear import device_of
 
 Progress = Callable[[int, int, int], None]
-"""Called with rows kept, rows in all, and tokens run by now, after each batch."""
+"""Called with rows kept, rows in all, and tokens run by now, after each batch.
+
+Of several ranks all are counted as being where this one is: they share the batches in turn.
+"""
 Rows = list[int]
 Tokens = tuple[int, ...]
 Float32 = npt.NDArray[np.float32]
@@ -106,8 +109,13 @@ class Runner:
             ModelError: a row's numbers are not finite; the others, kept before it, stay.
             ResumableError: a single row does not fit into the device's memory.
         """
-        kept_before = int(done.sum())
-        progress(kept_before, len(self.ids), 0)
+        kept_before, ranks = int(done.sum()), self.ranks.size
+
+        def tell() -> None:
+            kept = min(len(self.ids), kept_before + self.tally.rows * ranks)
+            progress(kept, len(self.ids), self.tally.tokens_run * ranks)
+
+        tell()
         waiting: tuple[Rows, HostCopy] | None = None
         try:
             for prefix, rows in self._batches(groups, budget, done):
@@ -119,7 +127,7 @@ class Runner:
                         waiting = piece, parts
                     else:
                         self._keep(piece, parts)
-                    progress(kept_before + self.tally.rows, len(self.ids), self.tally.tokens_run)
+                    tell()
         except SumError:
             raise
         except BaseException:
@@ -128,7 +136,7 @@ class Runner:
             raise
         if waiting is not None:
             self._keep(*waiting)
-            progress(kept_before + self.tally.rows, len(self.ids), self.tally.tokens_run)
+            tell()
         return self.tally
 
     def _batches(

@@ -14,7 +14,7 @@ import numpy as np
 from h5py import h5d, h5g, h5l, h5o, h5s
 
 from compread.store.axes import MOST_COMPONENTS
-from compread.store.guards import Guards
+from compread.store.guards import Guards, check_bare
 from compread.store.layout import TEXT, chunk_rows, spans
 
 
@@ -22,7 +22,7 @@ class Group:
     """A group of an open file, whose datasets are of this very file and under its guards.
 
     Raises:
-        ValueError: it is missing, or only a link.
+        ValueError: it is missing, only a link, or has attributes.
     """
 
     def __init__(self, guards: Guards, name: str) -> None:
@@ -30,6 +30,7 @@ class Group:
         self._id = _open_hard(guards.file.id, name, f"/{name}")
         if not isinstance(self._id, h5g.GroupID):
             raise ValueError(f"/{name} is not a group of this file")
+        check_bare(self._id, f"/{name}")
 
     def dataset(self, name: str) -> Any:
         """The low-level dataset of a name: no link, no outside storage is followed.

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from h5py import h5d, h5o, h5z
+from h5py import h5a, h5d, h5o, h5z
 
 from compread.errors import StoreError
 from compread.store.layout import CHUNK_BYTES
@@ -29,6 +29,16 @@ _DENSEST = 100
 """Times its own size that a larger one may; the numbers of a run hardly shrink at all."""
 _ROW_BYTES = 4
 """A row has more than that in the file: its prompt's hash alone is 8 bytes that nothing shrinks."""
+
+
+def check_bare(item: Any, name: str) -> None:
+    """See that a group or a dataset has no attributes; in a store the file alone has some.
+
+    Raises:
+        ValueError: it has.
+    """
+    if n := h5a.get_num_attrs(item):
+        raise ValueError(f"{name} has {n} attributes, which are no part of a store")
 
 
 class Guards:
@@ -63,6 +73,7 @@ class Guards:
             raise self._rewritten(name)
         if os.pread(self._fd, len(_HEADER), h5o.get_info(dataset).addr) != _HEADER:
             raise self._rewritten(f"{name}'s structure")
+        check_bare(dataset, name)
         if 0 in shape:
             return
         if filters - _FILTERS:

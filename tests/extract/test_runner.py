@@ -254,6 +254,19 @@ def test_an_interrupted_run_keeps_the_batch_that_waits(overlaps: bool, before: i
     assert isinstance(error, KeyboardInterrupt) and sorted(kept.rows) == [0, 1, 2]
 
 
+def test_progress_is_that_of_all_ranks() -> None:
+    """A rank of three that has a third of the rows ends with all of them, and no more."""
+    told: list[tuple[int, int, int]] = []
+    ids = [[3 + n, 4, 5, 6 + n] for n in range(8)]
+    runner = Runner(
+        loud_engine("llama tied", torch.float64), ids, Kept(8), lambda *batch: 0.0, Ranks(0, 3)
+    )
+    done = np.arange(8) == 7
+    runner.run([Group((), tuple(range(8)))], 4, done, lambda *counts: told.append(counts))
+    assert [(kept, total) for kept, total, _ in told] == [(1, 8), (4, 8), (7, 8), (8, 8)]
+    assert [tokens for _, _, tokens in told] == [0, 12, 24, 36]
+
+
 @pytest.mark.parametrize("overlaps", [True, False])
 def test_wrong_sums_leave_nothing(overlaps: bool) -> None:
     """Neither the batches before nor the one that waits behind the wrong one are kept."""

@@ -133,6 +133,16 @@ def test_more_than_the_file_can_hold(tmp_path: Path, name: str) -> None:
         open_store(path)
 
 
+@pytest.mark.parametrize("name", ["test/parts", "test/gold", "labels/word", "test", "components"])
+def test_an_attribute_below_the_file(tmp_path: Path, name: str) -> None:
+    """No run writes one, and nothing guards it."""
+    path = write(tmp_path / "x.h5")
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        file[name].attrs["scale"] = 2.0
+    with pytest.raises(StoreError, match=f"/{name} has 1 attributes, which are no part of a store"):
+        open_store(path)
+
+
 def header(**changes: Any) -> bytes:
     """The sample's header with some of it replaced."""
     axes = Axes(open_axes().components, LABELS, open_axes().splits)
