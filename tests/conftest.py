@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,10 @@ def make_run(**changes: Any) -> RunInfo:
         worst_sum_error=2e-7, versions={"torch": "2.13.0"}, date="2025-01-01T00:00:00+00:00",
         command="compread extract -o s.h5", sample_prompt=PROMPT,
     )  # fmt: skip
-    return RunInfo(**{**values, **changes})
+    run = RunInfo(**{**values, **changes})
+    # Runs of other prompts have another hash, or they would be copies of one run.
+    prompts = run.task, run.template, run.demonstrations, run.seed, run.shots
+    return run if "prompt_set" in changes else replace(run, prompt_set=f"beef {prompts}")
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +97,8 @@ def write_store() -> Callable[..., Path]:
         rng, k, n = np.random.default_rng(seed), len(words), n_train + n_test
         gold = rng.permuted(np.arange(n) % k)
         info = make_run(seed=seed, **run)
+        if "prompt_set" not in run:
+            info = replace(info, prompt_set=f"{info.prompt_set} {words} {n}")
         parts = planted_parts(rng, gold, k) if axis is AXIS else rng.normal(size=(n, len(axis), k))
         full = np.eye(k)[gold] + rng.normal(size=(n, k))
         ids = [f"row-{i}" for i in range(n)]

@@ -23,7 +23,8 @@ from compread.analysis.ranking import rank
 from compread.analysis.runs import RunStats, run_stats
 from compread.components import KINDS, Component
 from compread.errors import UsageError
-from compread.store import DEFAULT_POOL, open_store
+from compread.options import DEFAULT_POOL
+from compread.store import open_store
 from compread.store.schema import Float32, Labels, RunInfo, Split
 
 NUMBERS = ("accuracy", "chance", "balanced_accuracy", "macro_f1", "margin", "entropy", "agreement")

@@ -10,27 +10,27 @@ import numpy.typing as npt
 
 from compread.analysis.chance import LuckTest
 from compread.analysis.choices import Choices, votes
+from compread.analysis.classes import on_common_classes
 from compread.analysis.components import ComponentStats, Scores
 from compread.analysis.intervals import Ints
 from compread.analysis.joint import cauchy, joint_test
 from compread.analysis.runs import RunStats, check_same_components
 from compread.analysis.spread import RowSet, accuracy_interval
-from compread.errors import StoreError
 
 
 def average(runs: Sequence[RunStats]) -> ComponentStats:
-    """Statistics averaged over stores with equal weight.
+    """Statistics averaged over stores with equal weight, on the classes they have in common.
 
     p-values are of one test of all stores (``compread.analysis.joint``), the interval of an
     averaged accuracy is that of rows and stores that both vary (``compread.analysis.spread``). A
     component is label-biased on average when it is in every store.
 
     Raises:
-        StoreError: two stores differ in their component axis or their label words.
+        StoreError: two stores differ in their component axis or their number of classes.
     """
     for run in runs[1:]:
         check_same_components(runs[0], run)
-        _check_same_labels(runs[0], run)
+    runs = on_common_classes(runs)
     if len(runs) == 1:
         return runs[0].stats
     return ComponentStats(
@@ -98,11 +98,3 @@ def _of_set(runs: Sequence[RunStats], side: str) -> tuple[LuckTest, RowSet]:
     counts, gold = set_votes(runs, side)
     luck = joint_test(counts, gold, len(runs))
     return luck, RowSet(by_run, right_votes(counts, gold))
-
-
-def _check_same_labels(one: RunStats, other: RunStats) -> None:
-    if one.labels.word != other.labels.word:
-        raise StoreError(
-            f"{one.path} and {other.path} have different labels ({list(one.labels.word)} and "
-            f"{list(other.labels.word)}); only runs with the same label words can be averaged"
-        )

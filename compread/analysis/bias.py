@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from compread.analysis.categories import counted
+from compread.analysis.classes import common_classes
 from compread.components import Component
 from compread.errors import StoreError, UsageError
-from compread.store import DEFAULT_POOL, open_store
-from compread.store.schema import Float32, RunInfo
+from compread.options import DEFAULT_POOL
+from compread.store import open_store
+from compread.store.schema import Float32, Labels, RunInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,20 +48,25 @@ def leanings(
 
     Raises:
         UsageError: the label numbers are none of the store's.
-        StoreError: stores differ in their components or labels, or cannot be read.
+        StoreError: stores differ in their components or number of labels, or cannot be read.
     """
     chosen: list[int] = []
     runs: list[tuple[RunInfo, Float32]] = []
+    seen: list[Labels] = []
     for path in paths:
         with open_store(path, pool) as store:
             k = len(store.labels.word)
             if max(labels) >= k or labels[0] == labels[1]:
                 raise UsageError(f"{path} has {k} labels; give two of the numbers 0 to {k - 1}")
             if not runs:
-                components, words = store.components, store.labels.word
-            elif (store.components, store.labels.word) != (components, words):
-                raise StoreError(f"{paths[0]} and {path} differ in their components or labels")
-            pieces = [logits[:, :, list(labels)] for _, logits in store.iter_parts(split)]
+                components, first, task = store.components, store.labels, store.run.task
+            elif store.components != components:
+                raise StoreError(f"{paths[0]} and {path} differ in their components")
+            same = common_classes(
+                [first, store.labels], [task, store.run.task], [str(paths[0]), str(path)]
+            )
+            columns = [same.columns[1][label] for label in labels]
+            pieces = [logits[:, :, columns] for _, logits in store.iter_parts(split)]
             if not pieces:
                 raise UsageError(f"{path} has no {split} rows")
             two = np.concatenate(pieces)  # (N, C, 2)
@@ -68,7 +75,9 @@ def leanings(
                 lean = (two[:, of, 0] - two[:, of, 1]).mean(axis=0)
                 chosen = [int(of[lean.argmax()]), int(of[lean.argmin()])]
             runs.append((store.run, two[:, chosen]))
-    settings = tuple(_setting(info, words) for info, _ in runs)
+            seen.append(store.labels)
+    words = common_classes(seen, [info.task for info, _ in runs], list(map(str, paths))).names
+    settings = tuple(_setting(info, of.word) for (info, _), of in zip(runs, seen, strict=True))
     found = []
     for i, j in enumerate(chosen):
         logits = tuple(two[:, i] for _, two in runs)

@@ -28,6 +28,7 @@ from compread.analysis.components import ComponentStats
 from compread.analysis.intervals import Floats
 from compread.components import Component, Kind
 from compread.errors import UsageError
+from compread.options import ALPHA, BIAS_SHARE
 
 Category = Literal["good", "bad", "label-biased", "other"]
 CATEGORIES: tuple[Category, ...] = ("good", "bad", "label-biased", "other")
@@ -39,9 +40,9 @@ COUNTED_KINDS: tuple[Kind, ...] = ("head", "mixer", "mlp")
 class Rules:
     """The thresholds between the categories."""
 
-    alpha: float = 0.05
+    alpha: float = ALPHA
     """Largest corrected p-value that is significant: the false discoveries that are accepted."""
-    bias_share: float = 1.0
+    bias_share: float = BIAS_SHARE
     """Smallest share of rows with one and the same prediction that makes a component biased."""
     good_accuracy: float | None = None
     """Smallest accuracy of a good component; None: the full model's."""

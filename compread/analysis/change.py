@@ -35,7 +35,8 @@ from compread.analysis.spread import RowSet, change_interval
 from compread.analysis.tally import Bools, top_two
 from compread.components import Component
 from compread.errors import StoreError, UsageError
-from compread.store import DEFAULT_POOL, Store, open_store
+from compread.options import DEFAULT_POOL
+from compread.store import Store, open_store
 from compread.store.schema import RunInfo
 
 
@@ -52,9 +53,11 @@ class Change:
     high: Floats
     p: Floats
     q: Floats
-    """[C + 1] p over the heads, mixers and MLPs corrected; NaN elsewhere."""
+    """[C + 1] p over the heads, mixers and MLPs corrected, the full model's own; else NaN."""
     pairs: int
     """Pairs of runs."""
+    alone: tuple[Path, ...] = ()
+    """Stores without a partner on the other side, which are left out."""
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a component in axis order, then the full model's."""
@@ -86,18 +89,21 @@ def change(
 ) -> Change:
     """The change between the runs of two lists of stores, paired by task, template and seed.
 
+    Those without a partner are left out and named.
+
     Raises:
-        UsageError: a run has no partner on the other side, or more than one.
+        UsageError: no run has a partner on the other side, or one has more than one.
         StoreError: two partners differ in their components or rows; a store cannot be read.
     """
     first, second = _by_prompt(before), _by_prompt(after)
-    if first.keys() != second.keys():
-        alone = [p for k, p in (first | second).items() if (k in first) != (k in second)]
+    alone = tuple(p for k, p in (first | second).items() if (k in first) != (k in second))
+    both = [key for key in first if key in second]
+    if not both:
         raise UsageError(
             f"{alone[0]} has no partner of the same task, template, seed and shots on the other "
-            "side; give the same runs of both models"
+            "side, nor has any other store; give the same runs of both models"
         )
-    results = [_pair(first[key], second[key], split, pool) for key in first]
+    results = [_pair(first[key], second[key], split, pool) for key in both]
     components = results[0].components
     if any(one.components != components for one in results):
         raise StoreError("the pairs of stores have different components; compare one model at once")
@@ -112,11 +118,12 @@ def change(
     p = two_sided(luck.above, luck.below)
     tested = np.array([c.kind in COUNTED_KINDS for c in components] + [False])
     q = false_discovery(np.where(tested, p, np.nan))
+    q[-1] = p[-1]  # The full model is one test alone.
     if len(results) == 1:
         low, high = paired_interval(results[0].lost, results[0].won, len(results[0].net))
     else:
         low, high = change_interval([_row_set(members) for members in sets.values()], tested)
-    return Change(components, before_, after_, low, high, p, q, len(results))
+    return Change(components, before_, after_, low, high, p, q, len(results), alone)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +209,7 @@ def _pair(one: Path, other: Path, split: str, pool: str) -> _Pair:
         kept = distinct(a.axes.splits[split].prompt_hash)
         first, second = _hits(a, split)[kept], _hits(b, split)[kept]
         ids = np.array(a.axes.splits[split].id)[kept].tolist()
-        rows = RowChoices.key_of(ids, a.gold(split)[kept], a.labels.word)
+        rows = RowChoices.key_of(ids, a.gold(split)[kept], a.run.task)
         net = second.astype(np.int8) - first.astype(np.int8)
         return _Pair(a.components, rows, first.mean(axis=0), second.mean(axis=0), net)
 

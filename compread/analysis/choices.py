@@ -53,9 +53,9 @@ class RowChoices:
     """Of the full model."""
 
     @staticmethod
-    def key_of(ids: Sequence[str], gold: Ints, words: Sequence[str]) -> str:
-        """A hash over the rows' ids and right labels, and the label words."""
-        text = json.dumps([list(ids), gold.tolist(), list(words)])
+    def key_of(ids: Sequence[str], gold: Ints, task: str) -> str:
+        """A hash over the task and the rows' ids and right labels; words are the templates'."""
+        text = json.dumps([task, list(ids), gold.tolist()])
         return hashlib.sha256(text.encode()).hexdigest()
 
 

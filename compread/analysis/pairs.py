@@ -26,11 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.runs import RunStats
+from compread.options import MOST_PAIRS
 from compread.store.schema import RunInfo
 
 PAIR_KINDS = ("demonstrations", "template", "contrast", "task", "revision", "model")
-MOST_PAIRS = 500
-"""Pairs of a kind that are compared unless more are asked for."""
 
 Bools = npt.NDArray[np.bool_]
 

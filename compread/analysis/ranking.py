@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,18 @@ import numpy as np
 from compread.analysis.average import average
 from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, Verdicts, judge
 from compread.analysis.chance import two_sided
+from compread.analysis.classes import on_common_classes
 from compread.analysis.components import ComponentStats, Scores
+from compread.analysis.groups import group_runs
 from compread.analysis.intervals import Floats
 from compread.analysis.runs import RunStats
 from compread.analysis.worth import crossfit_accuracy
 from compread.components import Component
 from compread.errors import UsageError
+from compread.options import DEFAULT_MEASURE, MEASURES
 from compread.store.schema import Labels
 
 __all__ = ["COUNTED_KINDS", "MEASURES", "Ranking", "predicted_keys", "rank"]
-
-MEASURES = (
-    "accuracy", "accuracy_low", "balanced_accuracy", "macro_f1", "margin", "agreement",
-    "direct_effect", "entropy",
-)  # fmt: skip
-"""What components can be ranked by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +39,10 @@ class Ranking:
     """How many stores the statistics are averages of."""
     worth: Floats | None = None
     """Cross-fitted accuracy at each place (``compread.analysis.worth``); None in other orders."""
+    by: str = DEFAULT_MEASURE
+    """The measure that was asked for."""
+    groups: Mapping[str, ComponentStats] = field(default_factory=dict)
+    """The statistics of parts of the stores, such as those of each template."""
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a ranked component, and as the last row the full model, without a rank."""
@@ -57,6 +58,7 @@ class Ranking:
                     "layer": c.layer if c.layer >= 0 else None,
                     "head": c.head if c.head >= 0 else None,
                     **_score_keys(self.stats.parts, j, names),
+                    **self._in_groups("parts", j),
                     "p_value": float(self.verdicts.p[j]),
                     "q_value": number(self.verdicts.q[j]),
                     "category": self.verdicts.category[j],
@@ -67,10 +69,19 @@ class Ranking:
             )
         full: dict[str, Any] = {"rank": None, "component": "full", "kind": "model"}
         full |= {"layer": None, "head": None, **_score_keys(self.stats.full, 0, names)}
-        full |= {"p_value": float(two_sided(self.stats.full.above, self.stats.full.below)[0])}
-        full |= {"q_value": None, "category": None, "crossfit_accuracy": None}
+        full |= self._in_groups("full", 0)
+        p = float(two_sided(self.stats.full.above, self.stats.full.below)[0])
+        full |= {"p_value": p, "q_value": p}  # One test alone has nothing to be corrected for.
+        full |= {"category": None, "crossfit_accuracy": None}
         full |= {"n": self.stats.full.n, "stores": self.stores}
         return [*rows, full]
+
+    def _in_groups(self, side: str, j: int) -> dict[str, float]:
+        """The measure in each group, ``accuracy_in_s0``, of one of ``parts`` or ``full``."""
+        return {
+            group_key(self.by, name): float(getattr(getattr(stats, side), self.by)[j])
+            for name, stats in self.groups.items()
+        }
 
     def _worth_at(self, position: int) -> float | None:
         return None if self.worth is None else number(self.worth[position - 1])
@@ -84,25 +95,29 @@ def rank(
     top: int = 0,
     rules: Rules = DEFAULT_RULES,
     values: Floats | None = None,
+    per: str | None = None,
 ) -> Ranking:
     """Order the components by one of ``MEASURES``, averaged over the runs, or by given numbers.
 
     Components with equal values stand in the order of the component axis.
 
     Args:
-        runs: at least one run; several must share components and label words.
+        runs: at least one run; several must share components and the number of classes.
         by: one of ``MEASURES``; ``accuracy_low`` is the cautious order.
         kinds: the kinds of components to rank.
         ascending: the lowest first.
         top: how many to keep; 0 keeps all.
         rules: the thresholds between the categories.
         values: [C] what to order by instead of ``by``, such as fitted weights.
+        per: show the measure for each of these as well (``compread.analysis.groups``).
 
     Raises:
-        StoreError: two runs differ in their component axis or their label words.
+        StoreError: two runs differ in their component axis or their number of classes.
         UsageError: the model has no component of these kinds.
     """
+    runs = on_common_classes(runs)
     stats = average(runs)
+    groups = {} if per is None else group_runs(runs, per)
     components = runs[0].components
     chosen = np.array([j for j, c in enumerate(components) if c.kind in kinds], dtype=np.int64)
     if not len(chosen):
@@ -121,7 +136,14 @@ def rank(
         verdicts=judge(stats, components, rules),
         stores=len(runs),
         worth=crossfit_accuracy(runs, chosen, ascending) if crossfits else None,
+        by=by,
+        groups={name: average(of) for name, of in groups.items()},
     )
+
+
+def group_key(by: str, name: str) -> str:
+    """The key of a measure in a group of the stores: ``accuracy_in_s0``."""
+    return f"{by}_in_{name}"
 
 
 def predicted_keys(labels: Labels) -> list[str]:

@@ -18,7 +18,8 @@ from compread.analysis.intervals import Floats, Ints
 from compread.analysis.tally import Resampling, Tally
 from compread.components import Component
 from compread.errors import StoreError, UsageError
-from compread.store import DEFAULT_POOL, Store, open_store
+from compread.options import DEFAULT_POOL
+from compread.store import Store, open_store
 from compread.store.schema import Float32, Labels, RunInfo
 
 SPLITS, SHUFFLES = 20, 200
@@ -115,7 +116,7 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
         resampled = Resampled.of(parts, drawn, counted(store.components))
     if resample and split != "train" and store.rows("train"):
         train = _trained(store)
-    key = RowChoices.key_of(ids.tolist(), gold, store.labels.word)
+    key = RowChoices.key_of(ids.tolist(), gold, store.run.task)
     return RunStats(
         path=str(store.path),
         run=store.run,

@@ -7,37 +7,35 @@ from functools import cached_property
 from typing import Any
 
 from compread.analysis.categories import DEFAULT_RULES, Rules
-from compread.analysis.pairs import MOST_PAIRS
 from compread.analysis.runs import RunStats
 from compread.analysis.summary import RunSummary, mean_and_sd, summarize
 from compread.analysis.training import revision_name, training_rows
-from compread.analysis.transfer import TOP, Compared, compare_runs, transfer_rows
+from compread.analysis.transfer import Compared, compare_runs, transfer_rows
+from compread.options import LONG_TABLES, MOST_PAIRS, TABLES, TOP_SET
+from compread.store.gather import setting_names
 
 Rows = list[dict[str, Any]]
-
-LISTS = ("runs", "summary", "layers", "transfer", "training", "pairs")
-LONG = ("layers", "pairs")
-"""Lists that are left out unless they are named."""
 
 
 def study(
     runs: Sequence[RunStats],
     rules: Rules = DEFAULT_RULES,
-    top: int = TOP,
+    top: int = TOP_SET,
     names: Sequence[str] = (),
     most_pairs: int | None = MOST_PAIRS,
 ) -> dict[str, Rows]:
     """The lists of ``compread analyze``; those named, or all but the long ones.
 
-    runs a row a run · summary their mean and sd · layers categories by layer · transfer means
+    runs a row a run · summary their mean and sd, of each setting
+    (``setting_names``) · layers categories by layer · transfer means
     over pairs of runs · training accuracy over the revisions of one model · pairs each pair of
     runs. Of each kind of pairs at most ``most_pairs`` are compared (``compread.analysis.pairs``).
     """
     lists = _Lists(runs, rules, top, most_pairs)
     return {
         name: getattr(lists, name)
-        for name in LISTS
-        if (name in names if names else name not in LONG)
+        for name in TABLES
+        if (name in names if names else name not in LONG_TABLES)
     }
 
 
@@ -63,7 +61,12 @@ class _Lists:
 
     @property
     def summary(self) -> Rows:
-        return mean_and_sd(self.runs) if len(self._runs) > 1 else []
+        groups: dict[str | None, Rows] = {}
+        settings = setting_names([run.run for run in self._runs])
+        for setting, row in zip(settings, self.runs, strict=True):
+            groups.setdefault(setting, []).append(row)
+        several = ((of, rows) for of, rows in groups.items() if len(rows) > 1)
+        return [row for of, rows in several for row in mean_and_sd(rows, of)]
 
     @property
     def layers(self) -> Rows:

@@ -102,8 +102,12 @@ def summarize(run: RunStats, rules: Rules = DEFAULT_RULES) -> RunSummary:
     return RunSummary(run, pick(run), pick(run, worst=True), tallies, layers)
 
 
-def mean_and_sd(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def mean_and_sd(
+    rows: Sequence[Mapping[str, Any]], setting: str | None = None
+) -> list[dict[str, Any]]:
     """Two rows over several runs' rows, with ``mean`` and ``sd`` under ``store``.
+
+    A ``setting`` stands behind these, where it is not that of all runs.
 
     Only measurements are averaged; a key that names a run, or that some run lacks, is None.
     """
@@ -114,4 +118,5 @@ def mean_and_sd(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         measured = all(isinstance(v, (int, float)) for v in values) and key not in LABELLED
         mean[key] = float(np.mean(values)) if measured else None
         sd[key] = float(np.std(values)) if measured else None
-    return [{**mean, "store": "mean"}, {**sd, "store": "sd"}]
+    of = "" if setting is None else f", {setting}"
+    return [{**mean, "store": f"mean{of}"}, {**sd, "store": f"sd{of}"}]

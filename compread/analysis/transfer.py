@@ -28,12 +28,10 @@ import numpy.typing as npt
 
 from compread.analysis.categories import counted
 from compread.analysis.intervals import Floats
-from compread.analysis.pairs import MOST_PAIRS, PAIR_KINDS, choose_pairs, task_names
+from compread.analysis.pairs import PAIR_KINDS, choose_pairs, task_names
 from compread.analysis.ranking import number
 from compread.analysis.runs import RunStats
-
-TOP = 5
-"""Size of the top set, as in the paper."""
+from compread.options import MOST_PAIRS, TOP_SET
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Compared:
 
 
 def compare_runs(
-    runs: Sequence[RunStats], top: int = TOP, most: int | None = MOST_PAIRS
+    runs: Sequence[RunStats], top: int = TOP_SET, most: int | None = MOST_PAIRS
 ) -> Compared:
     """Every two runs that share their component axis; see ``compread.analysis.pairs``."""
     chosen = choose_pairs(runs, most)

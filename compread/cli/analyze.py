@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from enum import Enum
 from typing import Annotated
 
 import typer
 
+from compread import options
 from compread.cli.options import (
+    ACROSS_MODELS,
     ALPHA,
     BAD_ACCURACY,
     BIAS_SHARE,
     FORMAT,
     GOOD_ACCURACY,
     POOL,
+    POOLED,
     SPLIT,
     STORES,
-    Format,
-    Pool,
-    Split,
+    TABLE,
+    TEST,
+    Table,
 )
 from compread.cli.output import emit
-from compread.cli.runs import scored_runs
+from compread.cli.runs import found_stores, scored_runs, tell_alone
 
 EXAMPLE = (
     "compread analyze stores/\ncompread analyze out.h5 --format json | jq '.runs[0].best'\n"
@@ -30,19 +31,8 @@ EXAMPLE = (
 )
 
 
-class TableName(str, Enum):
-    """The tables of a result."""
-
-    runs = "runs"
-    summary = "summary"
-    layers = "layers"
-    transfer = "transfer"
-    training = "training"
-    pairs = "pairs"
-
-
 TABLES = Annotated[
-    list[TableName] | None,
+    list[Table] | None,
     typer.Option(
         "--table",
         help="Only this table; may be repeated.  [default: all but layers and pairs]",
@@ -56,7 +46,6 @@ VERSUS = Annotated[
         "--versus", help="Show the change to these stores of another model; may be repeated."
     ),
 ]
-MOST_PAIRS = 500
 PAIRS = Annotated[
     str,
     typer.Option(
@@ -73,15 +62,16 @@ def analyze(
     stores: STORES,
     table: TABLES = None,
     versus: VERSUS = None,
-    split: SPLIT = Split.test,
-    top: TOP_K = 5,
-    alpha: ALPHA = 0.05,
-    bias_share: BIAS_SHARE = 1.0,
+    split: SPLIT = TEST,
+    top: TOP_K = options.TOP_SET,
+    alpha: ALPHA = options.ALPHA,
+    bias_share: BIAS_SHARE = options.BIAS_SHARE,
     good_accuracy: GOOD_ACCURACY = None,
     bad_accuracy: BAD_ACCURACY = None,
-    pairs: PAIRS = str(MOST_PAIRS),
-    pool: POOL = Pool.logsumexp,
-    format: FORMAT = Format.table,
+    pairs: PAIRS = str(options.MOST_PAIRS),
+    pool: POOL = POOLED,
+    across_models: ACROSS_MODELS = False,
+    format: FORMAT = TABLE,
 ) -> None:
     """Summarise runs: full model, best, worst, categories, transfer.
 
@@ -102,19 +92,21 @@ def analyze(
     """
     from compread.analysis.categories import Rules
     from compread.analysis.study import study
-    from compread.store import store_paths
     from compread.views.summary import change_view, summary_view
 
     if versus:
         from compread.analysis.change import change
 
-        paths = store_paths(stores, sys.stdin), store_paths(versus)
-        rows = change(*paths, split.value, pool.value).rows()
+        before, after = (found_stores(s, "one", across_models).paths for s in (stores, versus))
+        found = change(before, after, split.value, pool.value)
+        tell_alone(found.alone)
+        rows = found.rows()
         emit(rows, change_view(rows, CHANGED), format.value)
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     most = _most_pairs(pairs)
-    runs = scored_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
+    paths = found_stores(stores, "revisions", across_models).paths
+    runs = scored_runs(paths, split.value, pool.value, resample=True)
     document = study(runs, rules, top, [name.value for name in table or []], most)
     emit(document, summary_view(document, split.value), format.value)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compread.cli.extract_options import TRUST
-from compread.cli.options import FORMAT, Format
+from compread.cli.options import FORMAT, TABLE
 from compread.cli.output import emit, note
 from compread.cli.progress import hide_foreign_bars
 from compread.errors import UsageError
@@ -44,7 +44,7 @@ def check(
         bool, typer.Option("--offline", help="Use local files and caches only.")
     ] = False,
     trust_remote_code: TRUST = False,
-    format: FORMAT = Format.table,
+    format: FORMAT = TABLE,
 ) -> None:
     """Prove that a model family is read rightly, from its config alone.
 

@@ -9,7 +9,7 @@ import typer
 
 from compread.cli import extract_options as opt
 from compread.cli.extract_grid import Checkpoint, PromptChoices, checkpoints, targets
-from compread.cli.options import FORMAT, Format
+from compread.cli.options import FORMAT, TABLE
 from compread.cli.progress import hide_foreign_bars, say_loading
 from compread.errors import StoreError, UsageError
 
@@ -59,7 +59,7 @@ def extract(
     force: opt.FORCE = False,
     show_prompts: opt.SHOW_PROMPTS = 0,
     dry_run: opt.DRY_RUN = False,
-    format: FORMAT = Format.table,
+    format: FORMAT = TABLE,
     quiet: opt.QUIET = False,
 ) -> None:
     """Run a model once and store every component's label logits.

@@ -143,7 +143,8 @@ def _median_mass(path: Path) -> float:
     """The median probability of the label words together; 1 without rows."""
     import numpy as np
 
-    from compread.store import SPLITS, open_store
+    from compread.options import SPLITS
+    from compread.store import open_store
 
     with open_store(path) as store:
         mass = np.concatenate([store.array(split, "label_mass") for split in SPLITS])

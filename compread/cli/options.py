@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+from compread import options
+from compread.components import KINDS
 
 
 def named_options(context: typer.Context) -> set[str]:
@@ -18,32 +21,35 @@ def named_options(context: typer.Context) -> set[str]:
     }
 
 
-class Format(str, Enum):
-    """The forms a result can be printed in."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    md = "md"
-    latex = "latex"
-    parquet = "parquet"
+class Choice(str, Enum):
+    """One of a list of names; the lists are those of ``compread.options`` and of the rooms."""
 
 
-class Pool(str, Enum):
-    """How the label words of one class become one label (``compread.store.pooling``)."""
+if TYPE_CHECKING:
+    By: TypeAlias = Choice
+    Format: TypeAlias = Choice
+    Kind: TypeAlias = Choice
+    Per: TypeAlias = Choice
+    Plot: TypeAlias = Choice
+    Pool: TypeAlias = Choice
+    Split: TypeAlias = Choice
+    Table: TypeAlias = Choice
+else:
+    By = Choice("By", {name: name for name in (*options.MEASURES, options.WEIGHT)})
+    Format = Choice("Format", {name: name for name in options.FORMATS})
+    Kind = Choice("Kind", {name: name for name in (*KINDS, options.ALL)})
+    Per = Choice("Per", {name: name for name in options.PER})
+    Plot = Choice("Plot", {name: name for name in options.PLOTS})
+    Pool = Choice("Pool", {name: name for name in options.POOLS})
+    Split = Choice("Split", {name: name for name in options.SPLITS})
+    Table = Choice("Table", {name: name for name in options.TABLES})
 
-    logsumexp = "logsumexp"
-    max = "max"
-    mean = "mean"
-    first = "first"
-
-
-class Split(str, Enum):
-    """The two halves of a store."""
-
-    train = "train"
-    test = "test"
-
+ACCURACY = By(options.DEFAULT_MEASURE)
+WEIGHT = By(options.WEIGHT)
+TABLE = Format(options.DEFAULT_FORMAT)
+POOLED = Pool(options.DEFAULT_POOL)
+TEST = Split(options.DEFAULT_SPLIT)
+MEASURES = ", ".join(options.MEASURES)
 
 FORMAT = Annotated[
     Format,
@@ -60,6 +66,9 @@ POOL = Annotated[
     Pool, typer.Option("--pool", help="How several label words of one class become one label.")
 ]
 SPLIT = Annotated[Split, typer.Option("--split", help="Which rows to score the components on.")]
+ACROSS_MODELS = Annotated[
+    bool, typer.Option("--across-models", help="Take stores of several models as one.")
+]
 ALPHA = Annotated[
     float,
     typer.Option("--alpha", help="Good and bad: largest corrected p-value that is significant."),

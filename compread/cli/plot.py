@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compread.cli.options import ALPHA, BIAS_SHARE, POOL, SPLIT, STORES, Pool, Split
+from compread import options
+from compread.cli.options import (
+    ACCURACY,
+    ACROSS_MODELS,
+    ALPHA,
+    BIAS_SHARE,
+    MEASURES,
+    POOL,
+    POOLED,
+    SPLIT,
+    STORES,
+    TEST,
+    WEIGHT,
+    By,
+    Plot,
+)
 from compread.cli.output import color_depth, note, unicode, width, write_path, write_styled
-from compread.cli.rank import MEASURES, By
-from compread.cli.runs import scored_runs
+from compread.cli.runs import found_stores, scored_runs, tell_alone
 from compread.cli.values import number_ranges, path
 
 if TYPE_CHECKING:
@@ -24,19 +38,7 @@ EXAMPLE = (
     "compread plot scatter out.h5 -o scatter.pdf\ncompread plot heatmap stores/ -o -\n"
     "compread plot change base/ --versus chat/ -o change.svg"
 )
-ENDINGS = (".png", ".svg", ".pdf", ".csv", ".json")
-
-
-class What(str, Enum):
-    """The kinds of plots."""
-
-    scatter = "scatter"
-    heatmap = "heatmap"
-    transfer = "transfer"
-    bias = "bias"
-    training = "training"
-    change = "change"
-    weights = "weights"
+ENDINGS = tuple(f".{form}" for form in (*options.DRAWN, *options.PICTURE_NUMBERS))
 
 
 class ColorBy(str, Enum):
@@ -47,7 +49,7 @@ class ColorBy(str, Enum):
 
 
 def plot(
-    kind: Annotated[What, typer.Argument(metavar="KIND", help="What to draw; see above.")],
+    kind: Annotated[Plot, typer.Argument(metavar="KIND", help="What to draw; see above.")],
     stores: STORES,
     out: Annotated[
         str,
@@ -55,7 +57,7 @@ def plot(
     ],
     by: Annotated[
         By, typer.Option("--by", metavar="MEASURE", help=f"heatmap: {MEASURES}.")
-    ] = By.accuracy,
+    ] = ACCURACY,
     color: Annotated[ColorBy, typer.Option("--color", help="scatter: what colours are.")] = (
         ColorBy.category
     ),
@@ -67,12 +69,16 @@ def plot(
         str, typer.Option("--labels", help="bias: the two labels, by number.")
     ] = "0,1",
     method: Annotated[
-        str, typer.Option("--method", help="weights: the method of the fits to draw.")
-    ] = "comprw",
-    alpha: ALPHA = 0.05,
-    bias_share: BIAS_SHARE = 1.0,
-    split: SPLIT = Split.test,
-    pool: POOL = Pool.logsumexp,
+        str | None,
+        typer.Option(
+            "--method", help="weights: whose, if of several. [default: blend, else comprw]"
+        ),
+    ] = None,
+    alpha: ALPHA = options.ALPHA,
+    bias_share: BIAS_SHARE = options.BIAS_SHARE,
+    split: SPLIT = TEST,
+    pool: POOL = POOLED,
+    across_models: ACROSS_MODELS = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:
     """Draw a figure of the paper, or of reweight, from stores.
@@ -88,19 +94,18 @@ def plot(
     """
     from compread.errors import UsageError
     from compread.output_files import check_target, write_file
-    from compread.store import store_paths
 
     ending = Path(out).suffix.lower()
     if out != "-":
         if ending not in ENDINGS:
             raise UsageError(f"-o {out}: expected a name that ends in {', '.join(ENDINGS)}, or -")
         check_target(path(out), force)
-    if (versus is not None) != (kind is What.change):
+    if (versus is not None) != (kind.value == "change"):
         raise UsageError("--versus goes with `plot change`, and `plot change` wants it")
-    if by is By.weight:
+    if by is WEIGHT:
         raise UsageError("--by weight goes with `rank`; draw weights with `plot weights FILE`")
-    paths = store_paths(stores, sys.stdin)
-    others = store_paths(versus or [], sys.stdin) if versus else []
+    paths = _paths(kind, stores, across_models)
+    others = _paths(kind, versus, across_models) if versus else []
     pair = number_ranges("--labels", labels)
     picture = _picture(
         kind, paths, others, by.value, color is ColorBy.kind, pair, method,
@@ -117,14 +122,23 @@ def plot(
     write_path(path(out))
 
 
+def _paths(kind: Plot, arguments: list[str], across_models: bool) -> Sequence[Path]:
+    if kind.value == "weights":
+        from compread.store import store_paths
+
+        return store_paths(arguments, sys.stdin)
+    compared = kind.value in ("scatter", "transfer", "training")
+    return found_stores(arguments, "revisions" if compared else "one", across_models).paths
+
+
 def _picture(
-    kind: What,
-    paths: list[Path],
-    others: list[Path],
+    kind: Plot,
+    paths: Sequence[Path],
+    others: Sequence[Path],
     by: str,
     by_kind: bool,
     labels: list[int],
-    method: str,
+    method: str | None,
     thresholds: tuple[float, float],
     split: str,
     pool: str,
@@ -137,26 +151,28 @@ def _picture(
     from compread.views import charts
     from compread.views.weights import fitted_weights
 
-    if kind is What.bias:
+    if kind.value == "bias":
         if len(labels) != 2:
             raise UsageError("--labels: expected two numbers, such as 0,1")
         return charts.bias(leanings(paths, split, pool, (labels[0], labels[1])))
-    if kind is What.change:
-        return charts.change_map(change(paths, others, split, pool))
-    if kind is What.weights:
+    if kind.value == "change":
+        found = change(paths, others, split, pool)
+        tell_alone(found.alone)
+        return charts.change_map(found)
+    if kind.value == "weights":
         return fitted_weights([fit for path in paths for fit in read_weights(path)], method)
     runs = scored_runs(paths, split, pool)
-    draw: dict[What, Callable[[list[RunStats]], Picture]] = {
-        What.scatter: lambda runs: charts.scatter(runs, by_kind, Rules(*thresholds)),
-        What.heatmap: lambda runs: charts.heatmap(runs, by),
-        What.transfer: charts.transfer,
-        What.training: charts.training,
+    draw: dict[str, Callable[[list[RunStats]], Picture]] = {
+        "scatter": lambda runs: charts.scatter(runs, by_kind, Rules(*thresholds)),
+        "heatmap": lambda runs: charts.heatmap(runs, by),
+        "transfer": charts.transfer,
+        "training": charts.training,
     }
-    return draw[kind](runs)
+    return draw[kind.value](runs)
 
 
 def _file(picture: Picture, form: str) -> bytes:
-    if form in ("csv", "json"):
+    if form in options.PICTURE_NUMBERS:
         from compread.views.pictures import picture_rows
         from compread.views.tables import to_csv, to_json
 

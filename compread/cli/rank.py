@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compread import options
 from compread.cli.options import (
+    ACCURACY,
+    ACROSS_MODELS,
     ALPHA,
     BAD_ACCURACY,
     BIAS_SHARE,
     FORMAT,
     GOOD_ACCURACY,
+    MEASURES,
     POOL,
+    POOLED,
     SPLIT,
     STORES,
-    Format,
-    Pool,
-    Split,
+    TABLE,
+    TEST,
+    WEIGHT,
+    By,
+    Kind,
+    Per,
 )
 from compread.cli.output import color_depth, emit, unicode, width, write_styled
-from compread.cli.runs import scored_runs
+from compread.cli.runs import found_stores, scored_runs
 
 if TYPE_CHECKING:
     from compread.analysis.intervals import Floats
@@ -33,34 +40,6 @@ EXAMPLE = (
     "compread rank out.h5 --top 10 --kind head\ncompread rank stores/ --format json | jq '.[0]'\n"
     "compread rank out.h5 --weights weights.json"
 )
-
-
-class By(str, Enum):
-    """What components can be ranked by."""
-
-    accuracy = "accuracy"
-    accuracy_low = "accuracy_low"
-    balanced_accuracy = "balanced_accuracy"
-    macro_f1 = "macro_f1"
-    margin = "margin"
-    agreement = "agreement"
-    direct_effect = "direct_effect"
-    entropy = "entropy"
-    weight = "weight"
-
-
-class Kind(str, Enum):
-    """The kinds of components, and all of them."""
-
-    head = "head"
-    mlp = "mlp"
-    mixer = "mixer"
-    embed = "embed"
-    bias = "bias"
-    all = "all"
-
-
-MEASURES = ", ".join(one.value for one in By if one is not By.weight)
 
 
 def rank(
@@ -73,7 +52,7 @@ def rank(
             help=f"{MEASURES}, or weight (with --weights); "
             "accuracy_low is the interval's lower end.",
         ),
-    ] = By.accuracy,
+    ] = ACCURACY,
     top: Annotated[int, typer.Option("--top", min=0, help="How many to show; 0 for all.")] = 20,
     kind: Annotated[
         list[Kind] | None,
@@ -82,9 +61,9 @@ def rank(
         ),
     ] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Lowest first.")] = False,
-    split: SPLIT = Split.test,
-    alpha: ALPHA = 0.05,
-    bias_share: BIAS_SHARE = 1.0,
+    split: SPLIT = TEST,
+    alpha: ALPHA = options.ALPHA,
+    bias_share: BIAS_SHARE = options.BIAS_SHARE,
     good_accuracy: GOOD_ACCURACY = None,
     bad_accuracy: BAD_ACCURACY = None,
     weights: Annotated[
@@ -99,32 +78,39 @@ def rank(
             "--method", help="Whose weights, where FILE has several. [default: blend, else comprw]"
         ),
     ] = None,
-    pool: POOL = Pool.logsumexp,
+    pool: POOL = POOLED,
+    across_models: ACROSS_MODELS = False,
+    per: Annotated[
+        Per | None,
+        typer.Option("--per", help="Show the measure for each of these beside the mean."),
+    ] = None,
     heatmap: Annotated[
         bool, typer.Option("--heatmap", help="Draw the measure by layer and head instead.")
     ] = False,
-    format: FORMAT = Format.table,
+    format: FORMAT = TABLE,
 ) -> None:
     """Rank the components by what each predicts alone.
 
     Each component predicts the label with its largest contribution. Of several stores the means
-    are shown; they must share components and label words. The full model's row stands first in
-    the table, and last, as component "full" without a rank, in json and csv.
+    are shown; they must share components and the number of labels; label words
+    that differ are matched by their order. The full model's row stands first in the table, and
+    last, as component "full" without a rank, in json and csv.
     """
     from compread.analysis.categories import COUNTED_KINDS, Rules
     from compread.analysis.ranking import rank as rank_components
     from compread.components import KINDS
     from compread.errors import UsageError
-    from compread.store import store_paths
     from compread.views.ranking import ranking_view
 
-    if weights is None and (by is By.weight or method is not None):
+    if weights is None and (by is WEIGHT or method is not None):
         raise UsageError("--by weight and --method want --weights FILE, from reweight --save")
     if weights is not None and heatmap:
         raise UsageError(f"--heatmap draws a measure; draw weights with: plot weights {weights}")
+    if per is not None and (by is WEIGHT or heatmap):
+        raise UsageError("--per shows a measure in a table: leave out --by weight, --heatmap")
     named = [k.value for k in kind or []]
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
-    runs = scored_runs(store_paths(stores, sys.stdin), split.value, pool.value)
+    runs = scored_runs(found_stores(stores, "one", across_models).paths, split.value, pool.value)
     if heatmap:
         from compread.views.blocks import to_blocks
         from compread.views.charts import heatmap as heatmap_of
@@ -141,8 +127,10 @@ def rank(
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     fitted = None if weights is None else _weights(weights, runs, method)
-    values = fitted if by is By.weight else None
-    rows = rank_components(runs, by.value, kinds, ascending, top, rules, values).rows()
+    values = fitted if by is WEIGHT else None
+    parts = None if per is None else per.value
+    ranking = rank_components(runs, by.value, kinds, ascending, top, rules, values, parts)
+    rows = ranking.rows()
     if fitted is not None:
         names = [component.name for component in runs[0].components]
         of = dict(zip(names, map(float, fitted), strict=True))
@@ -152,6 +140,6 @@ def rank(
 
 def _weights(file: Path, runs: list[RunStats], method: str | None) -> Floats:
     from compread.cli.weights_file import read_weights
-    from compread.reweight.choose import component_weights
+    from compread.reweight.choose import mean_weights
 
-    return component_weights(read_weights(file), runs, method)
+    return mean_weights(read_weights(file), runs, method).values

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from compread import options
 from compread.cli.analyze import TOP_K
 from compread.cli.options import (
+    ACROSS_MODELS,
     ALPHA,
     BAD_ACCURACY,
     BIAS_SHARE,
     GOOD_ACCURACY,
     POOL,
+    POOLED,
     SPLIT,
     STORES,
-    Pool,
-    Split,
+    TEST,
 )
 from compread.cli.output import write_path, write_styled
-from compread.cli.runs import scored_runs
+from compread.cli.runs import found_stores, scored_runs
 from compread.cli.values import PATH
 
 EXAMPLE = "compread report stores/ -o report.html"
@@ -33,13 +34,14 @@ def report(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The .html file, or - for stdout.", **PATH)
     ],
-    split: SPLIT = Split.test,
-    top: TOP_K = 5,
-    alpha: ALPHA = 0.05,
-    bias_share: BIAS_SHARE = 1.0,
+    split: SPLIT = TEST,
+    top: TOP_K = options.TOP_SET,
+    alpha: ALPHA = options.ALPHA,
+    bias_share: BIAS_SHARE = options.BIAS_SHARE,
     good_accuracy: GOOD_ACCURACY = None,
     bad_accuracy: BAD_ACCURACY = None,
-    pool: POOL = Pool.logsumexp,
+    pool: POOL = POOLED,
+    across_models: ACROSS_MODELS = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:
     """Write one HTML page with the tables and figures of some stores.
@@ -50,14 +52,14 @@ def report(
     """
     from compread.analysis.categories import Rules
     from compread.output_files import check_target, write_file
-    from compread.store import store_paths
     from compread.views.report import report as report_of
 
     if str(out) != "-":
         check_target(out, force)
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
-    runs = scored_runs(store_paths(stores, sys.stdin), split.value, pool.value, resample=True)
-    page = report_of(runs, split.value, rules, top, str(context.obj or ""))
+    found = found_stores(stores, "revisions", across_models)
+    runs = scored_runs(found.paths, split.value, pool.value, resample=True)
+    page = report_of(runs, split.value, rules, top, str(context.obj or ""), found.notes)
     if str(out) == "-":
         write_styled(page)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compread.cli.options import ANY_STORES, FORMAT, POOL, Format, Pool, named_options
+from compread import options
+from compread.cli.options import (
+    ANY_STORES,
+    FORMAT,
+    POOL,
+    POOLED,
+    TABLE,
+    named_options,
+)
+from compread.cli.runs import found_stores
 from compread.cli.values import PATH
 
 if TYPE_CHECKING:
@@ -40,14 +48,14 @@ def reweight(
             metavar="M[,M...]",
             help="Which, such as full,comprw:convex; --list-methods says what there is.",
         ),
-    ] = "full,calib+,bc,comprw,blend",
+    ] = ",".join(options.DEFAULT_METHODS),
     recipe: Annotated[
         str,
         typer.Option(
             help="How comprw is trained: official (the paper's released code), paper (its text), "
             "convex (to the optimum, λ by cross-validation)."
         ),
-    ] = "official",
+    ] = options.RECIPES[0],
     signed: Annotated[
         bool, typer.Option("--signed", help="With convex: weights of any sign and size.")
     ] = False,
@@ -78,8 +86,8 @@ def reweight(
             help="Say what each method is, and whether it can label a row alone.",
         ),
     ] = False,
-    pool: POOL = Pool.logsumexp,
-    format: FORMAT = Format.table,
+    pool: POOL = POOLED,
+    format: FORMAT = TABLE,
 ) -> None:
     """Fit component weights on train rows; score them on test rows.
 
@@ -91,7 +99,7 @@ def reweight(
     from compread.errors import UsageError
     from compread.output_files import check_target
     from compread.reweight import fit, registry, weights
-    from compread.store import open_store, store_paths
+    from compread.store import open_store
     from compread.views.reweight import reweight_view
 
     if list_methods:
@@ -115,7 +123,7 @@ def reweight(
     if save is not None:
         check_target(save, force)
     with ExitStack() as opened:
-        paths = store_paths(stores, sys.stdin)
+        paths = found_stores(stores).paths
         there = [opened.enter_context(open_store(path, pool.value)) for path in paths]
         for line in fit.forewarn(there, chosen, budgets) if there else ():
             note(line)
@@ -170,13 +178,13 @@ def _apply(
     from compread.cli.output import emit
     from compread.cli.weights_file import read_weights
     from compread.reweight.apply import apply, forms_named, pooling_of
-    from compread.store import open_store, store_paths
+    from compread.store import open_store
     from compread.views.reweight import apply_view
 
     forms = forms_named(read_weights(file), titles)
     how = pooling_of(forms, pool)
     with ExitStack() as opened:
-        paths = store_paths(stores, sys.stdin)
+        paths = found_stores(stores).paths
         there = [opened.enter_context(open_store(path, how)) for path in paths]
         rows = [one.row() for one in apply(forms, there)]
     emit(rows, apply_view(rows), format)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,28 @@ from compread.cli.output import note
 
 if TYPE_CHECKING:
     from compread.analysis.runs import RunStats
+    from compread.store.gather import Gathered, Models
+
+
+def found_stores(
+    arguments: Sequence[str], models: Models = "any", across_models: bool = False
+) -> Gathered:
+    """The stores of STORE arguments, each run once, and on stderr what a user should know of them.
+
+    Where they must be of ``one`` model they are averaged, so settings that differ are told too.
+
+    Raises:
+        StoreError: there is none, or they are of other models than ``models``; ``across_models``
+            allows any.
+    """
+    from compread.store import gather
+
+    found = gather(arguments, sys.stdin, "any" if across_models else models)
+    for line in found.notes:
+        note(f"warning: {line}")
+    if models == "one" and found.settings:
+        note(f"warning: means are over runs of several settings: {'; '.join(found.settings)}")
+    return found
 
 
 def scored_runs(
@@ -27,3 +50,10 @@ def scored_runs(
     if (told := repeats_note(runs, split)) is not None:
         note(told)
     return runs
+
+
+def tell_alone(paths: Sequence[Path]) -> None:
+    """Name on stderr the stores that a comparison leaves out, as they have no partner."""
+    if paths:
+        listed = ", ".join(map(str, paths))
+        note(f"warning: no partner of the same task, template, seed and shots: {listed}; left out")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from compread.cli.options import FORMAT, STORES, Format
+from compread.cli.options import FORMAT, STORES, TABLE
 from compread.cli.output import emit, width, write
 
 EXAMPLE = "compread show out.h5\ncompread show out.h5 --format json | jq '.runs[0].versions'"
@@ -18,7 +18,7 @@ def show(
     prompt: Annotated[
         bool, typer.Option("--prompt", help="Print the sample prompt whole, not its end.")
     ] = False,
-    format: FORMAT = Format.table,
+    format: FORMAT = TABLE,
 ) -> None:
     """Show what is in a store.
 
@@ -34,7 +34,7 @@ def show(
         with open_store(path) as store:
             documents.append(store_rows(store))
             prompts.append(sample_prompt(store.run, width(sys.stdout), prompt))
-    if format in (Format.json, Format.csv, Format.parquet):
+    if format in ("json", "csv", "parquet"):
         together = {k: [row for d in documents for row in d[k]] for k in documents[0]}
         emit(together, [], format.value)
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from compread.cli.options import FORMAT, Format
+from compread.cli.options import FORMAT, TABLE
 from compread.cli.output import emit
 from compread.errors import StoreError
 
@@ -26,7 +26,7 @@ def status(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read all numbers against their checksums.")
     ] = False,
-    format: FORMAT = Format.table,
+    format: FORMAT = TABLE,
 ) -> None:
     """Say which runs are finished, and how far the others are.
 

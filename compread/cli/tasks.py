@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compread.cli.extract_options import DATA_DIR, INCLUDE_PATH, OFFLINE, REVISION
-from compread.cli.options import FORMAT, Format
+from compread.cli.options import FORMAT, TABLE
 from compread.cli.output import emit, note, write
 from compread.cli.progress import hide_foreign_bars
 
@@ -33,7 +33,7 @@ tasks = typer.Typer(
 
 @tasks.callback()
 def _tasks(
-    context: typer.Context, include_path: INCLUDE_PATH = None, format: FORMAT = Format.table
+    context: typer.Context, include_path: INCLUDE_PATH = None, format: FORMAT = TABLE
 ) -> None:
     """The tasks that extract knows: list, show, fetch, validate.
 
@@ -44,7 +44,7 @@ def _tasks(
 
 
 @tasks.command("list")
-def list_tasks(include_path: INCLUDE_PATH = None, format: FORMAT = Format.table) -> None:
+def list_tasks(include_path: INCLUDE_PATH = None, format: FORMAT = TABLE) -> None:
     """List the tasks with their templates, label words and sources."""
     from compread.views.tasks import task_rows, task_view
 
@@ -67,7 +67,7 @@ def show(
     data_dir: DATA_DIR = None,
     include_path: INCLUDE_PATH = None,
     offline: OFFLINE = False,
-    format: FORMAT = Format.table,
+    format: FORMAT = TABLE,
 ) -> None:
     """Print one rendered prompt per template: that of the first test row."""
     hide_foreign_bars()
@@ -93,7 +93,7 @@ def show(
                 "label": one.labels[prompt.gold], "labels": list(one.labels),
                 "wording": one.protocol.get("wording"),
             })  # fmt: skip
-    if format is not Format.table:
+    if format is not TABLE:
         from compread.views.tasks import PROMPT_VIEW
 
         emit(rows, PROMPT_VIEW, format.value)
@@ -111,7 +111,7 @@ def fetch(
         typer.Argument(metavar="TASK...", help="Tasks, or all.", show_default=False),
     ],
     include_path: INCLUDE_PATH = None,
-    format: FORMAT = Format.table,
+    format: FORMAT = TABLE,
 ) -> None:
     """Load the tasks' data into the cache of datasets, for a later run with --offline."""
     hide_foreign_bars()
@@ -146,7 +146,7 @@ def validate(
     ] = None,
     revision: REVISION = None,
     offline: OFFLINE = False,
-    format: FORMAT = Format.table,
+    format: FORMAT = TABLE,
 ) -> None:
     """Say what is wrong in task files, each mistake with its line and the fix.
 
@@ -168,7 +168,7 @@ def validate(
             rows.append({"file": str(file), "verdict": "valid", "mistake": None})
         if tokens is not None:
             rows[-1]["tokens"] = tokens
-    if format is Format.table:
+    if format is TABLE:
         for row in rows:
             write(f"{row['mistake'] or row['file'] + ': valid'}\n")
             for id, words in (row.get("tokens") or {}).items():

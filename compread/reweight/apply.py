@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compread.errors import StoreError, UsageError
+from compread.options import DEFAULT_POOL
 from compread.reweight.fit import Fit, Scores, test_scores
 from compread.reweight.rows import check_labels
 from compread.store import Store
-from compread.store.pooling import DEFAULT_POOL
 from compread.store.schema import RunInfo
 
 

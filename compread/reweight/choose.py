@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from compread.analysis.runs import RunStats
+from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.reweight.apply import all_forms, check_model, model_of
 from compread.reweight.fit import Fit
@@ -58,27 +60,46 @@ def choose(
     return found[0]
 
 
-def component_weights(
-    fits: Sequence[Fit], runs: Sequence[RunStats], method: str | None = None
-) -> Float64:
-    """[C] the weight of each component: the mean over a method's fits on the runs' model.
+@dataclass(frozen=True, eq=False)
+class MeanWeights:
+    """One weight for each component, the mean over fits."""
 
-    Fits on other models are passed over, and of the rest those with most train rows count.
+    values: Float64
+    """[C]"""
+    components: tuple[Component, ...]
+    title: str
+    """The method, as ``--methods`` spells it."""
+    n_train: int
+    """Train rows of each fit."""
+    fits: int
+
+
+def mean_weights(
+    fits: Sequence[Fit], runs: Sequence[RunStats] = (), method: str | None = None
+) -> MeanWeights:
+    """The weight of each component: the mean over a method's fits on one model.
+
+    Of several numbers of train rows the largest counts, and fits on other models than the runs'
+    are passed over.
 
     Args:
         fits: of a weights file.
-        runs: what the components are ranked on; their component axis is that of the answer.
+        runs: what the weights stand beside, if anything; their component axis is the answer's.
         method: as ``--methods`` spells it; None: the default one where the file has it, else
             CompRW, else the only one with a weight for each component.
 
     Raises:
         StoreError: the weights are of other models than a run, or of other components.
-        UsageError: no method of the file has such weights, or several have.
+        UsageError: no method of the file has such weights, or several have; without runs, the fits
+            are on several models.
     """
     weighted = [fit for fit in fits if fit.fitted.axes.get("weights") == "C"]
     title = _weighted_method(list(dict.fromkeys(fit.title for fit in weighted)), method)
     named = [fit for fit in weighted if fit.title == title]
-    chosen = [fit for fit in named if fit.run.fingerprint == runs[0].run.fingerprint]
+    model = (runs or named)[0].run.fingerprint
+    chosen = [fit for fit in named if fit.run.fingerprint == model]
+    if not runs and len(chosen) < len(named):
+        raise UsageError("the fits are of different models; draw one model's weights at once")
     for run in runs:
         check_model(
             (chosen or named)[0], run.run.fingerprint, f"{run.path} is of {model_of(run.run)}"
@@ -86,13 +107,13 @@ def component_weights(
     most = max(len(fit.train_ids) for fit in chosen)
     chosen = [fit for fit in chosen if len(fit.train_ids) == most]
     for fit in chosen:
-        if fit.components != runs[0].components:
+        if runs and fit.components != runs[0].components:
             raise StoreError(
                 f"{runs[0].path} has other components than {fit.store}, which the weights were "
                 "fitted on; fit weights on stores made as this one"
             )
     mean: Float64 = np.mean([fit.fitted.parameters()["weights"] for fit in chosen], axis=0)
-    return mean
+    return MeanWeights(mean, chosen[0].components, title, most, len(chosen))
 
 
 def _weighted_method(titles: Sequence[str], method: str | None) -> str:
@@ -109,7 +130,7 @@ def _weighted_method(titles: Sequence[str], method: str | None) -> str:
         return named[0]
     if len(titles) != 1:
         raise UsageError(
-            f"--weights: the file has weights for components of {there}; choose one with --method, "
+            f"the file has weights for components of {there}; choose one with --method, "
             f"or save those of one: reweight --methods {DEFAULT} --save FILE"
         )
     return titles[0]

@@ -35,7 +35,6 @@ TRAINERS = {
     # A first loss of any size may be beaten: a sum over rows easily starts above 100.
     "paper": Recipe(summed=True, l1=0.1, clip=False, first_best=1e9),
 }
-RECIPES = (*TRAINERS, "convex", "signed")
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class CompRW(Method):
 
     @classmethod
     def make(cls, recipe: str) -> CompRW:
-        """The method in one of ``RECIPES``."""
+        """The method in one of ``compread.options.RECIPES``."""
         return cls(recipe)
 
     def hyperparameters(self) -> dict[str, Any]:

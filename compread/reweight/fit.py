@@ -15,11 +15,11 @@ import numpy.typing as npt
 from compread.analysis.components import wilson_interval
 from compread.components import Component
 from compread.errors import StoreError, UsageError
+from compread.options import DEFAULT_POOL
 from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import Fitted, Method
 from compread.reweight.rows import Rows, Training, check_labels, row_count, rows_of, training_of
 from compread.store import Store
-from compread.store.pooling import DEFAULT_POOL
 from compread.store.schema import Labels, RunInfo
 
 TOGETHER_BYTES = 64 << 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from compread.errors import UsageError
+from compread.options import RECIPES
 from compread.reweight.affine import Affine
 from compread.reweight.batch_calibration import (
     BatchLog,
@@ -15,7 +16,7 @@ from compread.reweight.batch_calibration import (
 from compread.reweight.blend import Blend, BlendRow
 from compread.reweight.calib import CalibPlus
 from compread.reweight.centroid import NearestCentroid
-from compread.reweight.comprw import RECIPES, CompRW
+from compread.reweight.comprw import CompRW
 from compread.reweight.content_free import Contextual, DomainContext
 from compread.reweight.full import Full
 from compread.reweight.linc import LinC
@@ -32,7 +33,6 @@ _ALL: tuple[type[Method], ...] = (
 )  # fmt: skip
 METHODS: dict[str, type[Method]] = {method.name: method for method in _ALL}
 """In the order of the tables."""
-DEFAULT_METHODS = ("full", "calib+", "bc", "comprw", "blend")
 DEFAULT = "blend"
 """The method that weights are used of where no other is named."""
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from compread.components import KINDS, Component
 from compread.errors import StoreError
+from compread.options import POOLS
 from compread.reweight.fit import Fit, Scores
 from compread.reweight.method import Fitted
 from compread.reweight.registry import METHODS
-from compread.store.pooling import POOLS
 from compread.store.schema import Labels, RunInfo
 
 

@@ -5,14 +5,16 @@ file · ``layout`` the HDF5 format · ``journal`` the rows of an unfinished run,
 ``kept`` which they are · ``writer`` and ``reader``, with ``checks`` of a file's structure and
 ``guards`` of its bytes · ``differences`` of two runs · ``finished`` what stands at a target ·
 ``pooling`` from words to classes · ``paths`` the files a command line names · ``progress`` how far
-an unfinished run has come · ``states`` which runs of a folder are finished.
+an unfinished run has come · ``states`` which runs of a folder are finished · ``gather`` which of
+them stand in one mean.
 """
 
 from compread.store.axes import Axes, SplitRows
 from compread.store.finished import check_same_run, is_finished
+from compread.store.gather import Gathered, gather, setting_names
 from compread.store.parts import absorb_parts
 from compread.store.paths import journal_path, part_journals, part_path, store_paths
-from compread.store.pooling import DEFAULT_POOL, POOLS, Pooling
+from compread.store.pooling import Pooling
 from compread.store.progress import PartialStatus, partial_status
 from compread.store.reader import Store, open_store
 from compread.store.schema import (
@@ -20,7 +22,6 @@ from compread.store.schema import (
     CALIBRATION,
     FORMAT,
     FORMAT_VERSION,
-    SPLITS,
     Labels,
     RunInfo,
     Split,
@@ -32,12 +33,10 @@ from compread.store.writer import StoreWriter
 __all__ = [
     "ALL_SPLITS",
     "CALIBRATION",
-    "DEFAULT_POOL",
     "FORMAT",
     "FORMAT_VERSION",
-    "POOLS",
-    "SPLITS",
     "Axes",
+    "Gathered",
     "Labels",
     "PartialStatus",
     "Pooling",
@@ -50,12 +49,14 @@ __all__ = [
     "absorb_parts",
     "check_same_run",
     "check_target",
+    "gather",
     "is_finished",
     "journal_path",
     "open_store",
     "part_journals",
     "part_path",
     "partial_status",
+    "setting_names",
     "store_paths",
     "store_state",
     "store_states",

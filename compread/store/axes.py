@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from compread.components import KINDS, LAYERED, Component, Kind
 from compread.errors import StoreError
-from compread.store.schema import ALL_SPLITS, FORMAT_VERSION, SPLITS, Labels
+from compread.options import SPLITS
+from compread.store.schema import ALL_SPLITS, FORMAT_VERSION, Labels
 from compread.store.typed import typed
 
 MOST_COMPONENTS = 250_000

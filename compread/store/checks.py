@@ -18,12 +18,13 @@ import h5py
 
 from compread.components import Component
 from compread.errors import BusyError, StoreError
+from compread.options import SPLITS
 from compread.store.axes import Axes, SplitRows
 from compread.store.datasets import Group
 from compread.store.guards import Guards
 from compread.store.layout import COMPONENTS, LABELS, NUMBERS, ROWS
 from compread.store.progress import partial_status
-from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, SPLITS, Labels
+from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, Labels
 
 _ATTRIBUTES = {"format", "format_version", "complete", "run", "checksum"}
 _OPEN_ELSEWHERE = ("already open for write", "unable to lock file", "flag values don't match")

@@ -23,10 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.errors import StoreError
+from compread.options import POOLS
 from compread.store.schema import Float32, Labels
-
-POOLS = ("logsumexp", "max", "mean", "first")
-DEFAULT_POOL = "logsumexp"
 
 
 @dataclass(frozen=True, eq=False)

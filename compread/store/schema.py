@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.errors import StoreError
+from compread.options import SPLITS
 from compread.store.typed import typed
 
 FORMAT = "compread"
 FORMAT_VERSION = 2
-SPLITS = ("train", "test")
-"""The splits with labelled rows."""
 CALIBRATION = "calibration"
 """The split of content-free prompts, without right labels (``gold`` is 0); often without rows."""
 ALL_SPLITS = (*SPLITS, CALIBRATION)

@@ -59,6 +59,17 @@ def store_states(arguments: Iterable[str | Path], verify: bool = False) -> list[
     return list(found.values())
 
 
+def unfinished(folders: Iterable[str | Path]) -> list[StoreState]:
+    """The runs of some folders that have a journal, by name within a folder."""
+    found: dict[Path, StoreState] = {}
+    for folder in map(Path, folders):
+        with must_read(folder):
+            begun = [t for t in _targets(folder) if journal_path(t).exists()]
+            for target in begun:
+                found.setdefault(target.resolve(), store_state(target))
+    return list(found.values())
+
+
 def store_state(target: Path, verify: bool = False) -> StoreState:
     """The state of the run that writes one target.
 

@@ -20,7 +20,6 @@ from compread.views.pictures import Grid, Lines, Panel, Picture, Points
 COLUMN, PAGE = 3.35, 6.9
 """Widths in inches of a paper's column and page."""
 LONGEST_TICK = 40
-FORMATS = ("png", "svg", "pdf")
 STYLE: Any = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7,
     "ytick.labelsize": 7, "legend.fontsize": 7, "axes.linewidth": 0.6, "lines.linewidth": 1.2,

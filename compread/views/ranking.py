@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from compread.analysis.average import row_sets
+from compread.analysis.classes import classes_of
+from compread.analysis.ranking import group_key
 from compread.analysis.runs import RunStats
+from compread.options import MEASURES
 from compread.text import printable
 from compread.views.tables import Column, Row, Table, plain
 
 SHARE = "predicted_"
+NARROW = 10
+"""Characters of a line of a header."""
 NOTE = (
     "q: p-value against chance by permutation of the right labels{together}, corrected for the "
-    "number of components (Benjamini-Hochberg). pred.: share of the rows on which the component "
+    "number of components (Benjamini-Hochberg); the full model is one test alone. pred.: share of "
+    "the rows on which the component "
     "predicts this label. margin: mean over rows of the right label's logit minus the best "
     "other's, in logits. Interval: {interval}."
 )
@@ -30,10 +38,11 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
     together, interval = "", ONE_STORE
     if len(runs) > 1:
         together, interval = JOINT if len(row_sets(runs)) == 1 else COMBINED, MANY_STORES
-    note = NOTE.format(together=together, interval=interval) + _ties(ranked) + _worth(ranked)
+    note = NOTE.format(together=together, interval=interval) + _matched(runs)
+    note += _ties(ranked) + _worth(ranked)
     title = f"Components by {by.replace('_', ' ')}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])
-    return [Table(_columns(full, digits), [[full], ranked], title=title, note=note)]
+    return [Table(_columns(full, digits, by), [[full], ranked], title=title, note=note)]
 
 
 def accuracy_interval(row: Row) -> str:
@@ -63,38 +72,56 @@ def decimals(values: Sequence[float]) -> int:
     return min(4, max(2, 1 - math.floor(math.log10(middle)))) if middle else 2
 
 
-def _columns(row: Row, digits: int) -> list[Column]:
+def _columns(row: Row, digits: int, by: str) -> list[Column]:
+    """The columns of a row; what is sorted by is never left out."""
+    sorted_by = "accuracy" if by == "accuracy_low" else by
+    columns = _all_columns(row, digits, by)
+    return [replace(c, drop=0) if c.key == sorted_by else c for c in columns]
+
+
+def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
     # The name says kind, layer and head too, so these make room first.
     columns = [
         Column("rank", "#"),
         Column("component", justify="left"),
-        Column("kind", justify="left", drop=2),
-        Column("layer", drop=3),
-        Column("head", drop=3),
+        Column("kind", justify="left", drop=3),
+        Column("layer", drop=4),
+        Column("head", drop=4),
         Column("accuracy", "accuracy\n(95 % interval)", format=accuracy_interval),
     ]
     if row["stores"] > 1:
-        columns.append(Column("accuracy_sd", "sd", format=".3f", drop=4))
+        columns.append(Column("accuracy_sd", "sd", format=".3f", drop=5))
+    for key in row:
+        if key.startswith(group_key(by, "")):
+            name = _narrow(printable(key.removeprefix(group_key(by, ""))))
+            columns.append(Column(key, f"in\n{name}", format=MEASURES[by], drop=1))
     columns += [
         Column("q_value", "q", format=lambda row: p_text(row["q_value"])),
-        Column("balanced_accuracy", "balanced\naccuracy", format=".3f", drop=5),
-        Column("macro_f1", "macro\nF1", format=".3f", drop=5),
+        Column("balanced_accuracy", "balanced\naccuracy", format=".3f", drop=6),
+        Column("macro_f1", "macro\nF1", format=".3f", drop=6),
         Column("margin", format=f"+.{digits}f"),
-        Column("margin_sd", "margin\nsd", format=f".{digits}f", drop=5),
+        Column("margin_sd", "margin\nsd", format=f".{digits}f", drop=6),
     ]
     for key in row:
         if key.startswith(SHARE):
             word = printable(key.removeprefix(SHARE))
-            columns.append(Column(key, f"pred.\n{word}", format=".2f", drop=1))
+            columns.append(Column(key, f"pred.\n{_narrow(word)}", format=".2f", drop=2))
     columns += [
-        Column("crossfit_accuracy", "cross-fit", format=".3f", drop=5),
-        Column("entropy", "entropy", format=".2f", drop=5),
-        Column("agreement", "as the\nmodel", format=".2f", drop=5),
-        Column("direct_share", "share of\nlogits", format="+.1%", drop=5),
+        Column("crossfit_accuracy", "cross-fit", format=".3f", drop=6),
+        Column("entropy", "entropy", format=".2f", drop=6),
+        Column("agreement", "as the\nmodel", format=".2f", drop=6),
+        Column("direct_share", "share of\nlogits", format="+.1%", drop=6),
     ]
+    if by == "direct_effect":
+        columns.append(Column(by, "direct\neffect", format=f"+.{digits}f"))
     if "weight" in row:
         columns.append(Column("weight", format="+.3f"))
     return [*columns, Column("category", justify="left", format=_category)]
+
+
+def _narrow(name: str) -> str:
+    """A long name in several lines, cut at its spaces and hyphens."""
+    return "\n".join(textwrap.wrap(name, NARROW)) or name
 
 
 def _category(row: Row) -> str:
@@ -129,6 +156,15 @@ def _worth(ranked: Sequence[Mapping[str, Any]]) -> str:
         f"rows and scored on the other, it is right on {first['crossfit_accuracy']:.3f}, not "
         f"{first['accuracy']:.3f}."
     )
+
+
+def _matched(runs: Sequence[RunStats]) -> str:
+    """How labels correspond, where not by their words."""
+    classes = classes_of(runs)
+    if classes.by_name:
+        return ""
+    listed = ", ".join(map(printable, classes.names))
+    return f" The stores have other label words; labels are matched by their order: {listed}."
 
 
 def _ties(ranked: Sequence[Mapping[str, Any]]) -> str:

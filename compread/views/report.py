@@ -10,10 +10,12 @@ from typing import Any
 
 from compread import __version__
 from compread.analysis.categories import DEFAULT_RULES, Rules
+from compread.analysis.classes import on_common_classes
 from compread.analysis.ranking import rank
 from compread.analysis.runs import RunStats
 from compread.analysis.study import study
-from compread.analysis.transfer import TOP
+from compread.options import TOP_SET
+from compread.store.gather import setting_names
 from compread.text import printable
 from compread.views import charts
 from compread.views.draw import draw
@@ -48,8 +50,9 @@ def report(
     runs: Sequence[RunStats],
     split: str = "test",
     rules: Rules = DEFAULT_RULES,
-    top: int = TOP,
+    top: int = TOP_SET,
     command: str = "",
+    notes: Sequence[str] = (),
 ) -> str:
     """The page: an HTML document with its pictures, style and script inside.
 
@@ -59,10 +62,11 @@ def report(
         rules: the thresholds between the categories.
         top: size of the top sets.
         command: what made the page.
+        notes: what a reader must know of the stores, such as which were left out.
 
     Raises:
         UsageError: matplotlib is not installed.
-        StoreError: two runs of a task and its labels differ in their components.
+        StoreError: two runs of a model differ in their components.
     """
     from jinja2 import Environment
 
@@ -76,6 +80,7 @@ def report(
         title=f"Components of {models}",
         about=f"{len(runs)} stores; tasks: {tasks}; scored on their {split} rows.",
         sections=[_safe(section) for section in _sections(runs, split, rules, top)],
+        notes=[printable(note) for note in notes],
         command=printable(command),
         extracted=list(dict.fromkeys(printable(run.run.command) for run in runs)),
         version=__version__,
@@ -100,17 +105,19 @@ def _sections(runs: Sequence[RunStats], split: str, rules: Rules, top: int) -> l
         tables = summary_view({"training": curves}, split)
         sections.append(Section("Over training", [_image(charts.training(runs))], tables))
     groups: dict[Any, list[RunStats]] = {}
-    for run in runs:
-        groups.setdefault((run.run.task, run.labels.word, run.components), []).append(run)
-    return sections + [_group(members, split, rules) for members in groups.values()]
+    settings = setting_names([run.run for run in runs])
+    for run, setting in zip(runs, settings, strict=True):
+        key = run.run.task, len(run.labels.word), run.components, run.run.fingerprint, setting
+        groups.setdefault(key, []).append(run)
+    return sections + [_group(of, split, rules, key[-1]) for key, of in groups.items()]
 
 
-def _group(runs: Sequence[RunStats], split: str, rules: Rules) -> Section:
-    """The components of runs that share a task, its labels and the model's shape."""
+def _group(runs: Sequence[RunStats], split: str, rules: Rules, setting: str | None) -> Section:
+    """The components of runs that share a task, its labels, the model and the setting."""
     pictures = [charts.heatmap(runs), charts.scatter(runs[: charts.MOST_PANELS], rules=rules)]
     rows = rank(runs, top=RANKED, rules=rules).rows()
-    words = " / ".join(word.strip() for word in runs[0].labels.word)
-    title = printable(f"{runs[0].run.task}: {words}")
+    words = " / ".join(word.strip() for word in on_common_classes(runs)[0].labels.word)
+    title = printable(f"{runs[0].run.task}: {words}" + (f", {setting}" if setting else ""))
     return Section(title, list(map(_image, pictures)), ranking_view(rows, runs, "accuracy", split))
 
 

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from compread.options import SPLITS
 from compread.store import Store
-from compread.store.schema import CALIBRATION, SPLITS, RunInfo
+from compread.store.schema import CALIBRATION, RunInfo
 from compread.text import printable
 from compread.views.tables import Column, Row, Table
 

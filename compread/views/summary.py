@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from compread.analysis.categories import COUNTED_KINDS
 from compread.views.ranking import p_text
 from compread.views.tables import Column, Row, Table
 
@@ -159,6 +160,7 @@ def _training(rows: Sequence[Row]) -> Table:
 def change_view(rows: Sequence[Row], top: int) -> list[Table]:
     """The full model's change, then those of the components that change most."""
     *parts, full = rows
+    parts = [row for row in parts if row["kind"] in COUNTED_KINDS]
     most = sorted(parts, key=lambda row: -abs(row["change"]))[:top]
     columns = [
         Column("component", justify="left"),

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+from compread.options import FORMATS
 from compread.text import json_text, printable
 
 Row = Mapping[str, Any]
 Document = Sequence[Row] | Mapping[str, Sequence[Row]]
-FORMATS = ("table", "json", "csv", "md", "latex")
 
 
 @dataclass(frozen=True)

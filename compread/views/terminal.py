@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as Grid
 
+from compread.text import printable
 from compread.views.tables import Column, Table
 
 SHORTEST = 12
@@ -49,7 +50,9 @@ def to_terminal(table: Table, width: int = 80, color: bool = False, unicode: boo
     if table.title:
         console.print(table.title, style="bold")
     console.print(grid)
-    if note := (table.note + _left_out([c for c in table.columns if c not in sizes])).strip():
+    if note := (
+        table.note + _left_out([c for c in table.columns if c not in sizes], list(sizes))
+    ).strip():
         console.print(f"\n{note}", width=min(width, LONGEST))
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
@@ -99,7 +102,12 @@ def _console(out: io.StringIO, width: int, color: bool) -> Console:
     )
 
 
-def _left_out(columns: list[Column]) -> str:
-    names = ", ".join(c.title.replace("\n", " ") for c in columns)
+def _left_out(columns: list[Column], kept: list[Column]) -> str:
+    """What the note says of columns without room; one is named by its key beside a namesake."""
+    titles = [c.title.replace("\n", " ") for c in [*columns, *kept]]
+    names = ", ".join(
+        title if titles.count(title) == 1 else printable(c.key).replace("_", " ")
+        for c, title in zip(columns, titles, strict=False)
+    )
     more = "a wider terminal shows them, and so do the other formats."
     return f" Left out at this width: {names}; {more}" if names else ""

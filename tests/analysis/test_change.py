@@ -145,6 +145,15 @@ def test_runs_that_do_not_pair_are_refused(pairs, tmp_path, write_store, data, e
         change([pairs[0][0]], [other])
 
 
+def test_runs_without_a_partner_are_left_out(pairs, tmp_path, write_store):
+    """They are named, and the change is that of the rest; the full model's q is its p."""
+    axis = component_axis([LayerShape(3)] * 2)
+    lone = write_store(tmp_path / "lone.h5", axis=axis, template="lone")
+    found = change([pairs[0][0], lone], [pairs[0][1]])
+    assert found.alone == (lone,) and found.pairs == 1
+    assert found.q[-1] == found.p[-1]
+
+
 def test_two_runs_of_one_prompt_are_refused(pairs):
     """One side has each prompt once."""
     with pytest.raises(UsageError, match="runs of one prompt"):

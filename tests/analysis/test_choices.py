@@ -32,16 +32,16 @@ def test_votes_are_counted():
 
 
 @pytest.mark.parametrize(
-    ("ids", "gold", "words"),
+    ("ids", "gold", "task"),
     [
-        (("a", "c"), (0, 1), ("x", "y")),
-        (("a", "b"), (1, 1), ("x", "y")),
-        (("b", "a"), (0, 1), ("x", "y")),
-        (("a", "b"), (0, 1), ("x", "z")),
+        (("a", "c"), (0, 1), "sst2"),
+        (("a", "b"), (1, 1), "sst2"),
+        (("b", "a"), (0, 1), "sst2"),
+        (("a", "b"), (0, 1), "rte"),
     ],
 )
-def test_other_rows_have_another_key(ids, gold, words):
-    """Ids, their order, right labels and label words tell row sets apart."""
-    one = RowChoices.key_of(("a", "b"), np.array([0, 1]), ("x", "y"))
-    assert one == RowChoices.key_of(["a", "b"], np.array([0, 1]), ["x", "y"])
-    assert one != RowChoices.key_of(ids, np.array(gold), words)
+def test_other_rows_have_another_key(ids, gold, task):
+    """Ids, their order, right labels and the task tell row sets apart."""
+    one = RowChoices.key_of(("a", "b"), np.array([0, 1]), "sst2")
+    assert one == RowChoices.key_of(["a", "b"], np.array([0, 1]), "sst2")
+    assert one != RowChoices.key_of(ids, np.array(gold), task)

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from compread.components import LayerShape, component_axis
-from compread.reweight.registry import DEFAULT_METHODS, METHODS
+from compread.options import DEFAULT_METHODS
+from compread.reweight.registry import METHODS
 from compread.store import Labels, RunInfo, SplitRows, StoreWriter
 
 STEP = 50

@@ -43,8 +43,8 @@ def make_store(path: Path, task: str, seed: int) -> None:
     run = RunInfo(
         model="random", model_type="llama", revision=None, fingerprint="0", dtype="float32",
         task=task, template=f"t{seed}", template_text="", demonstrations=(), seed=seed, shots=4,
-        prompt_set="0", shared_prefix=True, prefix_tokens=0, soft_cap=None, tolerance=1e-4,
-        batch_tokens=1024,
+        prompt_set=task + str(seed), shared_prefix=True, prefix_tokens=0, soft_cap=None,
+        tolerance=1e-4, batch_tokens=1024,
     )  # fmt: skip
     ids = [str(i) for i in range(n)]
     splits = {

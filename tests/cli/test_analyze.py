@@ -117,7 +117,7 @@ def test_layers_add_up(run, stores):
 def test_revisions_have_curves(run, tmp_path, write_store):
     """Stores of two revisions of one model have a table over training."""
     for step in (1, 20):
-        write_store(tmp_path / f"{step}.h5", checkpoint=f"step{step}")
+        write_store(tmp_path / f"{step}.h5", checkpoint=f"step{step}", fingerprint=f"{step}")
     out = run(tmp_path)[1]
     assert "Accuracy over training" in out and "step20" in out
     document = json.loads(run(tmp_path, "--format", "json")[1])

@@ -74,7 +74,7 @@ def test_change_between_two_models(run, stores, tmp_path, write_store):
 def test_training_curves(run, tmp_path, write_store):
     """Stores of several revisions make curves, drawn in order of their numbers."""
     for step in (512, 16):
-        write_store(tmp_path / f"s{step}.h5", checkpoint=f"step{step}")
+        write_store(tmp_path / f"s{step}.h5", checkpoint=f"step{step}", fingerprint=f"{step}")
     status, out, _ = run("plot", "training", tmp_path, "-o", "-")
     assert status == 0 and "revision: step16, step512" in out and "L best at last" in out
 
@@ -133,9 +133,9 @@ def test_the_two_most_biased_components(stores, tmp_path, write_store):
 
 
 def test_bias_wants_stores_alike(tmp_path, stores, write_store):
-    """Stores of other labels are refused, and labels that are not there."""
-    other = write_store(tmp_path / "other.h5", words=(" no", " yes"))
-    with pytest.raises(StoreError, match="differ in their components or labels"):
+    """Stores of more labels are refused, and labels that are not there."""
+    other = write_store(tmp_path / "other.h5", words=(" no", " so", " yes"))
+    with pytest.raises(StoreError, match=r"has 2 labels .* has 3 \(no, so, yes\)"):
         leanings([stores / "sst2-t1-k4-s0.h5", other])
-    with pytest.raises(UsageError, match="has 2 labels"):
-        leanings([other], labels=(0, 2))
+    with pytest.raises(UsageError, match="has 3 labels"):
+        leanings([other], labels=(0, 3))

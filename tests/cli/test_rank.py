@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,15 @@ import sys
 import pytest
 
 from compread.cli import main
+from compread.options import MEASURES
+
+HEADS = {
+    "accuracy_low": "accuracy",
+    "macro_f1": "F1",
+    "agreement": "as the",
+    "direct_effect": "direct",
+}
+HEADS["balanced_accuracy"] = "balanced"
 
 
 @pytest.fixture
@@ -87,7 +97,7 @@ def test_markdown_has_every_row(run, store):
     assert sum(line.startswith("|") for line in out.splitlines()) == 2 + 1 + 8
 
 
-def test_several_stores_are_averaged(run, stores, tmp_path):
+def test_several_stores_are_averaged(run, stores, write_store, tmp_path):
     """The table says how many stores, and which test and interval they have together."""
     status, out, _ = run(stores)
     note = " ".join(out.split())
@@ -96,7 +106,8 @@ def test_several_stores_are_averaged(run, stores, tmp_path):
     assert "for each set of rows, the sets combined by Cauchy's rule" in note
     assert max(map(len, out.splitlines())) <= 80
     one = stores / "sst2-t1-k4-s0.h5"
-    note = " ".join(run(one, shutil.copy(one, tmp_path))[1].split())
+    again = write_store(tmp_path / "again.h5", seed=0, template="t2")
+    note = " ".join(run(one, again)[1].split())
     assert "the same one for all stores, which are over the same rows" in note
 
 
@@ -164,8 +175,8 @@ def test_statuses(run, store, arguments, status, words):
 
 
 def test_stores_that_differ_are_refused(run, store, tmp_path, write_store):
-    """Stores of other labels cannot be averaged: status 4, both named."""
-    other = write_store(tmp_path / "other.h5", words=(" no", " yes"))
+    """Stores of more labels cannot be averaged: status 4, both named."""
+    other = write_store(tmp_path / "other.h5", words=(" no", " maybe", " yes"))
     status, out, err = run(store, other)
     assert (status, out) == (4, "") and str(store) in err and str(other) in err
 
@@ -208,3 +219,38 @@ def test_rules_suit_the_encoding(store):
         return subprocess.run(command, env=environment, capture_output=True, check=True).stdout
 
     assert ran("ascii").decode("ascii") == ran("utf-8").decode().replace("─", "-")
+
+
+def test_templates_of_other_words_are_one_mean(run, stores, write_store, tmp_path):
+    """Each template has a column of the measure in every form; labels are headed by all words."""
+    for template, words in (("t1", (" negative", " positive")), ("t2", (" sad", " happy"))):
+        write_store(tmp_path / f"{template}.h5", template=template, words=words)
+    status, out, err = run(tmp_path, "--per", "template")
+    note = " ".join(out.split())
+    assert (status, err) == (0, "") and max(map(len, out.splitlines())) <= 80
+    assert "labels are matched by their order: negative/sad, positive/happy." in note
+    for form in ("json", "csv", "md", "latex"):
+        shown = run(tmp_path, "--per", "template", "--format", form)[1]
+        assert re.search(r"accuracy_in_t2|in t2|accuracy\\_in", shown)
+
+
+def test_what_is_left_out_of_a_mean_is_said(run, store, write_store, tmp_path):
+    """A copy is dropped and other shots are told on stderr; other weights are refused."""
+    shutil.copy(store, tmp_path / "copy.h5")
+    status, _, err = run(store, tmp_path, write_store(tmp_path.parent / "k8.h5", shots=8))
+    assert status == 0 and "copy.h5 (as " in err
+    assert "means are over runs of several settings: 4-shot; 8-shot" in err
+    other = write_store(tmp_path / "chat.h5", seed=9, model="chat", fingerprint="c0de")
+    status, out, err = run(store, other)
+    assert (status, out) == (4, "") and "--across-models" in err and err.count("\n") == 1
+    assert run(store, other, "--across-models")[0] == 0
+
+
+def test_what_is_sorted_by_is_shown(run, store):
+    """Every measure has a column at any width when it is sorted by, and a key in json."""
+    for by in MEASURES:
+        out = run(store, "--by", by)[1]
+        row = json.loads(run(store, "--by", by, "--format", "json")[1])[0]
+        assert by in row
+        gone = " ".join(out.split()).partition("Left out at this width:")[2]
+        assert HEADS.get(by, by) in out.replace("\n", " ") and HEADS.get(by, by) not in gone

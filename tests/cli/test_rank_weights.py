@@ -96,3 +96,17 @@ def test_order_and_method_of_weights(capsys, made):
     ):
         status, out, err = rank(capsys, *stores, *arguments)
         assert (status, out) == (2, "") and words in err
+
+
+def test_the_plot_shows_the_weights_of_the_table(capsys, made, tmp_path):
+    """`plot weights` and `rank --weights` have one number for a component of one file."""
+    stores, path = made
+    _, out, _ = rank(capsys, *stores, "--weights", path, "--top", 0, "--format", "json")
+    told = {row["component"]: row["weight"] for row in json.loads(out)[:-1]}
+    drawn = tmp_path / "w.json.json"
+    assert main(["plot", "weights", str(path), "-o", str(drawn)]) == 0
+    cells = json.loads(drawn.read_text())
+    assert "Weights by blend, 12 train rows, mean of 2 fits" in cells[0]["panel"]
+    kinds = {"MLP": "MLP", "MIX": "MIX"}
+    names = {f"L{c['column']}{kinds.get(c['row'], 'H' + c['row'])}": c["value"] for c in cells}
+    assert names == pytest.approx(told)

@@ -29,8 +29,8 @@ def write_store(
     run = RunInfo(
         model="tiny", model_type="llama", revision=None, fingerprint=model, dtype="float32",
         task=task, template="t1", template_text="", demonstrations=(), seed=seed, shots=shots,
-        prompt_set="beef", shared_prefix=True, prefix_tokens=0, soft_cap=None, tolerance=1e-4,
-        batch_tokens=1024, label_gram=gram,
+        prompt_set=f"{task} {seed} {shots} {words} {n_train}", shared_prefix=True,
+        prefix_tokens=0, soft_cap=None, tolerance=1e-4, batch_tokens=1024, label_gram=gram,
     )  # fmt: skip
     n, k = n_train + n_test, len(words)
     first = np.array([classes.index(c) for c in dict.fromkeys(classes)] or range(k))

@@ -143,3 +143,19 @@ def test_folds_hold_each_row_out_once_and_spread_the_classes():
     halves = np.array(list(folds(gold, 2)))
     assert [(gold[m] == 0).sum() for m in halves] == [5, 5]
     assert len(list(folds(gold[:3], 5))) == 3 and list(folds(gold[:1], 5)) == []
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 1e3, 6e4])
+def test_loud_contributions_reach_the_minimum(signed, scale):
+    """Contributions as large as float16 holds end as low as the best of other starts."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(20, 300, 2)) * scale
+    gold = rng.permuted(np.arange(20) % 2)
+
+    def reached(start):
+        w = solve(features, gold, 0.01, signed, start)
+        return objective(np.abs(w), features * np.sign(w)[None, :, None], gold, 0.01)[0]
+
+    best = min(reached(start) for start in (np.zeros(300), np.full(300, 1e-6)))
+    assert reached(None) <= 1.02 * best

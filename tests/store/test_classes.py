@@ -24,7 +24,8 @@ from store_sample import (
 )
 
 from compread.errors import StoreError, TargetError
-from compread.store import ALL_SPLITS, SPLITS, Labels, SplitRows, open_store
+from compread.options import SPLITS
+from compread.store import ALL_SPLITS, Labels, SplitRows, open_store
 
 # Columns 0 and 2 are one class, so that no row's gold may be column 2.
 POOLED = replace(LABELS, class_name=("low", "good", "low"))

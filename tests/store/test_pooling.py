@@ -10,7 +10,8 @@ from scipy.special import logsumexp
 
 from compread.components import LayerShape, component_axis
 from compread.errors import StoreError
-from compread.store import POOLS, Labels, Pooling, SplitRows, StoreWriter, open_store
+from compread.options import POOLS
+from compread.store import Labels, Pooling, SplitRows, StoreWriter, open_store
 
 AXIS = component_axis([LayerShape(2), LayerShape(1)])
 BIAS = len(AXIS) - 1

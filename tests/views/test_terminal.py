@@ -58,6 +58,14 @@ def test_columns_that_may_go_are_named():
     )
 
 
+def test_a_column_left_out_beside_its_namesake_has_its_key():
+    """A title that a shown column has too would name that one."""
+    columns = [Column("best_chance", "by\nchance"), Column("worst_chance", "by\nchance", drop=1)]
+    row = {"best_chance": "x" * 30, "worst_chance": "y" * 30}
+    out = " ".join(" ".join(lines(40, columns, [row])).split())
+    assert "Left out at this width: worst chance;" in out
+
+
 def test_cells_wrap_when_nothing_else_helps():
     """A long value without a side to cut is wrapped between words, whole."""
     columns = [Column("field", justify="left"), Column("value", justify="left")]

@@ -1,0 +1,65 @@
+"""What a user may choose from by name: each list once, its default beside it.
+
+The command line makes its choices from these, and the rooms check against them, so that a new
+measure, format or table is entered in one place. Nothing is imported, as ``--help`` reads them.
+"""
+
+from __future__ import annotations
+
+SPLITS = ("train", "test")
+"""The splits with labelled rows."""
+DEFAULT_SPLIT = "test"
+
+POOLS = ("logsumexp", "max", "mean", "first")
+"""How the label words of one class become one label (``compread.store.pooling``)."""
+DEFAULT_POOL = "logsumexp"
+
+MEASURES = {
+    "accuracy": ".3f",
+    "accuracy_low": ".3f",
+    "balanced_accuracy": ".3f",
+    "macro_f1": ".3f",
+    "margin": "+.3f",
+    "agreement": ".2f",
+    "direct_effect": "+.3f",
+    "entropy": ".2f",
+}
+"""What components can be ranked by, a field of ``compread.analysis.components.Scores`` each, and
+how it is rounded in a table."""
+DEFAULT_MEASURE = "accuracy"
+WEIGHT = "weight"
+"""What they can be ranked by where weights are given."""
+ALL = "all"
+"""All kinds of components, or all pairs."""
+
+PER = ("store", "template", "seed", "task", "shots", "model")
+"""What a measure can be shown for, beside its mean over all stores."""
+
+TABLES = ("runs", "summary", "layers", "transfer", "training", "pairs")
+"""The lists of ``compread analyze``."""
+LONG_TABLES = ("layers", "pairs")
+"""Those that are left out unless they are named."""
+MOST_PAIRS = 500
+"""Pairs of stores of a kind that are compared unless more are asked for."""
+TOP_SET = 5
+"""Size of the top set, as in the paper."""
+
+ALPHA = 0.05
+"""Largest corrected p-value that is significant: the false discoveries that are accepted."""
+BIAS_SHARE = 1.0
+"""Smallest share of rows with one and the same prediction that makes a component biased."""
+
+PLOTS = ("scatter", "heatmap", "transfer", "bias", "training", "change", "weights")
+"""The kinds of plots."""
+DRAWN = ("png", "svg", "pdf")
+"""The forms of a picture's file; ``PICTURE_NUMBERS`` have its numbers."""
+PICTURE_NUMBERS = ("csv", "json")
+
+FORMATS = ("table", "json", "csv", "md", "latex", "parquet")
+"""The forms of a result."""
+DEFAULT_FORMAT = "table"
+
+RECIPES = ("official", "paper", "convex", "signed")
+"""How CompRW is trained (``compread.reweight.comprw``)."""
+DEFAULT_METHODS = ("full", "calib+", "bc", "comprw", "blend")
+"""The methods of ``compread reweight`` where none is named."""

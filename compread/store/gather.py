@@ -1,0 +1,133 @@
+"""The stores of a folder that belong together: what is left out of a mean, and why.
+
+A folder has copies, unfinished runs and runs of several models in it. What may not be averaged is
+refused, what would count twice is dropped, and every such thing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TextIO
+
+from compread.errors import StoreError
+from compread.store.paths import paths_on, store_paths
+from compread.store.reader import peek_store
+from compread.store.schema import RunInfo
+from compread.store.states import unfinished
+
+Models = Literal["one", "revisions", "any"]
+"""Which models may stand together: one, or several revisions of one, or any."""
+NAMED = 5
+"""How many stores a message names."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The stores that STORE arguments mean, each run once."""
+
+    paths: tuple[Path, ...]
+    notes: tuple[str, ...]
+    """What a reader must know of them, a sentence each."""
+    settings: tuple[str, ...]
+    """The settings that runs of one task differ in (``setting_names``); empty where in none."""
+
+
+def gather(
+    arguments: Sequence[str], stdin: TextIO | None = None, models: Models = "any"
+) -> Gathered:
+    """Find the stores of STORE arguments (``store_paths``), and what is odd about them.
+
+    Dropped are stores with the prompts and the model of one before them: a copy, or a run made
+    twice. Of each store only the attributes are read.
+
+    Raises:
+        StoreError: stores of other models than ``models`` allows, or ``store_paths``' reasons.
+    """
+    names: list[str] = []
+    for argument in arguments:
+        names += paths_on(stdin) if argument == "-" else [argument]
+    runs = {path: peek_store(path)[0] for path in store_paths(names)}
+    notes = _unfinished(names)
+    first: dict[tuple[str, str], Path] = {}
+    dropped = []
+    for path, run in runs.items():
+        kept = first.setdefault((run.fingerprint, run.prompt_set), path)
+        if kept != path:
+            dropped.append(f"{path} (as {kept})")
+    if dropped:
+        notes.append(f"the same run again, so left out: {_some(dropped)}")
+    paths = tuple(first.values())
+    _check_models({path: runs[path] for path in paths}, models)
+    settings = dict.fromkeys(name for name in setting_names([runs[p] for p in paths]) if name)
+    return Gathered(paths, tuple(notes), tuple(settings))
+
+
+def setting_names(runs: Sequence[RunInfo]) -> list[str | None]:
+    """The setting of each run, such as ``24-shot``, of what differs among runs of any one task.
+
+    A setting is what no mean over templates and seeds may hide: the model, the number of shots, the
+    choice of demonstrations. None for every run where no task's runs differ: tasks of different
+    shots, each in one number of them, are one experiment, as the paper's MNLI with three.
+    """
+    tasks: dict[str, list[RunInfo]] = {}
+    for run in runs:
+        tasks.setdefault(run.task, []).append(run)
+    differ = [
+        name for name in SETTINGS if any(len(set(map(name, of))) > 1 for of in tasks.values())
+    ]
+    return [", ".join(name(run) for name in differ) or None for run in runs]
+
+
+def _model(run: RunInfo) -> str:
+    at = f"@{run.checkpoint}" if run.checkpoint else ""
+    return run.model + at + (f" with {run.adapter}" if run.adapter else "")
+
+
+def _shots(run: RunInfo) -> str:
+    return "no shots recorded" if run.shots is None else f"{run.shots}-shot"
+
+
+def _selection(run: RunInfo) -> str:
+    return f"{run.protocol.get('prompt_selection', 'fixed')} demonstrations"
+
+
+SETTINGS: tuple[Callable[[RunInfo], str], ...] = (_model, _shots, _selection)
+
+
+def _unfinished(names: Iterable[str]) -> list[str]:
+    """One sentence for all runs of the folders that have rows to come."""
+    found = [
+        f"{one.path} ({one.reason or f'{one.done} of {one.total} rows'})"
+        for one in unfinished(name for name in names if Path(name).is_dir())
+    ]
+    if not found:
+        return []
+    return [f"unfinished, so not counted: {_some(found)}; the extract that began it goes on"]
+
+
+def _check_models(runs: dict[Path, RunInfo], models: Models) -> None:
+    if models == "any":
+        return
+    (first, one), *others = runs.items()
+    for path, run in others:
+        revised = models == "revisions" and run.model == one.model and _revision(run) is not None
+        if run.fingerprint != one.fingerprint and not revised:
+            raise StoreError(
+                f"{first} is of {_described(one)} and {path} of {_described(run)}: other weights, "
+                "so not averaged; give one model's stores, or --across-models"
+            )
+
+
+def _revision(run: RunInfo) -> str | None:
+    return run.checkpoint or run.revision
+
+
+def _described(run: RunInfo) -> str:
+    return f"{_model(run)} in {run.dtype} (fingerprint {run.fingerprint})"
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = len(texts) - NAMED
+    return ", ".join(texts[:NAMED]) + (f", and {more} more" if more > 0 else "")
