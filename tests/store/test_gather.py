@@ -29,7 +29,7 @@ def test_unfinished_runs_are_named(tmp_path, write_store):
     stop_after(tmp_path / "b.h5", 2)
     journal_path(tmp_path / "c.h5").write_bytes(b"no journal at all, but long enough to be read")
     [note] = gather([str(tmp_path)]).notes
-    assert "b.h5 (7 of 20 rows)" in note and "c.h5" in note
+    assert "b.h5 (8 of 20 rows)" in note and "c.h5" in note
     assert gather([str(tmp_path / "a.h5")]).notes == ()
 
 

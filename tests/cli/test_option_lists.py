@@ -3,39 +3,33 @@
 import dataclasses
 
 import pytest
-from typer.main import get_command
 
 from compread import options
 from compread.analysis.components import Scores
 from compread.analysis.groups import PER
-from compread.cli import app
+from compread.cli import options as cli_options
 from compread.components import KINDS
 from compread.reweight.comprw import TRAINERS
 from compread.reweight.registry import METHODS
 from compread.views.summary import VIEWS
 
-MEASURES = [*options.MEASURES, options.WEIGHT]
-
 
 @pytest.mark.parametrize(
-    ("command", "parameter", "names"),
+    ("choice", "names"),
     [
-        ("rank", "by", MEASURES),
-        ("plot", "by", MEASURES),
-        ("rank", "per", options.PER),
-        ("rank", "kind", [*KINDS, options.ALL]),
-        ("rank", "format", options.FORMATS),
-        ("rank", "split", options.SPLITS),
-        ("reweight", "pool", options.POOLS),
-        ("analyze", "table", options.TABLES),
-        ("plot", "kind", options.PLOTS),
+        (cli_options.By, [*options.MEASURES, options.WEIGHT]),
+        (cli_options.Per, options.PER),
+        (cli_options.Kind, [*KINDS, options.ALL]),
+        (cli_options.Format, options.FORMATS),
+        (cli_options.Split, options.SPLITS),
+        (cli_options.Pool, options.POOLS),
+        (cli_options.Table, options.TABLES),
+        (cli_options.Plot, options.PLOTS),
     ],
 )
-def test_choices_are_the_lists(command, parameter, names):
+def test_choices_are_the_lists(choice, names):
     """A name entered in the list can be asked for."""
-    of = get_command(app).commands[command].params
-    [found] = [one for one in of if one.name == parameter]
-    assert list(map(str, (getattr(c, "value", c) for c in found.type.choices))) == list(names)
+    assert [one.value for one in choice] == list(names)
 
 
 def test_the_lists_are_what_there_is():
