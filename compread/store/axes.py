@@ -9,6 +9,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class Axes:
         rows = {split: self.splits.get(split, SplitRows((), (), ())) for split in ALL_SPLITS}
         object.__setattr__(self, "splits", rows)
         _check_labels(self.labels)
-        _check_components(self.components)
+        _check_components(tuple(self.components))
         if math.prod(self.shape) * 4 >= 1 << 31:
             raise StoreError(f"a row of {self.shape} numbers is more than HDF5 keeps in one piece")
         for split in ALL_SPLITS:
@@ -155,7 +156,9 @@ def _ints(values: Sequence[int] | npt.NDArray[np.int64]) -> list[int]:
     return [int(value) for value in values]
 
 
-def _check_components(components: Sequence[Component]) -> None:
+@lru_cache(maxsize=8)
+def _check_components(components: tuple[Component, ...]) -> None:
+    """A thousand stores of one model share the axis."""
     if not 0 < len(components) <= MOST_COMPONENTS:
         raise StoreError(f"{len(components)} components: a store has 1 to {MOST_COMPONENTS}")
     for component in components:

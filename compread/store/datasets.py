@@ -6,15 +6,14 @@ open and read one in a tenth of the time that its ``File`` and ``Dataset`` take.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5g, h5l, h5o, h5s
+from h5py import h5d, h5g, h5l, h5o
 
 from compread.store.axes import MOST_COMPONENTS
-from compread.store.guards import Guards, check_bare
+from compread.store.guards import Guarded, Guards, check_bare
 from compread.store.layout import TEXT, chunk_rows, spans
 
 
@@ -32,8 +31,13 @@ class Group:
             raise ValueError(f"/{name} is not a group of this file")
         check_bare(self._id, f"/{name}")
 
-    def dataset(self, name: str) -> Any:
-        """The low-level dataset of a name: no link, no outside storage is followed.
+    @property
+    def members(self) -> set[str]:
+        """The names of all that is in it."""
+        return {name.decode() for name in self._id}
+
+    def dataset(self, name: str) -> Guarded:
+        """The dataset of a name: no link, no outside storage is followed.
 
         Raises:
             StoreError: another program wrote it.
@@ -41,12 +45,9 @@ class Group:
         """
         path = f"/{self.name}/{name}"
         found = _open_hard(self._id, name, path)
-        if isinstance(found, h5d.DatasetID):
-            made = found.get_create_plist()
-            if made.get_layout() != h5d.VIRTUAL and not made.get_external_count():
-                self._guards.check(found, path)
-                return found
-        raise ValueError(f"{path} is not a dataset of this file")
+        if not isinstance(found, h5d.DatasetID):
+            raise ValueError(f"{path} is not a dataset of this file")
+        return self._guards.check(found, path)
 
     def __len__(self) -> int:
         """Rows of a split's group.
@@ -57,16 +58,17 @@ class Group:
         (n,) = self.dataset("gold").shape
         return int(n)
 
-    def check(self, name: str, kind: str, shape: tuple[int, ...]) -> None:
-        """See that a dataset has a type and a shape.
+    def numbers(self, name: str, kind: str, shape: tuple[int, ...]) -> Guarded:
+        """A dataset of a type and a shape.
 
         Raises:
-            ValueError: it has not, or there is none.
+            ValueError: it has another, or there is none.
         """
-        dataset, path = self.dataset(name), f"/{self.name}/{name}"
-        _check_type(path, dataset.dtype, kind)
-        if dataset.shape != shape:
-            raise ValueError(f"{path} has shape {dataset.shape}, wanted {shape}")
+        found = self.dataset(name)
+        _check_type(found, kind)
+        if found.shape != shape:
+            raise ValueError(f"{found.path} has shape {found.shape}, wanted {shape}")
+        return found
 
     def columns(self, kinds: dict[str, str]) -> dict[str, list[Any]]:
         """Datasets of one axis, text or numbers by their kind, as lists.
@@ -80,32 +82,23 @@ class Group:
         return found
 
     def _column(self, name: str, kind: str) -> list[Any]:
-        dataset, path = self.dataset(name), f"/{self.name}/{name}"
-        shape, dtype = dataset.shape, dataset.dtype
-        if len(shape) != 1:
-            raise ValueError(f"{path} has shape {shape}, wanted one axis")
-        if self.name == "components" and shape[0] > MOST_COMPONENTS:
-            raise ValueError(f"{path} has {shape[0]} components, wanted {MOST_COMPONENTS} at most")
-        self._guards.check_whole(dataset, path)
+        found = self.dataset(name)
+        if len(found.shape) != 1:
+            raise ValueError(f"{found.path} has shape {found.shape}, wanted one axis")
+        n, dtype = found.shape[0], found.dtype
+        if self.name == "components" and n > MOST_COMPONENTS:
+            raise ValueError(f"{found.path} has {n} components, wanted {MOST_COMPONENTS} at most")
+        found.check_whole()
         if kind != TEXT:
-            _check_type(path, dtype, kind)
-            return [number for piece in _pieces(dataset, shape[0], dtype) for number in piece]
-        text = h5py.check_string_dtype(dtype)
-        if text is None or text.length is None:
-            raise ValueError(f"{path} has type {dtype}, wanted text of fixed length")
-        return [w.decode() for piece in _pieces(dataset, shape[0], dtype) for w in piece]
-
-
-def _pieces(dataset: Any, n: int, dtype: Any) -> Iterator[list[Any]]:
-    """The values chunk by chunk: one long text pads all the others in memory."""
-    for span in spans(n, step := chunk_rows(n, dtype.itemsize)):
-        values, size = np.empty(span.stop - span.start, dtype), (span.stop - span.start,)
-        here = there = h5s.ALL
-        if step < n:
-            here, there = h5s.create_simple(size), dataset.get_space()
-            there.select_hyperslab((span.start,), size)
-        dataset.read(here, there, values)
-        yield values.tolist()
+            _check_type(found, kind)
+        elif (text := h5py.check_string_dtype(dtype)) is None or text.length is None:
+            raise ValueError(f"{found.path} has type {dtype}, wanted text of fixed length")
+        values: list[Any] = []
+        # Piece by piece: one long text pads all the others in memory.
+        for span in spans(n, chunk_rows(n, dtype.itemsize)):
+            piece = found.read(span).tolist()
+            values += piece if kind != TEXT else map(bytes.decode, piece)
+        return values
 
 
 def _open_hard(parent: Any, name: str, path: str) -> Any:
@@ -115,6 +108,6 @@ def _open_hard(parent: Any, name: str, path: str) -> Any:
     return h5o.open(parent, key)
 
 
-def _check_type(path: str, dtype: Any, kind: str) -> None:
-    if dtype != np.dtype(kind):
-        raise ValueError(f"{path} has type {dtype}, wanted {np.dtype(kind)}")
+def _check_type(found: Guarded, kind: str) -> None:
+    if found.dtype != np.dtype(kind):
+        raise ValueError(f"{found.path} has type {found.dtype}, wanted {np.dtype(kind)}")

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from h5py import h5a, h5d, h5o, h5z
+import numpy as np
+import numpy.typing as npt
+from h5py import h5a, h5d, h5o, h5s, h5z
 
 from compread.errors import StoreError
 from compread.store.layout import CHUNK_BYTES
@@ -41,6 +44,49 @@ def check_bare(item: Any, name: str) -> None:
         raise ValueError(f"{name} has {n} attributes, which are no part of a store")
 
 
+@dataclass(frozen=True, eq=False)
+class Guarded:
+    """A dataset that has passed the checks; what HDF5 says of it is asked once."""
+
+    path: str
+    dataset: Any
+    """h5py's low-level object."""
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    piece: int
+    """Rows of a chunk; 0 where there are no rows."""
+
+    def check_whole(self) -> None:
+        """See that each chunk is in the file, under its checksum.
+
+        HDF5 reads a chunk that is not there as zeros.
+
+        Raises:
+            ValueError: one is not.
+        """
+        if not self.piece:
+            return
+        rest = (0,) * (len(self.shape) - 1)
+        starts = range(0, self.shape[0], self.piece)
+        if self.dataset.get_num_chunks() != len(starts):
+            raise ValueError(f"{self.path} lacks a piece")
+        info = self.dataset.get_chunk_info_by_coord
+        if any(info((start, *rest)).filter_mask for start in starts):
+            raise ValueError(f"{self.path} has a piece without its checksum")
+
+    def read(self, span: slice) -> npt.NDArray[Any]:
+        """The rows of a span, which lies within the shape."""
+        n = span.stop - span.start
+        values = np.empty((n, *self.shape[1:]), self.dtype)
+        here = there = h5s.ALL
+        if n < self.shape[0]:
+            here, there = h5s.create_simple(values.shape), self.dataset.get_space()
+            there.select_hyperslab((span.start, *(0 for _ in values.shape[1:])), values.shape)
+        if n:
+            self.dataset.read(here, there, values)
+        return values
+
+
 class Guards:
     """The checks of one open file.
 
@@ -55,8 +101,8 @@ class Guards:
         if file.id.get_create_plist().get_version()[0] < _SUPERBLOCK or file.userblock_size:
             raise self._rewritten("the file's structure")
 
-    def check(self, dataset: Any, name: str) -> None:
-        """See that a dataset is guarded, and no larger than the file can mean.
+    def check(self, dataset: Any, name: str) -> Guarded:
+        """See that a dataset is guarded, in this very file, and no larger than the file can mean.
 
         Args:
             dataset: h5py's low-level object.
@@ -64,18 +110,20 @@ class Guards:
 
         Raises:
             StoreError: it was written by another program.
-            ValueError: it declares what the file cannot hold.
+            ValueError: it lies outside, or declares what the file cannot hold.
         """
-        shape, item = dataset.shape, dataset.dtype.itemsize
-        made = dataset.get_create_plist()
+        shape, dtype, made = dataset.shape, dataset.dtype, dataset.get_create_plist()
+        item, layout = dtype.itemsize, made.get_layout()
+        if layout == h5d.VIRTUAL or made.get_external_count():
+            raise ValueError(f"{name} is not a dataset of this file")
         filters = {made.get_filter(i)[0] for i in range(made.get_nfilters())}
-        if 0 not in shape and (made.get_layout() != h5d.CHUNKED or _GUARD not in filters):
+        if 0 not in shape and (layout != h5d.CHUNKED or _GUARD not in filters):
             raise self._rewritten(name)
         if os.pread(self._fd, len(_HEADER), h5o.get_info(dataset).addr) != _HEADER:
             raise self._rewritten(f"{name}'s structure")
         check_bare(dataset, name)
         if 0 in shape:
-            return
+            return Guarded(name, dataset, shape, dtype, 0)
         if filters - _FILTERS:
             raise ValueError(f"{name} is packed in a way that compread does not write")
         chunks, row = made.get_chunk(), math.prod(shape[1:]) * item
@@ -87,23 +135,7 @@ class Guards:
             or shape[0] * _ROW_BYTES > self._bytes
         ):
             raise ValueError(f"{name} declares {shape} values in {self._bytes} bytes")
-
-    def check_whole(self, dataset: Any, name: str) -> None:
-        """See that each of a dataset's chunks is in the file, under its checksum.
-
-        HDF5 reads a chunk that is not there as zeros.
-
-        Raises:
-            ValueError: one is not.
-        """
-        if 0 in dataset.shape:
-            return
-        rows, *rest = dataset.get_create_plist().get_chunk()
-        starts = [(start, *(0 for _ in rest)) for start in range(0, dataset.shape[0], rows)]
-        if dataset.get_num_chunks() != len(starts):
-            raise ValueError(f"{name} lacks a piece")
-        if any(dataset.get_chunk_info_by_coord(start).filter_mask for start in starts):
-            raise ValueError(f"{name} has a piece without its checksum")
+        return Guarded(name, dataset, shape, dtype, chunks[0])
 
     def _rewritten(self, what: str) -> StoreError:
         return StoreError(

@@ -21,13 +21,14 @@ from compread.store.checks import (
     check_checksum,
     check_file,
     check_members,
-    check_numbers,
     damage_is_an_error,
+    find_numbers,
+    groups_of,
     read_axes,
     splits_of,
 )
 from compread.store.datasets import Group
-from compread.store.guards import Guards
+from compread.store.guards import Guarded, Guards
 from compread.store.layout import NUMBERS, chunk_rows, spans
 from compread.store.pooling import Pooling
 from compread.store.schema import ALL_SPLITS, Labels, RunInfo, Split
@@ -48,7 +49,7 @@ class Store:
     run: RunInfo
     axes: Axes = field(repr=False)
     _file: Any = field(repr=False)
-    _guards: Guards = field(repr=False)
+    _numbers: dict[str, Guarded] = field(repr=False)
     pooling: Pooling | None = None
     """How several words of a class become one label; None: labels are the columns as stored."""
     _whole: set[str] = field(default_factory=set, repr=False)
@@ -177,11 +178,11 @@ class Store:
             return np.empty((0, *dtype.shape), dtype=np.float32)
         where = f"/{split}/{name}"
         with damage_is_an_error(self.path, f"{where}, rows {span.start} to {span.stop - 1}"):
-            dataset = self._file[where]
+            found = self._numbers[where]
             if where not in self._whole:
-                self._guards.check_whole(dataset.id, where)
+                found.check_whole()
                 self._whole.add(where)
-            values: npt.NDArray[np.float32] = dataset[span]
+            values: npt.NDArray[np.float32] = found.read(span)
         finite = finite_rows(values)
         if not finite.all():
             row = self._split_rows(split).id[span.start + int(np.argmin(finite))]
@@ -210,13 +211,14 @@ def open_store(path: str | Path, pool: str | None = None) -> Store:
         on_error.callback(file.close)
         run_text, version = check_attributes(path, file)
         guards = Guards(path, file)
-        axes = read_axes(guards, version)
+        groups = groups_of(guards, version)
+        axes = read_axes(groups, version)
         check_checksum(file, axes, run_text, version)
-        check_numbers(guards, axes, version)
-        check_members(file, version)
+        numbers = find_numbers(groups, axes, version)
+        check_members(file, groups, version)
         run = RunInfo.from_dict(parse(run_text))
         pooling = Pooling.of(axes.labels, pool) if pool else None
-        store = Store(path, run, axes, file, guards, pooling)
+        store = Store(path, run, axes, file, numbers, pooling)
         on_error.pop_all()
     return store
 
