@@ -44,9 +44,10 @@ def scored_runs(
         UsageError: a store has no rows in the split.
         StoreError: a store is missing, unfinished, damaged or foreign.
     """
-    from compread.analysis.runs import read_runs, repeats_note
+    from compread.analysis.runs import repeats_note
+    from compread.cli.workers import read_all
 
-    runs = read_runs(paths, split, pool, resample)
+    runs = read_all(list(paths), split, pool, resample)
     if (told := repeats_note(runs, split)) is not None:
         note(told)
     return runs
