@@ -128,7 +128,7 @@ def open_run(path: str | Path, split: str = "test", pool: str = DEFAULT_POOL) ->
     Args:
         path: the store.
         split: ``train`` or ``test``.
-        pool: how the label words of one class become one label (``compread.store.POOLS``).
+        pool: how the label words of one class become one label (``compread.options.POOLS``).
 
     Raises:
         UsageError: the split has no rows.

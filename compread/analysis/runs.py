@@ -167,7 +167,7 @@ def read_runs(
 ) -> list[RunStats]:
     """Score the components of each store in turn, one open at a time; see ``run_stats``.
 
-    ``pool`` is how the label words of one class become one label (``compread.store.POOLS``).
+    ``pool`` is how the label words of one class become one label (``compread.options.POOLS``).
 
     Raises:
         UsageError: a store has no rows in the split.

@@ -195,8 +195,8 @@ def open_store(path: str | Path, pool: str | None = None) -> Store:
 
     Args:
         path: the store.
-        pool: how to pool the words of each class into one label (``pooling.POOLS``), so that K is
-            the number of classes; None: the columns as they are stored.
+        pool: how to pool the words of each class into one label (``compread.options.POOLS``), so
+            that K is the number of classes; None: the columns as they are stored.
 
     Raises:
         StoreError: no such file, a folder, an unfinished run, somebody else's file, a newer
