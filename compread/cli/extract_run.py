@@ -83,6 +83,8 @@ class Runs:
                 try:
                     with RowProgress(target.name, self._clock, quiet=quiet) as progress:
                         run = extractor.compute(prompt_set, target, options, progress, tokens)
+                    # The clock stands at the next run when this one is told of.
+                    finisher.hand(run, partial(self._tell, self._clock.place))
                 except KeyboardInterrupt:
                     without = " without --force" if options.force else ""
                     note(
@@ -93,9 +95,6 @@ class Runs:
                 except CompreadError as error:
                     if not self._goes_on(error):
                         raise
-                    continue
-                # The clock stands at the next run when this one is told of.
-                finisher.hand(run, partial(self._tell, self._clock.place))
 
     def _goes_on(self, error: CompreadError) -> bool:
         """Whether the other runs are made, and this one's error is told of at once."""

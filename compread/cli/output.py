@@ -8,8 +8,8 @@ file and Parquet carry them as they are.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -125,7 +125,12 @@ def width(out: TextIO) -> int:
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
         return max(NARROWEST, int(columns))
-    return max(NARROWEST, shutil.get_terminal_size().columns) if out.isatty() else 80
+    if not out.isatty():
+        return 80
+    # Of this very stream: the other one may go into a pipe.
+    with suppress(OSError):
+        return max(NARROWEST, os.get_terminal_size(out.fileno()).columns or 80)
+    return 80
 
 
 def color(out: TextIO) -> bool:

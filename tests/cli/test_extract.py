@@ -22,10 +22,11 @@ from stores import contents, rot
 from tiny_folder import CONTEXT, LABELS, review_rows, save_tiny, write_rows
 
 from compread.cli import main
+from compread.extract import Finisher
 from compread.extract.judge import Judge
 from compread.extract.runner import Runner
 from compread.model import Decomposer
-from compread.store import StoreWriter, open_store
+from compread.store import StoreWriter, open_store, partial_status
 from compread.store.journal import Journal
 
 Run = Callable[..., tuple[int, str, str]]
@@ -543,6 +544,29 @@ def test_a_full_disk_ends_a_grid(
     status, out, err = run(*grid, "-o", "out")
     assert (status, out, err.count("error: ")) == (1, "", 1)
     assert "s0.h5: the disk is full" in err
+
+
+def test_ctrl_c_while_the_store_before_is_finished(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status 130 and what to do; the run that was computed meanwhile keeps its rows."""
+    grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 10, "-q", "--seeds", "0-1")
+    real, calls = Finisher.wait, []
+
+    def interrupted(self: Finisher) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Finisher, "wait", interrupted)
+        status, out, err = run(*grid, "-o", "out")
+    assert (status, out) == (130, f"out/{NAME.format(0)}\n")
+    assert f"out/{NAME.format(1)}: finished rows are kept; the same command goes on" in err
+    kept = partial_status(Path("out") / NAME.format(1))
+    assert kept is not None and kept.done == kept.total > 0
+    assert run(*grid, "-o", "out")[0] == 0
 
 
 def test_a_wrong_sum_is_status_3(

@@ -1,0 +1,35 @@
+"""What the door to the terminal knows of a stream."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import termios
+from pathlib import Path
+
+import pytest
+
+from compread.cli.output import width
+
+
+@pytest.mark.parametrize(("columns", "wide"), [(120, 120), (20, 40), (0, 80)])
+def test_the_width_is_that_of_the_stream(
+    monkeypatch: pytest.MonkeyPatch, columns: int, wide: int
+) -> None:
+    """Whatever stdout is, a terminal as stderr has its own; 40 at least, 80 where it knows none."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    leader, follower = os.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with os.fdopen(follower, "w") as terminal:
+        assert width(terminal) == wide
+        monkeypatch.setenv("COLUMNS", "66")
+        assert width(terminal) == 66
+    os.close(leader)
+
+
+def test_no_terminal_is_80_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe or a file has no width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    with Path(os.devnull).open("w") as stream:
+        assert width(stream) == 80
