@@ -122,3 +122,25 @@ def stores(tmp_path_factory: pytest.TempPathFactory, write_store: Any) -> Path:
     for seed in range(3):
         write_store(folder / f"sst2-t1-k4-s{seed}.h5", seed=seed)
     return folder
+
+
+@pytest.fixture
+def doubled(tmp_path: Path) -> Any:
+    """A function that writes noise of which each test row stands so many times, with its hash."""
+
+    def write(name: str, times: int, n: int = 60, seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
+        gold = rng.permutation(np.arange(n) % 2)
+        parts = rng.normal(size=(n, len(AXIS), 2)).astype(np.float32)
+        order = np.tile(np.arange(n), times)
+        info = make_run()
+        hashes = [f"h{i}" for i in order]
+        rows = {"test": SplitRows(gold[order], [f"{i}" for i in range(len(order))], hashes)}
+        path = tmp_path / name
+        with StoreWriter.open(path, info, AXIS, Labels((" a", " b"), (1, 2)), rows) as writer:
+            count = len(order)
+            x = parts[order]
+            writer.append(range(count), x, x.sum(1), np.zeros(count), np.ones(count))
+            return writer.finish(info)
+
+    return write

@@ -30,7 +30,7 @@ from compread.analysis.choices import RowChoices
 from compread.analysis.intervals import Z95, Floats, Ints
 from compread.analysis.joint import cauchy
 from compread.analysis.pairs import demonstrations_key
-from compread.analysis.runs import distinct
+from compread.analysis.repeats import Repeats, distinct, repeats
 from compread.analysis.spread import RowSet, change_interval
 from compread.analysis.tally import Bools, top_two
 from compread.components import Component
@@ -56,6 +56,8 @@ class Change:
     """[C + 1] p over the heads, mixers and MLPs corrected, the full model's own; else NaN."""
     pairs: int
     """Pairs of runs."""
+    repeats: tuple[Repeats, ...]
+    """Rows that were left out of each pair because their prompt stood before."""
     alone: tuple[Path, ...] = ()
     """Stores without a partner on the other side, which are left out."""
 
@@ -104,7 +106,7 @@ def change(
             "side, nor has any other store; give the same runs of both models"
         )
     results = [_pair(first[key], second[key], split, pool) for key in both]
-    components = results[0].components
+    components, told = results[0].components, tuple(one.repeats for one in results)
     if any(one.components != components for one in results):
         raise StoreError("the pairs of stores have different components; compare one model at once")
     before_, after_ = (
@@ -123,7 +125,7 @@ def change(
         low, high = paired_interval(results[0].lost, results[0].won, len(results[0].net))
     else:
         low, high = change_interval([_row_set(members) for members in sets.values()], tested)
-    return Change(components, before_, after_, low, high, p, q, len(results), alone)
+    return Change(components, before_, after_, low, high, p, q, len(results), told, alone)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +138,7 @@ class _Pair:
     first: Floats
     """[C + 1] accuracy before."""
     second: Floats
+    repeats: Repeats
     net: npt.NDArray[np.int8]
     """[N, C + 1] 1 where the second alone is right, -1 where the first alone is."""
 
@@ -211,7 +214,8 @@ def _pair(one: Path, other: Path, split: str, pool: str) -> _Pair:
         ids = np.array(a.axes.splits[split].id)[kept].tolist()
         rows = RowChoices.key_of(ids, a.gold(split)[kept], a.run.task)
         net = second.astype(np.int8) - first.astype(np.int8)
-        return _Pair(a.components, rows, first.mean(axis=0), second.mean(axis=0), net)
+        means = first.mean(axis=0), second.mean(axis=0)
+        return _Pair(a.components, rows, *means, repeats(a, split), net)
 
 
 def _hits(store: Store, split: str) -> Bools:

@@ -15,6 +15,7 @@ from compread.analysis.categories import counted
 from compread.analysis.choices import RowChoices
 from compread.analysis.components import ComponentStats, collect, stats_of
 from compread.analysis.intervals import Floats, Ints
+from compread.analysis.repeats import Repeats, distinct, repeats
 from compread.analysis.tally import Resampling, Tally
 from compread.components import Component
 from compread.errors import StoreError, UsageError
@@ -88,8 +89,8 @@ class RunStats:
     """On the train rows; None where that was not asked for, or there are none."""
     rows: RowChoices | None = None
     """What is predicted on each row; None where the statistics are not of a store."""
-    repeated: int = 0
-    """Rows that were left out because their prompt stood before."""
+    repeats: Repeats | None = None
+    """Rows that were left out because their prompt stood before; None as in ``rows``."""
 
 
 def run_stats(store: Store, split: str = "test", resample: bool = False, seed: int = 0) -> RunStats:
@@ -126,7 +127,7 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
         resampled=resampled,
         train=train,
         rows=RowChoices(key, gold, parts.choices, whole.choices),
-        repeated=len(kept) - int(kept.sum()),
+        repeats=repeats(store, split),
     )
 
 
@@ -149,13 +150,6 @@ def _drawn(gold: bytes, seed: int) -> Resampling:
 def _trained(store: Store) -> Trained:
     parts, _ = collect(store.iter_parts("train"), store.array("train", "full"), store.gold("train"))
     return Trained(parts.right / parts.n, parts.margin()[0])
-
-
-def distinct(hashes: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """[N] which rows' prompts stand for the first time."""
-    kept = np.zeros(len(hashes), bool)
-    kept[list({h: i for i, h in reversed(list(enumerate(hashes)))}.values())] = True
-    return kept
 
 
 def read_runs(
@@ -192,17 +186,3 @@ def check_same_components(one: RunStats, other: RunStats) -> None:
             f"{one.run.model} and {len(other.components)} of {other.run.model}); only runs of "
             "models with the same layers and heads can be compared component by component"
         )
-
-
-def repeats_note(runs: Sequence[RunStats], split: str) -> str | None:
-    """What a user should know of rows that repeat; None where none do."""
-    repeating = [run for run in runs if run.repeated]
-    if not repeating:
-        return None
-    most = max(repeating, key=lambda run: run.repeated)
-    n = most.repeated + most.stats.full.n
-    return (
-        f"note: {len(repeating)} of {len(runs)} stores have {split} rows with the prompt of an "
-        f"earlier row ({most.path}: {most.repeated} of {n}); they are left out, as each prompt "
-        "counts once"
-    )

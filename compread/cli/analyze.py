@@ -23,7 +23,7 @@ from compread.cli.options import (
     Table,
 )
 from compread.cli.output import emit
-from compread.cli.runs import found_stores, scored_runs, tell_alone
+from compread.cli.runs import found_stores, scored_runs, tell_alone, tell_repeats
 
 EXAMPLE = (
     "compread analyze stores/\ncompread analyze out.h5 --format json | jq '.runs[0].best'\n"
@@ -100,6 +100,7 @@ def analyze(
         before, after = (found_stores(s, "one", across_models).paths for s in (stores, versus))
         found = change(before, after, split.value, pool.value)
         tell_alone(found.alone)
+        tell_repeats(found.repeats, split.value)
         rows = found.rows()
         emit(rows, change_view(rows, CHANGED), format.value)
         return

@@ -27,7 +27,7 @@ from compread.cli.options import (
     Plot,
 )
 from compread.cli.output import color_depth, note, unicode, width, write_path, write_styled
-from compread.cli.runs import found_stores, scored_runs, tell_alone
+from compread.cli.runs import found_stores, scored_runs, tell_alone, tell_repeats
 from compread.cli.values import number_ranges, path
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ def _picture(
     if kind.value == "change":
         found = change(paths, others, split, pool)
         tell_alone(found.alone)
+        tell_repeats(found.repeats, split)
         return charts.change_map(found)
     if kind.value == "weights":
         return fitted_weights([fit for path in paths for fit in read_weights(path)], method)

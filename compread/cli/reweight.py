@@ -18,7 +18,7 @@ from compread.cli.options import (
     TABLE,
     named_options,
 )
-from compread.cli.runs import found_stores
+from compread.cli.runs import found_stores, tell_repeats
 from compread.cli.values import PATH
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def reweight(
     and standard deviation over the stores of a task; `average`, the mean over tasks; `versus` and
     `oracle` where asked for. `epochs` is the epoch at which training stopped, counted from 0.
     """
+    from compread.analysis.repeats import repeats
     from compread.cli.output import emit, note
     from compread.errors import UsageError
     from compread.output_files import check_target
@@ -125,6 +126,7 @@ def reweight(
     with ExitStack() as opened:
         paths = found_stores(stores).paths
         there = [opened.enter_context(open_store(path, pool.value)) for path in paths]
+        tell_repeats([repeats(store, "test") for store in there], "test")
         for line in fit.forewarn(there, chosen, budgets) if there else ():
             note(line)
         fits = fit.reweight(there, chosen, budgets)
@@ -175,6 +177,7 @@ def _document(fits: Sequence[Fit], versus: str | None) -> dict[str, list[dict[st
 def _apply(
     file: Path, stores: Sequence[str], titles: list[str] | None, pool: str | None, format: str
 ) -> None:
+    from compread.analysis.repeats import repeats
     from compread.cli.output import emit
     from compread.cli.weights_file import read_weights
     from compread.reweight.apply import apply, forms_named, pooling_of
@@ -186,6 +189,7 @@ def _apply(
     with ExitStack() as opened:
         paths = found_stores(stores).paths
         there = [opened.enter_context(open_store(path, how)) for path in paths]
+        tell_repeats([repeats(store, "test") for store in there], "test")
         rows = [one.row() for one in apply(forms, there)]
     emit(rows, apply_view(rows), format)
 

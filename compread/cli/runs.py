@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from compread.cli.output import note
 
 if TYPE_CHECKING:
+    from compread.analysis.repeats import Repeats
     from compread.analysis.runs import RunStats
     from compread.store.gather import Gathered, Models
 
@@ -44,13 +45,19 @@ def scored_runs(
         UsageError: a store has no rows in the split.
         StoreError: a store is missing, unfinished, damaged or foreign.
     """
-    from compread.analysis.runs import repeats_note
     from compread.cli.workers import read_all
 
     runs = read_all(list(paths), split, pool, resample)
-    if (told := repeats_note(runs, split)) is not None:
-        note(told)
+    tell_repeats([run.repeats for run in runs if run.repeats], split)
     return runs
+
+
+def tell_repeats(found: Sequence[Repeats], split: str) -> None:
+    """Say on stderr how many rows of the stores are left out, as their prompts stand before."""
+    from compread.analysis.repeats import repeats_note
+
+    if (told := repeats_note(found, split)) is not None:
+        note(told)
 
 
 def tell_alone(paths: Sequence[Path]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.components import wilson_interval
+from compread.analysis.repeats import distinct
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.options import DEFAULT_POOL
@@ -270,7 +271,7 @@ def _fit(store: Store, training: Training, method: Method, fitted: Fitted) -> Fi
 
 
 def test_scores(store: Store, fitted: Sequence[Fitted]) -> list[Scores]:
-    """How each does on the store's test rows, which are read once.
+    """How each does on the store's test rows, which are read once; equal prompts count as one.
 
     Raises:
         StoreError: the store has no test rows, or a damaged value.
@@ -278,9 +279,12 @@ def test_scores(store: Store, fitted: Sequence[Fitted]) -> list[Scores]:
     split = store.split("test")
     if not len(split):
         raise StoreError(f"{store.path} has no test rows; extract it with a test split")
-    rows, n, scores = rows_of(split, store.components), len(split), []
+    rows, gold, scores = rows_of(split, store.components), split.gold, []
+    if not (kept := distinct(split.prompt_hash)).all():
+        rows, gold = replace(rows, parts=rows.parts[kept], full=rows.full[kept]), gold[kept]
+    n = len(gold)
     for one in fitted:
-        right = hits(one, rows, split.gold)
+        right = hits(one, rows, gold)
         low, high = wilson_interval(np.array([right]), n)
         scores.append(Scores(right / n, float(low[0]), float(high[0]), n))
     return scores

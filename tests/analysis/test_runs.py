@@ -11,7 +11,8 @@ from compread.analysis.chance import LuckTest
 from compread.analysis.change import change
 from compread.analysis.components import component_stats
 from compread.analysis.joint import cauchy, joint_test
-from compread.analysis.runs import read_runs, repeats_note
+from compread.analysis.repeats import repeats_note
+from compread.analysis.runs import read_runs
 from compread.components import LayerShape, component_axis
 from compread.errors import StoreError, UsageError
 from compread.store import Labels, SplitRows, StoreWriter, open_store
@@ -118,32 +119,10 @@ def test_a_split_without_rows_is_a_usage_error(tmp_path, write_store):
         read_runs([path], "train")
 
 
-@pytest.fixture
-def doubled(tmp_path):
-    """A function that writes noise of which each test row stands so many times, with its hash."""
-
-    def write(name, times, n=60, seed=0):
-        rng = np.random.default_rng(seed)
-        gold = rng.permutation(np.arange(n) % 2)
-        parts = rng.normal(size=(n, len(AXIS), 2)).astype(np.float32)
-        order = np.tile(np.arange(n), times)
-        info = make_run()
-        hashes = [f"h{i}" for i in order]
-        rows = {"test": SplitRows(gold[order], [f"{i}" for i in range(len(order))], hashes)}
-        path = tmp_path / name
-        with StoreWriter.open(path, info, AXIS, Labels((" a", " b"), (1, 2)), rows) as writer:
-            count = len(order)
-            x = parts[order]
-            writer.append(range(count), x, x.sum(1), np.zeros(count), np.ones(count))
-            return writer.finish(info)
-
-    return write
-
-
 def test_rows_of_equal_prompts_count_as_one(doubled):
     """A store whose rows stand twice has the statistics of one in which they stand once."""
     once, twice = read_runs([doubled("1.h5", 1), doubled("2.h5", 2)], resample=True)
-    assert (once.repeated, twice.repeated) == (0, 60)
+    assert (once.repeats[1:], twice.repeats[1:]) == ((0, 60), (60, 120))
     for side in ("parts", "full"):
         one, two = getattr(once.stats, side), getattr(twice.stats, side)
         for field in fields(one):
@@ -155,10 +134,10 @@ def test_rows_of_equal_prompts_count_as_one(doubled):
 def test_rows_that_repeat_are_told(doubled):
     """One sentence for all stores, which names the one with the most."""
     runs = read_runs([doubled("1.h5", 1), doubled("2.h5", 2), doubled("3.h5", 3)])
-    told = repeats_note(runs, "test")
+    told = repeats_note([run.repeats for run in runs], "test")
     assert "2 of 3 stores have test rows with the prompt of an earlier row" in told
     assert "3.h5: 120 of 180" in told
-    assert repeats_note(runs[:1], "test") is None
+    assert repeats_note([runs[0].repeats], "test") is None
 
 
 def test_a_change_counts_equal_prompts_once(doubled):
@@ -167,3 +146,4 @@ def test_a_change_counts_equal_prompts_once(doubled):
     twice = change([doubled("2.h5", 2)], [doubled("2b.h5", 2, seed=1)])
     np.testing.assert_array_equal(once.p, twice.p)
     np.testing.assert_array_equal(once.low, twice.low)
+    assert [one[1:] for one in (*once.repeats, *twice.repeats)] == [(0, 60), (60, 120)]

@@ -2,7 +2,9 @@
 
     python tests/benchmarks/coverage.py [--draws 20] [--folders 200]
 
-Prints coverage and width of the 95 % interval of an accuracy over several stores; null folders of
+Prints coverage and width of the 95 % interval of an accuracy over several stores, and the lowest
+and the highest coverage by stores and rows; how far the tails of the joint test are from those of
+drawn permutations; null folders of
 three stores over the same rows in which anything has q ≤ .05; planted components that are found in
 one store and in three; and what the ten components at the top are worth, by accuracy and by the
 lower end of its interval. Components are drawn on the scale of a normal variable
@@ -24,7 +26,7 @@ from compread.analysis.spread import RowSet, accuracy_interval
 
 C = 300
 """Components of a folder."""
-ROWS, STORES, ACCURACIES = (30, 100, 300, 2000), (1, 2, 3, 5), (0.5, 0.7, 0.95)
+ROWS, STORES, ACCURACIES = (30, 100, 300, 2000), (1, 2, 3, 4, 5), (0.5, 0.7, 0.95)
 SHARED, SPREAD = (0.6, 0.95), (0.0, 0.15)
 """Parts of the noise that stores share, and the sd over stores of a component's threshold."""
 
@@ -36,16 +38,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--folders", type=int, default=200)
+    parser.add_argument("--permutations", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     print("Coverage (mean width) of the 95 % interval of an accuracy; aim .93 to .99")
     print("shared spread stores rows " + "".join(f"{a:>14}" for a in ACCURACIES))
+    ends: dict[tuple[int, int], list[float]] = {}
     for shared, spread, s, n in product(SHARED, SPREAD, STORES, ROWS):
         if s > 1 or (shared, spread) == (SHARED[0], 0):
             cells = [coverage(rng, s, n, a, shared, spread, options.draws) for a in ACCURACIES]
+            ends.setdefault((s, n), []).extend(c for c, _ in cells)
             text = "".join(f"{c:.3f} ({w:.2f})".rjust(14) for c, w in cells)
             print(f"{shared:>6} {spread:>6} {s:>6} {n:>4} {text}", flush=True)
+    print("Lowest and highest of these\nstores " + "".join(f"{n:>7} rows" for n in ROWS))
+    for s in STORES:
+        print(f"{s:>6} " + "".join(f"{min(ends[s, n]):.3f}–{max(ends[s, n]):.3f} " for n in ROWS))
+    for k in (2, 3):
+        off, most = tails(rng, k, options.permutations)
+        print(
+            f"joint test, {k} labels, against {options.permutations} permutations: p from .01 up "
+            f"within a factor of {off:.3f}, from .001 up of {most:.3f}"
+        )
     for k in (2, 3):
         found = np.mean([any_found(rng, k) for _ in range(options.folders)])
         print(f"null folders of three stores, {k} labels, with any q ≤ .05: {found:.1%}")
@@ -121,6 +135,30 @@ def p_values(gold: Any, choice: Any, k: int) -> Any:
         confusion = np.stack([counts[gold == y].sum(axis=0) for y in range(k)], axis=2)
         test = luck_test(confusion.astype(np.int64))
     return two_sided(test.above, test.below)
+
+
+def tails(rng: Rng, k: int, draws: int) -> tuple[float, float]:
+    """Largest factor between a tail of the joint test and its share of permutations drawn.
+
+    Of three stores' tails that are above .01 of them, and of those above .001.
+    """
+    gold, choice = answers(rng, 3, 200, k, np.repeat([0.0, 0.15, 0.3], C // 3))
+    counts = np.stack([(choice == y).sum(axis=0) for y in range(k)], axis=2).astype(np.int32)
+    test = joint_test(counts, gold, 3)
+
+    def right(labels: Any) -> Any:
+        """[P, C] right predictions of all stores under labels [P, N]."""
+        return sum((labels == y).astype(np.float32) @ counts[:, :, y] for y in range(k))
+
+    seen, above, below = right(gold[None]), np.zeros(C), np.zeros(C)
+    for start in range(0, draws, 1000):
+        some = right(rng.permuted(np.tile(gold, (min(1000, draws - start), 1)), axis=1))
+        above += (some >= seen).sum(axis=0)
+        below += (some <= seen).sum(axis=0)
+    drawn = np.concatenate([above, below]) / draws
+    tail = np.concatenate([test.above, test.below])
+    off = [np.abs(np.log(tail[drawn >= p] / drawn[drawn >= p])).max() for p in (0.01, 0.001)]
+    return float(np.exp(off[0])), float(np.exp(off[1]))
 
 
 def any_found(rng: Rng, k: int) -> bool:
