@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,8 +69,9 @@ def predict(
     hide_foreign_bars()
     from compread.cli.weights_file import read_weights
     from compread.extract import Extractor
-    from compread.extract.predict import Predictor
+    from compread.extract.predict import Predictor, check_labels
     from compread.model import ModelRequest, load_model, quieten_libraries
+    from compread.prompts import tokenize
     from compread.prompts.new_rows import NewRows
     from compread.reweight.apply import check_model
     from compread.reweight.choose import choose
@@ -87,14 +89,23 @@ def predict(
         adapter=run.adapter, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     speaks = sys.stderr.isatty()
-    loaded = load_model(request, lambda one, tokenizer: say_loading(one) if speaks else None)
+
+    def begins(one: ModelRequest, tokenizer: Any) -> None:
+        # A stream stays unread until there is a model to answer it.
+        for name, row in islice(_rows(input), 0 if _streams(input) else 1):
+            first = made.prompt_set([made.prompt(name, row)], tokenizer)
+            check_labels(first, tokenize(first, tokenizer), fit.words.token_id)
+        if speaks:
+            say_loading(one)
+
+    loaded = load_model(request, begins)
     check_model(fit, loaded.fingerprint, f"{model} is in {loaded.dtype}")
     predictor = Predictor(Extractor(loaded), fit.words.token_id)
     names: list[list[str]] = []
 
     def prompt_sets() -> Iterator[Any]:
         prompts = (made.prompt(name, row) for name, row in _rows(input))
-        size = FILE_WINDOW if input != "-" and Path(input).is_file() else FIRST_WINDOW
+        size = FIRST_WINDOW if _streams(input) else FILE_WINDOW
         for window in _windows(prompts, size):
             names.append([prompt.id for prompt in window])
             yield made.prompt_set(window, loaded.tokenizer)
@@ -113,6 +124,11 @@ def _check_input(path: str) -> None:
         raise PromptError(f"{path}: no such file of rows")
     if Path(path).is_dir():
         raise PromptError(f"{path} is a folder; give a file of rows, or - for standard input")
+
+
+def _streams(path: str) -> bool:
+    """Whether rows come as they are made, and once only."""
+    return path == "-" or not Path(path).is_file()
 
 
 def _tell(fit: Fit, window: Window, names: list[str], top: int) -> None:

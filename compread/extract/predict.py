@@ -20,7 +20,7 @@ from compread.extract.loop import Extractor
 from compread.extract.memory import token_budget
 from compread.extract.runner import Float32, Runner
 from compread.extract.sharing import Whole, groups_to_run
-from compread.prompts import PromptSet, tokenize
+from compread.prompts import PromptSet, TokenizedSet, tokenize
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,7 @@ class Predictor:
     def _window(self, prompt_set: PromptSet) -> Window:
         loaded = self._extractor.loaded
         tokens = tokenize(prompt_set, loaded.tokenizer, loaded.context_length)
-        if tokens.label_ids != self._label_ids:
-            raise PromptError(
-                f"label words {list(prompt_set.labels)} are the tokens {list(tokens.label_ids)} "
-                f"here, the weights have {list(self._label_ids)}; take the tokenizer that the "
-                "weights' model had, or fit them again"
-            )
+        check_labels(prompt_set, tokens, self._label_ids)
         extractor = self._extractor
         seen = extractor.judge.prove(self._engine, tokens)
         groups, warnings = self._groups(tokens.ids, seen)
@@ -109,6 +104,20 @@ class Predictor:
             self._shares = any(group.prefix for group in found)
             return found, warnings
         return (planned if self._shares else whole_groups(ids, switches)), ()
+
+
+def check_labels(prompt_set: PromptSet, tokens: TokenizedSet, label_ids: Sequence[int]) -> None:
+    """Refuse label words that are other tokens than the fit's.
+
+    Raises:
+        PromptError: they are.
+    """
+    if tokens.label_ids != tuple(label_ids):
+        raise PromptError(
+            f"label words {list(prompt_set.labels)} are the tokens {list(tokens.label_ids)} here, "
+            f"the weights have {list(label_ids)}; take the tokenizer that the weights' model had, "
+            "or fit them again"
+        )
 
 
 class _Memory:

@@ -214,6 +214,12 @@ def _prove_layer(model: CausalLM, index: int, layer: Layer, trace: Trace) -> Non
     for step in layer.steps:
         if isinstance(step, Write):
             wrote = trace.wrote[step.source]
+            if wrote.shape != stream.shape:
+                raise ModelError(
+                    f"{kind_of(model)}: in layer {index} a block that should write to the residual "
+                    f"stream writes {wrote.shape[-1]} numbers a token, the stream has "
+                    f"{stream.shape[-1]}; the model is refused"
+                )
             stream = stream + like(step.scale, wrote) * wrote
         elif isinstance(step, Mix):
             raise AssertionError("a layer of one stream mixes none")

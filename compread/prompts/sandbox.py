@@ -33,9 +33,10 @@ _WEIGHED = ("join", "format", "tojson", "indent", "batch", "slice", "center", "r
 """Those that can make much of a short text even without an argument, or take what is no text."""
 _BY_LETTER = (
     "batch", "groupby", "list", "map", "max", "min", "reject", "rejectattr", "select", "selectattr",
-    "slice", "sort", "sum", "unique",
+    "slice", "sort", "sum", "title", "unique", "wordcount",
 )  # fmt: skip
-"""Those that take a text for a list of its letters, each a thing in memory."""
+"""Those that make a list of a text's letters or words, each a thing in memory."""
+_INTO_WORDS = ("split", "rsplit", "splitlines")
 _REFUSED_METHODS = ("format_map", "maketrans", "to_bytes", "translate")
 
 
@@ -98,6 +99,8 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             elif name == "format":
                 budget.braces(str(owner), [*args, *kwargs.values()])
             else:
+                if name in _INTO_WORDS and isinstance(owner, str | bytes):
+                    spend(len(owner) * budget.ITEM // 2)
                 _pay_for(name, owner, [*args, *kwargs.values()])
         return paid(super().call(__context, __obj, *args, **kwargs))
 

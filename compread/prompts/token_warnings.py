@@ -8,11 +8,16 @@ from collections.abc import Iterable, Sequence
 from compread.errors import PromptError
 from compread.prompts.encoder import Encoder, Ids, Tokenizer, shown, special_tokens
 from compread.prompts.sets import Prompt, PromptSet
+from compread.text import listed
 
 ROUND_TRIPS = 4
 """Prompts that are decoded again."""
 EXCERPT = 32
 """Characters of a prompt in a message."""
+_AROUND = 12
+"""Characters on both sides of one that is looked for among the tokens."""
+_NAMED = 8
+"""Characters that a message names."""
 _SPACES = (" ", "▁", "Ġ")
 """How vocabularies spell a space."""
 
@@ -33,6 +38,7 @@ def warnings_of(prompt_set: PromptSet, ids: Sequence[Ids], encode: Encoder) -> t
     found = [
         *_around(encode, ids),
         *_unknown(prompts, ids, encode),
+        *_dropped(prompts, encode),
         *_controls(prompt_set, ids, encode),
         *_round_trip(prompts[:ROUND_TRIPS], ids, encode),
     ]
@@ -92,6 +98,37 @@ def _unknown(prompts: Sequence[Prompt], ids: Sequence[Ids], encode: Encoder) -> 
         yield (
             f"{share} are unknown to the tokenizer, in {len(rows)} of {len(prompts)} rows, such as "
             f"{rows[0]!r}: the model sees them all as {name}"
+        )
+
+
+def _dropped(prompts: Sequence[Prompt], encode: Encoder) -> Iterable[str]:
+    """Characters without which the tokens would be the same.
+
+    Some vocabularies have neither a token for them nor one for what is unknown.
+    """
+    windows: dict[str, tuple[str, str]] = {}
+    for prompt in prompts:
+        for char in {*prompt.text} - windows.keys():
+            at = prompt.text.index(char)
+            before = prompt.text[max(0, at - _AROUND) : at]
+            after = prompt.text[at + 1 : at + 1 + _AROUND]
+            windows[char] = (before + char + after, before + after)
+    # What is done to spaces has a sentence of its own.
+    seen = {char: pair for char, pair in windows.items() if not char.isspace() and pair[1].strip()}
+    try:
+        whole = encode([pair[0] for pair in seen.values()])
+        without = encode([pair[1] for pair in seen.values()])
+    except PromptError:  # half a word at a window's end, in a vocabulary of whole ones
+        return
+    unknown = encode.tokenizer.unk_token_id
+    same = zip(seen, whole, without, strict=True)
+    dropped = sorted(char for char, a, b in same if a == b and unknown not in a)
+    rows = [prompt.id for prompt in prompts if not {*dropped}.isdisjoint(prompt.text)]
+    if rows:
+        yield (
+            f"{len(rows)} of {len(prompts)} rows, such as {rows[0]!r}, have characters for which "
+            f"the tokenizer makes no token, so that the model never sees them: "
+            f"{listed(list(map(repr, dropped)), _NAMED)}"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -222,6 +223,31 @@ def test_another_model_is_refused(made: SimpleNamespace, run: Run) -> None:
     other = save_tiny(made.folder / "other", seed=1)
     status, out, err = run(made.new, model=other)
     assert (status, out) == (4, "") and "fingerprint" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "swapped", "message"),
+    [
+        ({"sentence": "x"}, True, "label words [' negative', ' positive'] are the tokens"),
+        ({"text": "x"}, False, "row '0'"),
+    ],
+    ids=["tokens", "row"],
+)
+def test_a_file_s_first_row_is_tried_before_the_weights_are_loaded(
+    made: SimpleNamespace, run: Run, tmp_path: Path, row: Any, swapped: bool, message: str
+) -> None:
+    """A tokenizer that numbers the label words otherwise, or a wrong row, needs no weights."""
+    model = Path(shutil.copytree(made.model, tmp_path / "model"))
+    (model / "model.safetensors").write_bytes(b"")
+    if swapped:
+        saved = json.loads((model / "tokenizer.json").read_text())
+        words = saved["model"]["vocab"]
+        one, other = "Ġnegative", "Ġpositive"
+        words[one], words[other] = words[other], words[one]
+        (model / "tokenizer.json").write_text(json.dumps(saved))
+    file = write_rows(tmp_path / "rows.jsonl", [row])
+    status, out, err = run([], "--input", file, model=model)
+    assert (status, out) == (1, "") and message in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

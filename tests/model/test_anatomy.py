@@ -9,7 +9,7 @@ import pytest
 import torch
 from loud import FAMILIES, loud_model
 from torch import Tensor, nn
-from transformers import AttentionInterface, BertConfig, BertModel
+from transformers import AttentionInterface, BertConfig, BertLMHeadModel, BertModel
 
 from compread.errors import ModelError
 from compread.model import find_anatomy
@@ -185,3 +185,13 @@ def test_an_encoder_is_refused() -> None:
     sizes = dict(vocab_size=31, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
     with pytest.raises(ModelError, match=r"`bert` .* has no unembedding .*next token"):
         find_anatomy(BertModel(BertConfig(**sizes, intermediate_size=8)))
+
+
+@pytest.mark.parametrize("inner", [20, 24])
+def test_a_decoder_with_its_norms_behind_the_sum_is_refused(inner: int) -> None:
+    """BERT as a decoder is one line, whether or not its widths would add up."""
+    sizes = dict(vocab_size=31, hidden_size=24, num_hidden_layers=2, num_attention_heads=4)
+    model = BertLMHeadModel(BertConfig(**sizes, intermediate_size=inner, is_decoder=True)).eval()
+    with pytest.raises(ModelError, match=r"`bert` .*layer 0.*the model is refused") as refusal:
+        find_anatomy(model)
+    assert "\n" not in str(refusal.value)

@@ -88,7 +88,7 @@ def test_refused_within_the_budget(text: str, monkeypatch: pytest.MonkeyPatch) -
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
-@pytest.mark.parametrize("name", ["sort", "list", "unique", "map"])
+@pytest.mark.parametrize("name", ["sort", "list", "unique", "map", "title", "wordcount"])
 def test_letters_are_paid_for_before_they_are_made(name: str) -> None:
     """A filter that takes a text for a list of its letters never sees one of too many."""
     seen: list[str] = []
@@ -98,6 +98,19 @@ def test_letters_are_paid_for_before_they_are_made(name: str) -> None:
     with Budget():
         filter("xyz")
     assert seen == ["xyz"]
+
+
+@pytest.mark.parametrize("call", ["split()", "rsplit()", "splitlines()", "split('a')"])
+def test_words_are_paid_for_before_they_are_made(call: str) -> None:
+    """A long text is not taken apart into millions of short ones; a prompt's is."""
+    assert rendered(f"{{{{ ('ab ' * 999).{call} | length > 0 }}}}") == "True"
+    tracemalloc.start()
+    try:
+        with pytest.raises(PromptError, match="is refused: it takes over"):
+            rendered(f"{{{{ ('a ' * 1200000).{call} | length }}}}")
+        assert tracemalloc.get_traced_memory()[1] < 2e7
+    finally:
+        tracemalloc.stop()
 
 
 def test_clock(monkeypatch: pytest.MonkeyPatch) -> None:

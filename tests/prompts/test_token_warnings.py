@@ -199,3 +199,26 @@ def test_rows_beyond_the_vocabulary_are_unused() -> None:
     tokenizer = byte_tokenizer()
     assert shown(tokenizer, [1, 5000]) == "'</s>' unused row 5000 of the unembedding"
     assert shown_each(tokenizer, []) == [] and shown(tokenizer, []) == "nothing"
+
+
+def without_unknown() -> PreTrainedTokenizerFast:
+    """A BPE of ASCII letters with no token for what is unknown."""
+    letters = {chr(n): n - 32 for n in range(32, 127)} | {"▁": 95, "\n": 96}
+    backend = Tokenizer(models.BPE(vocab=letters, merges=[]))
+    return PreTrainedTokenizerFast(tokenizer_object=backend)
+
+
+def test_characters_that_vanish() -> None:
+    """What has no token in the fifth row or later is told, with how many rows have it."""
+    texts = [f"row {n}: a film" for n in range(7)]
+    made = replace(whole(*texts, "a café", "naïve café"), labels=("x", "y"))
+    told = [w for w in tokenize(made, without_unknown()).warnings if "makes no token" in w]
+    assert len(told) == 1
+    assert re.search(r"2 of 9 rows, such as 'r7', .*: 'é', 'ï'$", told[0])
+
+
+@pytest.mark.parametrize("text", ["a film", "café naïve ☃ 日本", "a  b\t\nc", "ee\u0301e"])
+def test_nothing_vanishes_from_bytes(text: str) -> None:
+    """A tokenizer of bytes drops nothing."""
+    warnings = tokenize(whole(text + END), byte_tokenizer()).warnings
+    assert not [w for w in warnings if "makes no token" in w]
