@@ -29,10 +29,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from compread.reweight.comprw import TRAINERS, CompRW, weighted_sum
+from compread.reweight.comprw import CompRW, weighted_sum
 from compread.reweight.cost import Size, Work
-from compread.reweight.descent import descend_each
 from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.official import CENTRED, centred, ends
 from compread.reweight.ridge import RIDGE, ridge_weights
 from compread.reweight.rows import Rows, Training
 
@@ -82,6 +82,11 @@ class Blend(Method):
     about: ClassVar[str] = "three weightings averaged, calibrated on the rows to predict"
     fitted: ClassVar[type[RowBlend]] = BatchBlend
 
+    @property
+    def official_form(self) -> str | None:
+        """The centred contributions."""
+        return CENTRED
+
     def hyperparameters(self) -> dict[str, Any]:
         """λ, and the training of the weights that are turned down."""
         return {"ridge": RIDGE, "most_uniform": MOST_UNIFORM, "turned_down": "official"}
@@ -113,16 +118,10 @@ class BlendRow(Blend):
 
 def fit_weights(training: Sequence[Training]) -> list[tuple[int, Float64]]:
     """The epoch at which CompRW's training ended and the weights [C], for each run."""
-    centred = []
-    for run in training:
-        parts = run.rows.carrying()
-        parts -= parts.mean(axis=0)
-        centred.append(parts)
-    gold = [run.gold for run in training]
-    ends = descend_each(centred, gold, TRAINERS["official"])
     found = []
-    for run, parts, end in zip(training, centred, ends, strict=True):
+    for run, end in zip(training, ends(training, CENTRED), strict=True):
         whole = np.zeros(len(run.rows.components))
+        parts = centred(run)
         parts -= parts.mean(axis=2, keepdims=True)  # in place: a copy may take all memory
         whole[run.rows.reweighted()] = _average(parts, run.gold, end.weights)
         found.append((end.epochs, whole))

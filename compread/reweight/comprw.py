@@ -28,10 +28,11 @@ from compread.reweight import convex
 from compread.reweight.cost import Size, Work
 from compread.reweight.descent import Recipe, descend_each
 from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.official import OFFICIAL, RAW, ends
 from compread.reweight.rows import Rows, Training, blocks
 
 TRAINERS = {
-    "official": Recipe(),
+    "official": OFFICIAL,
     # A first loss of any size may be beaten: a sum over rows easily starts above 100.
     "paper": Recipe(summed=True, l1=0.1, clip=False, first_best=1e9),
 }
@@ -74,6 +75,11 @@ class CompRW(Method):
         """The method in one of ``compread.options.RECIPES``."""
         return cls(recipe)
 
+    @property
+    def official_form(self) -> str | None:
+        """The contributions as they are, for its own recipe of that name."""
+        return RAW if self.recipe == "official" else None
+
     def hyperparameters(self) -> dict[str, Any]:
         """The trainer's settings, or what λ is chosen among."""
         if self.recipe in TRAINERS:
@@ -89,22 +95,24 @@ class CompRW(Method):
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """Fits the weights of each run."""
-        used = [run.rows.reweighted() for run in training]
-        features = [run.rows.carrying() for run in training]
-        gold = [run.gold for run in training]
-        found: list[tuple[int | None, Float64]]
-        if self.recipe in TRAINERS:
-            ends = descend_each(features, gold, TRAINERS[self.recipe])
-            found = [(end.epochs, end.weights) for end in ends]
-        else:
-            solved = map(self._solve, features, gold)
-            found = [(None, weights) for weights in solved]
         fits = []
-        for u, (epochs, weights) in zip(used, found, strict=True):
-            whole = np.zeros(len(u))
-            whole[u] = weights
+        for run, (epochs, weights) in zip(training, self._found(training), strict=True):
+            used = run.rows.reweighted()
+            whole = np.zeros(len(used))
+            whole[used] = weights
             fits.append(ComponentWeights(epochs, whole))
         return tuple(fits)
+
+    def _found(self, training: Sequence[Training]) -> list[tuple[int | None, Float64]]:
+        """The epoch at which training ended, if there was any, and the weights [J] of each run."""
+        if self.recipe == "official":
+            return [(end.epochs, end.weights) for end in ends(training, RAW)]
+        features = [run.rows.carrying() for run in training]
+        gold = [run.gold for run in training]
+        if self.recipe in TRAINERS:
+            trained = descend_each(features, gold, TRAINERS[self.recipe])
+            return [(end.epochs, end.weights) for end in trained]
+        return [(None, weights) for weights in map(self._solve, features, gold)]
 
     def _solve(self, features: Float64, gold: npt.NDArray[np.int64]) -> Float64:
         signed = self.recipe == "signed"

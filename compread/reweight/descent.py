@@ -119,7 +119,7 @@ def descend(sums: Sums, gold: Int64, recipe: Recipe) -> tuple[Descent, ...]:
     going = np.ones(runs, dtype=bool)
 
     for epoch in range(recipe.epochs):
-        scores, loss, step = sums.descent(_used(weights, recipe), right)
+        scores, loss, step = sums.descent(_used(weights, recipe), right, going)
         if recipe.summed:
             loss, step = loss * rows, step * rows
         check = epoch % recipe.check_every == 0

@@ -19,6 +19,7 @@ from compread.errors import StoreError, UsageError
 from compread.options import DEFAULT_POOL
 from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import Fitted, Method
+from compread.reweight.official import train_together
 from compread.reweight.rows import Rows, Training, check_labels, row_count, rows_of, training_of
 from compread.store import Store
 from compread.store.schema import Labels, RunInfo
@@ -168,6 +169,7 @@ def _unscored(
     cells = [
         (store, training) for store in stores for training in _trainings(store, budgets, learn_from)
     ]
+    train_together([t for _, t in cells], [method.official_form for method in methods])
     by_method = [list(_in_turn(method, [t for _, t in cells])) for method in methods]
     return [
         _fit(store, training, method, fitted)

@@ -65,6 +65,11 @@ class Method(ABC):
         """The method with its options set by a recipe, where it has several."""
         return cls()
 
+    @property
+    def official_form(self) -> str | None:
+        """The form of CompRW's official training that it uses (``official.RAW``, ``CENTRED``)."""
+        return None
+
     def hyperparameters(self) -> dict[str, Any]:
         """The options it was fitted with, for the weights file; none unless a method has some."""
         return {}

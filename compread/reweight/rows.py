@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.store.layout import spans
 from compread.store.schema import Float32, Labels, Split
+
+if TYPE_CHECKING:
+    from compread.reweight.descent import Descent
 
 BLOCK_BYTES = 8 << 20
 """What rows that are gone through block by block take at a time, as double precision."""
@@ -72,6 +76,8 @@ class Training:
     """[M] what each of them is."""
     label_gram: npt.NDArray[np.float64] | None = None
     """[N, K, K] inner products of the labels' unembeddings; None where the store has none."""
+    official: dict[str, Descent] = field(default_factory=dict, init=False, repr=False)
+    """How CompRW's official training of these rows ended, by its form, as far as it is known."""
 
     def __len__(self) -> int:
         return len(self.gold)

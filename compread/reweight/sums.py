@@ -20,12 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.reweight.rows import blocks
+from compread.store.layout import spans
 
 Float64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 CACHE_BYTES = 2**21
 """Runs are fitted side by side as long as their features fit in a core's cache; beyond that, one
 after the other is faster, since every epoch reads all features."""
+ROWS_BYTES = 2**17
+"""Of label probabilities gone through at a time: with what is made of them, half a core's cache."""
 
 
 class Sums(ABC):
@@ -41,12 +45,16 @@ class Sums(ABC):
         """[R, N, K] the sums at weights [R, J]."""
 
     @abstractmethod
-    def descent(self, weights: Float64, right: Float64) -> tuple[Float64, Float64, Float64]:
+    def descent(
+        self, weights: Float64, right: Float64, going: Bools | None = None
+    ) -> tuple[Float64, Float64, Float64]:
         """The scores [R, N, K] at weights, the mean cross-entropy [R] and its gradient [R, J].
 
         Args:
             weights: [R, J].
             right: [R, N, K] 1 at the right label.
+            going: [R] the runs that are asked for, by default all; what comes back for the others
+                means nothing.
         """
 
 
@@ -71,7 +79,9 @@ class SideBySide(Sums):
         product: Float64 = self.flat @ weights[..., None]
         return product.reshape(len(self.flat), -1, self.labels)
 
-    def descent(self, weights: Float64, right: Float64) -> tuple[Float64, Float64, Float64]:
+    def descent(
+        self, weights: Float64, right: Float64, going: Bools | None = None
+    ) -> tuple[Float64, Float64, Float64]:
         """A second product, with the slopes."""
         scores = self.scores(weights)
         loss, slope = cross_entropy(scores, right)
@@ -82,35 +92,59 @@ class SideBySide(Sums):
 
 @dataclass(frozen=True)
 class InBlocks(Sums):
-    """The features of one run, larger than the cache: R is 1."""
+    """Features larger than the cache, which all R runs share but for a level of their own.
+
+    A run's features are those in memory less its level, whatever the row. A sum of them is the sum
+    of those in memory less that of the level, so no run needs a copy.
+    """
 
     features: Float64
     """[N, K, J]."""
+    levels: Float64
+    """[R, K, J]."""
     columns: int
     labels: int
 
     @classmethod
-    def of(cls, features: Float64) -> InBlocks:
-        """From [N, J, K]; no copy where a label's features lie side by side in memory."""
+    def of(cls, features: Float64, levels: Sequence[Float64 | float] = (0.0,)) -> InBlocks:
+        """From [N, J, K], and the level of each run, [J, K] or one number.
+
+        There is no copy where a label's features lie side by side in memory.
+        """
         _, columns, labels = features.shape
-        return cls(np.ascontiguousarray(features.swapaxes(1, 2)), columns, labels)
+        shared = np.ascontiguousarray(features.swapaxes(1, 2))
+        own = np.stack([np.broadcast_to(level, (columns, labels)).T for level in levels])
+        return cls(shared, own, columns, labels)
 
     def scores(self, weights: Float64) -> Float64:
-        """One product."""
-        product: Float64 = self.features.reshape(-1, self.columns) @ weights[0]
-        return product.reshape(1, -1, self.labels)
+        """One product for each run."""
+        flat = self.features.reshape(-1, self.columns)
+        product = np.stack([(flat @ w).reshape(-1, self.labels) for w in weights])
+        return product - self._level(weights)
 
-    def descent(self, weights: Float64, right: Float64) -> tuple[Float64, Float64, Float64]:
-        """Both products with a block while it is in the cache."""
-        scores, loss = np.empty_like(right), np.empty(right.shape[:2])
-        gradient = np.zeros_like(weights)
-        for span in blocks(self.features, CACHE_BYTES):
+    def descent(
+        self, weights: Float64, right: Float64, going: Bools | None = None
+    ) -> tuple[Float64, Float64, Float64]:
+        """Both products of each run with a block while it is in the cache."""
+        scores, loss = np.zeros_like(right), np.zeros(right.shape[:2])
+        gradient, slopes = np.zeros_like(weights), np.zeros_like(right[:, 0])
+        level = self._level(weights)
+        runs = range(len(weights)) if going is None else np.flatnonzero(going)
+        # Twice what one core's cache holds: fewer calls, and the cache that cores share holds it.
+        for span in blocks(self.features, 2 * CACHE_BYTES):
             flat = self.features[span].reshape(-1, self.columns)
-            scores[:, span] = (flat @ weights[0]).reshape(1, -1, self.labels)
-            loss[:, span], slope = cross_entropy(scores[:, span], right[:, span])
-            slope /= right.shape[1]
-            gradient[0] += slope.reshape(-1) @ flat
-        return scores, loss.mean(axis=-1), gradient
+            for r in runs:
+                scores[r, span] = (flat @ weights[r]).reshape(-1, self.labels) - level[r]
+                loss[r, span], slope = cross_entropy(scores[r, span], right[r, span])
+                slopes[r] += slope.sum(axis=0)
+                gradient[r] += slope.reshape(-1) @ flat
+        gradient -= np.matmul(slopes[:, None], self.levels)[:, 0]
+        return scores, loss.mean(axis=-1), gradient / right.shape[1]
+
+    def _level(self, weights: Float64) -> Float64:
+        """[R, 1, K] the sums of the levels."""
+        level: Float64 = np.matmul(self.levels, weights[..., None]).swapaxes(1, 2)
+        return level
 
 
 @dataclass(frozen=True)
@@ -132,12 +166,19 @@ class Diagonal(Sums):
         """Each label's feature times its weight."""
         return weights[:, None] * self.diagonal
 
-    def descent(self, weights: Float64, right: Float64) -> tuple[Float64, Float64, Float64]:
-        """Each label's slopes times its feature."""
-        scores = self.scores(weights)
-        loss, slope = cross_entropy(scores, right)
-        slope *= self.diagonal
-        return scores, loss.mean(axis=-1), slope.sum(axis=1) / right.shape[1]
+    def descent(
+        self, weights: Float64, right: Float64, going: Bools | None = None
+    ) -> tuple[Float64, Float64, Float64]:
+        """Each label's slopes times its feature, some rows at a time."""
+        runs, rows, labels = right.shape
+        scores, loss = np.empty_like(right), np.empty((runs, rows))
+        gradient = np.zeros_like(weights)
+        for span in spans(rows, max(1, ROWS_BYTES // (8 * runs * labels))):
+            features = self.diagonal[:, span]
+            np.multiply(weights[:, None], features, out=scores[:, span])
+            loss[:, span], slope = cross_entropy(scores[:, span], right[:, span])
+            gradient += np.einsum("rnk,rnk->rk", slope, features)
+        return scores, loss.mean(axis=-1), gradient / rows
 
 
 def sums_of(features: Sequence[Float64]) -> Sums:
@@ -149,10 +190,11 @@ def sums_of(features: Sequence[Float64]) -> Sums:
 
 def cross_entropy(scores: Float64, right: Float64) -> tuple[Float64, Float64]:
     """The cross-entropy of each row [..., N] and its gradient by the scores [..., N, K]."""
-    shifted = scores - scores.max(axis=-1, keepdims=True)
-    slope = np.exp(shifted)
+    slope = scores - scores.max(axis=-1, keepdims=True)
+    own = np.einsum("...k,...k->...", slope, right)
+    np.exp(slope, out=slope)
     total = slope.sum(axis=-1, keepdims=True)
-    loss: Float64 = np.log(total)[..., 0] - (shifted * right).sum(axis=-1)
+    loss: Float64 = np.log(total)[..., 0] - own
     slope /= total
     slope -= right
     return loss, slope

@@ -52,3 +52,21 @@ def test_large_features_are_not_copied():
     assert isinstance(sums, InBlocks) and np.shares_memory(sums.features, large)
     assert isinstance(sums_of([large[:1]]), SideBySide)
     assert isinstance(sums_of([large, large]), SideBySide)
+
+
+def test_runs_with_levels_of_their_own_share_their_features():
+    """A level is taken off every row of its run alone; a run that has ended is left out."""
+    rng = np.random.default_rng(5)
+    features, gold = rng.normal(size=(ROWS, COLUMNS, LABELS)), rng.integers(0, LABELS, ROWS)
+    level, weights = rng.normal(size=(COLUMNS, LABELS)), rng.normal(size=(2, COLUMNS))
+    sums, right = InBlocks.of(features, (0.0, level)), np.eye(LABELS)[[gold, gold]]
+    found = sums.descent(weights, right)
+    half = sums.descent(weights, right, np.array([False, True]))
+    for run, own in enumerate((features, features - level)):
+        wanted = plain(own, weights[run], gold)
+        for ours, theirs in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(ours[run], theirs, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(sums.scores(weights)[run], wanted[0], rtol=1e-12, atol=1e-13)
+    for ours, both in zip(half, found, strict=True):
+        np.testing.assert_array_equal(ours[1], both[1])
+    assert not half[2][0].any()
