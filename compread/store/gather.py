@@ -59,6 +59,7 @@ def gather(
     if dropped:
         notes.append(f"the same run again, so left out: {_some(dropped)}")
     paths = tuple(first.values())
+    notes += _limits(runs[path] for path in paths)
     _check_models({path: runs[path] for path in paths}, models)
     settings = dict.fromkeys(name for name in setting_names([runs[p] for p in paths]) if name)
     return Gathered(paths, tuple(notes), tuple(settings))
@@ -96,15 +97,32 @@ def _selection(run: RunInfo) -> str:
 SETTINGS: tuple[Callable[[RunInfo], str], ...] = (_model, _shots, _selection)
 
 
-def _unfinished(names: Iterable[str]) -> list[str]:
-    """One sentence for all runs of the folders that have rows to come."""
-    found = [
-        f"{one.path} ({one.reason or f'{one.done} of {one.total} rows'})"
-        for one in unfinished(name for name in names if Path(name).is_dir())
-    ]
+def _limits(runs: Iterable[RunInfo]) -> list[str]:
+    """One sentence for the tasks whose runs are cut to other numbers of rows."""
+    tasks: dict[str, dict[str, None]] = {}
+    for run in runs:
+        limit = run.protocol.get("limit")
+        tasks.setdefault(run.task, {})["all" if limit is None else str(limit)] = None
+    found = [f"{task} ({', '.join(of)})" for task, of in tasks.items() if len(of) > 1]
     if not found:
         return []
-    return [f"unfinished, so not counted: {_some(found)}; the extract that began it goes on"]
+    return [f"runs of one task with different --limit count alike in a mean: {_some(found)}"]
+
+
+def _unfinished(names: Iterable[str]) -> list[str]:
+    """One sentence for all runs of the folders that have rows to come, one for damaged ones."""
+    begun = unfinished(name for name in names if Path(name).is_dir())
+    partial = [f"{one.path} ({one.done} of {one.total} rows)" for one in begun if not one.reason]
+    # The reason begins with the path and ends with the next step.
+    damaged = [one.reason for one in begun if one.reason]
+    notes = []
+    if partial:
+        notes.append(
+            f"unfinished, so not counted: {_some(partial)}; the extract that began it goes on"
+        )
+    if damaged:
+        notes.append(f"damaged, so not counted: {_some(damaged)}")
+    return notes
 
 
 def _check_models(runs: dict[Path, RunInfo], models: Models) -> None:

@@ -24,13 +24,26 @@ def test_a_run_counts_once(tmp_path, write_store):
 
 
 def test_unfinished_runs_are_named(tmp_path, write_store):
-    """One sentence names each with the rows that it has kept; a damaged journal says so."""
+    """One sentence names each with its kept rows; a damaged journal has its own, and a way out."""
     write_store(tmp_path / "a.h5")
     stop_after(tmp_path / "b.h5", 2)
     journal_path(tmp_path / "c.h5").write_bytes(b"no journal at all, but long enough to be read")
-    [note] = gather([str(tmp_path)]).notes
-    assert "b.h5 (8 of 20 rows)" in note and "c.h5" in note
+    [begun, damaged] = gather([str(tmp_path)]).notes
+    assert "b.h5 (8 of 20 rows); the extract that began it goes on" in begun
+    assert "c.h5" not in begun and damaged.startswith("damaged, so not counted: ")
+    assert "c.h5.partial" in damaged and "--force" in damaged and "goes on" not in damaged
     assert gather([str(tmp_path / "a.h5")]).notes == ()
+
+
+def test_other_limits_are_told(tmp_path, write_store):
+    """Runs of one task that are cut to other numbers of rows are named; other tasks' are not."""
+    for seed, limit in enumerate((30, None, 30)):
+        write_store(tmp_path / f"{seed}.h5", seed=seed, protocol={"limit": limit})
+    [note] = gather([str(tmp_path)]).notes
+    assert note.endswith("different --limit count alike in a mean: sst2 (30, all)")
+    (tmp_path / "1.h5").unlink()
+    write_store(tmp_path / "1.h5", seed=1, protocol={"limit": 50}, task="other")
+    assert gather([str(tmp_path)]).notes == ()
 
 
 @pytest.mark.parametrize(
