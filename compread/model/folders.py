@@ -51,6 +51,7 @@ def check_file(path: Path, name: str) -> None:
     Raises:
         ModelError: what it is instead.
     """
+    _refuse_pipes([path], name)
     kind = path.suffix.lower()
     if kind == ".gguf":
         refuse_pointers([path], name)
@@ -75,6 +76,7 @@ def check_folder(folder: Path, name: str) -> None:
     Raises:
         ModelError: what it holds instead.
     """
+    _refuse_pipes(folder.iterdir(), name)
     refuse_pointers(_needed(folder), name)
     if (folder / "adapter_config.json").is_file():
         beside = (folder / "config.json").is_file()
@@ -137,6 +139,13 @@ def refuse_pointers(files: Iterable[Path], name: str) -> None:
                 f"{place}{name} is a git-lfs pointer, not the file itself: run `git lfs pull` in "
                 "that folder"
             )
+
+
+def _refuse_pipes(files: Iterable[Path], name: str) -> None:
+    """Refuse what would be waited for when it is opened: a FIFO, a device or a socket."""
+    for file in files:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise ModelError(f"{name}: {file.name} is a pipe or a device; expected a regular file")
 
 
 def damaged_weights(folder: Path) -> str | None:

@@ -34,7 +34,7 @@ def find_source(
     trust = {"trust_remote_code": trust_remote_code}
     local = {"local_files_only": True, **trust}
     if name.endswith(".gguf"):
-        if path.is_file():
+        if path.exists() and not path.is_dir():
             check_file(path, name)
         else:
             raise ModelError(
@@ -45,7 +45,7 @@ def find_source(
     if path.is_dir():
         check_folder(path, name)
         return Source(str(path), None, local)
-    if path.is_file():
+    if path.exists():
         check_file(path, name)
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise ModelError(

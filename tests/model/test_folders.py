@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -175,6 +176,17 @@ def test_a_pointer_that_nothing_reads_is_no_fault(tiny: Path, tmp_path: Path, fi
     shutil.copytree(tiny, tmp_path / "copy")
     pointer(file)(tmp_path / "copy")
     load_model(ModelRequest(str(tmp_path / "copy")))
+
+
+@pytest.mark.parametrize("file", ["pipe.gguf", "pipe/config.json", "pipe/model.safetensors"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, file: str) -> None:
+    """Neither as the model nor in its folder."""
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / file)
+    with pytest.raises(
+        ModelError, match=r"(pipe.gguf|config.json|model.safetensors) is a pipe or a device"
+    ):
+        load_model(ModelRequest(str(tmp_path / Path(file).parts[0])))
 
 
 def test_an_adapter_s_pointer(tmp_path: Path) -> None:
