@@ -29,7 +29,9 @@ def read_csv(file: Path) -> list[dict[str, Any]]:
         PromptError: unreadable, not UTF-8, no names, a name written twice, another separator, a
             row of more or fewer cells than names, or a quote that is not closed.
     """
-    lines = _records(_text(file), file)
+    text = _text(file)
+    _check_separator(text, file)
+    lines = _records(text, file)
     _, names = next(lines, (0, []))
     _check_names(names, file)
     rows = []
@@ -85,11 +87,14 @@ def _check_names(names: list[str], file: Path) -> None:
     twice = next((name for n, name in enumerate(names) if name in names[:n]), None)
     if twice is not None:
         raise PromptError(f"{file}, line 1: two columns are called {twice!r}; rename one")
-    other = [mark for mark in _OTHER_SEPARATORS if mark in names[0]]
-    if len(names) == 1 and other:
+
+
+def _check_separator(text: str, file: Path) -> None:
+    first = text.lstrip("\r\n").partition("\n")[0].rstrip("\r")
+    other = next((mark for mark in _OTHER_SEPARATORS if mark in first), None)
+    if other and "," not in first:
         raise PromptError(
-            f"{file}, line 1: one name, {names[0][:80]!r}; separate cells by commas, not by "
-            f"{other[0]!r}"
+            f"{file}, line 1: one name, {first[:80]!r}; separate cells by commas, not by {other!r}"
         )
 
 
