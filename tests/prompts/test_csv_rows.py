@@ -64,6 +64,7 @@ def test_values_of_a_column(tmp_path: Path, cells: list[str], values: list[Any])
         (b"", "is empty; expected a line of names"),
         (b"\n\n", "is empty; expected a line of names"),
         (b"text;label\na;1\n", "line 1: one name, 'text;label'; separate cells by commas"),
+        (b'text;label\n"a ""b"" c";1\n', "separate cells by commas, not by ';'"),
         (b"text\tlabel\na\t1\n", "separate cells by commas, not by '.t'"),
         (b"text,label\na,b,1\n", "line 2: a row of 3 cells, where the first line has 2 names"),
         (b"text,label\na,1\nb\n", "line 3: a row of 1 cells"),
