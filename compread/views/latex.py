@@ -14,7 +14,7 @@ ESCAPES = {
 def to_latex(table: Table) -> str:
     """A ``table`` environment with every column, blocks apart by a rule, the title its caption."""
     aligned = "".join("r" if column.justify == "right" else "l" for column in table.columns)
-    head = " & ".join(escape(column.title.replace("\n", " ")) for column in table.columns)
+    head = " & ".join(escape(column.one_line) for column in table.columns)
     blocks = [
         "".join(" & ".join(escape(c.cell(row)) for c in table.columns) + " \\\\\n" for row in block)
         for block in table.blocks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -93,8 +94,9 @@ def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
         columns.append(Column("accuracy_sd", "sd", format=".3f", drop=5))
     for key in row:
         if key.startswith(group_key(by, "")):
-            name = _narrow(printable(key.removeprefix(group_key(by, ""))))
-            columns.append(Column(key, f"in\n{name}", format=MEASURES[by], drop=1))
+            part = printable(key.removeprefix(group_key(by, "")))
+            header, name = f"in\n{_narrow(part)}", f"in {part}"
+            columns.append(Column(key, header, format=MEASURES[by], drop=1, name=name))
     columns += [
         Column("q_value", "q", format=lambda row: p_text(row["q_value"])),
         Column("balanced_accuracy", "balanced\naccuracy", format=".3f", drop=6),
@@ -105,7 +107,8 @@ def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
     for key in row:
         if key.startswith(SHARE):
             word = printable(key.removeprefix(SHARE))
-            columns.append(Column(key, f"pred.\n{_narrow(word)}", format=".2f", drop=2))
+            header, name = f"pred.\n{_narrow(word)}", f"pred. {word}"
+            columns.append(Column(key, header, format=".2f", drop=2, group=SHARE, name=name))
     columns += [
         Column("crossfit_accuracy", "cross-fit", format=".3f", drop=6),
         Column("entropy", "entropy", format=".2f", drop=6),
@@ -120,8 +123,11 @@ def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
 
 
 def _narrow(name: str) -> str:
-    """A long name in several lines, cut at its spaces and hyphens."""
-    return "\n".join(textwrap.wrap(name, NARROW)) or name
+    """A long name in several lines, cut behind its slashes, at its spaces and hyphens."""
+    if len(name) <= NARROW:
+        return name
+    words = re.split("(?<=/)", name)
+    return "\n".join(line for word in words for line in textwrap.wrap(word, NARROW))
 
 
 def _category(row: Row) -> str:

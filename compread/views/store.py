@@ -44,7 +44,9 @@ def store_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
     splits = document["splits"]
     gold = [key for key in splits[0] if key.startswith("gold_")]
     columns = [Column("split", justify="left"), Column("rows")]
-    columns += [Column(k, f"gold\n{printable(k.removeprefix('gold_'))}", drop=1) for k in gold]
+    columns += [
+        Column(k, f"gold\n{printable(k.removeprefix('gold_'))}", drop=1, group="gold") for k in gold
+    ]
     columns += [
         Column("worst_sum_error", "worst sum error\n(logits)", format=".1e"),
         Column("mean_label_mass", "mean\nlabel mass", format=".3f"),

@@ -62,12 +62,12 @@ def _accuracies(runs: Sequence[Row], summary: Sequence[Row], split: str) -> Tabl
         Column("best_accuracy", "oracle", format=".3f"),
         Column("best_by_chance_accuracy", "by\nchance", format=".3f"),
         Column("best_p_value", "p", format=lambda row: p_text(row["best_p_value"]), drop=3),
-        Column("best_crossfit_accuracy", "cross-\nfit", format=".3f"),
+        Column("best_crossfit_accuracy", "cross-\nfit", format=".3f", name="cross-fit"),
         Column("best_by_train_accuracy", "by\ntrain", format=".3f"),
-        Column("worst", "worst", justify="left", drop=1),
-        Column("worst_accuracy", "oracle", format=".3f", drop=1),
+        Column("worst", "worst", justify="left", drop=1, group="worst"),
+        Column("worst_accuracy", "oracle", format=".3f", drop=1, group="worst"),
         Column("worst_by_chance_accuracy", "by\nchance", format=".3f", drop=2),
-        Column("worst_crossfit_accuracy", "cross-\nfit", format=".3f", drop=2),
+        Column("worst_crossfit_accuracy", "cross-\nfit", format=".3f", drop=2, name="cross-fit"),
     ]
     title = f"Accuracy on the {split} rows: full model, best and worst component"
     return Table(columns, [runs, summary], title=title, note=HONEST)
@@ -88,7 +88,13 @@ def _by_kind(run: Row, groups: Sequence[str]) -> Table:
 def _by_store(runs: Sequence[Row], summary: Sequence[Row], groups: Sequence[str]) -> Table:
     """Several runs: a line a run, the shares of each kind."""
     columns = [STORE] + [
-        Column(f"{prefix}{name}_share", f"{GROUPS[prefix]}\n{name}", format=".1%", drop=i)
+        Column(
+            f"{prefix}{name}_share",
+            f"{GROUPS[prefix]}\n{name}",
+            format=".1%",
+            drop=i,
+            group=GROUPS[prefix],
+        )
         for i, prefix in enumerate(groups)
         for name in CATEGORIES
     ]
@@ -114,8 +120,8 @@ def _transfer(rows: Sequence[Row]) -> Table:
         Column("iou", "IoU", format=".2f"),
         Column("iou_halves", "of\nhalves", format=".2f", drop=1),
         Column("full", "full\nmodel", format=".3f"),
-        Column("transferred", "trans-\nfer-1", format=".3f"),
-        Column("oracle", "ora-\ncle-1", format=".3f"),
+        Column("transferred", "trans-\nfer-1", format=".3f", name="transfer-1"),
+        Column("oracle", "ora-\ncle-1", format=".3f", name="oracle-1"),
     ]
     title = "Transfer: how component accuracies agree between runs"
     return Table(columns, [rows], title=title, note=TRANSFER + _drawn(rows))

@@ -40,6 +40,10 @@ class Column:
     """Which side of a long text may be cut, down to 12 characters, so that the table fits."""
     drop: int = 0
     """Columns above 0 may be left out of a narrow terminal, the highest first."""
+    group: str = ""
+    """Columns of one group say little without one another, so they are left out together."""
+    name: str = ""
+    """The header in one line, where that is not its lines with a blank between."""
 
     def cell(self, row: Row) -> str:
         """The row's text in this column; empty for a missing value, None and NaN."""
@@ -52,6 +56,11 @@ class Column:
     def title(self) -> str:
         """The header, or the key where there is none."""
         return printable(self.header or self.key, "\n")
+
+    @property
+    def one_line(self) -> str:
+        """The header where there is one line for it."""
+        return printable(self.name) if self.name else self.title.replace("\n", " ")
 
 
 @dataclass(frozen=True)
@@ -174,7 +183,7 @@ def to_markdown(table: Table) -> str:
         return "| " + " | ".join(escaped) + " |\n"
 
     rules = ["---:" if column.justify == "right" else "---" for column in table.columns]
-    lines = [line([column.title for column in table.columns]), line(rules)]
+    lines = [line([column.one_line for column in table.columns]), line(rules)]
     lines += [line([c.cell(row) for c in table.columns]) for block in table.blocks for row in block]
     title = f"**{table.title}**\n\n" if table.title else ""
     return title + "".join(lines) + (f"\n{table.note}\n" if table.note else "")

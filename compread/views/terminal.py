@@ -67,7 +67,9 @@ def fit(table: Table, width: int) -> dict[Column, int]:
 
     while excess() > sum(spare[c] for c in sizes) and any(c.drop for c in sizes):
         # The last of those that go first, so that what stays is the beginning.
-        del sizes[max(reversed(sizes), key=lambda c: c.drop)]
+        first = max(reversed(sizes), key=lambda c: c.drop)
+        for c in [c for c in sizes if c == first or (c.group and c.group == first.group)]:
+            del sizes[c]
     for c in sizes:
         sizes[c] -= max(0, min(excess(), spare[c]))
     return sizes
@@ -104,7 +106,7 @@ def _console(out: io.StringIO, width: int, color: bool) -> Console:
 
 def _left_out(columns: list[Column], kept: list[Column]) -> str:
     """What the note says of columns without room; one is named by its key beside a namesake."""
-    titles = [c.title.replace("\n", " ") for c in [*columns, *kept]]
+    titles = [c.one_line for c in [*columns, *kept]]
     names = ", ".join(
         title if titles.count(title) == 1 else printable(c.key).replace("_", " ")
         for c, title in zip(columns, titles, strict=False)

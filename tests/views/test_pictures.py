@@ -160,5 +160,5 @@ def test_embed_and_bias_do_not_stretch_the_map_of_changes(runs):
     after = np.zeros(len(axis) + 1)
     after[0], after[1], after[-2] = 0.9, -0.2, -0.8  # embed, the first head, bias
     zero = np.zeros_like(after)
-    (grid,) = charts.change_map(Change(axis, zero, after, zero, zero, zero, zero, 1)).panels
+    (grid,) = charts.change_map(Change(axis, zero, after, zero, zero, zero, zero, 1, ())).panels
     assert (grid.low, grid.high) == (-0.2, 0.2)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from compread.views.tables import Column, Table, render
-from compread.views.terminal import shorten
+from compread.views.terminal import shorten, to_terminal
 
 PATH = "stores/a-very-long-folder-name/sst2-review-k4-s0.h5"
 ROW = {"path": PATH, "component": "L12H3", "layer": 12, "head": 3, "accuracy": 0.91234}
@@ -56,6 +56,19 @@ def test_columns_that_may_go_are_named():
     assert " ".join(text).endswith(
         "Left out at this width: head; a wider terminal shows them, and so do the other formats."
     )
+
+
+def test_columns_of_a_group_go_together():
+    """What does not fit takes the rest of its group along; a column without a group stays."""
+    columns = [
+        Column("a"),
+        Column("b", drop=1, group="g"),
+        Column("c", drop=1),
+        Column("d", "d-\ne", drop=1, group="g", name="de"),
+    ]
+    out = to_terminal(Table(columns, [[dict.fromkeys("abcd", "x" * 20)]]), 64)
+    assert out.splitlines()[0].split() == ["a", "c"]
+    assert "Left out at this width: b, de; " in out
 
 
 def test_a_column_left_out_beside_its_namesake_has_its_key():
