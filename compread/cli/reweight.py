@@ -130,11 +130,15 @@ def reweight(
         for line in fit.forewarn(there, chosen, budgets) if there else ():
             note(line)
         fits = fit.reweight(there, chosen, budgets)
+        for line in fit.unsolved(fits):
+            note(f"warning: {line}")
         document = _document(fits, versus)
         if oracle:
             fitted = [method for method in chosen if method.needs_training]
             # One store after the other: all test rows of all stores may be more than memory holds.
             found = [one for s in there for one in fit.reweight([s], fitted, learn_from="test")]
+            for line in fit.unsolved(found):
+                note(f"warning: oracle: {line}")
             document["oracle"] = [one.row() for one in found]
     if save is not None:
         weights.Weights(fits).write(save, force)

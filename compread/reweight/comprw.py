@@ -44,6 +44,8 @@ class ComponentWeights(Fitted):
 
     weights: Float64
     """[C] 0 where a component carries none."""
+    gap: float = 0.0
+    """How far the objective can be above its minimum, as a share; 0 where none is sought."""
 
     axes: ClassVar[Mapping[str, str]] = {"weights": "C"}
 
@@ -96,25 +98,26 @@ class CompRW(Method):
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """Fits the weights of each run."""
         fits = []
-        for run, (epochs, weights) in zip(training, self._found(training), strict=True):
+        for run, (epochs, weights, gap) in zip(training, self._found(training), strict=True):
             used = run.rows.reweighted()
             whole = np.zeros(len(used))
             whole[used] = weights
-            fits.append(ComponentWeights(epochs, whole))
+            fits.append(ComponentWeights(epochs, whole, gap))
         return tuple(fits)
 
-    def _found(self, training: Sequence[Training]) -> list[tuple[int | None, Float64]]:
-        """The epoch at which training ended, if there was any, and the weights [J] of each run."""
+    def _found(self, training: Sequence[Training]) -> list[tuple[int | None, Float64, float]]:
+        """The epoch at which training ended, if any, the weights [J] and the gap of each run."""
         if self.recipe == "official":
-            return [(end.epochs, end.weights) for end in ends(training, RAW)]
+            return [(end.epochs, end.weights, 0.0) for end in ends(training, RAW)]
         features = [run.rows.carrying() for run in training]
         gold = [run.gold for run in training]
         if self.recipe in TRAINERS:
             trained = descend_each(features, gold, TRAINERS[self.recipe])
-            return [(end.epochs, end.weights) for end in trained]
-        return [(None, weights) for weights in map(self._solve, features, gold)]
+            return [(end.epochs, end.weights, 0.0) for end in trained]
+        solved = map(self._solve, features, gold)
+        return [(None, end.weights, end.gap) for end in solved]
 
-    def _solve(self, features: Float64, gold: npt.NDArray[np.int64]) -> Float64:
+    def _solve(self, features: Float64, gold: npt.NDArray[np.int64]) -> convex.Solution:
         signed = self.recipe == "signed"
         penalty = convex.choose_penalty(features, gold, signed)
         return convex.solve(features, gold, penalty, signed)

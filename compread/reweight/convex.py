@@ -13,6 +13,7 @@ Source: paper section 5.1, equation 9, with the mean and the box of the released
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,17 @@ DEFAULT_PENALTY = 0.01
 FOLDS = 5
 ENOUGH = 0.01
 """Largest gap to the minimum, as a share of the objective, that needs no second try."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where the solver ends."""
+
+    weights: Float64
+    """[J]"""
+    gap: float
+    """How far f can be above its minimum there, as a share of f."""
+
 
 Value = Callable[[Float64], tuple[float, Float64]]
 """f and its gradient at w ≥ 0."""
@@ -58,8 +70,8 @@ def objective(
 
 def solve(
     features: Float64, gold: Int64, penalty: float, signed: bool, start: Float64 | None = None
-) -> Float64:
-    """[J] the weights that minimise f.
+) -> Solution:
+    """The weights that minimise f.
 
     Args:
         features: [N, J, K].
@@ -88,8 +100,8 @@ def solve(
         for first in (np.zeros_like(begin), best):
             again = _minimise(value, first, most, unit)
             best = min(best, again, key=lambda w: value(w)[0])
-    solution: Float64 = best[:count] - best[count:] if signed else best
-    return solution
+    weights = best[:count] - best[count:] if signed else best
+    return Solution(weights, gap(value, best, penalty, most))
 
 
 def gap(value: Value, w: Float64, penalty: float, most: float | None) -> float:
@@ -137,7 +149,7 @@ def choose_penalty(features: Float64, gold: Int64, signed: bool) -> float:
         # As [N, K, J] in memory, which is what ``solve`` takes without a copy.
         kept = features.swapaxes(1, 2)[~out].swapaxes(1, 2)
         for i, penalty in enumerate(PENALTIES):
-            weights = solve(kept, gold[~out], penalty, signed, weights)
+            weights = solve(kept, gold[~out], penalty, signed, weights).weights
             scores = np.einsum("njk,j->nk", features[out], weights)
             losses[i] += cross_entropy(scores, gold[out]) * out.sum()
     return PENALTIES[int(losses.argmin())]

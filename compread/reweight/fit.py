@@ -17,6 +17,8 @@ from compread.analysis.repeats import distinct
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.options import DEFAULT_POOL
+from compread.reweight import convex
+from compread.reweight.comprw import ComponentWeights
 from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import Fitted, Method
 from compread.reweight.official import train_together
@@ -207,6 +209,16 @@ def forewarn(
     largest = max(sizes, key=lambda size: size.numbers)
     work = [(title_of(method.name, method.recipe), method.work(largest)) for method in methods]
     return tuple(forewarnings(work, largest, free_memory()))
+
+
+def unsolved(fits: Sequence[Fit]) -> tuple[str, ...]:
+    """A line for each fit that may be far from the minimum that its method seeks."""
+    return tuple(
+        f"{fit.title} on {len(fit.train_ids)} rows of {fit.store}: the solver stopped where the "
+        f"objective may be {fit.fitted.gap:.1%} above its minimum"
+        for fit in fits
+        if isinstance(fit.fitted, ComponentWeights) and fit.fitted.gap > convex.ENOUGH
+    )
 
 
 def hits(fitted: Fitted, rows: Rows, gold: npt.NDArray[np.int64]) -> int:

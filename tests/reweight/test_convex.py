@@ -1,17 +1,23 @@
 """The optimum of CompRW's objective: against general solvers, and by its own conditions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import LinearConstraint, minimize
 
 from compread.reweight.convex import (
     DEFAULT_PENALTY,
+    ENOUGH,
     PENALTIES,
     choose_penalty,
     objective,
     solve,
 )
+from compread.reweight.fit import reweight, unsolved
 from compread.reweight.folds import folds
+from compread.reweight.registry import make_methods
+from compread.store import open_store
 
 CASES = [(20, 6, 2, 0.02), (12, 15, 3, 0.05), (30, 8, 4, 0.003)]
 
@@ -45,7 +51,7 @@ def test_in_the_box_no_general_solver_does_better(case):
     """Scipy's interior-point method ends at the same objective, to 1e-6."""
     *sizes, penalty = case
     features, gold = problem(*sizes)
-    ours = solve(features, gold, penalty, signed=False)
+    ours = solve(features, gold, penalty, signed=False).weights
     assert ours.min() >= 0 and ours.max() <= 1
     box = LinearConstraint(np.eye(sizes[1]), 0, 1)
     theirs = minimize(
@@ -62,7 +68,7 @@ def test_signed_weights_are_those_of_a_smooth_problem_in_pairs(case):
     *sizes, penalty = case
     features, gold = problem(*sizes)
     count = sizes[1]
-    ours = solve(features, gold, penalty, signed=True)
+    ours = solve(features, gold, penalty, signed=True).weights
     apart = [
         {"type": "ineq", "fun": lambda v: v[count:] - v[:count]},
         {"type": "ineq", "fun": lambda v: v[count:] + v[:count]},
@@ -83,7 +89,7 @@ def test_the_conditions_of_the_optimum(case, signed):
     """The slope of f is zero inside, and points out of the box, or into the kink, at an edge."""
     *sizes, penalty = case
     features, gold = problem(*sizes)
-    w = solve(features, gold, penalty, signed)
+    w = solve(features, gold, penalty, signed).weights
     slope, loose = gradient(w, features, gold), 2e-5
     if signed:
         at_zero = np.abs(w) < 1e-7
@@ -109,7 +115,7 @@ def test_the_objective_and_its_slope_are_those_of_the_formula():
 def test_the_answer_does_not_depend_on_the_start():
     """From nothing and from everything the same optimum is reached."""
     features, gold = problem(20, 30, 2)
-    ends = [solve(features, gold, 0.02, False, np.full(30, start)) for start in (0.0, 1.0)]
+    ends = [solve(features, gold, 0.02, False, np.full(30, start)).weights for start in (0.0, 1.0)]
     values = [value(end, features, gold, 0.02) for end in ends]
     assert values[0] == pytest.approx(values[1], abs=1e-8)
 
@@ -126,7 +132,7 @@ def test_the_penalty_is_that_of_the_least_loss_on_rows_held_out(known):
         total = 0.0
         for fold in range(5):
             kept = dealt != fold
-            w = solve(features[kept], gold[kept], penalty, False)
+            w = solve(features[kept], gold[kept], penalty, False).weights
             total += value(w, features[~kept], gold[~kept], 0.0) * (~kept).sum()
         losses.append(total)
     assert choose_penalty(features, gold, False) == PENALTIES[int(np.argmin(losses))]
@@ -154,8 +160,32 @@ def test_loud_contributions_reach_the_minimum(signed, scale):
     gold = rng.permuted(np.arange(20) % 2)
 
     def reached(start):
-        w = solve(features, gold, 0.01, signed, start)
+        w = solve(features, gold, 0.01, signed, start).weights
         return objective(np.abs(w), features * np.sign(w)[None, :, None], gold, 0.01)[0]
 
     best = min(reached(start) for start in (np.zeros(300), np.full(300, 1e-6)))
     assert reached(None) <= 1.02 * best
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 1e9])
+def test_how_far_a_fit_can_be_from_the_minimum_is_kept(signed, scale):
+    """The gap bounds what any other weights gain; of contributions of 10⁹ it is no longer small."""
+    features, gold = problem(20, 30, 2)
+    end = solve(features * scale, gold, 0.003, signed)
+    own = objective(abs(end.weights), features * scale, gold, 0.003)[0] if not signed else None
+    if own is not None:
+        others = [np.zeros(30), np.eye(30)[0], np.eye(30)[1] / scale]
+        least = min(objective(w, features * scale, gold, 0.003)[0] for w in others)
+        assert own - least <= end.gap * own + 1e-12
+    assert (end.gap > ENOUGH) == (scale > 1)
+
+
+def test_a_fit_far_from_the_minimum_is_told(stores):
+    """The line has method, rows, store and by how much; a fit that is near has none."""
+    with open_store(stores / "sst2-t1-k4-s0.h5") as store:
+        (fit,) = reweight([store], make_methods(["comprw"], "convex"))
+    assert unsolved([fit]) == ()
+    (line,) = unsolved([replace(fit, fitted=replace(fit.fitted, gap=0.25))])
+    rows = f"{len(fit.train_ids)} rows of {fit.store}"
+    assert line.startswith(f"comprw:convex on {rows}: ") and "25.0% above its minimum" in line

@@ -86,7 +86,7 @@ def test_the_convex_recipes_are_the_optimum_at_the_chosen_penalty(data, recipe, 
     (method,) = make_methods(["comprw"], recipe)
     (fitted,) = method.fit([training])
     penalty = choose_penalty(parts, training.gold, signed)
-    wanted = solve(parts, training.gold, penalty, signed)
+    wanted = solve(parts, training.gold, penalty, signed).weights
     np.testing.assert_allclose(fitted.weights[counted], wanted, atol=1e-12)
     assert (fitted.weights[~counted] == 0).all()
 
