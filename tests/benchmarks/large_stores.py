@@ -83,7 +83,7 @@ def info(seed: int) -> RunInfo:
         model="noise", model_type="none", revision=None, fingerprint="0", dtype="float32",
         task=f"noise{seed // (SEEDS * TEMPLATES)}", template=f"t{seed // SEEDS % TEMPLATES}",
         template_text=None, demonstrations=(), seed=seed % SEEDS, shots=4,
-        prompt_set="0", shared_prefix=False, prefix_tokens=0, soft_cap=None, tolerance=1e-4,
+        prompt_set=str(seed), shared_prefix=False, prefix_tokens=0, soft_cap=None, tolerance=1e-4,
         batch_tokens=1,
     )  # fmt: skip
 
