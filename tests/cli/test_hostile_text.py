@@ -141,7 +141,7 @@ import compread.store
 def fail(*_):
     warnings.warn("w\\x1b[2J", UserWarning)
     raise RuntimeError("t\\x1b[2J\\u202e")
-compread.store.store_paths = fail
+compread.store.gather = fail
 sys.argv = ["compread", "rank", "x.h5"]
 sys.exit(cli.main())
 """

@@ -89,7 +89,7 @@ def test_errors_are_one_line_and_a_status(capsys, monkeypatch, error, status, li
     def fail(*_args, **_kwargs):
         raise error
 
-    monkeypatch.setattr("compread.store.store_paths", fail)
+    monkeypatch.setattr("compread.store.gather", fail)
     assert main(["rank", "x.h5"]) == status
     assert capsys.readouterr().err.strip() == line
 
@@ -116,7 +116,7 @@ def wait(*_):
         time.sleep(60)
     finally:
         print("cleaned up", flush=True)
-compread.store.store_paths = wait
+compread.store.gather = wait
 sys.exit(cli.main(["rank", "x.h5"]))
 """
 

@@ -64,7 +64,7 @@ def test_a_file_size_limit_is_a_clear_error(tmp_path: Path, size: int) -> None:
     """Wherever a limit strikes, in the journal or in HDF5, it is one line and nothing is lost."""
     target = tmp_path / "x.h5"
     said = run_script("limit", target, str(size))
-    assert said == "done" or (said.startswith("TargetError") and "the disk is full" in said), said
+    assert said == "done" or (said.startswith("DiskError") and "the disk is full" in said), said
     assert {p.name for p in tmp_path.iterdir()} <= {"x.h5", "x.h5.partial"}
     if said != "done":
         write(target)
