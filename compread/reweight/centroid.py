@@ -13,9 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from compread.reweight.blocks import blocks
 from compread.reweight.cost import Size, Work
 from compread.reweight.method import Fitted, Float64, Method
-from compread.reweight.rows import Rows, Training, blocks
+from compread.reweight.rows import Rows, Training
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,12 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.reweight import convex
+from compread.reweight.blocks import blocks
 from compread.reweight.cost import Size, Work
 from compread.reweight.descent import Recipe, descend_each
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.official import OFFICIAL, RAW, ends
-from compread.reweight.rows import Rows, Training, blocks
+from compread.reweight.rows import Rows, Training
 
 TRAINERS = {
     "official": OFFICIAL,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from compread.reweight.rows import blocks
+from compread.reweight.blocks import blocks
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,11 @@ import numpy.typing as npt
 from compread.analysis.ranking import COUNTED_KINDS
 from compread.components import Component
 from compread.errors import StoreError, UsageError
-from compread.store.layout import spans
+from compread.reweight.blocks import blocks
 from compread.store.schema import Float32, Labels, Split
 
 if TYPE_CHECKING:
     from compread.reweight.descent import Descent
-
-BLOCK_BYTES = 8 << 20
-"""What rows that are gone through block by block take at a time, as double precision."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +78,6 @@ class Training:
 
     def __len__(self) -> int:
         return len(self.gold)
-
-
-def blocks(parts: npt.NDArray[np.floating], size: int | None = None) -> Iterator[slice]:
-    """Spans of rows of parts [N, C, K] that take ``size`` bytes in double precision, or one row.
-
-    ``size`` is ``BLOCK_BYTES`` where it is not given.
-
-    Many labels make parts of hundreds of megabytes, of which no method needs a second copy.
-    """
-    row_bytes = 8 * parts.shape[1] * parts.shape[2]
-    return spans(len(parts), max(1, (size or BLOCK_BYTES) // max(1, row_bytes)))
 
 
 def rows_of(split: Split, components: Sequence[Component]) -> Rows:

@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.errors import UsageError
+from compread.reweight.blocks import blocks
 from compread.reweight.comprw import ComponentWeights
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.probability import softmax
-from compread.reweight.rows import Rows, Training, blocks
+from compread.reweight.rows import Rows, Training
 
 Int64 = npt.NDArray[np.int64]
 

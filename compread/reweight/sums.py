@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from compread.reweight.rows import blocks
+from compread.reweight.blocks import blocks
 from compread.store.layout import spans
 
 Float64 = npt.NDArray[np.float64]

@@ -23,10 +23,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from compread.reweight.blocks import blocks
 from compread.reweight.comprw import ComponentWeights, weighted_sum
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.probability import softmax
-from compread.reweight.rows import Training, blocks
+from compread.reweight.rows import Training
 
 BIAS = (0.1, 0.2, 0.3, 0.4, 0.5)
 SUM = (0.02, 0.05, 0.1, 0.15, 0.2)

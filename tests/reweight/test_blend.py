@@ -143,7 +143,7 @@ DEGENERATE = {
 @pytest.mark.parametrize("block", [1, 1 << 20])
 def test_both_systems_have_the_same_answer(monkeypatch, case, labels, block):
     """Weights and left-out scores of the equations by rows are those by components."""
-    monkeypatch.setattr("compread.reweight.rows.BLOCK_BYTES", block)
+    monkeypatch.setattr("compread.reweight.blocks.BLOCK_BYTES", block)
     rng = np.random.default_rng(labels)
     signal = centred(
         DEGENERATE[case](rng.normal(size=(9, 12, labels)) * rng.gamma(1, size=(12, 1)))

@@ -59,7 +59,7 @@ def test_the_size_of_blocks_changes_nothing(make_store, monkeypatch, method):
     stores = [make_store(0, labels=3), make_store(1, labels=3)]
     methods = make_methods([method], "official")
     whole = reweight(stores, methods, (8, 20))
-    monkeypatch.setattr("compread.reweight.rows.BLOCK_BYTES", 1)
+    monkeypatch.setattr("compread.reweight.blocks.BLOCK_BYTES", 1)
     monkeypatch.setattr("compread.reweight.fit.TOGETHER_BYTES", 1)
     monkeypatch.setattr("compread.reweight.prototypical.BLOCK_BYTES", 1)
     pieces = reweight(stores, methods, (8, 20))
