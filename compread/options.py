@@ -60,6 +60,6 @@ FORMATS = ("table", "json", "csv", "md", "latex", "parquet")
 DEFAULT_FORMAT = "table"
 
 RECIPES = ("official", "paper", "convex", "signed")
-"""How CompRW is trained (``compread.reweight.comprw``)."""
+"""How CompRW is trained (``compread.reweight.methods.comprw``)."""
 DEFAULT_METHODS = ("full", "calib+", "bc", "comprw", "blend")
 """The methods of ``compread reweight`` where none is named."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compread.prompts.fetch import Package
+from compread.demo.fetch import Package
 
 METADATA = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
 # A backend of its own, so that pip needs no setuptools to read the metadata.

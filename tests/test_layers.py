@@ -11,9 +11,10 @@ ROOT = Path(compread.__file__).parent
 # In the order of the data's way; a module imports from its own room and from those before it.
 ROOMS = [
     "__init__", "errors", "components", "text", "options", "output_files", "locks", "prompts",
-    "store", "model", "extract", "analysis", "reweight", "views", "cli", "__main__",
+    "store", "model", "extract", "check", "analysis", "reweight", "views", "demo", "cli",
+    "__main__",
 ]  # fmt: skip
-TORCH_ROOMS = ("model", "extract")
+TORCH_ROOMS = ("model", "extract", "check")
 ONLY_IN = {"torch": TORCH_ROOMS, "transformers": TORCH_ROOMS, "typer": ("cli",)}
 MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 

@@ -12,8 +12,8 @@ from families import CERTIFIED
 from transformers import CONFIG_MAPPING
 from typer.main import get_command
 
+from compread.check import certify_type
 from compread.cli import app
-from compread.extract import certify_type
 from compread.model import facts
 from compread.prompts import mistakes_in
 

@@ -92,7 +92,7 @@ def analyze(
     """
     from compread.analysis.categories import Rules
     from compread.analysis.study import study
-    from compread.views.summary import change_view, summary_view
+    from compread.views.analyze import change_view, summary_view
 
     if versus:
         from compread.analysis.change import change

@@ -15,7 +15,7 @@ from compread.cli.progress import hide_foreign_bars
 from compread.errors import UsageError
 
 if TYPE_CHECKING:
-    from compread.extract import Certificate
+    from compread.check import Certificate
 
 EXAMPLE = (
     "compread check gpt2\ncompread check ./my-model --format json | jq -r '.models[].verdict'\n"
@@ -57,9 +57,9 @@ def check(
     if every and adapter:
         raise UsageError("--adapter goes with one MODEL, not with --all")
     hide_foreign_bars()
-    from compread.extract import certify
+    from compread.check import certify
     from compread.model import load_adapter_config, load_config, quieten_libraries
-    from compread.views.certificate import certificate_rows, certificate_view, sweep_view
+    from compread.views.check import certificate_rows, certificate_view, sweep_view
 
     quieten_libraries(bars=False)
     if model is None:
@@ -80,7 +80,7 @@ def check(
 
 
 def _check_all() -> list[Certificate]:
-    from compread.extract import causal_types, certify_all
+    from compread.check import causal_types, certify_all
 
     types = causal_types()
     return certify_all(types, jobs=os.cpu_count() or 1, checked=_count(len(types)))

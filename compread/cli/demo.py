@@ -16,7 +16,7 @@ from compread.cli.output import note, width
 from compread.cli.values import PATH
 
 if TYPE_CHECKING:
-    from compread.prompts.fetch import Package
+    from compread.demo.fetch import Package
 
 EXAMPLE = """\
 compread demo
@@ -103,8 +103,8 @@ def _check_packages(model: str | None) -> None:
 
 def _inputs(model: str | None, data_dir: Path | None) -> tuple[str, Path]:
     """The model and the data folder, fetched where none is given."""
-    from compread.prompts import samples
-    from compread.prompts.fetch import cache_folder
+    from compread.demo import samples
+    from compread.demo.fetch import cache_folder
 
     who = Path(model).name if model else "SmolLM2-135M-Instruct"
     what = f"the rows in {data_dir}" if data_dir else "movie-review snippets that people rated"
@@ -122,8 +122,8 @@ def _inputs(model: str | None, data_dir: Path | None) -> tuple[str, Path]:
 
 def _announce(package: Package, what: str) -> Callable[[int], None]:
     """Say what will be downloaded, if so, and give back what says how far it is."""
-    from compread.prompts.fetch import cache_folder
-    from compread.prompts.samples import to_fetch
+    from compread.demo.fetch import cache_folder
+    from compread.demo.samples import to_fetch
 
     megabytes = package.size / 1e6
     if to_fetch(package, cache_folder()):

@@ -32,7 +32,7 @@ from compread.cli.values import number_ranges, path
 
 if TYPE_CHECKING:
     from compread.analysis.runs import RunStats
-    from compread.views.pictures import Picture
+    from compread.views.plots.pictures import Picture
 
 EXAMPLE = (
     "compread plot scatter out.h5 -o scatter.pdf\ncompread plot heatmap stores/ -o -\n"
@@ -112,7 +112,7 @@ def plot(
         (alpha, bias_share), split.value, pool.value,
     )  # fmt: skip
     if out == "-":
-        from compread.views.blocks import to_blocks
+        from compread.views.plots.terminal import to_blocks
 
         terminal = sys.stdout
         write_styled(to_blocks(picture, width(terminal), color_depth(terminal), unicode(terminal)))
@@ -148,8 +148,8 @@ def _picture(
     from compread.analysis.change import change
     from compread.cli.weights_file import read_weights
     from compread.errors import UsageError
-    from compread.views import charts
-    from compread.views.weights import fitted_weights
+    from compread.views.plots import charts
+    from compread.views.plots.weights import fitted_weights
 
     if kind.value == "bias":
         if len(labels) != 2:
@@ -174,10 +174,10 @@ def _picture(
 
 def _file(picture: Picture, form: str) -> bytes:
     if form in options.PICTURE_NUMBERS:
-        from compread.views.pictures import picture_rows
+        from compread.views.plots.pictures import picture_rows
         from compread.views.tables import to_csv, to_json
 
         return (to_csv if form == "csv" else to_json)(picture_rows(picture)).encode()
-    from compread.views.draw import draw
+    from compread.views.plots.draw import draw
 
     return draw(picture, form)

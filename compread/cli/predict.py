@@ -74,7 +74,7 @@ def predict(
     from compread.prompts import tokenize
     from compread.prompts.new_rows import NewRows
     from compread.reweight.apply import check_model
-    from compread.reweight.choose import choose
+    from compread.reweight.select import choose
 
     fit = choose(read_weights(weights), method, n_train, store)
     run = fit.run

@@ -32,7 +32,7 @@ def hide_foreign_bars() -> None:
 
 def say_loading(request: ModelRequest) -> None:
     """Say in one line which model is being loaded, and how large its files are."""
-    from compread.model.sources import saved_bytes
+    from compread.model.load.sources import saved_bytes
 
     size = saved_bytes(request)
     name = f"{request.name} {request.revision}" if request.revision else request.name

@@ -100,7 +100,7 @@ def rank(
     from compread.analysis.ranking import rank as rank_components
     from compread.components import KINDS
     from compread.errors import UsageError
-    from compread.views.ranking import ranking_view
+    from compread.views.rank import ranking_view
 
     if weights is None and (by is WEIGHT or method is not None):
         raise UsageError("--by weight and --method want --weights FILE, from reweight --save")
@@ -112,8 +112,8 @@ def rank(
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
     runs = scored_runs(found_stores(stores, "one", across_models).paths, split.value, pool.value)
     if heatmap:
-        from compread.views.blocks import to_blocks
-        from compread.views.charts import heatmap as heatmap_of
+        from compread.views.plots.charts import heatmap as heatmap_of
+        from compread.views.plots.terminal import to_blocks
 
         terminal = sys.stdout
         write_styled(
@@ -140,6 +140,6 @@ def rank(
 
 def _weights(file: Path, runs: list[RunStats], method: str | None) -> Floats:
     from compread.cli.weights_file import read_weights
-    from compread.reweight.choose import mean_weights
+    from compread.reweight.select import mean_weights
 
     return mean_weights(read_weights(file), runs, method).values

@@ -45,7 +45,7 @@ def scored_runs(
         UsageError: a store has no rows in the split.
         StoreError: a store is missing, unfinished, damaged or foreign.
     """
-    from compread.cli.workers import read_all
+    from compread.cli.parallel import read_all
 
     runs = read_all(list(paths), split, pool, resample)
     tell_repeats([run.repeats for run in runs if run.repeats], split)

@@ -27,7 +27,7 @@ def show(
     rows are kept, and ends with status 4.
     """
     from compread.store import open_store, store_paths
-    from compread.views.store import sample_prompt, store_rows, store_view
+    from compread.views.show import sample_prompt, store_rows, store_view
 
     documents, prompts = [], []
     for path in store_paths(stores, sys.stdin):

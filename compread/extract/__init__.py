@@ -2,15 +2,14 @@
 
 Reading order: ``groups`` (what prompts share is run once), ``prefix``, ``lending`` and ``joined``
 (how it is handed on), ``batches`` and ``memory`` (which rows run together), ``engine`` (a batch of
-tokens -> contributions), ``alone`` and ``sharing`` (the proofs that company and a prefix change
-nothing), ``runner`` (batch after batch), ``loop`` and ``outcome`` (a prompt set -> a store),
-``preview`` (what the model would say), ``ranks`` (several processes), ``cost`` and ``forecast``
-(what a run takes, before it is run), ``proofs`` and ``certify`` (that a family is read rightly, on
-a tiny twin), ``sweep`` (that for all families).
+tokens -> contributions), ``structure`` (that each block and head is read rightly), ``row_wise`` and
+``sharing`` (that a batch and a prefix change nothing), ``sum_check`` (whether numbers may be kept),
+``runner`` (batch after batch), ``loop`` and ``outcome`` (a prompt set -> a store), ``finishing``
+(stores written while the next run computes), ``preview`` (what the model would say), ``workers``
+(several processes), ``cost`` and ``forecast`` (what a run takes, before it is run).
 """
 
 from compread.extract.batches import plan_batches
-from compread.extract.certify import Certificate, certify
 from compread.extract.engine import Engine
 from compread.extract.finishing import ComputedRun, Finisher
 from compread.extract.groups import Group, plan_groups, shared_length
@@ -18,12 +17,10 @@ from compread.extract.loop import Extractor
 from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.prefix import SharedPrefix
 from compread.extract.preview import Preview, preview
-from compread.extract.proofs import Proof
-from compread.extract.ranks import Ranks, join_ranks, leave_ranks
-from compread.extract.sweep import causal_types, certify_all, certify_type
+from compread.extract.structure import Proof
+from compread.extract.workers import Ranks, join_ranks, leave_ranks
 
 __all__ = [
-    "Certificate",
     "ComputedRun",
     "Engine",
     "ExtractOptions",
@@ -35,10 +32,6 @@ __all__ = [
     "Proof",
     "Ranks",
     "SharedPrefix",
-    "causal_types",
-    "certify",
-    "certify_all",
-    "certify_type",
     "join_ranks",
     "leave_ranks",
     "plan_batches",

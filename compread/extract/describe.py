@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from compread import __version__
-from compread.model.loading import LoadedModel
+from compread.model.load.loading import LoadedModel
 from compread.prompts import PromptSet
 from compread.store import RunInfo, SplitRows
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from compread.errors import CompreadError
 from compread.extract.describe import ending
 from compread.extract.outcome import Extraction
-from compread.extract.ranks import Ranks
+from compread.extract.workers import Ranks
 from compread.store import RunInfo, StoreWriter, absorb_parts
 
 

@@ -16,16 +16,16 @@ from compread.extract.describe import describe, split_rows
 from compread.extract.engine import Engine
 from compread.extract.finishing import ComputedRun, Finisher
 from compread.extract.groups import Group, whole_groups
-from compread.extract.judge import Judge
 from compread.extract.memory import peak_memory, reset_peak, token_budget
 from compread.extract.outcome import Extraction, ExtractOptions
-from compread.extract.ranks import Ranks
 from compread.extract.runner import Progress, Runner, Tally
 from compread.extract.sharing import groups_to_run
+from compread.extract.sum_check import Judge
+from compread.extract.workers import Ranks
 from compread.model.find import find_anatomy
 from compread.model.fuse import fuse
 from compread.model.linear import device_of
-from compread.model.loading import LoadedModel
+from compread.model.load.loading import LoadedModel
 from compread.model.taps import Taps
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 from compread.store import (

@@ -17,7 +17,7 @@ from compread.extract.engine import Engine
 from compread.extract.groups import Group
 from compread.extract.host_copy import HostCopy
 from compread.extract.memory import is_out_of_memory, must_fit, too_large
-from compread.extract.ranks import Ranks
+from compread.extract.workers import Ranks
 from compread.model.decompose import BatchParts
 from compread.model.finite import finite_rows, why_not_finite
 from compread.model.linear import device_of

@@ -1,26 +1,25 @@
 """From a model to exact contributions.
 
-Reading order: ``loading`` (a model and its tokenizer, with ``sources``, ``hub``, ``gguf_file``,
-``quantized``, ``adapters``, ``devices``), ``linear`` and ``norms`` (the linear map of a module,
-read by running it), ``trace``, ``anatomy`` and ``find`` (where the parts are), ``facts`` (what is
-known of families by name), ``switches`` (at which lengths a model begins to compute otherwise),
-``taps`` (hooks at the answer position), ``decompose`` (activations -> parts), ``tolerance`` (how
-far the sum may be off).
+Reading order: ``load`` (a model and its tokenizer), ``linear`` and ``norms`` (the linear map of a
+module, read by running it), ``trace``, ``anatomy`` and ``find`` (where the parts are), ``facts``
+(what is known of families by name), ``switches`` (at which lengths a model begins to compute
+otherwise), ``taps`` (hooks at the answer position), ``decompose`` (activations -> parts),
+``tolerance`` (how far the sum may be off).
 """
 
-from compread.model.adapters import load_adapter_config
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
-from compread.model.devices import choose_device
 from compread.model.find import find_anatomy
-from compread.model.loading import (
+from compread.model.load.adapters import load_adapter_config
+from compread.model.load.devices import choose_device
+from compread.model.load.loading import (
     LoadedModel,
     load_config,
     load_model,
     load_tokenizer,
 )
-from compread.model.quiet import quieten_libraries
-from compread.model.request import ModelRequest
+from compread.model.load.quiet import quieten_libraries
+from compread.model.load.request import ModelRequest
 from compread.model.taps import Taps
 from compread.model.tolerance import sum_tolerance
 

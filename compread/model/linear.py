@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from compread.model.quantized import holds_packed
+from compread.model.load.quantized import holds_packed
 
 _UNITS_AT_A_TIME = 512
 

@@ -17,12 +17,12 @@ from compread.analysis.repeats import distinct
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.options import DEFAULT_POOL
-from compread.reweight import convex
-from compread.reweight.comprw import ComponentWeights
 from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import Fitted, Method
-from compread.reweight.official import train_together
+from compread.reweight.methods.comprw import ComponentWeights
 from compread.reweight.rows import Rows, Training, check_labels, row_count, rows_of, training_of
+from compread.reweight.solvers import convex
+from compread.reweight.solvers.official import train_together
 from compread.store import Store
 from compread.store.schema import Labels, RunInfo
 

@@ -6,24 +6,24 @@ from collections.abc import Collection, Sequence
 
 from compread.errors import UsageError
 from compread.options import RECIPES
-from compread.reweight.affine import Affine
-from compread.reweight.batch_calibration import (
+from compread.reweight.method import Method
+from compread.reweight.methods.affine import Affine
+from compread.reweight.methods.batch_calibration import (
     BatchLog,
     BatchProbability,
     TrainLog,
     TrainProbability,
 )
-from compread.reweight.blend import Blend, BlendRow
-from compread.reweight.calib import CalibPlus
-from compread.reweight.centroid import NearestCentroid
-from compread.reweight.comprw import CompRW
-from compread.reweight.content_free import Contextual, DomainContext
-from compread.reweight.full import Full
-from compread.reweight.linc import LinC
-from compread.reweight.method import Method
-from compread.reweight.prototypical import Prototypical
-from compread.reweight.single import BestOne, TaskLearning, TaskRecognition, Vote
-from compread.reweight.unibias import UniBias
+from compread.reweight.methods.blend import Blend, BlendRow
+from compread.reweight.methods.calib import CalibPlus
+from compread.reweight.methods.centroid import NearestCentroid
+from compread.reweight.methods.comprw import CompRW
+from compread.reweight.methods.content_free import Contextual, DomainContext
+from compread.reweight.methods.full import Full
+from compread.reweight.methods.linc import LinC
+from compread.reweight.methods.prototypical import Prototypical
+from compread.reweight.methods.single import BestOne, TaskLearning, TaskRecognition, Vote
+from compread.reweight.methods.unibias import UniBias
 from compread.text import nearest
 
 _ALL: tuple[type[Method], ...] = (

@@ -19,7 +19,7 @@ from compread.reweight.blocks import blocks
 from compread.store.schema import Float32, Labels, Split
 
 if TYPE_CHECKING:
-    from compread.reweight.descent import Descent
+    from compread.reweight.solvers.descent import Descent
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ them stand in one mean.
 from compread.store.axes import Axes, SplitRows
 from compread.store.finished import check_same_run, is_finished
 from compread.store.gather import Gathered, gather, setting_names
-from compread.store.parts import absorb_parts
 from compread.store.paths import journal_path, part_journals, part_path, store_paths
 from compread.store.pooling import Pooling
 from compread.store.progress import PartialStatus, partial_status
+from compread.store.rank_journals import absorb_parts
 from compread.store.reader import Store, open_store
 from compread.store.schema import (
     ALL_SPLITS,

@@ -17,11 +17,11 @@ from compread.analysis.study import study
 from compread.options import TOP_SET
 from compread.store.gather import setting_names
 from compread.text import printable
-from compread.views import charts
-from compread.views.draw import draw
-from compread.views.pictures import Picture
-from compread.views.ranking import ranking_view
-from compread.views.summary import summary_view
+from compread.views.analyze import summary_view
+from compread.views.plots import charts
+from compread.views.plots.draw import draw
+from compread.views.plots.pictures import Picture
+from compread.views.rank import ranking_view
 from compread.views.tables import Column, Row, Table, as_tables, plain
 
 RANKED = 50

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from compread.reweight.versus import FEWEST
-from compread.views.ranking import p_text
+from compread.views.rank import p_text
 from compread.views.tables import Column, Table
 
 Rows = Sequence[Mapping[str, Any]]

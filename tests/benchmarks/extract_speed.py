@@ -38,8 +38,8 @@ from rich.table import Table
 
 from compread.extract import ExtractOptions, Extractor, plan_batches
 from compread.extract.batches import pad_right
-from compread.extract.judge import Judge
 from compread.extract.memory import token_budget
+from compread.extract.sum_check import Judge
 from compread.model import Decomposer, ModelRequest, load_model, quieten_libraries
 from compread.model.taps import Sighting
 from compread.prompts import PromptSet, load_task, prompt_sets, read_prompt_file, tokenize

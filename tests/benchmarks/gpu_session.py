@@ -41,7 +41,7 @@ from compread.extract import Engine, Extractor
 from compread.extract.cost import forward_flops
 from compread.extract.memory import bytes_per_token, peak_memory, reset_peak, token_budget
 from compread.model import LoadedModel, ModelRequest, find_anatomy, quieten_libraries
-from compread.model.fingerprint import fingerprint
+from compread.model.load.fingerprint import fingerprint
 from compread.prompts import PromptSet, TokenizedSet
 from compread.prompts.sets import Prompt
 
@@ -166,7 +166,7 @@ def rate(
     model = extractor.loaded.model
     few = [list(row) for row in tokens.ids[:: max(1, len(tokens.ids) // 192)]]
     rounds = []
-    for turn in range(4):
+    for _turn in range(4):
         before = peak(model, 0.5)
         done, seconds, attribution = whole_extract(extractor, prompts, tokens)
         share = done.flops / seconds / max(before, peak(model, 0.5))

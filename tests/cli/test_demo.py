@@ -15,8 +15,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from compread.cli import demo, main
+from compread.demo import samples
 from compread.errors import FetchError
-from compread.prompts import samples
 from compread.store import open_store
 
 # On tensors this small, threads only wait for each other.

@@ -23,8 +23,8 @@ from tiny_folder import CONTEXT, LABELS, review_rows, save_tiny, write_rows
 
 from compread.cli import main
 from compread.extract import Finisher
-from compread.extract.judge import Judge
 from compread.extract.runner import Runner
+from compread.extract.sum_check import Judge
 from compread.model import Decomposer
 from compread.store import StoreWriter, open_store, partial_status
 from compread.store.journal import Journal

@@ -12,9 +12,9 @@ from families import lacking
 from tiny_folder import byte_tokenizer, review_rows, write_rows
 from transformers import AutoConfig
 
+from compread.check import twin_sizes
+from compread.check.twin import build_twin
 from compread.cli import main
-from compread.model import twin_sizes
-from compread.model.twin import build_twin
 
 KINDS = {
     "gpt2": "full heads, learned positions",

@@ -9,9 +9,9 @@ from compread.analysis.components import Scores
 from compread.analysis.groups import PER
 from compread.cli import options as cli_options
 from compread.components import KINDS
-from compread.reweight.comprw import TRAINERS
+from compread.reweight.methods.comprw import TRAINERS
 from compread.reweight.registry import METHODS
-from compread.views.summary import VIEWS
+from compread.views.analyze import VIEWS
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from scipy.special import softmax
 from tiny_folder import review_rows, save_tiny, write_rows
 
 from compread.cli import main, predict
-from compread.reweight.choose import choose
 from compread.reweight.rows import rows_of
+from compread.reweight.select import choose
 from compread.reweight.weights import Weights
 from compread.store import open_store
 

@@ -161,7 +161,7 @@ def test_sentence_piece_s_own_file_without_its_packages(
         return None if name in missing else real(name, *rest)
 
     monkeypatch.setattr("importlib.util.find_spec", find_spec)
-    monkeypatch.setattr("compread.model.failures.find_spec", find_spec)
+    monkeypatch.setattr("compread.model.load.failures.find_spec", find_spec)
     for name in missing:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModelError, match=words) as error:

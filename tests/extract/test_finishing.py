@@ -17,7 +17,7 @@ from compread.errors import TargetError
 from compread.extract import Extraction, ExtractOptions, Extractor
 from compread.extract.finishing import ComputedRun, Finisher
 from compread.model import LoadedModel, ModelRequest
-from compread.model.fingerprint import fingerprint
+from compread.model.load.fingerprint import fingerprint
 from compread.prompts import PromptSet, read_prompt_file
 from compread.store import StoreWriter, journal_path, partial_status
 

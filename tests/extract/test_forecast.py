@@ -17,7 +17,7 @@ from compread.errors import ModelError
 from compread.extract.cost import forward_flops
 from compread.extract.forecast import Forecaster, total
 from compread.model import ModelRequest
-from compread.model.skeleton import build_skeleton, dtype_to_load, expected_components
+from compread.model.load.skeleton import build_skeleton, dtype_to_load, expected_components
 from compread.prompts import PromptSet, read_prompt_file, tokenize
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compread.demo.fetch import cache_folder
 from compread.extract import ExtractOptions, Extractor
 from compread.model import ModelRequest, load_model
 from compread.prompts import PromptSet, read_prompt_file
-from compread.prompts.fetch import cache_folder
 from compread.store import Store, open_store
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"

@@ -21,7 +21,7 @@ from compread.components import component_axis
 from compread.errors import PromptError, StoreError, SumError, TargetError
 from compread.extract import Engine, ExtractOptions, Extractor, SharedPrefix
 from compread.model import Decomposer, LoadedModel, ModelRequest
-from compread.model.fingerprint import fingerprint
+from compread.model.load.fingerprint import fingerprint
 from compread.prompts import PromptSet, read_prompt_file, tokenize
 from compread.store import journal_path, open_store, partial_status
 
@@ -369,7 +369,7 @@ def test_each_set_of_labels_is_proved(
     def refuse(*args: Any) -> Any:
         raise SumError("proved again")
 
-    monkeypatch.setattr("compread.extract.judge.prove_structure", refuse)
+    monkeypatch.setattr("compread.extract.sum_check.prove_structure", refuse)
     fresh.extract(prompts, tmp_path / "same.h5", SMALL)
     others = review_rows(6, labels=(" good", " bad"))
     with pytest.raises(SumError, match="proved again"):

@@ -10,10 +10,13 @@ import compread
 
 LOADERS = {"from_pretrained", "from_config", "for_model", "load_dataset", "SentenceTransformer"}
 WITHOUT = {
-    ("model/loading.py", "AutoConfig.for_model"): "a type of transformers' own, by its name",
-    ("model/adapters.py", "PeftConfig.from_pretrained"): "peft reads JSON, and runs no code of it",
-    ("model/adapters.py", "PeftModel.from_pretrained"): "peft reads tensors into known layers",
-    ("model/quantized.py", "chooser.from_config"): "chooses among transformers' own packings",
+    ("model/load/loading.py", "AutoConfig.for_model"): "a type of transformers' own, by its name",
+    (
+        "model/load/adapters.py",
+        "PeftConfig.from_pretrained",
+    ): "peft reads JSON, runs no code",
+    ("model/load/adapters.py", "PeftModel.from_pretrained"): "peft reads tensors into known layers",
+    ("model/load/quantized.py", "chooser.from_config"): "chooses among transformers' own packings",
     ("prompts/local_files.py", "datasets.load_dataset"): "the parquet reader of datasets itself",
 }
 """Calls that cannot run any, and why."""

@@ -61,7 +61,7 @@ def test_the_size_of_blocks_changes_nothing(make_store, monkeypatch, method):
     whole = reweight(stores, methods, (8, 20))
     monkeypatch.setattr("compread.reweight.blocks.BLOCK_BYTES", 1)
     monkeypatch.setattr("compread.reweight.fit.TOGETHER_BYTES", 1)
-    monkeypatch.setattr("compread.reweight.prototypical.BLOCK_BYTES", 1)
+    monkeypatch.setattr("compread.reweight.methods.prototypical.BLOCK_BYTES", 1)
     pieces = reweight(stores, methods, (8, 20))
     assert [fit.row() for fit in whole] == [fit.row() for fit in pieces]
     for ours, theirs in zip(whole, pieces, strict=True):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from compread.errors import UsageError
-from compread.reweight.calib import LabelFactors
-from compread.reweight.comprw import ComponentWeights
-from compread.reweight.convex import choose_penalty, solve
-from compread.reweight.descent import Recipe, descend_each
+from compread.reweight.methods.calib import LabelFactors
+from compread.reweight.methods.comprw import ComponentWeights
 from compread.reweight.registry import METHODS, make_methods
 from compread.reweight.rows import rows_of, training_of
+from compread.reweight.solvers.convex import choose_penalty, solve
+from compread.reweight.solvers.descent import Recipe, descend_each
 
 
 @pytest.fixture

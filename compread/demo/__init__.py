@@ -1,0 +1,1 @@
+"""What ``compread demo`` and ``compread tasks fetch`` bring in: a small real model and its data."""

@@ -1,0 +1,207 @@
+"""Loading a model and its tokenizer: a hub id, a folder or a ``.gguf`` file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compread.errors import ModelError
+from compread.model import facts
+from compread.model.blocks import config_value
+from compread.model.load.adapters import with_adapter
+from compread.model.load.devices import DTYPES, choose_device
+from compread.model.load.failures import has_vocabulary, no_tokenizer, said_plainly, untrusted
+from compread.model.load.fingerprint import fingerprint
+from compread.model.load.gguf import begin_as_stated, unpacked
+from compread.model.load.kinds import check_kind, no_head
+from compread.model.load.quantized import check_storage, is_quantized, quantization
+from compread.model.load.request import ModelRequest
+from compread.model.load.sources import Source, find_source
+from compread.model.switches import stretched
+from compread.model.trace import CausalLM
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode with its tokenizer."""
+
+    request: ModelRequest
+    revision: str | None
+    """The hub commit that was loaded; None for a local model."""
+    model: CausalLM
+    tokenizer: Any
+    fingerprint: str
+
+    @property
+    def model_type(self) -> str:
+        """``config.model_type``."""
+        return str(self.model.config.model_type)
+
+    @property
+    def dtype(self) -> str:
+        """The type the model runs in, such as ``float32``."""
+        return str(next(self.model.parameters()).dtype).removeprefix("torch.")
+
+    @property
+    def rounding(self) -> torch.dtype:
+        """The coarsest type that the model's arithmetic rounds to."""
+        if is_quantized(self.model):
+            # Eight bits and bfloat16 round alike, and one of the two is in every such kernel.
+            return torch.bfloat16
+        dtype: torch.dtype = next(self.model.parameters()).dtype
+        return dtype
+
+    @property
+    def context_length(self) -> int | None:
+        """Longest prompt in tokens that the model was made for, where its config says."""
+        text = self.model.config.get_text_config()
+        value = config_value(text, facts.CONTEXT_LENGTH)
+        return int(value * stretched(text)) if isinstance(value, int) and value > 0 else None
+
+
+def load_model(
+    request: ModelRequest,
+    begins: Callable[[ModelRequest, Any], object] = lambda request, tokenizer: None,
+) -> LoadedModel:
+    """Load a model and its tokenizer.
+
+    Args:
+        request: what to load.
+        begins: called with the request and the tokenizer when the weights are next, which take
+            long; what it raises ends the loading.
+
+    Raises:
+        ModelError: it does not exist, is gated, lacks a file, or needs a package that is missing.
+        UsageError: the device does not exist here.
+    """
+    device = None if request.device_map else choose_device(request.device)
+    source = _source(request)
+    config = None if "gguf_file" in source.options else _config(request.name, source)
+    if config is not None:
+        check_kind(config, request.name, request.trust_remote_code)
+        _check_attention(request, config)
+    tokenizer = _tokenizer(request.name, source)
+    packed = getattr(config, "quantization_config", None) is not None
+    begins(request, tokenizer)
+    model = _weights(request, source, device, packed=packed)
+    if request.adapter:
+        model = with_adapter(
+            model, request.adapter, merge=request.merge_adapter, offline=request.offline
+        )
+    model = model.eval().requires_grad_(False)
+    return LoadedModel(request, source.revision, model, tokenizer, fingerprint(model))
+
+
+def _weights(
+    request: ModelRequest, source: Source, device: torch.device | None, *, packed: bool
+) -> CausalLM:
+    from transformers import AutoModelForCausalLM
+
+    options, placed = dict(source.options), request.device_map
+    if "gguf_file" in options:
+        options |= unpacked()
+    else:
+        options |= quantization(request.quantize, DTYPES.get(request.dtype))
+    if request.attention:
+        options["attn_implementation"] = request.attention
+    with said_plainly(request.name, "model"):
+        # Some quantized models cannot be moved once they are loaded.
+        if device is not None and (request.quantize or packed):
+            placed = {"": str(device)}
+        auto: Any = AutoModelForCausalLM
+        model, loaded = auto.from_pretrained(
+            source.place,
+            dtype=DTYPES.get(request.dtype, "auto"),
+            device_map=placed,
+            output_loading_info=True,
+            **options,
+        )
+        _check_whole(loaded["missing_keys"], request.name, model.config)
+        check_storage(model, request.name)
+        if device is not None and not getattr(model, "hf_device_map", None):
+            model = model.to(device)
+    return model
+
+
+def _config(name: str, source: Source) -> Any:
+    from transformers import AutoConfig
+
+    with said_plainly(name, "config"):
+        return AutoConfig.from_pretrained(source.place, **source.options)
+
+
+def _check_attention(request: ModelRequest, config: Any) -> None:
+    """Refuse a config that names a kernel of the hub, which is code, unless code is trusted."""
+    named = str(getattr(config, "_attn_implementation", None))
+    if "/" in named and not request.attention and not request.trust_remote_code:
+        raise ModelError(untrusted(request.name, f"attention kernel {named!r}"))
+
+
+def load_tokenizer(request: ModelRequest) -> Any:
+    """A model's tokenizer without the model.
+
+    Raises:
+        ModelError: it does not exist, is gated, or has no vocabulary.
+    """
+    return _tokenizer(request.name, _source(request))
+
+
+def _source(request: ModelRequest) -> Source:
+    return find_source(request.name, request.revision, request.offline, request.trust_remote_code)
+
+
+def _tokenizer(name: str, source: Source) -> Any:
+    from transformers import AutoTokenizer
+
+    with said_plainly(name, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(source.place, **source.options)
+        if "gguf_file" in source.options:
+            begin_as_stated(tokenizer, Path(source.place, source.options["gguf_file"]))
+    _check_has_vocabulary(tokenizer, name)
+    return tokenizer
+
+
+def load_config(
+    name: str,
+    revision: str | None = None,
+    offline: bool = False,
+    trust_remote_code: bool = False,
+) -> Any:
+    """The config of a model: a hub id, a folder, a ``.gguf`` file, or a bare model type.
+
+    Raises:
+        ModelError: there is no such model or type, or its config cannot be read.
+    """
+    from transformers import CONFIG_MAPPING, AutoConfig
+
+    if name in CONFIG_MAPPING and not Path(name).exists():
+        with said_plainly(name, "config"):
+            return AutoConfig.for_model(name)
+    return _config(name, find_source(name, revision, offline, trust_remote_code))
+
+
+def _check_has_vocabulary(tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer without a vocabulary, as transformers makes one where no file has it.
+
+    Such a one has its special tokens, and at most the bare space beside them.
+    """
+    added = tokenizer.added_tokens_decoder
+    known = {*tokenizer.all_special_ids, *(added if isinstance(added, dict) else ())}
+    words = {token for token, id in tokenizer.get_vocab().items() if id not in known} - {"▁"}
+    if not words and not has_vocabulary(Path(name).expanduser()):
+        raise ModelError(no_tokenizer(name))
+
+
+def _check_whole(missing: Iterable[str], name: str, config: Any) -> None:
+    """Refuse weights that transformers would fill with random numbers."""
+    if lacking := sorted(missing):
+        if reason := no_head(config, " ".join(lacking)):
+            raise ModelError(f"{name} {reason}")
+        raise ModelError(
+            f"{name} lacks {len(lacking)} of the weights of a causal language model, such as "
+            f"{lacking[0]}; expected a complete one: load it again from where it came"
+        )

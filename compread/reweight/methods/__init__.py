@@ -1,0 +1,1 @@
+"""The methods, one a file; ``compread.reweight.registry`` has them by name."""

@@ -1,0 +1,124 @@
+"""CompRW: one weight for each head and MLP, shared by all labels and rows.
+
+logits_w[y] = Σ_j w_j g[j, y], trained from w = 1 on cross-entropy + λ‖w‖₁ (paper section 5.1,
+equation 9 and algorithm 1). The embedding and the biases carry no weight and are left out, so at
+w = 1 the scores are the model's logits without those two.
+
+The recipes:
+
+- ``official``, of the released code: mean cross-entropy, λ 0.01 on the unclipped weights, weights
+  clipped to [0, 1] wherever they are used, SGD with 0.05, its stop rule. A component can be turned
+  down or off, never inverted.
+- ``paper``, of the text (section 5.1, appendix A.7): summed cross-entropy, λ 0.1, no clipping; the
+  stop rule, which the text leaves open, is that of the code.
+- ``convex``: the mean cross-entropy with λ by cross-validation, at its optimum in the box [0, 1];
+  ``signed`` without the box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from compread.reweight.blocks import blocks
+from compread.reweight.cost import Size, Work
+from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.rows import Rows, Training
+from compread.reweight.solvers import convex
+from compread.reweight.solvers.descent import Recipe, descend_each
+from compread.reweight.solvers.official import OFFICIAL, RAW, ends
+
+TRAINERS = {
+    "official": OFFICIAL,
+    # A first loss of any size may be beaten: a sum over rows easily starts above 100.
+    "paper": Recipe(summed=True, l1=0.1, clip=False, first_best=1e9),
+}
+
+
+@dataclass(frozen=True)
+class ComponentWeights(Fitted):
+    """A weight for each component."""
+
+    weights: Float64
+    """[C] 0 where a component carries none."""
+    gap: float = 0.0
+    """How far the objective can be above its minimum, as a share; 0 where none is sought."""
+
+    axes: ClassVar[Mapping[str, str]] = {"weights": "C"}
+
+    def scores(self, rows: Rows) -> Float64:
+        """[N, K] Σ_j w_j g[j, y]."""
+        return weighted_sum(rows.parts, self.weights)
+
+
+def weighted_sum(parts: npt.NDArray[np.floating], weights: Float64) -> Float64:
+    """[N, K] Σ_j w_j g[j, y] of parts [N, J, K]."""
+    scores = np.empty((len(parts), parts.shape[2]))
+    for span in blocks(parts):
+        scores[span] = np.matmul(weights, np.asarray(parts[span], dtype=float))
+    return scores
+
+
+@dataclass(frozen=True)
+class CompRW(Method):
+    """Component reweighting."""
+
+    recipe: str = "official"
+
+    name: ClassVar[str] = "comprw"
+    about: ClassVar[str] = "a weight for each head and MLP (--recipe)"
+    fitted: ClassVar[type[Fitted]] = ComponentWeights
+
+    @classmethod
+    def make(cls, recipe: str) -> CompRW:
+        """The method in one of ``compread.options.RECIPES``."""
+        return cls(recipe)
+
+    @property
+    def official_form(self) -> str | None:
+        """The contributions as they are, for its own recipe of that name."""
+        return RAW if self.recipe == "official" else None
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The trainer's settings, or what λ is chosen among."""
+        if self.recipe in TRAINERS:
+            return asdict(TRAINERS[self.recipe])
+        return {"l1": list(convex.PENALTIES), "folds": convex.FOLDS}
+
+    def work(self, size: Size) -> Work:
+        """A copy of the rows and two products with it an epoch; folds of it for ``convex``."""
+        if self.recipe in TRAINERS:
+            return Work(8 * size.numbers, 2 * size.numbers * TRAINERS[self.recipe].epochs)
+        solved = convex.FOLDS * len(convex.PENALTIES)
+        return Work(8 * (2 - 1 / convex.FOLDS) * size.numbers, 2 * size.numbers * 100 * solved)
+
+    def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """Fits the weights of each run."""
+        fits = []
+        for run, (epochs, weights, gap) in zip(training, self._found(training), strict=True):
+            used = run.rows.reweighted()
+            whole = np.zeros(len(used))
+            whole[used] = weights
+            fits.append(ComponentWeights(epochs, whole, gap))
+        return tuple(fits)
+
+    def _found(self, training: Sequence[Training]) -> list[tuple[int | None, Float64, float]]:
+        """The epoch at which training ended, if any, the weights [J] and the gap of each run."""
+        if self.recipe == "official":
+            return [(end.epochs, end.weights, 0.0) for end in ends(training, RAW)]
+        features = [run.rows.carrying() for run in training]
+        gold = [run.gold for run in training]
+        if self.recipe in TRAINERS:
+            trained = descend_each(features, gold, TRAINERS[self.recipe])
+            return [(end.epochs, end.weights, 0.0) for end in trained]
+        solved = map(self._solve, features, gold)
+        return [(None, end.weights, end.gap) for end in solved]
+
+    def _solve(self, features: Float64, gold: npt.NDArray[np.int64]) -> convex.Solution:
+        signed = self.recipe == "signed"
+        penalty = convex.choose_penalty(features, gold, signed)
+        return convex.solve(features, gold, penalty, signed)

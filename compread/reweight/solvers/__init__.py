@@ -1,0 +1,1 @@
+"""How component weights are found: the objectives, their optima, and sums over many rows."""

@@ -1,0 +1,207 @@
+"""The tables of ``analyze``: accuracies, categories by kind and by layer, transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from compread.analysis.categories import COUNTED_KINDS
+from compread.views.rank import p_text
+from compread.views.tables import Column, Row, Table
+
+GROUPS = {"": "all", "head_": "heads", "mlp_": "MLPs", "mixer_": "mixers"}
+CATEGORIES = ("good", "bad", "biased")
+HONEST = (
+    "oracle: picked on the same rows it is scored on, as in the paper's Table 1; the best of many "
+    "looks better than it is. by chance: what that oracle shows where the right labels are "
+    "shuffled. cross-fit: picked on half of the rows, scored on the other. by train: picked on the "
+    "train rows."
+)
+RULES = (
+    "good: at least the full model's accuracy and significantly above chance. bad: significantly "
+    "below chance. biased: one label on every row. Significant: permutation test, q at most alpha."
+)
+TRANSFER = (
+    "r, rho: Pearson's and Spearman's correlation of the components' accuracies; IoU: overlap of "
+    "the top sets, and of those of two halves of one run's rows; means over the pairs. ceiling: "
+    "what noise lets r be with so many rows. Runs on the same rows share noise, which lifts r. "
+    "agree: r freed of noise, between one run on one half of the rows and the other on the other "
+    "half, over that between halves of one run: 0 where nothing is shared, 1 where all is. "
+    "transfer-1: the accuracy of the other run's best component, oracle-1 that of the run's own."
+)
+CHANGE = (
+    "Row by row against the stores of --versus. q: McNemar's exact test, corrected for the number "
+    "of components (Benjamini-Hochberg); pairs of stores over the same rows are one test, over "
+    "others they are combined by Cauchy's rule. Interval: Agresti and Min's for one pair of "
+    "stores, of several with the variance over rows and pairs. The other formats have every "
+    "component."
+)
+STORE = Column("store", justify="left", shorten="start")
+
+
+def summary_view(document: Mapping[str, Sequence[Row]], split: str) -> list[Table]:
+    """The tables of the lists that the document has, mean and sd below a rule."""
+    runs, summary = document.get("runs", ()), document.get("summary", ())
+    tables: list[Table] = []
+    if runs:
+        groups = [prefix for prefix in GROUPS if any(row[_count(prefix)] for row in runs)]
+        few = len(runs) == 1
+        tally = _by_kind(runs[0], groups) if few else _by_store(runs, summary, groups)
+        tables += [_accuracies(runs, summary, split), tally]
+    for name, view in VIEWS.items():
+        if document.get(name):
+            tables.append(view(document[name]))
+    return tables
+
+
+def _accuracies(runs: Sequence[Row], summary: Sequence[Row], split: str) -> Table:
+    columns = [
+        STORE,
+        Column("n", drop=2),
+        Column("full_accuracy", "full\nmodel", format=".3f"),
+        Column("best", "best", justify="left"),
+        Column("best_accuracy", "oracle", format=".3f"),
+        Column("best_by_chance_accuracy", "by\nchance", format=".3f"),
+        Column("best_p_value", "p", format=lambda row: p_text(row["best_p_value"]), drop=3),
+        Column("best_crossfit_accuracy", "cross-\nfit", format=".3f", name="cross-fit"),
+        Column("best_by_train_accuracy", "by\ntrain", format=".3f"),
+        Column("worst", "worst", justify="left", drop=1, group="worst"),
+        Column("worst_accuracy", "oracle", format=".3f", drop=1, group="worst"),
+        Column("worst_by_chance_accuracy", "by\nchance", format=".3f", drop=2),
+        Column("worst_crossfit_accuracy", "cross-\nfit", format=".3f", drop=2, name="cross-fit"),
+    ]
+    title = f"Accuracy on the {split} rows: full model, best and worst component"
+    return Table(columns, [runs, summary], title=title, note=HONEST)
+
+
+def _by_kind(run: Row, groups: Sequence[str]) -> Table:
+    """One run: a line a kind, counts and shares."""
+    rows = []
+    for prefix in groups:
+        keys = [f"{name}_{what}" for name in CATEGORIES for what in ("count", "share")]
+        values = {key: run[prefix + key] for key in keys}
+        rows.append({"kind": GROUPS[prefix], "count": run[_count(prefix)], **values})
+    columns = [Column("kind", "components", justify="left"), Column("count")]
+    columns += [Column(f"{name}_share", name, format=_count_share(name)) for name in CATEGORIES]
+    return Table(columns, [rows], title="Components by category", note=RULES)
+
+
+def _by_store(runs: Sequence[Row], summary: Sequence[Row], groups: Sequence[str]) -> Table:
+    """Several runs: a line a run, the shares of each kind."""
+    columns = [STORE] + [
+        Column(
+            f"{prefix}{name}_share",
+            f"{GROUPS[prefix]}\n{name}",
+            format=".1%",
+            drop=i,
+            group=GROUPS[prefix],
+        )
+        for i, prefix in enumerate(groups)
+        for name in CATEGORIES
+    ]
+    note = f"{RULES} sd: population form. Counts are in the other formats."
+    return Table(columns, [runs, summary], title="Share of components by category", note=note)
+
+
+def _layers(rows: Sequence[Row]) -> Table:
+    columns = [STORE, Column("layer"), Column("component_count", "components")]
+    columns += [Column(f"{name}_share", name, format=_count_share(name)) for name in CATEGORIES]
+    return Table(columns, [rows], title="Components by category and layer", note=RULES)
+
+
+def _transfer(rows: Sequence[Row]) -> Table:
+    columns = [
+        Column("pair_kind", "runs differ in", justify="left"),
+        Column("task", justify="left", shorten="end"),
+        Column("pairs"),
+        Column("agreement", "agree", format=".2f"),
+        Column("pearson", "r", format=".2f"),
+        Column("ceiling", format=".2f"),
+        Column("spearman", "rho", format=".2f", drop=1),
+        Column("iou", "IoU", format=".2f"),
+        Column("iou_halves", "of\nhalves", format=".2f", drop=1),
+        Column("full", "full\nmodel", format=".3f"),
+        Column("transferred", "trans-\nfer-1", format=".3f", name="transfer-1"),
+        Column("oracle", "ora-\ncle-1", format=".3f", name="oracle-1"),
+    ]
+    title = "Transfer: how component accuracies agree between runs"
+    return Table(columns, [rows], title=title, note=TRANSFER + _drawn(rows))
+
+
+def _drawn(rows: Sequence[Row]) -> str:
+    """Of which kinds not all pairs were compared; the last row of a kind is of all its tasks."""
+    whole = {row["pair_kind"]: row for row in rows}
+    told = [
+        f"{row['pairs']:,} of the {row['pairs_found']:,} pairs that differ in {kind}"
+        for kind, row in whole.items()
+        if row["pairs"] < row["pairs_found"]
+    ]
+    return f" Drawn at random: {', '.join(told)}; --pairs all compares every one." if told else ""
+
+
+def _pairs(rows: Sequence[Row]) -> Table:
+    columns = [
+        STORE,
+        Column("other", justify="left", shorten="start"),
+        Column("pair_kind", "differ in", justify="left", drop=1),
+        Column("pearson", "r", format=".2f"),
+        Column("ceiling", format=".2f", drop=1),
+        Column("spearman", "rho", format=".2f"),
+        Column("iou", "IoU", format=".2f"),
+    ]
+    return Table(columns, [rows], title="Every two runs", note=TRANSFER)
+
+
+def _training(rows: Sequence[Row]) -> Table:
+    columns = [Column("task", justify="left"), Column("revision", justify="left", shorten="start")]
+    columns.append(Column("prompts"))
+    for name in ("full", "best", "best_at_last", "worst"):
+        columns.append(Column(name, name.replace("_", " "), format=_mean_sd(name)))
+    note = (
+        "Mean over the prompts (population sd). best, worst: oracles at each revision; best at "
+        "last: the component that is best at the last revision, followed back."
+    )
+    return Table(columns, [rows], title="Accuracy over training", note=note)
+
+
+def change_view(rows: Sequence[Row], top: int) -> list[Table]:
+    """The full model's change, then those of the components that change most."""
+    *parts, full = rows
+    parts = [row for row in parts if row["kind"] in COUNTED_KINDS]
+    most = sorted(parts, key=lambda row: -abs(row["change"]))[:top]
+    columns = [
+        Column("component", justify="left"),
+        Column("kind", justify="left", drop=1),
+        Column("before", format=".3f"),
+        Column("after", format=".3f"),
+        Column("change", "change\n(95 % interval)", format=_change_interval),
+        Column("q_value", "q", format=lambda row: p_text(row["q_value"])),
+    ]
+    pairs = full["pairs"]
+    over = f", mean of {pairs} pairs of stores" if pairs > 1 else ""
+    title = f"Change of accuracy{over}: {len(most)} of {len(parts)} components"
+    return [Table(columns, [[full], most], title=title, note=CHANGE)]
+
+
+VIEWS: dict[str, Callable[[Sequence[Row]], Table]] = {
+    "layers": _layers,
+    "transfer": _transfer,
+    "training": _training,
+    "pairs": _pairs,
+}
+"""The view of each further list of a document."""
+
+
+def _count_share(name: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[f'{name}_count']} ({row[f'{name}_share']:.1%})"
+
+
+def _mean_sd(name: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[name]:.3f} ({row[f'{name}_sd']:.3f})"
+
+
+def _change_interval(row: Row) -> str:
+    return f"{row['change']:+.3f} ({row['change_low']:+.2f} to {row['change_high']:+.2f})"
+
+
+def _count(prefix: str) -> str:
+    return f"{prefix or 'component_'}count"

@@ -1,0 +1,95 @@
+"""What ``check`` found, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from compread.views.tables import Column, Table
+
+if TYPE_CHECKING:
+    from compread.check import Certificate
+
+PROOFS = [
+    Column("proof", justify="left"),
+    Column("error", "worst\nerror", format=".1e"),
+    Column("allowed", format=".0e"),
+    Column("state", "", format=lambda row: "FAILS" if row["state"] == "fails" else row["state"]),
+    Column("where", justify="left"),
+]
+CERTIFIED = [
+    Column("model_type", "model type", justify="left"),
+    Column("worst_error", "worst\nerror", format=".1e"),
+    Column(
+        "shared_prefix", "shared\nprefix", format=lambda r: "yes" if r["shared_prefix"] else "no"
+    ),
+    Column("layers", drop=2),
+    Column("components", drop=1),
+]
+REASONS = [
+    Column("model_type", "model type", justify="left"),
+    Column("reason", justify="left"),
+]
+NOTE = (
+    "Errors are relative to the size of what is compared. The twin has {components} components in "
+    "{layers} layers, computed in float64."
+)
+
+
+def _shares(certificate: Certificate) -> bool | None:
+    """Whether a prefix can be run once for many prompts; None where nothing was proved."""
+    proofs = [proof for proof in certificate.proofs if not proof.needed]
+    return all(proof.holds for proof in proofs) if proofs else None
+
+
+def sweep_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
+    """All types by verdict."""
+    tables = []
+    for verdict, columns in (
+        ("certified", CERTIFIED),
+        ("refused", REASONS),
+        ("not applicable", REASONS),
+    ):
+        rows = [row for row in document["models"] if row["verdict"] == verdict]
+        tables.append(Table(columns, [rows], title=f"{verdict}: {len(rows)} model types"))
+    return tables
+
+
+def certificate_rows(certificates: Sequence[Certificate]) -> dict[str, list[dict[str, Any]]]:
+    """One row a model type, and one row a proof of it."""
+    models = [
+        {
+            "model_type": c.model_type,
+            "verdict": c.verdict,
+            "reason": c.reason,
+            "worst_error": c.worst_error,
+            "layers": c.layers,
+            "components": c.components,
+            "shared_prefix": _shares(c),
+        }
+        for c in certificates
+    ]
+    proofs = [
+        {
+            "model_type": c.model_type,
+            "proof": proof.name,
+            "error": proof.error,
+            "allowed": proof.bound,
+            "holds": proof.holds,
+            "state": proof.state,
+            "where": proof.where,
+        }
+        for c in certificates
+        for proof in c.proofs
+    ]
+    return {"models": models, "proofs": proofs}
+
+
+def certificate_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
+    """The proofs of one model under its verdict."""
+    model, proofs = document["models"][0], document["proofs"]
+    verdict = f"{model['model_type']}: {model['verdict']}"
+    if model["reason"]:
+        verdict += f": {model['reason']}"
+    note = NOTE.format(**model) if proofs else ""
+    return [Table(PROOFS, [proofs], title=verdict, note=note)]

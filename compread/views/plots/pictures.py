@@ -1,0 +1,119 @@
+"""What a picture shows, whatever draws it.
+
+Every plot of compread is one of three things side by side: a grid of values, points in the plane,
+or lines with bands. ``draw`` puts them on paper, ``terminal`` in a terminal, and ``picture_rows``
+gives the numbers behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Values in rows and columns; NaN is an empty cell."""
+
+    values: Floats
+    """[rows, columns]"""
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    what: str
+    """What a value is."""
+    low: float
+    high: float
+    centre: float | None = None
+    """The value that is neither high nor low; None where colours run one way."""
+    title: str = ""
+    x_label: str = ""
+    y_label: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Points that belong together."""
+
+    name: str
+    x: Floats
+    y: Floats
+    names: tuple[str, ...] = ()
+    """What each point is; empty where they have no names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Groups of points, the first drawn first."""
+
+    groups: tuple[Group, ...]
+    x_label: str
+    y_label: str
+    title: str = ""
+    level: float | None = None
+    """A height to compare with, drawn as a line."""
+    level_name: str = ""
+    unit: bool = False
+    """Whether both axes are shares, from 0 to 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A curve with a band."""
+
+    name: str
+    y: Floats
+    sd: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Curves over places with names, evenly apart."""
+
+    lines: tuple[Line, ...]
+    places: tuple[str, ...]
+    x_label: str
+    y_label: str
+    title: str = ""
+
+
+Panel = Grid | Points | Lines
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Panels side by side."""
+
+    panels: Sequence[Panel]
+    title: str = ""
+
+
+def picture_rows(picture: Picture) -> list[dict[str, Any]]:
+    """The numbers of a picture, a row a cell or point."""
+    return [{"panel": panel.title, **row} for panel in picture.panels for row in _panel_rows(panel)]
+
+
+def _panel_rows(panel: Panel) -> list[dict[str, Any]]:
+    if isinstance(panel, Grid):
+        return [
+            {"row": row, "column": column, "value": float(panel.values[i, j])}
+            for i, row in enumerate(panel.rows)
+            for j, column in enumerate(panel.columns)
+            if not np.isnan(panel.values[i, j])
+        ]
+    if isinstance(panel, Points):
+        return [
+            {"group": g.name, "name": name, "x": float(x), "y": float(y)}
+            for g in panel.groups
+            for name, x, y in zip(g.names or [""] * len(g.x), g.x, g.y, strict=True)
+        ]
+    return [
+        {"line": line.name, "place": place, "value": float(y), "sd": float(sd)}
+        for line in panel.lines
+        for place, y, sd in zip(panel.places, line.y, line.sd, strict=True)
+    ]

@@ -1,0 +1,137 @@
+"""Pictures in a terminal, of characters: blocks in colour, or shades and letters without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+
+from compread.text import printable
+from compread.views.plots.palette import RGB, group_style, scale_color, share_of
+from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points
+
+Depth = Literal["none", "256", "true"]
+SHADES, ASCII_SHADES = " ░▒▓█", " .:*#"
+HEIGHT = 18
+"""Lines of a plane."""
+
+
+def to_blocks(
+    picture: Picture, width: int = 80, depth: Depth = "none", unicode: bool = True
+) -> str:
+    """The panels one below the other, each of lines of at most ``width`` columns.
+
+    Args:
+        picture: what to draw.
+        width: columns of the terminal.
+        depth: whether there are colours, and how many.
+        unicode: whether the shades may be other than ASCII.
+    """
+    blocks = [list(_panel(panel, width, depth, unicode)) for panel in picture.panels]
+    head = [printable(picture.title)[:width]] if picture.title else []
+    return "\n\n".join("\n".join(lines) for lines in ([head] if head else []) + blocks) + "\n"
+
+
+def _panel(panel: Panel, width: int, depth: Depth, unicode: bool) -> Iterator[str]:
+    if panel.title:
+        yield printable(panel.title)[:width]
+    if isinstance(panel, Grid):
+        yield from _grid(panel, width, depth, unicode)
+    elif isinstance(panel, Points):
+        yield from _plane(panel.groups, panel, width, depth)
+    else:
+        at = np.arange(len(panel.places), dtype=np.float64)
+        groups = tuple(Group(line.name, at, line.y) for line in panel.lines)
+        yield from _plane(groups, panel, width, depth)
+        yield f"{panel.x_label}: {', '.join(map(printable, panel.places))}"[:width]
+
+
+def _grid(panel: Grid, width: int, depth: Depth, unicode: bool) -> Iterator[str]:
+    rows = list(map(printable, panel.rows))
+    margin = min(max(map(len, rows), default=0), max(4, width // 3))
+    room = width - margin - 1
+    n = len(panel.columns)
+    cell = 2 if 2 * n <= room else 1
+    shown = min(n, room // cell)
+    for name, values in zip(rows, panel.values, strict=True):
+        cells = (_cell(panel, v, cell, depth, unicode) for v in values[:shown])
+        yield f"{name[-margin:]:>{margin}} {''.join(cells)}".rstrip()
+    yield f"{'':{margin}} {_ruler(tuple(map(printable, panel.columns[:shown])), cell)}".rstrip()
+    low, high = (f"{v:.2f}" for v in (panel.low, panel.high))
+    steps = [panel.low + (panel.high - panel.low) * i / 4 for i in range(5)]
+    scale = "".join(_cell(panel, v, 2, depth, unicode) for v in steps)
+    cut = f"; {n - shown} of {n} columns do not fit" if shown < n else ""
+    yield f"{printable(panel.what)}: {low} {scale} {high}{cut}"
+
+
+def _cell(panel: Grid, value: float, size: int, depth: Depth, unicode: bool) -> str:
+    if np.isnan(value):
+        return " " * size
+    if depth == "none":
+        shades = SHADES if unicode else ASCII_SHADES
+        share = (value - panel.low) / (panel.high - panel.low) if panel.high > panel.low else 0.5
+        return shades[min(4, max(0, int(share * 5)))] * size
+    share = share_of(value, panel.low, panel.high, panel.centre)
+    return _paint(" " * size, scale_color(share, panel.centre is not None), depth, ground=True)
+
+
+def _ruler(names: tuple[str, ...], cell: int) -> str:
+    """Names under the columns, as many as have room."""
+    line = ""
+    for i, name in enumerate(names):
+        if len(line) <= i * cell and (i == 0 or len(name) < 4):
+            line = line.ljust(i * cell) + (name if len(name) < 4 else "")
+            line += " " if len(name) < 4 else ""
+    return line
+
+
+def _plane(
+    groups: tuple[Group, ...], panel: Points | Lines, width: int, depth: Depth
+) -> Iterator[str]:
+    columns = width - 8
+    x, y = (np.concatenate([getattr(g, axis) for g in groups]) for axis in ("x", "y"))
+    unit = isinstance(panel, Points) and panel.unit
+    (x_low, x_high), (y_low, y_high) = [(0.0, 1.0) if unit else _span(v) for v in (x, y)]
+    page: list[list[str]] = [[" "] * columns for _ in range(HEIGHT)]
+
+    def row_of(value: float) -> int:
+        return round((y_high - value) / (y_high - y_low) * (HEIGHT - 1))
+
+    level = panel.level if isinstance(panel, Points) else None
+    if level is not None:
+        page[row_of(level)] = ["-"] * columns
+    legend = []
+    for number, group in enumerate(groups):
+        colour, _, letter = group_style(group.name, number)
+        mark = _paint(letter, colour, depth)
+        legend.append(f"{mark} {printable(group.name).replace('_', ' ')}")
+        for a, b in zip(group.x, group.y, strict=True):
+            page[row_of(b)][round((a - x_low) / (x_high - x_low) * (columns - 1))] = mark
+    for i, line in enumerate(page):
+        text = "".join(line).rstrip()
+        tick = y_high - (y_high - y_low) * i / (HEIGHT - 1)
+        yield f"{tick:6.2f} |{text}" if i % 4 == 0 else f"{'':6} |{text}"
+    if isinstance(panel, Points):
+        yield f"{'':6} {x_low:<{columns // 2}.2f}{x_high:>{columns - columns // 2}.2f}"
+        yield printable(f"x: {panel.x_label}; y: {panel.y_label}")[:width]
+    else:
+        yield printable(f"y: {panel.y_label}")[:width]
+    yield "  ".join(legend) + (f"  - {panel.level_name}" if level is not None else "")  # type: ignore[union-attr]
+
+
+def _span(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _paint(text: str, colour: RGB, depth: Depth, ground: bool = False) -> str:
+    if depth == "none":
+        return text
+    layer = 48 if ground else 38
+    if depth == "true":
+        code = ";".join(map(str, (layer, 2, *colour)))
+    else:
+        r, g, b = (round(part / 255 * 5) for part in colour)
+        code = f"{layer};5;{16 + 36 * r + 6 * g + b}"
+    return f"\x1b[{code}m{text}\x1b[0m"

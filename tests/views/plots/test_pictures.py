@@ -1,0 +1,164 @@
+"""Pictures: what they hold, on paper and in a terminal."""
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from compread.analysis.change import Change
+from compread.analysis.runs import read_runs
+from compread.analysis.transfer import compare_runs
+from compread.errors import UsageError
+from compread.views.plots import charts
+from compread.views.plots.draw import draw
+from compread.views.plots.palette import GROUPS, ONE_WAY, TWO_WAYS, scale_color, share_of
+from compread.views.plots.pictures import Grid, Group, Line, Lines, Picture, Points, picture_rows
+from compread.views.plots.terminal import to_blocks
+
+
+@pytest.fixture(scope="module")
+def runs(stores):
+    """The three planted runs."""
+    return read_runs(sorted(stores.iterdir()))
+
+
+def a_picture_of_each():
+    """One panel of each type, with a gap, a level and names that need escaping."""
+    grid = Grid(
+        np.array([[0.1, np.nan], [0.5, 0.9]]), ("0", "MLP"), ("0", "1"), "accuracy", 0.1, 0.9
+    )
+    groups = (
+        Group("good", np.array([0.2]), np.array([0.8])),
+        Group("x<&", np.ones(2), np.zeros(2)),
+    )
+    points = Points(groups, "share", "accuracy", "a $title_{}", 0.5, "full model", unit=True)
+    line = Line("best", np.array([0.5, 0.7, 0.6]), np.array([0.1, 0.0, 0.1]))
+    return Picture([grid, points, Lines((line,), ("s1", "s2", "s3"), "revision", "accuracy")])
+
+
+def test_rows_are_the_numbers(runs):
+    """A picture's rows are the statistics that it was made from."""
+    rows = picture_rows(charts.heatmap(runs[:1]))
+    stats = runs[0].stats.parts
+    values = {(row["row"], row["column"]): row["value"] for row in rows}
+    wanted = {}
+    for j, c in enumerate(runs[0].components):
+        if c.layer >= 0:
+            name = {"head": str(c.head), "mlp": "MLP", "mixer": "MIX"}[c.kind]
+            wanted[name, str(c.layer)] = stats.accuracy[j]
+    assert values == wanted
+
+
+def test_scatter_has_every_component_in_its_category(runs):
+    """The planted components are in the groups they were planted for."""
+    rows = picture_rows(charts.scatter(runs[:1]))
+    group = {row["name"]: row["group"] for row in rows}
+    assert group["L0H0"] == "good" and group["L0H1"] == "bad" and group["L1H0"] == "label-biased"
+    assert len(rows) == 8 and group.keys().isdisjoint({"embed", "bias"})
+    kinds = {r["name"]: r["group"] for r in picture_rows(charts.scatter(runs[:1], by_kind=True))}
+    assert kinds["L0H0"] == "head" and kinds["L1MLP"] == "mlp" and kinds["L2MIX"] == "mixer"
+
+
+def test_the_transfer_matrix_is_symmetric(runs):
+    """Each pair is in both of its places, and each run agrees with itself."""
+    (grid,) = charts.transfer(runs).panels
+    np.testing.assert_array_equal(grid.values, grid.values.T)
+    assert np.diag(grid.values).tolist() == [1, 1, 1]
+    assert grid.values[0, 1] == pytest.approx(compare_runs(runs).pairs[0].pearson)
+
+
+def test_more_panels_than_fit_are_refused(runs):
+    """A page of scatter plots has nine."""
+    with pytest.raises(UsageError, match="9 at most; got 12"):
+        charts.scatter(runs * 4)
+
+
+def test_training_wants_revisions(runs):
+    """One revision makes no curve."""
+    with pytest.raises(UsageError, match="several revisions"):
+        charts.training(runs[:1])
+
+
+@pytest.mark.parametrize(
+    ("form", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
+)
+def test_files_are_what_they_say_and_the_same_each_time(form, start):
+    """Each form begins as it must; equal pictures are equal bytes."""
+    data = draw(a_picture_of_each(), form)
+    assert data.startswith(start) and data == draw(a_picture_of_each(), form)
+    if form == "svg":
+        assert ET.fromstring(data).tag.endswith("svg")
+
+
+def test_a_plain_terminal_gets_characters_alone(runs):
+    """Without colours there are no escapes, every line fits, and each component has its mark."""
+    for picture in (a_picture_of_each(), charts.scatter(runs[:1]), charts.heatmap(runs)):
+        text = to_blocks(picture, 60)
+        assert "\x1b" not in text and max(map(len, text.splitlines())) <= 60
+    text = to_blocks(charts.scatter(runs[:1]))
+    assert "^ good" in text and "- full model" in text
+    assert to_blocks(charts.heatmap(runs), unicode=False).isascii()
+
+
+@pytest.mark.parametrize(("depth", "code"), [("256", "\x1b[48;5;"), ("true", "\x1b[48;2;")])
+def test_colours_are_those_of_the_terminal(depth, code):
+    """256 colours and true colours have their own codes, each of which is ended."""
+    text = to_blocks(a_picture_of_each(), 60, depth)
+    assert code in text and text.count("\x1b[") == 2 * text.count("\x1b[0m")
+
+
+def test_wide_grids_say_what_is_cut():
+    """Columns that do not fit are counted."""
+    grid = Grid(np.zeros((1, 99)), ("0",), tuple(map(str, range(99))), "x", 0.0, 1.0)
+    assert "45 of 99 columns do not fit" in to_blocks(Picture([grid]), 56)
+
+
+@pytest.mark.parametrize("stops", [ONE_WAY, TWO_WAYS])
+def test_scales_keep_their_order_in_grey(stops):
+    """One-way colours get lighter all the way; two-way ones are lightest in the middle."""
+    grey = [0.299 * r + 0.587 * g + 0.114 * b for r, g, b in stops]
+    if stops is ONE_WAY:
+        assert grey == sorted(grey)
+    else:
+        assert grey[:3] == sorted(grey[:3]) and grey[2:] == sorted(grey[2:], reverse=True)
+
+
+def test_scale_ends_and_middle():
+    """The ends have the end colours, the centre the middle one, beyond is cut."""
+    assert scale_color(0, False) == ONE_WAY[0] and scale_color(1.5, False) == ONE_WAY[-1]
+    assert scale_color(share_of(0.5, 0.2, 0.6, 0.5), True) == TWO_WAYS[2]
+    assert share_of(0.2, 0.2, 0.6, 0.5) == 0 and share_of(3, 3, 3, None) == 0.5
+
+
+def test_groups_differ_without_colour():
+    """Categories, kinds and curves that stand together have a marker and a letter each."""
+    for together in (
+        ("other", "label-biased", "bad", "good"),
+        ("head", "mlp", "mixer"),
+        ("full", "best", "best_at_last", "worst"),
+    ):
+        for place in (0, 1, 2):
+            assert len({GROUPS[name][place] for name in together}) == len(together)
+
+
+def test_scatter_is_over_the_last_of_two_labels(runs):
+    """What always says the first label stands at 0, what always says the last at 1."""
+    place = {row["name"]: row["x"] for row in picture_rows(charts.scatter(runs[:1]))}
+    assert (place["L1H0"], place["L1MLP"]) == (0, 1)
+
+
+def test_the_heat_map_of_accuracies_is_centred_on_one_in_k(tmp_path, write_store):
+    """With three labels a third is in the middle of the colours."""
+    path = write_store(tmp_path / "s.h5", words=(" a", " b", " c"))
+    (grid,) = charts.heatmap(read_runs([path])).panels
+    assert grid.centre == pytest.approx(1 / 3)
+
+
+def test_embed_and_bias_do_not_stretch_the_map_of_changes(runs):
+    """The colours reach as far as the largest change of a component that is drawn."""
+    axis = runs[0].components
+    after = np.zeros(len(axis) + 1)
+    after[0], after[1], after[-2] = 0.9, -0.2, -0.8  # embed, the first head, bias
+    zero = np.zeros_like(after)
+    (grid,) = charts.change_map(Change(axis, zero, after, zero, zero, zero, zero, 1, ())).panels
+    assert (grid.low, grid.high) == (-0.2, 0.2)
