@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,13 @@ from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, Ve
 from compread.analysis.chance import two_sided
 from compread.analysis.classes import on_common_classes
 from compread.analysis.components import ComponentStats, Scores
-from compread.analysis.groups import group_runs
+from compread.analysis.crossfit import crossfit_accuracy
 from compread.analysis.intervals import Floats
 from compread.analysis.runs import RunStats
-from compread.analysis.worth import crossfit_accuracy
 from compread.components import Component
 from compread.errors import UsageError
 from compread.options import DEFAULT_MEASURE, MEASURES
-from compread.store.schema import Labels
+from compread.store.schema import Labels, RunInfo
 
 __all__ = ["COUNTED_KINDS", "MEASURES", "Ranking", "predicted_keys", "rank"]
 
@@ -38,7 +38,7 @@ class Ranking:
     stores: int
     """How many stores the statistics are averages of."""
     worth: Floats | None = None
-    """Cross-fitted accuracy at each place (``compread.analysis.worth``); None in other orders."""
+    """Cross-fitted accuracy at each place (``analysis.crossfit``); None in other orders."""
     by: str = DEFAULT_MEASURE
     """The measure that was asked for."""
     groups: Mapping[str, ComponentStats] = field(default_factory=dict)
@@ -109,7 +109,7 @@ def rank(
         top: how many to keep; 0 keeps all.
         rules: the thresholds between the categories.
         values: [C] what to order by instead of ``by``, such as fitted weights.
-        per: show the measure for each of these as well (``compread.analysis.groups``).
+        per: show the measure for each of these as well (``compread.analysis.ranking``).
 
     Raises:
         StoreError: two runs differ in their component axis or their number of classes.
@@ -180,3 +180,31 @@ def _score_keys(scores: Scores, j: int, predicted: Sequence[str]) -> dict[str, A
         "direct_share": number(scores.direct_share[j]),
         "tied": float(scores.tied[j]),
     }
+
+
+PER: dict[str, Callable[[RunInfo], str]] = {
+    "template": lambda run: run.template or "no template",
+    "seed": lambda run: "no seed" if run.seed is None else f"s{run.seed}",
+    "task": lambda run: run.task,
+    "shots": lambda run: "no shots recorded" if run.shots is None else f"k{run.shots}",
+    "model": lambda run: run.model + (f"@{run.checkpoint}" if run.checkpoint else ""),
+}
+
+
+def group_runs(runs: Sequence[RunStats], per: str) -> dict[str, list[RunStats]]:
+    """The runs by name, in the order in which each name stands first.
+
+    Args:
+        runs: at least one.
+        per: ``store``, or a key of ``PER``. Templates of several tasks are named with their tasks.
+    """
+    groups: dict[str, list[RunStats]] = {}
+    if per == "store":
+        stems = [Path(run.path).stem for run in runs]
+        unique = len(set(stems)) == len(stems)
+        return {stem if unique else run.path: [run] for stem, run in zip(stems, runs, strict=True)}
+    several = per == "template" and len({run.run.task for run in runs}) > 1
+    for run in runs:
+        name = PER[per](run.run)
+        groups.setdefault(f"{run.run.task} {name}" if several else name, []).append(run)
+    return groups

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from compread import options
+from compread.cli.inputs import found_stores, scored_runs, tell_alone, tell_repeats
 from compread.cli.options import (
     ACROSS_MODELS,
     ALPHA,
@@ -23,7 +24,6 @@ from compread.cli.options import (
     Table,
 )
 from compread.cli.output import emit
-from compread.cli.runs import found_stores, scored_runs, tell_alone, tell_repeats
 
 EXAMPLE = (
     "compread analyze stores/\ncompread analyze out.h5 --format json | jq '.runs[0].best'\n"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compread import options
+from compread.cli.inputs import found_stores, scored_runs, tell_alone, tell_repeats
 from compread.cli.options import (
     ACCURACY,
     ACROSS_MODELS,
@@ -27,7 +28,6 @@ from compread.cli.options import (
     Plot,
 )
 from compread.cli.output import color_depth, note, unicode, width, write_path, write_styled
-from compread.cli.runs import found_stores, scored_runs, tell_alone, tell_repeats
 from compread.cli.values import number_ranges, path
 
 if TYPE_CHECKING:
@@ -146,10 +146,10 @@ def _picture(
     from compread.analysis.bias import leanings
     from compread.analysis.categories import Rules
     from compread.analysis.change import change
-    from compread.cli.weights_file import read_weights
+    from compread.cli.inputs import read_weights
     from compread.errors import UsageError
     from compread.views.plots import charts
-    from compread.views.plots.weights import fitted_weights
+    from compread.views.plots.charts import fitted_weights
 
     if kind.value == "bias":
         if len(labels) != 2:

@@ -67,7 +67,7 @@ def predict(
     scores. Labels are those of `reweight --apply` on the same rows.
     """
     hide_foreign_bars()
-    from compread.cli.weights_file import read_weights
+    from compread.cli.inputs import read_weights
     from compread.extract import Extractor
     from compread.extract.predict import Predictor, check_labels
     from compread.model import ModelRequest, load_model, quieten_libraries

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compread import options
+from compread.cli.inputs import found_stores, scored_runs
 from compread.cli.options import (
     ACCURACY,
     ACROSS_MODELS,
@@ -30,7 +31,6 @@ from compread.cli.options import (
     Per,
 )
 from compread.cli.output import color_depth, emit, unicode, width, write_styled
-from compread.cli.runs import found_stores, scored_runs
 
 if TYPE_CHECKING:
     from compread.analysis.intervals import Floats
@@ -139,7 +139,7 @@ def rank(
 
 
 def _weights(file: Path, runs: list[RunStats], method: str | None) -> Floats:
-    from compread.cli.weights_file import read_weights
+    from compread.cli.inputs import read_weights
     from compread.reweight.select import mean_weights
 
     return mean_weights(read_weights(file), runs, method).values

@@ -9,6 +9,7 @@ import typer
 
 from compread import options
 from compread.cli.analyze import TOP_K
+from compread.cli.inputs import found_stores, scored_runs
 from compread.cli.options import (
     ACROSS_MODELS,
     ALPHA,
@@ -22,7 +23,6 @@ from compread.cli.options import (
     TEST,
 )
 from compread.cli.output import write_path, write_styled
-from compread.cli.runs import found_stores, scored_runs
 from compread.cli.values import PATH
 
 EXAMPLE = "compread report stores/ -o report.html"

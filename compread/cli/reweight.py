@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compread import options
+from compread.cli.inputs import found_stores, tell_repeats
 from compread.cli.options import (
     ANY_STORES,
     FORMAT,
@@ -18,7 +19,6 @@ from compread.cli.options import (
     TABLE,
     named_options,
 )
-from compread.cli.runs import found_stores, tell_repeats
 from compread.cli.values import PATH
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def reweight(
     from compread.cli.output import emit, note
     from compread.errors import UsageError
     from compread.output_files import check_target
-    from compread.reweight import fit, registry, weights
+    from compread.reweight import fit, registry, weights_file
     from compread.store import open_store
     from compread.views.reweight import reweight_view
 
@@ -141,7 +141,7 @@ def reweight(
                 note(f"warning: oracle: {line}")
             document["oracle"] = [one.row() for one in found]
     if save is not None:
-        weights.Weights(fits).write(save, force)
+        weights_file.Weights(fits).write(save, force)
         note(f"weights: {save}")
     emit(document, reweight_view(document), format.value)
 
@@ -164,17 +164,16 @@ def _list_methods(format: str) -> None:
 
 
 def _document(fits: Sequence[Fit], versus: str | None) -> dict[str, list[dict[str, Any]]]:
-    from compread.reweight import summary
-    from compread.reweight import versus as paired
+    from compread.reweight import results
 
-    by_task = summary.summarize(fits)
+    by_task = results.summarize(fits)
     document = {
         "runs": [one.row() for one in fits],
         "summary": by_task,
-        "average": summary.average(by_task),
+        "average": results.average(by_task),
     }
     if versus is not None:
-        document["versus"] = paired.versus(fits, versus)
+        document["versus"] = results.versus(fits, versus)
     return document
 
 
@@ -182,8 +181,8 @@ def _apply(
     file: Path, stores: Sequence[str], titles: list[str] | None, pool: str | None, format: str
 ) -> None:
     from compread.analysis.repeats import repeats
+    from compread.cli.inputs import read_weights
     from compread.cli.output import emit
-    from compread.cli.weights_file import read_weights
     from compread.reweight.apply import apply, forms_named, pooling_of
     from compread.store import open_store
     from compread.views.reweight import apply_view

@@ -208,7 +208,7 @@ def _tokenizer(model: str, revision: str | None, offline: bool) -> Any:
 
 def _label_tokens(file: Path, tokenizer: Any) -> tuple[dict[str, dict[str, int]], list[str]]:
     from compread.prompts import load_task
-    from compread.prompts.label_check import label_tokens_of
+    from compread.prompts.audit import label_tokens_of
 
     task = load_task(file.stem, file.absolute().parent)
     tokens, found = label_tokens_of(task, tokenizer)

@@ -6,7 +6,7 @@ tokens -> contributions), ``structure`` (that each block and head is read rightl
 ``sharing`` (that a batch and a prefix change nothing), ``sum_check`` (whether numbers may be kept),
 ``runner`` (batch after batch), ``loop`` and ``outcome`` (a prompt set -> a store), ``finishing``
 (stores written while the next run computes), ``preview`` (what the model would say), ``workers``
-(several processes), ``cost`` and ``forecast`` (what a run takes, before it is run).
+(several processes), ``forecast`` (what a run takes, before it is run).
 """
 
 from compread.extract.batches import plan_batches

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from compread.extract.batches import most_rows
-from compread.extract.cost import forward_flops
 from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.memory import bytes_per_token, resident_memory, token_budget
 from compread.model.load.devices import choose_device
 from compread.model.load.footprint import footprint
 from compread.model.load.request import ModelRequest
 from compread.model.load.skeleton import expected_components
+from compread.model.matrices import forward_flops
 from compread.model.switches import find_switches
 from compread.model.trace import CausalLM
 from compread.prompts import PromptSet, TokenizedSet

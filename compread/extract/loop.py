@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from compread.errors import CompreadError, SumError
-from compread.extract.cost import forward_flops
 from compread.extract.describe import describe, split_rows
 from compread.extract.engine import Engine
 from compread.extract.finishing import ComputedRun, Finisher
@@ -26,6 +25,7 @@ from compread.model.find import find_anatomy
 from compread.model.fuse import fuse
 from compread.model.linear import device_of
 from compread.model.load.loading import LoadedModel
+from compread.model.matrices import forward_flops
 from compread.model.taps import Taps
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 from compread.store import (

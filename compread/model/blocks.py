@@ -7,13 +7,12 @@ from dataclasses import replace
 from os.path import commonprefix
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from compread.components import Kind
 from compread.errors import ModelError
 from compread.model import facts
 from compread.model.anatomy import Step, Write
-from compread.model.grouped import in_a_row
 from compread.model.stream_steps import STREAM_VERBS, altup_steps
 from compread.model.trace import CausalLM, Trace
 
@@ -211,3 +210,22 @@ def _post_norm(
         ):
             return child
     return None
+
+
+class GroupedProjection(nn.Module):
+    """Both steps as one affine map of the heads side by side, [n, H·E] -> [n, D]."""
+
+    def __init__(self, first: nn.Module, last: nn.Module, group_width: int) -> None:
+        """``first`` reads [n, G, ``group_width``]; what it makes of the groups goes to ``last``."""
+        super().__init__()
+        self.first, self.last, self._width = first, last, group_width
+
+    def forward(self, heads: Tensor) -> Tensor:
+        """Project the heads."""
+        out: Tensor = self.last(self.first(heads.reshape(len(heads), -1, self._width)).flatten(1))
+        return out
+
+
+def in_a_row(first: nn.Module, last: nn.Module, trace: Trace) -> nn.Module:
+    """Both modules as one, which the model itself does not have."""
+    return GroupedProjection(first, last, trace.group_width[first])

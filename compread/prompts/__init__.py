@@ -3,12 +3,11 @@
 Reading order: ``tasks`` (a task as data), ``verbalizers`` (its label words), ``names`` (what can be
 a file's name), ``task_files`` (its YAML, through ``template_files``, ``yaml_sections`` and
 ``yaml_reader``), ``templates`` (row to text, in the ``sandbox`` and on a ``budget``), ``sources``
-(where rows come from; ``local_files``, ``csv_rows``), ``pools`` (them by class), ``sampling``
-(which rows), ``nearest`` (demonstrations like the row), ``build`` (prompt sets of a task),
-``files`` (a prompt set of the user's own), ``chat`` (prompts as a chat model's turns;
-``chat_sandbox``), ``encoder`` (special tokens), ``label_tokens`` (the one token of each label;
-``label_check``), ``tokens`` (token ids of a prompt set), ``audit`` (what the tokenizer makes of
-it).
+(where rows come from; ``local_files``, ``csv_rows``), ``sampling`` (which rows), ``nearest``
+(demonstrations like the row), ``build`` (prompt sets of a task), ``files`` (a prompt set of the
+user's own), ``chat`` (prompts as a chat model's turns; ``chat_sandbox``), ``encoder`` (special
+tokens), ``label_tokens`` (the one token of each label), ``tokens`` (token ids of a prompt set),
+``audit`` (what the tokenizer makes of it).
 """
 
 from compread.prompts.audit import audit, preflight
@@ -17,7 +16,7 @@ from compread.prompts.chat import Chat
 from compread.prompts.encoder import Tokenizer
 from compread.prompts.files import read_prompt_file
 from compread.prompts.nearest import Nearest, load_embedder
-from compread.prompts.pools import Pool, Pools, make_pools
+from compread.prompts.sampling import Pool, Pools, make_pools
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.sources import load_rows
 from compread.prompts.tasks import (

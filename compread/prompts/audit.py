@@ -1,11 +1,15 @@
-"""What a tokenizer makes of a prompt set, said before a model runs over it."""
+"""What a tokenizer makes of a prompt set, or of a task's labels, said before a model runs."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+from compread.errors import PromptError
 from compread.prompts.encoder import Encoder, Tokenizer, shown
-from compread.prompts.sets import PromptSet
+from compread.prompts.label_tokens import label_token_ids
+from compread.prompts.sets import Prompt, PromptSet
+from compread.prompts.tasks import Task, Template
 from compread.prompts.tokens import TokenizedSet, tokenize
 
 LAST_TOKENS = 5
@@ -54,3 +58,33 @@ def audit(
     begins = shown(tokenizer, encode.before) if encode.before else "no special token added"
     lines.append(f"--- every prompt begins with: {begins}")
     return [*lines, *(f"--- warning: {warning}" for warning in tokens.warnings)]
+
+
+_LAST_TAG = re.compile(r".*[}%#]}", re.DOTALL)
+STAND_IN = "word"
+"""What stands for a row where a template ends in a field."""
+
+
+def label_tokens_of(
+    task: Task, tokenizer: Tokenizer
+) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """The token of each label word by template, and a line for each template whose words are bad.
+
+    The words are tried behind what the template ends in, which is all of a prompt that decides.
+    """
+    tokens: dict[str, dict[str, int]] = {}
+    mistakes = []
+    for id, template in task.templates.items():
+        try:
+            tokens[id] = _tokens(task, template, tokenizer)
+        except PromptError as error:
+            mistakes.append(f"template {id!r}: {error}")
+    return tokens, mistakes
+
+
+def _tokens(task: Task, template: Template, tokenizer: Tokenizer) -> dict[str, int]:
+    text = STAND_IN + _LAST_TAG.sub("", template.text)
+    labels = template.verbalizer.columns
+    made = PromptSet(task.name, labels, (Prompt(text, 0, "test", f"...{text[-20:]}"),))
+    encode = Encoder.of(tokenizer, text)
+    return dict(zip(labels, label_token_ids(made, encode([text]), encode), strict=True))

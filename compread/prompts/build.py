@@ -12,8 +12,7 @@ from pathlib import Path
 from compread.errors import PromptError, UsageError
 from compread.prompts.content_free import content_free_rows
 from compread.prompts.nearest import Nearest
-from compread.prompts.pools import Pool, Pools, make_pools
-from compread.prompts.sampling import Labelled, draw_labelled, draw_test
+from compread.prompts.sampling import Labelled, Pool, Pools, draw_labelled, draw_test, make_pools
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.sources import Row, load_rows
 from compread.prompts.tasks import Task, Template

@@ -3,10 +3,10 @@
 ``schema`` what a store holds · ``axes`` its components, labels and rows · ``typed`` JSON out of a
 file · ``layout`` the HDF5 format · ``journal`` the rows of an unfinished run, ``header`` whose,
 ``kept`` which they are · ``writer`` and ``reader``, with ``checks`` of a file's structure and
-``guards`` of its bytes · ``differences`` of two runs · ``finished`` what stands at a target ·
-``pooling`` from words to classes · ``paths`` the files a command line names · ``progress`` how far
-an unfinished run has come · ``states`` which runs of a folder are finished · ``gather`` which of
-them stand in one mean.
+``guards`` of its bytes · ``target`` the place a store is written to, ``finished`` what stands there
+· ``rank_journals`` what several processes kept · ``pooling`` from words to classes · ``paths`` the
+files a command line names · ``progress`` how far an unfinished run has come · ``states`` which runs
+of a folder are finished · ``gather`` which of them stand in one mean.
 """
 
 from compread.store.axes import Axes, SplitRows

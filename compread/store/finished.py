@@ -1,18 +1,23 @@
-"""Whether what stands at a target is the finished store of the run that is asked for."""
+"""Whether what stands at a target is the finished store of the run that is asked for.
+
+What sets two runs apart is said in the words of the options that a user gave or could give. The
+options that differ are named with both values. What follows from them, other prompts or another
+shared prefix, is named only where no option explains it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from compread.errors import BusyError, StoreError, TargetError
 from compread.store.axes import Axes
-from compread.store.differences import axes_differences, differences, run_differences
 from compread.store.paths import journal_path
 from compread.store.reader import Store, open_store
-from compread.store.schema import RunInfo
+from compread.store.schema import ALL_SPLITS, RunInfo
 
 
 def is_finished(target: Path, run: RunInfo, axes: Axes, loose: Collection[str] = ()) -> bool:
@@ -80,3 +85,106 @@ def _opened(target: Path) -> Iterator[Store]:
             f"{error}; it is left as it is: move it away or give --force, and the same command "
             "makes it anew"
         ) from error
+
+
+OPTIONS = {
+    "model": "model",
+    "revision": "revision",
+    "dtype": "dtype",
+    "task": "task",
+    "template": "template",
+    "seed": "seed",
+    "shots": "num-fewshot",
+    "batch_tokens": "batch-tokens",
+    "trust_remote_code": "trust-remote-code",
+}
+"""Fields of a run's identity that are an option's value."""
+OF_PROMPTS = {
+    "n_train": "n-train",
+    "limit": "limit",
+    "demo_labels": "demo-labels",
+    "prompt_selection": "prompt-selection",
+    "embedder": "embedder",
+    "calibration_prompts": "calibration-prompts",
+    "chat_template": "chat template",
+    "fewshot_as_multiturn": "fewshot-as-multiturn",
+    "system_instruction": "system-instruction",
+}
+"""Entries of a run's protocol that explain other prompts."""
+RESULTS = {
+    "model_type": "another architecture",
+    "fingerprint": "other weights",
+    "template_text": "another text of the template",
+    "demonstrations": "other demonstrations",
+    "prompt_set": "other prompts or labels",
+    "shared_prefix": "another share",
+    "prefix_tokens": "another shared prefix",
+    "soft_cap": "another soft-cap",
+    "tolerance": "another tolerance",
+    "sample_prompt": "another first prompt",
+}
+"""The other fields of the identity; the first that differs says most."""
+_LONGEST = 60
+
+
+def differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], loose: Collection[str] = ()
+) -> str:
+    """``"made with limit=all; you ask for limit=30"``; empty where the runs are the same.
+
+    Args:
+        there: ``RunInfo.to_dict`` of the run that was made.
+        here: that of the run which is asked for, or the part of it that is known.
+        loose: fields that may differ.
+    """
+    # As JSON keeps them, whose lists are tuples here.
+    there, here = json.loads(json.dumps([dict(there), dict(here)]))
+    fields = [*OPTIONS, *RESULTS]
+    differing = [
+        name
+        for name in fields
+        if name in here and name not in loose and there.get(name) != here[name]
+    ]
+    if not differing:
+        return ""
+    changed = {OPTIONS[k]: (there.get(k), here[k]) for k in differing if k in OPTIONS}
+    if "prompt_set" in differing:
+        before, after = (run.get("protocol", {}) for run in (there, here))
+        for key, word in OF_PROMPTS.items():
+            if key in {*before, *after} and before.get(key) != after.get(key):
+                changed[word] = (before.get(key), after.get(key))
+    if "fingerprint" in differing and there.get("adapter") != here.get("adapter"):
+        changed["adapter"] = (there.get("adapter"), here.get("adapter"))
+    if changed:
+        made, asked = (_named(changed, place) for place in (0, 1))
+        return f"made with {made}; you ask for {asked}"
+    return f"made with {RESULTS[differing[0]]}"
+
+
+def axes_differences(there: Axes, here: Axes) -> str:
+    """``"made with other labels"``; empty where the axes are the same."""
+    # As dictionaries, so that what an earlier version began compares as of this one.
+    before, after = there.to_dict(), here.to_dict()
+    names = [key for key in ("components", "labels") if before[key] != after[key]]
+    splits = [split for split in ALL_SPLITS if before["splits"][split] != after["splits"][split]]
+    names += [f"{split} rows" for split in splits]
+    return f"made with other {', '.join(names)}" if names else ""
+
+
+def run_differences(there: RunInfo, here: RunInfo, loose: Collection[str] = ()) -> str:
+    """``differences`` of two whole runs."""
+    return differences(there.to_dict(), here.to_dict(), loose)
+
+
+def _named(changed: Mapping[str, tuple[Any, Any]], place: int) -> str:
+    return ", ".join(f"{word}={_value(word, pair[place])}" for word, pair in changed.items())
+
+
+def _value(word: str, value: Any) -> str:
+    """As it would stand on the command line, long ones cut."""
+    if value is None:
+        return "all" if word == "limit" else "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -23,13 +23,12 @@ from compread.components import Component
 from compread.errors import StoreError, TargetError
 from compread.output_files import sync_folder
 from compread.store.axes import Axes, SplitRows
-from compread.store.differences import axes_differences, run_differences
+from compread.store.finished import axes_differences, run_differences
 from compread.store.header import Header, read_header
 from compread.store.journal import Journal, JournalError, NotAJournalError
-from compread.store.kept import KeptRows
+from compread.store.kept import KeptRows, checked_records
 from compread.store.layout import write_store
 from compread.store.reader import open_store
-from compread.store.records import checked_records
 from compread.store.schema import Labels, RunInfo
 from compread.store.target import (
     check_free,

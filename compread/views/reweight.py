@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from compread.reweight.versus import FEWEST
+from compread.reweight.results import FEWEST
 from compread.views.rank import p_text
 from compread.views.tables import Column, Table
 

@@ -5,8 +5,7 @@ import pytest
 
 from compread.analysis.average import average, row_sets
 from compread.analysis.classes import common_classes, on_common_classes
-from compread.analysis.groups import PER, group_runs
-from compread.analysis.ranking import rank
+from compread.analysis.ranking import PER, group_runs, rank
 from compread.analysis.runs import read_runs
 from compread.options import PER as CHOICES
 from compread.store import Labels

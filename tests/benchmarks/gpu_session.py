@@ -38,10 +38,10 @@ from extract_speed import by_length, peak, plain, timed, whole_extract
 
 from compread.errors import CompreadError
 from compread.extract import Engine, Extractor
-from compread.extract.cost import forward_flops
 from compread.extract.memory import bytes_per_token, peak_memory, reset_peak, token_budget
 from compread.model import LoadedModel, ModelRequest, find_anatomy, quieten_libraries
 from compread.model.load.fingerprint import fingerprint
+from compread.model.matrices import forward_flops
 from compread.prompts import PromptSet, TokenizedSet
 from compread.prompts.sets import Prompt
 

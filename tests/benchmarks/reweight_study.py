@@ -31,8 +31,7 @@ from pathlib import Path
 
 from compread.reweight.fit import Fit, reweight
 from compread.reweight.registry import DEFAULT, make_methods
-from compread.reweight.summary import average, summarize
-from compread.reweight.versus import versus
+from compread.reweight.results import average, summarize, versus
 from compread.store import Store, open_store
 from compread.views.reweight import reweight_view
 from compread.views.tables import render

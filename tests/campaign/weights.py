@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compread.errors import StoreError
-from compread.reweight.weights import Weights
+from compread.reweight.weights_file import Weights
 
 from .case import Attack, Case, Fault, call, judge
 from .corruption import corrupt

@@ -6,7 +6,7 @@ import pytest
 
 from compread import options
 from compread.analysis.components import Scores
-from compread.analysis.groups import PER
+from compread.analysis.ranking import PER
 from compread.cli import options as cli_options
 from compread.components import KINDS
 from compread.reweight.methods.comprw import TRAINERS

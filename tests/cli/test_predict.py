@@ -20,7 +20,7 @@ from tiny_folder import review_rows, save_tiny, write_rows
 from compread.cli import main, predict
 from compread.reweight.rows import rows_of
 from compread.reweight.select import choose
-from compread.reweight.weights import Weights
+from compread.reweight.weights_file import Weights
 from compread.store import open_store
 
 Run = Callable[..., tuple[int, str, str]]

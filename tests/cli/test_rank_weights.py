@@ -7,7 +7,7 @@ import pytest
 from test_reweight import seal, write_store
 
 from compread.cli import main
-from compread.reweight.weights import Weights
+from compread.reweight.weights_file import Weights
 
 
 @pytest.fixture

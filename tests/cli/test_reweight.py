@@ -12,7 +12,7 @@ import pytest
 
 from compread.cli import main
 from compread.components import LayerShape, component_axis
-from compread.reweight.weights import Weights, checksum
+from compread.reweight.weights_file import Weights, checksum
 from compread.store import SplitRows, StoreWriter
 from compread.store.schema import Labels, RunInfo
 

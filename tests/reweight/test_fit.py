@@ -8,7 +8,7 @@ import pytest
 from compread.errors import StoreError, UsageError
 from compread.reweight.fit import reweight
 from compread.reweight.registry import METHODS, make_methods
-from compread.reweight.summary import summarize
+from compread.reweight.results import summarize
 from compread.store.schema import Labels
 
 ALL = make_methods(list(METHODS), "official")

@@ -37,7 +37,7 @@ from compread.components import LayerShape, component_axis
 from compread.errors import StoreError, TargetError
 from compread.store import Labels, SplitRows, StoreWriter, journal_path, open_store
 from compread.store import writer as writer_module
-from compread.store.differences import OPTIONS, RESULTS
+from compread.store.finished import OPTIONS, RESULTS
 from compread.store.journal import Journal
 
 

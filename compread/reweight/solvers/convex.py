@@ -12,7 +12,7 @@ Source: paper section 5.1, equation 9, with the mean and the box of the released
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,6 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from compread.reweight.probability import cross_entropy, log_softmax
-from compread.reweight.solvers.folds import folds
 from compread.reweight.solvers.sums import sums_of
 
 Float64 = npt.NDArray[np.float64]
@@ -153,3 +152,25 @@ def choose_penalty(features: Float64, gold: Int64, signed: bool) -> float:
             scores = np.einsum("njk,j->nk", features[out], weights)
             losses[i] += cross_entropy(scores, gold[out]) * out.sum()
     return PENALTIES[int(losses.argmin())]
+
+
+Bool = npt.NDArray[np.bool_]
+
+
+def folds(gold: npt.NDArray[np.int64], count: int) -> Iterator[Bool]:
+    """[N] masks of the rows that are held out, each row once, classes spread over the folds.
+
+    The rows of a class are dealt to the folds in their order, so a run's folds are always the same.
+    None where no row could be spared: fewer than two rows.
+
+    Args:
+        gold: [N] column of the right label.
+        count: folds at most; no more than there are rows.
+    """
+    count = min(count, len(gold))
+    if count < 2:
+        return
+    dealt = np.empty(len(gold), dtype=np.int64)
+    dealt[np.argsort(gold, kind="stable")] = np.arange(len(gold)) % count
+    for fold in range(count):
+        yield dealt == fold

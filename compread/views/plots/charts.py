@@ -16,6 +16,8 @@ from compread.analysis.training import CURVES, training_rows
 from compread.analysis.transfer import correlations
 from compread.components import Component
 from compread.errors import UsageError
+from compread.reweight.fit import Fit
+from compread.reweight.select import mean_weights
 from compread.text import printable
 from compread.views.plots.pictures import Floats, Grid, Group, Line, Lines, Picture, Points
 
@@ -189,3 +191,15 @@ def run_name(run: RunStats) -> str:
 
 def _names(components: Sequence[Component], of: Iterable[int]) -> tuple[str, ...]:
     return tuple(components[j].name for j in of)
+
+
+def fitted_weights(fits: Sequence[Fit], method: str | None = None) -> Picture:
+    """The weights that ``rank --weights`` shows, in a grid (``mean_weights``).
+
+    Raises:
+        UsageError: as ``mean_weights``.
+    """
+    found = mean_weights(fits, method=method)
+    over = f"mean of {found.fits} fits" if found.fits > 1 else "one fit"
+    title = f"Weights by {found.title}, {found.n_train} train rows, {over}"
+    return weight_map(found.components, found.values, "weight", title)

@@ -13,9 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from compread.errors import ModelError, UsageError
-from compread.extract.cost import forward_flops
 from compread.model import ModelRequest, load_config, load_model
 from compread.model.load.footprint import footprint
+from compread.model.matrices import forward_flops
 
 
 @pytest.fixture(scope="module")

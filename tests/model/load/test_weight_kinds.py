@@ -21,7 +21,6 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from compread.check import certify
 from compread.errors import ModelError, UsageError
 from compread.extract import Engine
-from compread.extract.cost import forward_flops
 from compread.extract.host_copy import HostCopy
 from compread.model import (
     LoadedModel,
@@ -32,6 +31,7 @@ from compread.model import (
     sum_tolerance,
 )
 from compread.model.load.quantized import check_storage
+from compread.model.matrices import forward_flops
 
 LABELS = (5, 9, 17)
 PROMPTS = some_prompts(9, 4, 13, vocabulary=320)

@@ -13,10 +13,10 @@ from compread.reweight.solvers.convex import (
     ENOUGH,
     PENALTIES,
     choose_penalty,
+    folds,
     objective,
     solve,
 )
-from compread.reweight.solvers.folds import folds
 from compread.store import open_store
 
 CASES = [(20, 6, 2, 0.02), (12, 15, 3, 0.05), (30, 8, 4, 0.003)]

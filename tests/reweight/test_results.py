@@ -7,8 +7,7 @@ from scipy.stats import ttest_1samp
 from compread.errors import UsageError
 from compread.reweight.fit import reweight
 from compread.reweight.registry import make_methods
-from compread.reweight.summary import average, summarize
-from compread.reweight.versus import compare, versus
+from compread.reweight.results import average, compare, summarize, versus
 from compread.views.reweight import _versus_table
 
 

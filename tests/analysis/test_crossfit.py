@@ -5,8 +5,8 @@ import pytest
 from conftest import make_run
 
 from compread.analysis.choices import Choices, RowChoices
+from compread.analysis.crossfit import crossfit_accuracy
 from compread.analysis.runs import RunStats
-from compread.analysis.worth import crossfit_accuracy
 from compread.store import Labels
 
 

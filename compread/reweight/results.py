@@ -1,4 +1,6 @@
-"""Is a method better than another? Paired by run, and runs within tasks.
+"""What fits show together: accuracy by task and method, and which method is better than which.
+
+A mean is over templates and seeds, as in Table 4 of the paper, never over settings.
 
 Two methods are compared on the same runs, so each run gives one difference of accuracies. Runs of
 one task share its test rows and more, so they are not independent; the paper's Table 5 takes all
@@ -10,7 +12,7 @@ does it hold for this task's templates and seeds?
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,64 @@ from scipy.stats import t as student
 
 from compread.errors import UsageError
 from compread.reweight.fit import Fit
-from compread.reweight.settings import settings
+from compread.store.gather import setting_names
+
+
+def summarize(fits: Sequence[Fit]) -> list[dict[str, Any]]:
+    """One row for each task, method, number of train rows and setting (``settings``).
+
+    ``accuracy`` is the mean over the runs and ``accuracy_sd`` their population standard deviation,
+    which is what the paper prints.
+    """
+    setting_of = settings(fits)
+    cells: dict[tuple[str, str, int, str | None], list[float]] = defaultdict(list)
+    for fit in fits:
+        if fit.test is not None:
+            setting = setting_of[fit.store]
+            key = fit.run.task, fit.title, len(fit.train_ids), setting
+            cells[key].append(fit.test.accuracy)
+    return [
+        {
+            "task": task,
+            "method": method,
+            "n_train": n_train,
+            "setting": setting,
+            "accuracy": float(np.mean(shares)),
+            "accuracy_sd": float(np.std(shares)),
+            "runs": len(shares),
+        }
+        for (task, method, n_train, setting), shares in cells.items()
+    ]
+
+
+def average(summary: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each method, number of train rows and setting: the tasks' means, averaged.
+
+    ``accuracy_sd`` is the mean of the tasks' standard deviations. A task without a run of that
+    number of rows is not among ``tasks``.
+    """
+    cells: dict[tuple[str, int, str | None], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in summary:
+        cells[row["method"], row["n_train"], row["setting"]].append(row)
+    return [
+        {
+            "method": method,
+            "n_train": n_train,
+            "setting": setting,
+            "accuracy": float(np.mean([row["accuracy"] for row in rows])),
+            "accuracy_sd": float(np.mean([row["accuracy_sd"] for row in rows])),
+            "tasks": len(rows),
+            "runs": sum(row["runs"] for row in rows),
+        }
+        for (method, n_train, setting), rows in cells.items()
+    ]
+
+
+def settings(fits: Sequence[Fit]) -> dict[str, str | None]:
+    """The setting of each store, such as ``24-shot`` (``compread.store.gather.setting_names``)."""
+    names = setting_names([fit.run for fit in fits])
+    return {fit.store: name for fit, name in zip(fits, names, strict=True)}
+
 
 FEWEST = 3
 """Tasks, or runs, that an interval takes: two have a t of 12.7, and reach beyond what can be."""

@@ -1,4 +1,4 @@
-"""The stores that a command is about, scored."""
+"""The stores and the weights file that a command is about, and what a user should know of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from compread.analysis.repeats import Repeats
     from compread.analysis.runs import RunStats
     from compread.store.gather import Gathered, Models
+if TYPE_CHECKING:
+    from compread.reweight.fit import Fit
 
 
 def found_stores(
@@ -65,3 +67,18 @@ def tell_alone(paths: Sequence[Path]) -> None:
     if paths:
         listed = ", ".join(map(str, paths))
         note(f"warning: no partner of the same task, template, seed and shots: {listed}; left out")
+
+
+def read_weights(path: Path) -> tuple[Fit, ...]:
+    """The fits of a weights file; a note where the file has no checksum.
+
+    Raises:
+        StoreError: it is not one, or damaged.
+    """
+    from compread.cli.output import note
+    from compread.reweight.weights_file import Weights
+
+    weights = Weights.read(path)
+    if not weights.checked:
+        note(f"{path} has no checksum, so a changed number would go unnoticed")
+    return weights.fits

@@ -11,7 +11,7 @@ import pytest
 from compread.errors import StoreError, TargetError
 from compread.reweight.fit import reweight
 from compread.reweight.registry import METHODS, make_methods
-from compread.reweight.weights import Weights
+from compread.reweight.weights_file import Weights
 
 
 @pytest.fixture(scope="module")
