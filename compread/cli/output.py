@@ -16,7 +16,8 @@ from typing import Any, Literal, TextIO
 from compread.errors import UsageError
 from compread.text import printable
 from compread.views.parquet import to_parquet
-from compread.views.tables import Document, View, render
+from compread.views.render import render
+from compread.views.tables import Document, View
 
 NARROWEST = 40
 LINES = "\n\t"

@@ -175,7 +175,7 @@ def _picture(
 def _file(picture: Picture, form: str) -> bytes:
     if form in options.PICTURE_NUMBERS:
         from compread.views.plots.pictures import picture_rows
-        from compread.views.tables import to_csv, to_json
+        from compread.views.render import to_csv, to_json
 
         return (to_csv if form == "csv" else to_json)(picture_rows(picture)).encode()
     from compread.views.plots.draw import draw

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from compread.extract.batches import pad_right
 from compread.extract.prefix import SharedPrefix
+from compread.model.activations import Sighting
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.linear import device_of
 from compread.model.switches import RotationTables, find_switches
-from compread.model.taps import Sighting, Taps
+from compread.model.taps import Taps
 from compread.model.trace import CausalLM
 
 

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from compread.extract.engine import Engine
+from compread.model.activations import Sighting
 from compread.model.anatomy import Carry, Write
 from compread.model.decompose import BatchParts, Fold
 from compread.model.linear import bias_of, run_precisely
 from compread.model.streams import after_layer, joined
-from compread.model.taps import Sighting
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 A layer is a chain of steps. Most only add to the residual stream (``Write``); in some families
 the stream itself is normalised or scaled between two writes (``Carry``), which is as linear as
-the final norm once its scale is frozen. ``find`` finds the anatomy on the model itself.
+the final norm once its scale is frozen; in others there are several streams, mixed between the
+writes (``Mix``) and joined behind the last layer (``Exit``; ``streams`` has their algebra).
+``find`` finds the anatomy on the model itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,7 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from compread.components import Kind, LayerShape
-from compread.model.streams import Computed, Exit, Mix
+from compread.model.activations import Sighting
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Numbers that the model computes for each token: [B, ...] of a sighting."""
+
+    modules: tuple[nn.Module, ...]
+    """The modules whose outputs they are read off."""
+    of: Callable[[Sighting], Tensor]
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,14 @@ class Carry:
         return x * like(self.factor, x)
 
 
+@dataclass(frozen=True)
+class Mix:
+    """A step of a layer that mixes the streams: X -> A X."""
+
+    matrix: Computed
+    """A [B, M, M]"""
+
+
 Step: TypeAlias = Write | Carry | Mix
 
 
@@ -109,6 +129,18 @@ class Layer:
         kinds = [write.kind for write in self.writes]
         heads = sum(write.heads for write in self.writes)
         return LayerShape(heads, mixer="mixer" in kinds, mlp="mlp" in kinds)
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How the streams behind the last layer become the one that the final norm reads."""
+
+    weights: Computed
+    """W [B, M, N]"""
+    maps: tuple[nn.Module | None, ...]
+    """P_n; None is the identity."""
+    axis: int
+    """Where a layer's [.., D] output has its M streams."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from compread.components import Component, Kind, component_axis
-from compread.model.anatomy import Anatomy, Carry, Layer, Write, like
+from compread.model.activations import Sighting
+from compread.model.anatomy import Anatomy, Carry, Layer, Mix, Write, like
 from compread.model.linear import (
     accumulation_dtype,
     bias_of,
@@ -30,8 +31,7 @@ from compread.model.linear import (
     unembedding_rows,
 )
 from compread.model.norms import FrozenNorm, identity_norm, read_norm
-from compread.model.streams import Mix, weights_of_writes
-from compread.model.taps import Sighting
+from compread.model.streams import weights_of_writes
 
 _LOGITS_AT_A_TIME = 2**20
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from compread.errors import ModelError
 from compread.model import facts
-from compread.model.anatomy import Anatomy, Carry, Layer, Write, like
+from compread.model.anatomy import Anatomy, Carry, Exit, Layer, Mix, Write, like
 from compread.model.blocks import config_value, find_steps, kind_of
 from compread.model.finite import why_not_finite
-from compread.model.streams import Exit, Mix, after_layer, altup_exit, hyper_exit
+from compread.model.streams import after_layer, altup_exit, hyper_exit
 from compread.model.taps import Taps
 from compread.model.trace import CausalLM, Trace, probe_tokens, trace_forward
 
@@ -120,11 +120,27 @@ def _find_layer(
         )
     layer = Layer(block, find_steps(model, index, block, config, trace))
     if exit is not None:
+        _check_streams(model, index, layer)
         return layer
     _prove_layer(model, index, layer, trace)
     if index + 1 == len(blocks):
         return layer
     return replace(layer, steps=layer.steps + _between(model, index, blocks, trace))
+
+
+def _check_streams(model: CausalLM, index: int, layer: Layer) -> None:
+    """Refuse what no rule is known for where a layer has several residual streams."""
+    if layer.carries:
+        raise ModelError(
+            f"{kind_of(model)}: layer {index} changes its residual streams by more than mixes and "
+            "writes; expected those two alone where there are several streams, so the model is "
+            "refused"
+        )
+    if any(write.into is None for write in layer.writes):
+        raise ModelError(
+            f"{kind_of(model)}: in layer {index} it is not known which of the residual streams a "
+            "block writes to; expected a weight for each, so the model is refused"
+        )
 
 
 def _between(

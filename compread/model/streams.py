@@ -14,49 +14,17 @@ so the logits read a write through N fixed maps P_n, each with a number of this 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from compread.model.anatomy import Anatomy
-    from compread.model.taps import Sighting
+from compread.model.activations import Sighting
+from compread.model.anatomy import Anatomy, Computed, Exit, Layer, Mix, Write
 
 _LEAST_SQUARE = 1e-5
 """What AltUp takes for the mean square of a stream with less."""
-
-
-@dataclass(frozen=True)
-class Computed:
-    """Numbers that the model computes for each token: [B, ...] of a sighting."""
-
-    modules: tuple[nn.Module, ...]
-    """The modules whose outputs they are read off."""
-    of: Callable[[Sighting], Tensor]
-
-
-@dataclass(frozen=True)
-class Mix:
-    """A step of a layer that mixes the streams: X -> A X."""
-
-    matrix: Computed
-    """A [B, M, M]"""
-
-
-@dataclass(frozen=True)
-class Exit:
-    """How the streams behind the last layer become the one that the final norm reads."""
-
-    weights: Computed
-    """W [B, M, N]"""
-    maps: tuple[nn.Module | None, ...]
-    """P_n; None is the identity."""
-    axis: int
-    """Where a layer's [.., D] output has its M streams."""
 
 
 def hyper_connection(module: nn.Module) -> tuple[Mix, Computed]:
@@ -158,8 +126,10 @@ def listened(anatomy: Anatomy) -> list[nn.Module]:
     found: list[nn.Module] = []
     for layer in anatomy.layers:
         for step in layer.steps:
-            computed = step.matrix if isinstance(step, Mix) else getattr(step, "into", None)
-            found += computed.modules if computed is not None else ()
+            if isinstance(step, Mix):
+                found += step.matrix.modules
+            elif isinstance(step, Write) and step.into is not None:
+                found += step.into.modules
     return [*found, *(anatomy.exit.weights.modules if anatomy.exit else ())]
 
 
@@ -176,18 +146,18 @@ def weights_of_writes(anatomy: Anatomy, sighting: Sighting) -> tuple[list[list[T
         for step in reversed(layer.steps):
             if isinstance(step, Mix):
                 reading = torch.einsum("bij,bin->bjn", step.matrix.of(sighting), reading)
-            else:
+            elif isinstance(step, Write):
                 own.append(torch.einsum("bm,bmn->bn", _into(step, sighting), reading))
         found.append(own[::-1])
     return found[::-1], reading
 
 
-def after_layer(layer: Any, streams: Tensor, sighting: Sighting) -> Tensor:
+def after_layer(layer: Layer, streams: Tensor, sighting: Sighting) -> Tensor:
     """The streams [B, M, D] that a layer makes of those it reads."""
     for step in layer.steps:
         if isinstance(step, Mix):
             streams = step.matrix.of(sighting) @ streams
-        else:
+        elif isinstance(step, Write):
             wrote = sighting.wrote(step.source) * step.scale
             streams = streams + _into(step, sighting)[..., None] * wrote[:, None]
     return streams
@@ -204,6 +174,6 @@ def joined(exit: Exit, streams: Tensor, sighting: Sighting) -> Tensor:
     return out
 
 
-def _into(write: Any, sighting: Sighting) -> Tensor:
-    weights: Tensor = write.into.of(sighting)
-    return weights
+def _into(write: Write, sighting: Sighting) -> Tensor:
+    assert write.into is not None  # ``find`` refuses the others
+    return write.into.of(sighting)

@@ -9,62 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from compread.errors import ModelError
+from compread.model.activations import Sighting
 from compread.model.anatomy import Anatomy
 from compread.model.linear import accumulation_dtype, dtype_of
 from compread.model.streams import listened
 from compread.model.trace import CausalLM, first_tensor, hooked, read_tensor
-
-
-@dataclass
-class Sighting:
-    """One forward's activations at the answer positions, in the accumulation type.
-
-    ``embedding`` [B, D] is the residual stream before the first layer, or [B, M, D] where there are
-    M of them, ``final_streams`` those behind the last; ``norm_input`` and
-    ``norm_output`` [B, D] are around the final norm; ``raw_logits`` and ``logits`` [B, V] are the
-    unembedding's output and what the model returned.
-    """
-
-    answer: Tensor
-    """[B] position of each prompt's last token among the tokens that were run."""
-    dtype: torch.dtype
-    embedding: Tensor = field(default_factory=lambda: torch.empty(0))
-    norm_input: Tensor = field(default_factory=lambda: torch.empty(0))
-    norm_output: Tensor = field(default_factory=lambda: torch.empty(0))
-    raw_logits: Tensor = field(default_factory=lambda: torch.empty(0))
-    logits: Tensor = field(default_factory=lambda: torch.empty(0))
-    inputs: dict[nn.Module, Tensor] = field(default_factory=dict)
-    outputs: dict[nn.Module, Tensor] = field(default_factory=dict)
-    final_streams: Tensor = field(default_factory=lambda: torch.empty(0))
-    streams: dict[nn.Module, Tensor] = field(default_factory=dict)
-    values: dict[nn.Module, tuple[Tensor, ...]] = field(default_factory=dict)
-    """All tensors that a module returned, [B, ...]: what several streams are mixed with."""
-
-    def read(self, module: nn.Module) -> Tensor:
-        """[B, width] what the module was called with."""
-        return self.inputs[module]
-
-    def wrote(self, module: nn.Module) -> Tensor:
-        """[B, width] what the module returned."""
-        return self.outputs[module]
-
-    def pick(self, hidden: Tensor) -> Tensor:
-        """Copy the answer rows: [B, T, width] (or [B·T, width]) -> [B, width]."""
-        if hidden.ndim > 3:  # heads or groups apart: [B, T, .., width]
-            hidden = hidden.flatten(2)
-        return self.rows(hidden.reshape(len(self.answer), -1, hidden.shape[-1]))
-
-    def rows(self, values: Tensor) -> Tensor:
-        """Copy the answer rows: [B, T, ...] -> [B, ...]."""
-        answer = self.answer.to(values.device)
-        return values[torch.arange(len(answer), device=values.device), answer]
 
 
 class Taps:

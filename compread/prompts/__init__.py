@@ -2,12 +2,12 @@
 
 Reading order: ``tasks`` (a task as data), ``verbalizers`` (its label words), ``names`` (what can be
 a file's name), ``task_files`` (its YAML, through ``template_files``, ``yaml_sections`` and
-``yaml_reader``), ``templates`` (row to text, in the ``sandbox`` and on a ``budget``), ``sources``
-(where rows come from; ``local_files``, ``csv_rows``), ``sampling`` (which rows), ``nearest``
-(demonstrations like the row), ``build`` (prompt sets of a task), ``files`` (a prompt set of the
-user's own), ``chat`` (prompts as a chat model's turns; ``chat_sandbox``), ``encoder`` (special
-tokens), ``label_tokens`` (the one token of each label), ``tokens`` (token ids of a prompt set),
-``audit`` (what the tokenizer makes of it).
+``yaml_reader``), ``load_tasks`` (the tasks that there are), ``templates`` (row to text, in the
+``sandbox`` and on a ``budget``), ``sources`` (where rows come from; ``local_files``, ``csv_rows``),
+``sampling`` (which rows), ``nearest`` (demonstrations like the row), ``build`` (prompt sets of a
+task), ``files`` (a prompt set of the user's own), ``chat`` (prompts as a chat model's turns;
+``chat_sandbox``), ``encoder`` (special tokens), ``label_tokens`` (the one token of each label),
+``tokens`` (token ids of a prompt set), ``audit`` (what the tokenizer makes of it).
 """
 
 from compread.prompts.audit import audit, preflight
@@ -15,19 +15,12 @@ from compread.prompts.build import build_prompt_set, prompt_sets
 from compread.prompts.chat import Chat
 from compread.prompts.encoder import Tokenizer
 from compread.prompts.files import read_prompt_file
+from compread.prompts.load_tasks import every_task, load_task, mistakes_in, task_names
 from compread.prompts.nearest import Nearest, load_embedder
 from compread.prompts.sampling import Pool, Pools, make_pools
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.sources import load_rows
-from compread.prompts.tasks import (
-    Source,
-    Task,
-    Template,
-    every_task,
-    load_task,
-    mistakes_in,
-    task_names,
-)
+from compread.prompts.tasks import Source, Task, Template
 from compread.prompts.templates import render, template_fields
 from compread.prompts.tokens import TokenizedSet, tokenize
 from compread.prompts.verbalizers import Verbalizer

@@ -9,8 +9,9 @@ from typing import Any
 
 from compread.errors import PromptError
 from compread.prompts.chat import Chat
+from compread.prompts.load_tasks import load_task
 from compread.prompts.sets import Pieces, Prompt, PromptSet
-from compread.prompts.tasks import Task, Template, load_task
+from compread.prompts.tasks import Task, Template
 from compread.prompts.templates import render
 
 Row = Mapping[str, Any]

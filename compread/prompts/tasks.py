@@ -6,8 +6,7 @@ keys are those of ``task_files.read_task_file``. Nothing about a single task is 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from compread.errors import PromptError
 from compread.prompts.verbalizers import Verbalizer
 from compread.text import listed, nearest
 
-BUILT_IN = Path(__file__).with_name("tasks")
 _SHOWN = 60
 """Names that a message lists."""
 
@@ -92,7 +90,7 @@ class Task:
         """
         if template_id not in self.templates:
             what = f"template {template_id!r} of task {self.name!r}"
-            raise PromptError(_unknown(what, template_id, self.templates))
+            raise PromptError(no_such(what, template_id, self.templates))
         return self.templates[template_id]
 
     def chosen_templates(self, wanted: Sequence[str] | None) -> list[str]:
@@ -126,61 +124,8 @@ def default_shots(n_classes: int) -> int:
     return max(4 // n_classes, 1) * n_classes
 
 
-def task_names(include_path: Path | None = None) -> tuple[str, ...]:
-    """Names of the tasks that ``load_task`` knows, sorted."""
-    return tuple(sorted(_task_files(include_path)))
-
-
-def load_task(name: str, include_path: Path | None = None) -> Task:
-    """Read a task by its name; a file in ``include_path`` goes before a built-in one.
-
-    Raises:
-        PromptError: no such task (the nearest name is suggested), or a mistake in its file.
-    """
-    return _load(name, _task_files(include_path))
-
-
-def every_task(include_path: Path | None = None) -> Iterator[tuple[str, Task | PromptError]]:
-    """Each task that ``task_names`` names, in its order, or why its file cannot be used.
-
-    The folder is listed once: it may hold thousands of files of another program.
-    """
-    files = _task_files(include_path)
-    for name in sorted(files):
-        try:
-            yield name, _load(name, files)
-        except PromptError as error:
-            yield name, error
-
-
-def _load(name: str, files: Mapping[str, Path]) -> Task:
-    from compread.prompts.task_files import read_task_file
-
-    if name not in files:
-        raise PromptError(_unknown(f"task {name!r}", name, sorted(files)))
-    return read_task_file(files[name], lambda other: _load(other, files))
-
-
-def mistakes_in(file: Path) -> list[str]:
-    """Every mistake of a task file, with its line and the fix; none where it can be used.
-
-    Tasks that it borrows demonstrations from may stand beside it.
-    """
-    from compread.prompts.task_files import task_mistakes
-
-    return task_mistakes(file, lambda other: load_task(other, file.absolute().parent))
-
-
-def _task_files(include_path: Path | None) -> dict[str, Path]:
-    if include_path is not None and not include_path.is_dir():
-        raise PromptError(f"{include_path} is not a folder: give the folder that holds TASK.yaml")
-    if include_path is not None and not os.access(include_path, os.R_OK | os.X_OK):
-        raise PromptError(f"{include_path} cannot be read: give a folder that this user may read")
-    folders = [BUILT_IN] if include_path is None else [BUILT_IN, include_path]
-    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+def no_such(what: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that is not among those ``known``, with the nearest of them."""
     known = list(known)
     near = nearest(name, known)
     hint = f"did you mean {near!r}? " if near else ""

@@ -14,11 +14,10 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from compread.errors import PromptError
+from compread.prompts.tasks import Template
 
 if TYPE_CHECKING:
     from jinja2 import Undefined
-
-    from compread.prompts.tasks import Template
 
 LONGEST_SOURCE = 100_000
 """Characters of a template."""

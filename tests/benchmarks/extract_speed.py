@@ -41,7 +41,7 @@ from compread.extract.batches import pad_right
 from compread.extract.memory import token_budget
 from compread.extract.sum_check import Judge
 from compread.model import Decomposer, ModelRequest, load_model, quieten_libraries
-from compread.model.taps import Sighting
+from compread.model.activations import Sighting
 from compread.prompts import PromptSet, load_task, prompt_sets, read_prompt_file, tokenize
 from compread.store import StoreWriter
 

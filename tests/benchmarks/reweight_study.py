@@ -33,8 +33,8 @@ from compread.reweight.fit import Fit, reweight
 from compread.reweight.registry import DEFAULT, make_methods
 from compread.reweight.results import average, summarize, versus
 from compread.store import Store, open_store
+from compread.views.render import render
 from compread.views.reweight import reweight_view
-from compread.views.tables import render
 
 DESIGN = ("sst2", "qqp", "rte", "arc_easy", "wic")
 BUDGETS = (8, 20, 60)

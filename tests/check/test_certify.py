@@ -19,9 +19,8 @@ from compread.check.proofs import prove
 from compread.check.twin import build_twin, make_loud
 from compread.extract import Engine, Proof
 from compread.model import facts, find_anatomy
-from compread.model.anatomy import Anatomy, Carry, Layer, Write
+from compread.model.anatomy import Anatomy, Carry, Computed, Layer, Mix, Write
 from compread.model.norms import FrozenNorm
-from compread.model.streams import Computed, Mix
 
 LABELS = (3, 9, 17)
 PROMPT = [21, 34, 5, 50, 61, 12, 44]
@@ -400,6 +399,32 @@ def test_a_residual_added_output_taken_for_the_write_is_refused(
     certificate = certify(AutoConfig.for_model("bloom"))
     assert certificate.verdict == "refused"
     assert "do not explain what it writes to the residual stream" in certificate.reason
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        (
+            (("hyper", ("attn_hc",)), ("head", ("self_attn",)), ("norm", ("input_layernorm",))),
+            "layer 0 changes its residual streams by more than mixes and writes",
+        ),
+        (
+            (("head", ("self_attn",)), ("hyper", ("ffn_hc",)), ("mlp", ("mlp",))),
+            "in layer 0 it is not known which of the residual streams a block writes to",
+        ),
+    ],
+    ids=["stream normalised", "write without weights"],
+)
+def test_several_streams_read_as_one_are_refused(
+    steps: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mixes and weighted writes are all that is known of layers with several streams."""
+    if why := lacking("deepseek_v4"):
+        pytest.skip(why)
+    monkeypatch.setitem(facts.STEPS, "deepseek_v4", steps)
+    certificate = certify(AutoConfig.for_model("deepseek_v4"))
+    assert certificate.verdict == "refused"
+    assert reason in certificate.reason and "fails on the twin" not in certificate.reason
 
 
 def test_an_in_place_addition_that_is_not_copied_is_refused(

@@ -132,7 +132,7 @@ def test_files_of_another_tool_beside_a_task(
     command: list[str], mine: Path, capsys: Out, monkeypatch: Any
 ) -> None:
     """A folder's task can be used although other files there are none: one line names them."""
-    monkeypatch.setattr("compread.prompts.tasks.BUILT_IN", mine)
+    monkeypatch.setattr("compread.prompts.load_tasks.BUILT_IN", mine)
     (mine / "eval.yaml").write_text(FOREIGN)
     (mine / "none.yaml").write_text(FOREIGN.partition("process")[0])
     args = ["tasks", command[0], *command[1:], "--include-path", str(mine), "--format", "json"]

@@ -7,7 +7,8 @@ import pytest
 
 from compread.views.latex import escape
 from compread.views.parquet import to_parquet
-from compread.views.tables import Column, Table, render
+from compread.views.render import render
+from compread.views.tables import Column, Table
 
 ROWS = [
     {"component": "L0H1", "accuracy": 0.5, "layer": 0, "biased": True, "p": None},

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from compread.views.tables import Column, Table, render
+from compread.views.render import render
+from compread.views.tables import Column, Table
 
 ROWS = [
     {"name": "L0H0", "accuracy": 1 / 3, "head": 0, "none": None, "word": ' naïve, "好"'},

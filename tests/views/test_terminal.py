@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from compread.views.tables import Column, Table, render
+from compread.views.render import render
+from compread.views.tables import Column, Table
 from compread.views.terminal import shorten, to_terminal
 
 PATH = "stores/a-very-long-folder-name/sst2-review-k4-s0.h5"

@@ -1,0 +1,63 @@
+"""The tasks that there are, by name: the built-in ones and those of a user's folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from compread.errors import PromptError
+from compread.prompts.task_files import read_task_file, task_mistakes
+from compread.prompts.tasks import Task, no_such
+
+BUILT_IN = Path(__file__).with_name("tasks")
+
+
+def task_names(include_path: Path | None = None) -> tuple[str, ...]:
+    """Names of the tasks that ``load_task`` knows, sorted."""
+    return tuple(sorted(_task_files(include_path)))
+
+
+def load_task(name: str, include_path: Path | None = None) -> Task:
+    """Read a task by its name; a file in ``include_path`` goes before a built-in one.
+
+    Raises:
+        PromptError: no such task (the nearest name is suggested), or a mistake in its file.
+    """
+    return _load(name, _task_files(include_path))
+
+
+def every_task(include_path: Path | None = None) -> Iterator[tuple[str, Task | PromptError]]:
+    """Each task that ``task_names`` names, in its order, or why its file cannot be used.
+
+    The folder is listed once: it may hold thousands of files of another program.
+    """
+    files = _task_files(include_path)
+    for name in sorted(files):
+        try:
+            yield name, _load(name, files)
+        except PromptError as error:
+            yield name, error
+
+
+def _load(name: str, files: Mapping[str, Path]) -> Task:
+    if name not in files:
+        raise PromptError(no_such(f"task {name!r}", name, sorted(files)))
+    return read_task_file(files[name], lambda other: _load(other, files))
+
+
+def mistakes_in(file: Path) -> list[str]:
+    """Every mistake of a task file, with its line and the fix; none where it can be used.
+
+    Tasks that it borrows demonstrations from may stand beside it.
+    """
+    return task_mistakes(file, lambda other: load_task(other, file.absolute().parent))
+
+
+def _task_files(include_path: Path | None) -> dict[str, Path]:
+    if include_path is not None and not include_path.is_dir():
+        raise PromptError(f"{include_path} is not a folder: give the folder that holds TASK.yaml")
+    if include_path is not None and not os.access(include_path, os.R_OK | os.X_OK):
+        raise PromptError(f"{include_path} cannot be read: give a folder that this user may read")
+    folders = [BUILT_IN] if include_path is None else [BUILT_IN, include_path]
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
