@@ -14,9 +14,9 @@ from torch import Tensor
 _HELD_PER_COMPUTED = 4
 # What a batch costs besides its tokens, as a share of the budget: small products are slower.
 _BATCH_COST = 1 / 16
-# Logits over the whole vocabulary that a batch makes at most: 128 MiB of them in float32; on a CPU,
+# Logits over the whole vocabulary that a batch makes at most: 256 MiB of them in float32; on a CPU,
 # whose batches are smaller anyhow, 16 MiB.
-_MOST_LOGITS, _MOST_LOGITS_ON_CPU = 2**25, 2**22
+_MOST_LOGITS, _MOST_LOGITS_ON_CPU = 2**26, 2**22
 
 
 def most_rows(vocabulary: int, device: torch.device) -> int:
@@ -88,11 +88,10 @@ def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tens
     Under causal attention a pad to the right of the answer is never seen by it, so no mask is
     needed and positions stay those of a row run alone.
     """
-    longest = max(len(row) for row in rows)
-    padded = torch.zeros(len(rows), longest, dtype=torch.long)
-    for i, row in enumerate(rows):
-        padded[i, : len(row)] = torch.tensor(row)
-    answer = torch.tensor([len(row) - 1 for row in rows])
+    lengths = np.array([len(row) for row in rows])
+    filled = np.zeros((len(rows), lengths.max()), dtype=np.int64)
+    filled[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(rows)
+    padded, answer = torch.from_numpy(filled), torch.from_numpy(lengths - 1)
     if device.type == "cuda":
         # From pinned memory the copy does not wait for the batch before.
         padded, answer = padded.pin_memory(), answer.pin_memory()

@@ -85,10 +85,17 @@ def joined(
     near, near_lse = kernel.call(query, key, value, True, scale)
     near = near.transpose(1, 2).reshape(batch, tokens, shared, group, width)
     near_lse = near_lse.transpose(1, 2).reshape(batch, tokens, shared, group)
+    return join(near, far, near_lse, far_lse).reshape(batch, tokens, heads, width)
+
+
+def join(near: Tensor, far: Tensor, near_lse: Tensor, far_lse: Tensor) -> Tensor:
+    """Two softmaxes' outputs [..., E] as one's, by their lse [...]; ``--compile`` fuses it."""
     share = torch.sigmoid(far_lse - near_lse)[..., None]
     # In the lse's type: a share rounded to half precision costs as much as a whole attention does.
-    out = near.to(share.dtype).lerp_(far.to(share.dtype), share)
-    return out.reshape(batch, tokens, heads, width).to(query.dtype)
+    if near.is_cuda and near.dtype in _HALF:
+        # Its kernels widen what they read and narrow what they write, where lerp asks for copies.
+        return torch.addcmul(far * share, near, 1 - share, out=torch.empty_like(near))
+    return near.to(share.dtype).lerp_(far.to(share.dtype), share).to(near.dtype)
 
 
 def _on_cpu(

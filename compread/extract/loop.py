@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compread.errors import CompreadError, SumError
+from compread.extract import joined
 from compread.extract.describe import describe, split_rows
 from compread.extract.engine import Engine
 from compread.extract.finishing import ComputedRun, Finisher
@@ -57,6 +58,8 @@ class Extractor:
         self.anatomy = find_anatomy(loaded.model)
         watched = Taps(loaded.model, self.anatomy, all_writes=True).modules
         self.fusion = fuse(loaded.model, watched) if compile else None
+        if self.fusion is not None:
+            self.fusion.add(joined, "join", "shared prefix")
         self.judge = Judge(loaded, len(self.anatomy.layers))
 
     def tokenized(

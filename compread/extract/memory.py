@@ -19,7 +19,9 @@ from compread.model.trace import CausalLM
 
 # A batch that fits the processor's last cache runs faster than a larger one.
 _MOST_ON_CPU = 1024
-_MOST_ELSEWHERE = 16384
+# On a GPU a batch should compute for longer than it takes to be launched, layer by layer.
+_MOST_ELSEWHERE, _MOST_OF_SMALL = 16384, 65536
+_WORK = _MOST_ELSEWHERE * 10**9  # parameters x tokens
 _LEAST = 64
 # Of the free memory; the rest is for fragments, kernels' workspaces and other processes.
 _SHARE = 0.5
@@ -28,7 +30,7 @@ _SHARE = 0.5
 def token_budget(model: CausalLM, device: torch.device | None = None) -> int:
     """Tokens of a batch: a power of two, as many as fit and as still make it faster."""
     device = device or device_of(model)
-    most = _MOST_ON_CPU if device.type == "cpu" else _MOST_ELSEWHERE
+    most = _MOST_ON_CPU if device.type == "cpu" else _most_elsewhere(model)
     free = free_memory(device)
     if free is None:
         return min(most, 2048)
@@ -37,6 +39,11 @@ def token_budget(model: CausalLM, device: torch.device | None = None) -> int:
     while budget * 2 <= min(fits, most):
         budget *= 2
     return budget
+
+
+def _most_elsewhere(model: CausalLM) -> int:
+    weights = sum(matrix.numel for matrix in layer_matrices(model))
+    return min(max(_WORK // max(1, weights), _MOST_ELSEWHERE), _MOST_OF_SMALL)
 
 
 def bytes_per_token(model: CausalLM) -> int:

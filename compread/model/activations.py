@@ -32,6 +32,8 @@ class Sighting:
     streams: dict[nn.Module, Tensor] = field(default_factory=dict)
     values: dict[nn.Module, tuple[Tensor, ...]] = field(default_factory=dict)
     """All tensors that a module returned, [B, ...]: what several streams are mixed with."""
+    _places: dict[torch.device, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    """The row and the position of each answer, once for each device."""
 
     def read(self, module: nn.Module) -> Tensor:
         """[B, width] what the module was called with."""
@@ -49,5 +51,8 @@ class Sighting:
 
     def rows(self, values: Tensor) -> Tensor:
         """Copy the answer rows: [B, T, ...] -> [B, ...]."""
-        answer = self.answer.to(values.device)
-        return values[torch.arange(len(answer), device=values.device), answer]
+        place = values.device
+        if place not in self._places:
+            answer = self.answer.to(place)
+            self._places[place] = torch.arange(len(answer), device=place), answer
+        return values[self._places[place]]

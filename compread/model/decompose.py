@@ -33,7 +33,8 @@ from compread.model.linear import (
 from compread.model.norms import FrozenNorm, identity_norm, read_norm
 from compread.model.streams import weights_of_writes
 
-_LOGITS_AT_A_TIME = 2**20
+# A GPU takes longer to be told of a small reduction than to do it.
+_LOGITS_AT_A_TIME, _LOGITS_AT_A_TIME_ON_CPU = 2**24, 2**20
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,22 @@ class Fold:
         _, count, width = self.heads.shape
         z = sighting.read(self.write.reads).to(self.heads.device).reshape(-1, count, width)
         heads = torch.einsum("bhe,khe->bhk", z, self.heads)
-        return heads * self._scale(sighting)[:, None, None]
+        scale = self._scale(sighting)
+        return heads if scale is None else heads * scale[:, None, None]
 
     def constant(self, sighting: Sighting) -> Tensor | None:
         """[B, K] what belongs to no head: the projection's bias and the post-norm's shift."""
         if self.bias is None:
             return None
-        constant = self.bias * self._scale(sighting)[:, None]
-        return constant if self.norm is None else constant + self.directions @ self.norm.shift
+        scale = self._scale(sighting)
+        if self.norm is None or scale is None:
+            return self.bias.expand(len(sighting.answer), -1)
+        return self.bias * scale[:, None] + self.directions @ self.norm.shift
 
-    def _scale(self, sighting: Sighting) -> Tensor:
-        """[B] the factor that the post-norm applied."""
+    def _scale(self, sighting: Sighting) -> Tensor | None:
+        """[B] the factor that the post-norm applied, where there is one."""
         if self.norm is None or self.write.norm is None:
-            return self.directions.new_ones(len(sighting.answer))
+            return None
         return self.norm.scale(sighting.read(self.write.norm), sighting.wrote(self.write.norm))
 
 
@@ -166,13 +170,15 @@ class Decomposer:
             norm = self._read(write.norm, device_of(write.norm))
             before = norm.pull_back(directions)
         heads = pull_back(write.projection, write.width, before)
+        bias = before @ bias_of(write.projection, write.width, before)
         return Fold(
             write=write,
             directions=directions,
             norms_after=len(self.carried),
             norm=norm,
             heads=heads.reshape(len(before), write.heads, -1),
-            bias=before @ bias_of(write.projection, write.width, before),
+            # On a GPU each sum of zeros is a handful of launches a layer and batch.
+            bias=bias if norm is not None or bool(bias.any()) else None,
         )
 
     def decompose(self, sighting: Sighting) -> BatchParts:
@@ -192,15 +198,17 @@ class Decomposer:
                     bias += self.weigh(constant.to(place)[:, None], weight)
             columns += own["head"]
             # What several modules write as one block is one component.
-            columns += [torch.stack(own[k]).sum(0) for k in ("mixer", "mlp") if own[k]]
+            columns += [sum(own[k][1:], own[k][0]) for k in ("mixer", "mlp") if own[k]]
         bias += sum(shift * scales[after][..., None] for shift, after in self.shifts)
         parts = torch.cat([*columns, bias + self.constant.to(place)], 1)  # [B, C, K]
         return self._judge(parts, sighting)
 
     def weigh(self, columns: Tensor, weight: Tensor) -> Tensor:
         """What N maps read, [B, n, N·K], summed with each one's [B, N] or [B, n, N]: [B, n, K]."""
-        by_map = columns.reshape(*columns.shape[:2], -1, len(self.label_ids))
         weight = weight if weight.ndim == 3 else weight[:, None]
+        if columns.shape[-1] == len(self.label_ids):
+            return columns * weight.to(columns)
+        by_map = columns.reshape(*columns.shape[:2], -1, len(self.label_ids))
         summed: Tensor = (by_map * weight[..., None].to(by_map)).sum(2)
         return summed
 
@@ -250,7 +258,8 @@ class Decomposer:
 
 def _over_vocabulary(logits: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tensor:
     """[B, V] -> [B] a few rows at a time, since a reduction may make all logits anew."""
-    rows = max(1, _LOGITS_AT_A_TIME // logits.shape[-1])
+    on_cpu = logits.device.type == "cpu"
+    rows = max(1, (_LOGITS_AT_A_TIME_ON_CPU if on_cpu else _LOGITS_AT_A_TIME) // logits.shape[-1])
     return torch.cat([reduce(some) for some in torch.split(logits, rows)])
 
 

@@ -42,7 +42,7 @@ class Fusion:
         while self._undo:
             self._undo.pop()()
 
-    def add(self, owner: Any, name: str, label: str, backend: str) -> None:
+    def add(self, owner: Any, name: str, label: str, backend: str = "inductor") -> None:
         """Compile what ``owner`` calls by this name."""
         before = getattr(owner, name)
         if hasattr(before, _COMPILED):

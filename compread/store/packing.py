@@ -9,6 +9,7 @@ size, in a fifth of the time; any HDF5 reads both.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,7 @@ except ImportError:
 
 LEVEL = 1
 """Of compression: higher ones make a store a percent smaller and take several times as long."""
-_THREADS = 2
+_THREADS = max(2, min(8, os.cpu_count() or 1))
 # Chunks that are packed or wait to be written: they bound the memory that finishing takes.
 _AHEAD = 2 * _THREADS
 _MODULUS = 0xFFFF
