@@ -83,13 +83,14 @@ def joined(
     if group > 1:
         key, value = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
     near, near_lse = kernel.call(query, key, value, True, scale)
-    near = near.transpose(1, 2).reshape(batch, tokens, shared, group, width)
-    near_lse = near_lse.transpose(1, 2).reshape(batch, tokens, shared, group)
+    # Two long rows of heads: the layout of flash attention, so nothing is copied.
+    near, far = near.transpose(1, 2).reshape(-1, width), far.reshape(-1, width)
+    near_lse, far_lse = near_lse.transpose(1, 2).reshape(-1), far_lse.reshape(-1)
     return join(near, far, near_lse, far_lse).reshape(batch, tokens, heads, width)
 
 
 def join(near: Tensor, far: Tensor, near_lse: Tensor, far_lse: Tensor) -> Tensor:
-    """Two softmaxes' outputs [..., E] as one's, by their lse [...]; ``--compile`` fuses it."""
+    """Two softmaxes' outputs [n, E] as one's, by their lse [n]; ``--compile`` fuses it."""
     share = torch.sigmoid(far_lse - near_lse)[..., None]
     # In the lse's type: a share rounded to half precision costs as much as a whole attention does.
     if near.is_cuda and near.dtype in _HALF:

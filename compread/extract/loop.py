@@ -16,6 +16,7 @@ from compread.extract.describe import describe, split_rows
 from compread.extract.engine import Engine
 from compread.extract.finishing import ComputedRun, Finisher
 from compread.extract.groups import Group, whole_groups
+from compread.extract.launch import HeadStart
 from compread.extract.memory import peak_memory, reset_peak, token_budget
 from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.runner import Progress, Runner, Tally
@@ -61,6 +62,7 @@ class Extractor:
         if self.fusion is not None:
             self.fusion.add(joined, "join", "shared prefix")
         self.judge = Judge(loaded, len(self.anatomy.layers))
+        self._engine: Engine | None = None
 
     def tokenized(
         self, prompt_sets: Iterable[PromptSet]
@@ -129,13 +131,15 @@ class Extractor:
             CompreadError: as ``extract``.
         """
         tokens = tokens or self._tokenize(prompt_set)
-        engine = Engine(self.loaded.model, self.anatomy, tokens.label_ids)
+        engine = self._engine_for(tokens.label_ids)
         seen = self.judge.prove(engine, tokens)
         groups = whole_groups(tokens.ids, engine.switches)
         warnings = self.judge.warnings
-        if options.share and not self.judge.apart:
-            groups, warnings = groups_to_run(engine, tokens.ids, self.judge.tolerance, seen)
         budget = self.ranks.first(lambda: self._budget(options, target))
+        head = HeadStart(engine, tokens.ids, budget, wanted=self._starts_anew(options, target))
+        if options.share and not self.judge.apart:
+            tolerance = self.judge.tolerance
+            groups, warnings = groups_to_run(engine, tokens.ids, tolerance, seen, head.launch)
         run = self._describe(prompt_set, groups, budget, options, engine)
         warnings = (*tokens.warnings, *warnings)
         axes = _axes(prompt_set, tokens, engine)
@@ -148,7 +152,13 @@ class Extractor:
         reset_peak(device_of(self.loaded.model))
         try:
             runner = Runner(
-                engine, tokens.ids, writer, self.judge, self.ranks, apart=self.judge.apart
+                engine,
+                tokens.ids,
+                writer,
+                self.judge,
+                self.ranks,
+                apart=self.judge.apart,
+                head=head,
             )
             tally = self._run(runner, groups, budget, done, progress)
             if not self.ranks.is_first:
@@ -160,6 +170,19 @@ class Extractor:
             raise
         mine = writer if self.ranks.is_first else None
         return ComputedRun(report, started, run, mine, options.command)
+
+    def _engine_for(self, label_ids: tuple[int, ...]) -> Engine:
+        """The engine of the run before where it has the same labels, which take a while to fold."""
+        if self._engine is None or self._engine.decomposer.label_ids != label_ids:
+            self._engine = Engine(self.loaded.model, self.anatomy, label_ids)
+        self._engine.let_go()
+        return self._engine
+
+    def _starts_anew(self, options: ExtractOptions, target: Path) -> bool:
+        """Whether this process is surely to run the first batch, and on a GPU beside the host."""
+        if device_of(self.loaded.model).type != "cuda" or self.ranks.size > 1:
+            return False
+        return options.force or not (target.exists() or partial_status(target))
 
     def _budget(self, options: ExtractOptions, target: Path) -> int:
         """Tokens of a batch; a stopped run goes on with its own, and so to the same bytes."""

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from compread.errors import ModelError, SumError
-from compread.extract.batches import most_rows, plan_batches
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
 from compread.extract.host_copy import HostCopy
-from compread.extract.memory import is_out_of_memory, must_fit, too_large
+from compread.extract.launch import HeadStart, launch, plan_group
+from compread.extract.memory import too_large
 from compread.extract.workers import Ranks
 from compread.model.decompose import BatchParts
 from compread.model.finite import finite_rows, why_not_finite
@@ -75,6 +75,7 @@ class Runner:
         ranks: Ranks,
         *,
         apart: bool = False,
+        head: HeadStart | None = None,
     ) -> None:
         """Get ready.
 
@@ -85,13 +86,14 @@ class Runner:
             judge: gives the worst error of a batch, or raises ``SumError``.
             ranks: the processes that share the batches.
             apart: run each row alone.
+            head: the first batch, where it is launched already.
         """
         self.engine, self.ids, self.writer, self.ranks = engine, ids, writer, ranks
         self.tally = Tally()
         self._judge = judge
         self._names = writer.ids
         self._limit: int | None = None
-        self._apart = apart
+        self._apart, self._head = apart, head
         # A GPU computes while the batch before it is copied, judged and written.
         self._overlaps = device_of(engine.model).type == "cuda"
 
@@ -143,30 +145,17 @@ class Runner:
         self, groups: Sequence[Group], budget: int, done: npt.NDArray[np.bool_]
     ) -> Iterator[tuple[Tokens, Rows]]:
         """This rank's share of the batches, each behind its group's prefix, group by group."""
-        model = self.engine.model
-        rows_at_most = most_rows(model.config.get_text_config().vocab_size, device_of(model))
-        rows_at_most = 1 if self._apart else rows_at_most
         number = 0
         for group in groups:
             if done[list(group.rows)].all():
                 continue
-            own = [len(self.ids[row]) - len(group.prefix) for row in group.rows]
-            held = self._begin(group.prefix, len(group.prefix) + max(own))
-            for batch in plan_batches(own, budget, held, rows_at_most):
-                rows = [row for i in batch if not done[row := group.rows[i]]]
+            batches = plan_group(self.engine, self.ids, group, budget, apart=self._apart)
+            self.tally.tokens_run += len(group.prefix)
+            for batch in batches:
+                rows = [row for row in batch if not done[row]]
                 if rows and self.ranks.mine(number):
                     yield group.prefix, rows
                 number += bool(rows)
-
-    def _begin(self, prefix: Tokens, longest: int) -> int:
-        """Run a group's prefix; how many tokens of it each row of a batch will hold.
-
-        The engine alone keeps it, or the one before would still be there beside it.
-        """
-        with must_fit(f"the shared prefix of {len(prefix)} tokens"):
-            shared = self.engine.share(prefix)
-        self.tally.tokens_run += len(prefix)
-        return shared.held(longest) if shared else 0
 
     def _fitting(self, prefix: Tokens, rows: Rows) -> Iterator[tuple[Rows, HostCopy]]:
         """A batch in one piece, or in as many as the device's memory asks for."""
@@ -177,7 +166,8 @@ class Runner:
             own = [self.ids[row][start:] for row in piece]
             size = len(piece) * max(map(len, own))
             if self._limit is None or size <= self._limit or len(piece) == 1:
-                parts = self._try(own, prefix)
+                parts = self._head.take(prefix, piece) if self._head else None
+                parts = parts or launch(self.engine, self.ids, piece, prefix)
                 if parts is not None:
                     self._count(piece, own)
                     yield piece, parts
@@ -187,18 +177,6 @@ class Runner:
                 self._limit = self.tally.halved = size // 2
             middle = (len(piece) + 1) // 2
             pieces += [piece[middle:], piece[:middle]]
-
-    def _try(self, own: Sequence[Sequence[int]], prefix: Tokens) -> HostCopy | None:
-        """The batch's parts, or None where the memory does not suffice."""
-        try:
-            return HostCopy(self.engine.run(own, self.engine.share(prefix)))
-        except Exception as error:  # devices have no common error for what does not fit
-            if not is_out_of_memory(error):
-                raise
-        # Only here, when the error has let go of the tensors that its traceback held.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return None
 
     def _count(self, rows: Rows, own: Sequence[Sequence[int]]) -> None:
         self.tally.rows += len(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compread.extract.engine import Engine
@@ -30,7 +30,11 @@ def extremes(ids: Sequence[Ids]) -> list[Ids]:
 
 
 def groups_to_run(
-    engine: Engine, ids: Sequence[Ids], tolerance: float, seen: Sequence[Whole] = ()
+    engine: Engine,
+    ids: Sequence[Ids],
+    tolerance: float,
+    seen: Sequence[Whole] = (),
+    meanwhile: Callable[[Group], None] = lambda group: None,
 ) -> tuple[list[Group], tuple[str, ...]]:
     """The groups that prompts are run in, and what the user must know of it.
 
@@ -44,6 +48,7 @@ def groups_to_run(
         ids: the tokens of each prompt.
         tolerance: the largest difference allowed, as a share of the logits' scale.
         seen: prompts that were run whole already.
+        meanwhile: called with the group that is run first, its prefix ready, before its proof.
 
     Raises:
         ModelError: the model cannot run the prompts at all.
@@ -56,20 +61,28 @@ def groups_to_run(
             firsts.setdefault(engine.switches.start(len(group.prefix)), group)
     # The largest group is run first, and finds its prefix there.
     for group in reversed(firsts.values()):
-        if reason := _why_not(engine, group, ids, tolerance, seen):
+        first = meanwhile if group is groups[0] else lambda group: None
+        if reason := _why_not(engine, group, ids, tolerance, seen, first):
             engine.let_go()
             return whole_groups(ids, engine.switches), (f"{reason}; whole prompts are run",)
     return groups, ()
 
 
 def _why_not(
-    engine: Engine, group: Group, ids: Sequence[Ids], tolerance: float, seen: Sequence[Whole]
+    engine: Engine,
+    group: Group,
+    ids: Sequence[Ids],
+    tolerance: float,
+    seen: Sequence[Whole],
+    meanwhile: Callable[[Group], None],
 ) -> str | None:
     """Why a group's rows cannot be run behind their prefix; None where they can."""
     # Two rows of different lengths: a cache may be right for one and wrong for a batch.
     rows = extremes([ids[row] for row in group.rows])
     try:
         with must_fit(f"two rows of up to {len(rows[0])} tokens"):
+            engine.share(group.prefix)
+            meanwhile(group)
             known = next((whole.parts for whole in seen if whole.rows == rows), None)
             misfit = _misfit(engine, rows, group.prefix, known or engine.run(rows))
     except CannotShareError as error:

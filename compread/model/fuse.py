@@ -48,7 +48,7 @@ class Fusion:
         if hasattr(before, _COMPILED):
             return
         own = vars(owner).get(name)
-        setattr(owner, name, torch.compile(before, dynamic=True, backend=backend))
+        setattr(owner, name, torch.compile(before, backend=backend))
         self._undo.append(
             lambda: delattr(owner, name) if own is None else setattr(owner, name, own)
         )

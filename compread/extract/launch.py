@@ -1,0 +1,88 @@
+"""How a group's rows become batches, and batches become numbers on their way to the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from compread.extract.batches import most_rows, plan_batches
+from compread.extract.engine import Engine
+from compread.extract.groups import Group
+from compread.extract.host_copy import HostCopy
+from compread.extract.memory import is_out_of_memory, must_fit
+from compread.model.linear import device_of
+
+Ids = Sequence[Sequence[int]]
+
+
+def plan_group(
+    engine: Engine, ids: Ids, group: Group, budget: int, *, apart: bool = False
+) -> list[list[int]]:
+    """The rows of each of a group's batches, behind its prefix, which is run for it.
+
+    Args:
+        engine: keeps the prefix, alone, or the one before would still be there beside it.
+        ids: the tokens of each prompt.
+        group: rows that share a prefix.
+        budget: tokens of a batch at most.
+        apart: a row is a batch.
+
+    Raises:
+        ResumableError: the prefix does not fit into the device's memory.
+    """
+    start, model = len(group.prefix), engine.model
+    own = tuple(len(ids[row]) - start for row in group.rows)
+    with must_fit(f"the shared prefix of {start} tokens"):
+        shared = engine.share(group.prefix)
+    # How many tokens of it each row of a batch holds.
+    held = shared.held(start + max(own)) if shared else 0
+    most = most_rows(model.config.get_text_config().vocab_size, device_of(model))
+    batches = plan_batches(own, budget, held, 1 if apart else most)
+    return [[group.rows[i] for i in batch] for batch in batches]
+
+
+def launch(engine: Engine, ids: Ids, rows: Sequence[int], prefix: Sequence[int]) -> HostCopy | None:
+    """Begin to compute a batch, or None where the device's memory does not suffice.
+
+    Args:
+        engine: computes it, on a GPU while the caller goes on.
+        ids: the tokens of each prompt.
+        rows: the batch.
+        prefix: with which all its rows begin.
+    """
+    try:
+        return HostCopy(engine.run([ids[row][len(prefix) :] for row in rows], engine.share(prefix)))
+    except Exception as error:  # devices have no common error for what does not fit
+        if not is_out_of_memory(error):
+            raise
+    # Only here, when the error has let go of the tensors that its traceback held.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+class HeadStart:
+    """A run's first batch, launched before the proof that it may be kept.
+
+    The proof's two rows are all launches and no work, a tenth of a second in which a GPU would
+    wait; behind the first batch they cost nothing. It is kept if the proof holds, else dropped.
+    """
+
+    def __init__(self, engine: Engine, ids: Ids, budget: int, *, wanted: bool) -> None:
+        """Nothing is launched yet, and nothing ever where it is not ``wanted``."""
+        self._engine, self._ids, self._budget, self._wanted = engine, ids, budget, wanted
+        self._batch: tuple[tuple[int, ...], list[int], HostCopy] | None = None
+
+    def launch(self, group: Group) -> None:
+        """Launch the first batch of the group that is run first."""
+        if not self._wanted:
+            return
+        rows = plan_group(self._engine, self._ids, group, self._budget)[0]
+        copy = launch(self._engine, self._ids, rows, group.prefix)
+        self._batch = None if copy is None else (tuple(group.prefix), rows, copy)
+
+    def take(self, prefix: Sequence[int], rows: Sequence[int]) -> HostCopy | None:
+        """The batch, where it is this one; it is handed out once."""
+        batch, self._batch = self._batch, None
+        return batch[2] if batch and batch[:2] == (tuple(prefix), list(rows)) else None
