@@ -228,21 +228,21 @@ def profile(session: Session) -> Any:
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as profiled
 
+    on_card = session.device.type == "cuda"
+    activities = [ProfilerActivity.CUDA if on_card else ProfilerActivity.CPU]
+    key = "self_device_time_total" if on_card else "self_cpu_time_total"
     found = {}
-    for shots in SHOTS:
-        extractor = session.extractor(session.large)
+    for compile, shots in ((True, 4), (True, 24), (False, 4)):
+        extractor = session.extractor(session.large, compile=compile)
         prompts, tokens = session.prompts(session.large, shots)
         whole_extract(extractor, prompts, tokens)
-        on_card = session.device.type == "cuda"
-        activities = [ProfilerActivity.CUDA if on_card else ProfilerActivity.CPU]
         with profiled(activities=activities) as seen:
             _, seconds, _ = whole_extract(extractor, prompts, tokens)
-        key = "self_device_time_total" if on_card else "self_cpu_time_total"
         events = sorted(seen.key_averages(), key=lambda one: -getattr(one, key))
-        found[shots] = {
+        found[f"{shots} shots{', compiled' * compile}"] = {
             "seconds": seconds,
             "busy": sum(getattr(one, key) for one in events) / 1e6 / seconds,
-            "kernels": [[e.key[:90], e.count, getattr(e, key) / 1e6] for e in events[:25]],
+            "kernels": [[e.key[:200], e.count, getattr(e, key) / 1e6] for e in events[:25]],
         }
     return found
 
