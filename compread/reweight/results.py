@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from compread.errors import UsageError
 from compread.reweight.fit import Fit
@@ -126,9 +126,9 @@ def compare(differences: dict[tuple[str, str], float]) -> dict[str, Any]:
     error = float(units.std(ddof=1) / np.sqrt(n)) if n >= FEWEST else 0.0
     low = high = p = None
     if error > SPREAD:
-        reach = float(student.ppf(0.975, n - 1)) * error
+        reach = float(stdtrit(n - 1, 0.975)) * error
         low, high = max(-1.0, difference - reach), min(1.0, difference + reach)
-        p = float(2 * student.sf(abs(difference) / error, n - 1))
+        p = float(2 * stdtr(n - 1, -abs(difference) / error))
     return {
         "difference": difference,
         "low": low,

@@ -21,6 +21,9 @@ from compread.store.schema import Float32, Labels, Split
 if TYPE_CHECKING:
     from compread.reweight.solvers.descent import Descent
 
+TURNED_BYTES = 2**20
+"""Of the copy that is made at a time, so that what is turned over stays in a core's cache."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -40,17 +43,20 @@ class Rows:
         """
         return np.array([component.kind in COUNTED_KINDS for component in self.components])
 
-    def carrying(self) -> npt.NDArray[np.float64]:
-        """[N, J, K] the parts of the components that carry a weight, in double precision.
+    def carrying(self, span: slice = slice(None)) -> npt.NDArray[np.float64]:
+        """[n, J, K] the parts of the components that carry a weight, in double precision.
 
         A copy; a label's components lie side by side in memory, as the products of training want
         them.
+
+        Args:
+            span: of the rows; all of them by default.
         """
-        used = self.reweighted()
-        rows, _, labels = self.parts.shape
+        used, parts = self.reweighted(), self.parts[span]
+        rows, _, labels = parts.shape
         copy = np.empty((rows, labels, int(used.sum())))
-        for span in blocks(self.parts):
-            copy[span] = self.parts[span][:, used].swapaxes(1, 2)
+        for some in blocks(parts, TURNED_BYTES):
+            copy[some] = parts[some][:, used].swapaxes(1, 2)
         return copy.swapaxes(1, 2)
 
     def __len__(self) -> int:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import minimize
 
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.probability import log_softmax
@@ -57,6 +56,8 @@ class Affine(Method):
         return tuple(self._fit(run) for run in training)
 
     def _fit(self, run: Training) -> AffineMap:
+        from scipy.optimize import minimize
+
         logits = centred_logits(run.rows)
         count = logits.shape[1]
         right = np.eye(count)[run.gold]

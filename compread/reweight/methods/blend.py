@@ -33,8 +33,9 @@ from compread.reweight.cost import Size, Work
 from compread.reweight.method import Fitted, Float64, Method
 from compread.reweight.methods.comprw import CompRW, weighted_sum
 from compread.reweight.rows import Rows, Training
-from compread.reweight.solvers.official import CENTRED, centred, ends
+from compread.reweight.solvers.official import CENTRED, ends
 from compread.reweight.solvers.ridge import RIDGE, ridge_weights
+from compread.reweight.solvers.signal import Signal
 
 MOST_UNIFORM = 1 / 3
 """The largest share of the uniform weighting: that of an even average of the three."""
@@ -121,14 +122,15 @@ def fit_weights(training: Sequence[Training]) -> list[tuple[int, Float64]]:
     found = []
     for run, end in zip(training, ends(training, CENTRED), strict=True):
         whole = np.zeros(len(run.rows.components))
-        parts = centred(run)
-        parts -= parts.mean(axis=2, keepdims=True)  # in place: a copy may take all memory
-        whole[run.rows.reweighted()] = _average(parts, run.gold, end.weights)
+        signal = Signal.of(run.rows)
+        whole[run.rows.reweighted()] = _average(signal, run.gold, end.weights)
         found.append((end.epochs, whole))
     return found
 
 
-def _average(signal: Float64, gold: npt.NDArray[np.int64], turned_down: Float64) -> Float64:
+def _average(
+    signal: Float64 | Signal, gold: npt.NDArray[np.int64], turned_down: Float64
+) -> Float64:
     """[J] the average of the three weightings, of contributions as ``ridge_weights`` takes them."""
     ridge, t = ridge_weights(signal, gold)
     u = min(MOST_UNIFORM, float(ndtr(-t)))

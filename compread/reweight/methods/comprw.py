@@ -31,6 +31,7 @@ from compread.reweight.rows import Rows, Training
 from compread.reweight.solvers import convex
 from compread.reweight.solvers.descent import Recipe, descend_each
 from compread.reweight.solvers.official import OFFICIAL, RAW, ends
+from compread.reweight.solvers.signal import Signal
 
 TRAINERS = {
     "official": OFFICIAL,
@@ -55,7 +56,7 @@ class ComponentWeights(Fitted):
         return weighted_sum(rows.parts, self.weights)
 
 
-def weighted_sum(parts: npt.NDArray[np.floating], weights: Float64) -> Float64:
+def weighted_sum(parts: npt.NDArray[np.floating] | Signal, weights: Float64) -> Float64:
     """[N, K] Σ_j w_j g[j, y] of parts [N, J, K]."""
     scores = np.empty((len(parts), parts.shape[2]))
     for span in blocks(parts):

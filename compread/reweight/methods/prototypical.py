@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from compread.reweight.cost import Size, Work
 from compread.reweight.method import Fitted, Float64, Method
@@ -64,6 +63,8 @@ class Clusters(Fitted):
 
     def scores(self, rows: Rows) -> Float64:
         """[N, K] log of share times density in the cluster of each label."""
+        from scipy.optimize import linear_sum_assignment
+
         logs = log_softmax(rows.full)
         joint = fit_mixture(logs, logs.shape[1]).log_joint(logs)[0]
         own = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))

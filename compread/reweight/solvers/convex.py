@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from compread.reweight.probability import cross_entropy, log_softmax
 from compread.reweight.solvers.sums import sums_of
@@ -122,6 +121,8 @@ def _minimise(value: Value, begin: Float64, most: float | None, unit: float = 1.
     def scaled(v: Float64) -> tuple[float, Float64]:
         f, slopes = value(v / unit)
         return f, slopes / unit
+
+    from scipy.optimize import minimize
 
     found = minimize(
         scaled,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from compread.reweight.blocks import blocks
+from compread.reweight.solvers.signal import Signal
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -23,7 +24,7 @@ SPREAD = 1e-9
 """Left-out scores that differ by less, relative to their size, are one number up to rounding."""
 
 
-def ridge_weights(signal: Float64, gold: Int64) -> tuple[Float64, float]:
+def ridge_weights(signal: Float64 | Signal, gold: Int64) -> tuple[Float64, float]:
     """[J] the ridge weights, and the t statistic of the right label's score, each row left out.
 
     Args:
@@ -31,7 +32,8 @@ def ridge_weights(signal: Float64, gold: Int64) -> tuple[Float64, float]:
         gold: [N] column of the right label.
     """
     rows, columns, labels = signal.shape
-    loudness = np.sqrt(np.einsum("njk,njk->j", signal, signal) / (rows * labels))
+    squares = sum(np.einsum("njk,njk->j", s, s) for s in (signal[span] for span in blocks(signal)))
+    loudness = np.sqrt(np.asarray(squares) / (rows * labels))
     scale = np.divide(1, np.sqrt(loudness), out=np.zeros(columns), where=loudness > 0)
     # The kernel's mean diagonal: Σ of x², which is Σ_j s_j, each N·K times.
     level = RIDGE * loudness.sum()
@@ -44,7 +46,9 @@ def ridge_weights(signal: Float64, gold: Int64) -> tuple[Float64, float]:
     return weights, float(left_out.mean() / error) if known else 0.0
 
 
-def dual(signal: Float64, scale: Float64, gold: Int64, level: float) -> tuple[Float64, Float64]:
+def dual(
+    signal: Float64 | Signal, scale: Float64, gold: Int64, level: float
+) -> tuple[Float64, Float64]:
     """[J] weights and [N] left-out scores of the right labels, by a system of N·K equations.
 
     Args:
@@ -53,9 +57,9 @@ def dual(signal: Float64, scale: Float64, gold: Int64, level: float) -> tuple[Fl
         gold: [N].
         level: λ.
     """
-    rows, columns, labels = signal.shape
+    rows, _, labels = signal.shape
     target = _target(gold, labels).ravel()
-    features = (signal * scale[:, None]).swapaxes(1, 2).reshape(rows * labels, columns)
+    features = _features(signal[:], scale)
     inverse = np.linalg.inv(features @ features.T + level * np.eye(rows * labels))
     weights = inverse @ target
     # (I - H)⁻¹ r, from the row's block of the inverse.
@@ -65,7 +69,9 @@ def dual(signal: Float64, scale: Float64, gold: Int64, level: float) -> tuple[Fl
     return scale * (features.T @ weights), left_out
 
 
-def primal(signal: Float64, scale: Float64, gold: Int64, level: float) -> tuple[Float64, Float64]:
+def primal(
+    signal: Float64 | Signal, scale: Float64, gold: Int64, level: float
+) -> tuple[Float64, Float64]:
     """The same by a system of J equations, the rows gone through block by block."""
     rows, columns, labels = signal.shape
     target = _target(gold, labels)

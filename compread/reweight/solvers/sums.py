@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.reweight.blocks import blocks
+from compread.reweight.threads import in_threads, shares
 from compread.store.layout import spans
 
 Float64 = npt.NDArray[np.float64]
@@ -28,6 +29,9 @@ Bools = npt.NDArray[np.bool_]
 CACHE_BYTES = 2**21
 """Runs are fitted side by side as long as their features fit in a core's cache; beyond that, one
 after the other is faster, since every epoch reads all features."""
+BLOCK_BYTES = 2 * CACHE_BYTES
+"""Of larger features gone through at a time: fewer calls than with what one core's cache holds,
+and the cache that cores share holds it."""
 ROWS_BYTES = 2**17
 """Of label probabilities gone through at a time: with what is made of them, half a core's cache."""
 
@@ -125,19 +129,28 @@ class InBlocks(Sums):
     def descent(
         self, weights: Float64, right: Float64, going: Bools | None = None
     ) -> tuple[Float64, Float64, Float64]:
-        """Both products of each run with a block while it is in the cache."""
+        """Both products of each run with a block while it is in the cache, by several threads."""
         scores, loss = np.zeros_like(right), np.zeros(right.shape[:2])
-        gradient, slopes = np.zeros_like(weights), np.zeros_like(right[:, 0])
         level = self._level(weights)
         runs = range(len(weights)) if going is None else np.flatnonzero(going)
-        # Twice what one core's cache holds: fewer calls, and the cache that cores share holds it.
-        for span in blocks(self.features, 2 * CACHE_BYTES):
-            flat = self.features[span].reshape(-1, self.columns)
-            for r in runs:
-                scores[r, span] = (flat @ weights[r]).reshape(-1, self.labels) - level[r]
-                loss[r, span], slope = cross_entropy(scores[r, span], right[r, span])
-                slopes[r] += slope.sum(axis=0)
-                gradient[r] += slope.reshape(-1) @ flat
+
+        def go_through(share: slice) -> tuple[Float64, Float64]:
+            gradient, slopes = np.zeros_like(weights), np.zeros((len(weights), self.labels))
+            for block in blocks(self.features[share], BLOCK_BYTES):
+                span = slice(share.start + block.start, share.start + block.stop)
+                flat = self.features[span].reshape(-1, self.columns)
+                here = scores[:, span]
+                for r in runs:
+                    np.dot(flat, weights[r], out=here[r].reshape(-1))
+                here -= level
+                loss[:, span], slope = cross_entropy(here, right[:, span])
+                slopes += slope.sum(axis=1)
+                for r in runs:
+                    gradient[r] += slope[r].reshape(-1) @ flat
+            return gradient, slopes
+
+        found = in_threads(go_through, shares(len(self.features)))
+        gradient, slopes = (sum(each) for each in zip(*found, strict=True))
         gradient -= np.matmul(slopes[:, None], self.levels)[:, 0]
         return scores, loss.mean(axis=-1), gradient / right.shape[1]
 
@@ -190,10 +203,10 @@ def sums_of(features: Sequence[Float64]) -> Sums:
 
 def cross_entropy(scores: Float64, right: Float64) -> tuple[Float64, Float64]:
     """The cross-entropy of each row [..., N] and its gradient by the scores [..., N, K]."""
-    slope = scores - scores.max(axis=-1, keepdims=True)
-    own = np.einsum("...k,...k->...", slope, right)
+    slope = scores - np.maximum.reduce(scores, axis=-1, keepdims=True)
+    own = np.add.reduce(slope * right, axis=-1)
     np.exp(slope, out=slope)
-    total = slope.sum(axis=-1, keepdims=True)
+    total = np.add.reduce(slope, axis=-1, keepdims=True)
     loss: Float64 = np.log(total)[..., 0] - own
     slope /= total
     slope -= right

@@ -1,0 +1,48 @@
+"""Contributions centred over the rows and over the labels, made a block at a time.
+
+Many labels make parts of hundreds of megabytes; as often as Blend goes through them, making them
+anew takes less time than a copy of them in memory, whose pages are all written first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from compread.reweight.blocks import BLOCK_BYTES, blocks
+from compread.reweight.rows import Rows
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What an array [N, J, K] would give for a span of rows."""
+
+    rows: Rows
+    level: Float64
+    """[J, K] the mean over the rows."""
+
+    @classmethod
+    def of(cls, rows: Rows) -> Signal | Float64:
+        """Of the components that carry a weight; an array where that is one block."""
+        total = sum(rows.carrying(span).sum(axis=0) for span in blocks(rows.parts))
+        signal = cls(rows, np.asarray(total / max(1, len(rows))))
+        return signal[:] if rows.parts.size * 8 <= BLOCK_BYTES else signal
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """N, J and K."""
+        return len(self.rows), *self.level.shape
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, span: slice) -> Float64:
+        """[n, J, K] of a span; a label's components lie side by side in memory."""
+        parts = self.rows.carrying(span)
+        parts -= self.level
+        parts -= parts.mean(axis=2, keepdims=True)
+        return parts

@@ -1,0 +1,60 @@
+"""Rows gone through by several threads."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from compread.reweight import threads
+from compread.reweight.solvers.sums import InBlocks
+
+
+def test_what_comes_back_is_in_order():
+    """Whichever thread is done first."""
+
+    def work(item):
+        time.sleep(0.01 * (item == 0))
+        return item * item
+
+    assert threads.in_threads(work, range(20)) == [n * n for n in range(20)]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7, 8, 9, 300])
+def test_shares_are_all_rows_once(rows):
+    """Eight at most, one after the other."""
+    spans = threads.shares(rows)
+    assert len(spans) <= threads.SHARES
+    assert [n for span in spans for n in range(rows)[span]] == list(range(rows))
+
+
+def test_numbers_do_not_depend_on_the_cores(monkeypatch):
+    """Scores, loss and gradient are the same to the bit with one thread and with many."""
+    rng = np.random.default_rng(0)
+    sums = InBlocks.of(rng.normal(size=(50, 40, 3)), (0.0, rng.normal(size=(40, 3))))
+    weights, right = rng.normal(size=(2, 40)), np.eye(3)[rng.integers(0, 3, (2, 50))]
+    found = []
+    for count in (1, 5):
+        monkeypatch.setattr(threads, "cores", lambda count=count: count)
+        found.append(sums.descent(weights, right))
+    for alone, many in zip(*found, strict=True):
+        np.testing.assert_array_equal(alone, many)
+
+
+@pytest.mark.parametrize(("asked", "count"), [("1", 1), ("99999", None), ("", None), ("x", None)])
+def test_omp_num_threads_is_honoured(monkeypatch, asked, count):
+    """It lowers the number of threads, and is nothing to it where it is no number."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    there = threads.cores()
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert threads.cores() == (count or there)
+
+
+def test_a_fault_in_a_thread_is_raised():
+    """As where no thread is used."""
+
+    def fail(item):
+        raise ValueError(f"{item} in {threading.current_thread().name}")
+
+    with pytest.raises(ValueError, match=r"^0 in"):
+        threads.in_threads(fail, range(3))
