@@ -14,26 +14,10 @@ POOLS = ("logsumexp", "max", "mean", "first")
 """How the label words of one class become one label (``compread.store.pooling``)."""
 DEFAULT_POOL = "logsumexp"
 
-MEASURES = {
-    "accuracy": ".3f",
-    "accuracy_low": ".3f",
-    "balanced_accuracy": ".3f",
-    "macro_f1": ".3f",
-    "margin": "+.3f",
-    "agreement": ".2f",
-    "direct_effect": "+.3f",
-    "entropy": ".2f",
-}
-"""What components can be ranked by, a field of ``compread.analysis.components.Scores`` each, and
-how it is rounded in a table."""
-DEFAULT_MEASURE = "accuracy"
 WEIGHT = "weight"
-"""What they can be ranked by where weights are given."""
+"""What components can be ranked by where weights are given, beside the measures."""
 ALL = "all"
 """All kinds of components, or all pairs."""
-
-PER = ("store", "template", "seed", "task", "shots", "model")
-"""What a measure can be shown for, beside its mean over all stores."""
 
 TABLES = ("runs", "summary", "layers", "transfer", "training", "pairs")
 """The lists of ``compread analyze``."""

@@ -55,7 +55,10 @@ def _average_scores(runs: Sequence[RunStats], side: str) -> Scores:
     each = {
         f.name: np.stack([getattr(s, f.name) for s in scores])
         for f in fields(Scores)
-        if f.name != "n"
+        if f.name not in ("n", "measured")
+    }
+    measured = {
+        name: np.mean([s.measured[name] for s in scores], axis=0) for name in scores[0].measured
     }
     found = [_of_set(of, side) for of in row_sets(runs).values()]
     luck = found[0][0] if len(found) == 1 else cauchy([test for test, _ in found])
@@ -63,7 +66,7 @@ def _average_scores(runs: Sequence[RunStats], side: str) -> Scores:
     low, high = accuracy_interval([rows for _, rows in found], top_share < 1)
     means = {name: values.mean(axis=0) for name, values in each.items()}
     return replace(
-        Scores(n=sum(s.n for s in scores), **means),
+        Scores(n=sum(s.n for s in scores), measured=measured, **means),
         accuracy_low=low,
         accuracy_high=high,
         accuracy_sd=each["accuracy"].std(axis=0),

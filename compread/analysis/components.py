@@ -8,18 +8,19 @@ logits it returned itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from compread.analysis.chance import luck_test
 from compread.analysis.intervals import wilson_interval
-from compread.analysis.tally import Bools, Floats, Ints, Resampling, Tally, top_two
+from compread.analysis.measures import MEASURES
+from compread.analysis.tally import Floats, Ints, Resampling, Tally, top_two
 from compread.errors import StoreError
 from compread.store.schema import Float32, Split
 
-__all__ = ["ComponentStats", "Scores", "collect_stats", "component_stats", "wilson_interval"]
+__all__ = ["ComponentStats", "Scores", "component_stats", "wilson_interval"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,34 +43,24 @@ class Scores:
     """[C] p-value of an accuracy above chance (``compread.analysis.chance``)."""
     below: Floats
     """[C] p-value of an accuracy below chance."""
-    balanced_accuracy: Floats
-    """[C] mean over the labels that are right somewhere of the share of their rows found."""
-    macro_f1: Floats
-    """[C] mean of F1 over the labels that are right or predicted somewhere."""
     predicted: Floats
     """[C, K] share of rows on which each label is predicted; a row sums to 1."""
     top_share: Floats
     """[C] share of the label predicted most; the smallest of the stores."""
-    entropy: Floats
-    """[C] entropy of the predicted shares, in bits."""
-    margin: Floats
-    """[C] mean over rows of the right label's logit minus the best other label's, in logits."""
     margin_sd: Floats
-    """[C] its standard deviation over the rows (population form)."""
-    agreement: Floats
-    """[C] share of rows on which the full model predicts the same."""
-    direct_effect: Floats
-    """[C] mean over rows of the right label's logit minus the mean of the others', in logits."""
+    """[C] standard deviation of the margin over the rows (population form)."""
     direct_share: Floats
-    """[C] its share of the sum over all components, ``embed`` and ``bias`` too; NaN where that is
-    0. Shares are above 1 and below 0 where components work against each other."""
+    """[C] share of the direct effect in the sum over all components, ``embed`` and ``bias`` too;
+    NaN where that is 0. Shares are above 1 and below 0 where components work against each other."""
     tied: Floats
     """[C] share of rows whose two largest logits are equal."""
+    measured: Mapping[str, Floats]
+    """[C] each of the other ``compread.analysis.measures.MEASURES``, by its name."""
 
-    @property
-    def label_biased(self) -> Bools:
-        """[C] whether one label is predicted on every row (paper section 3.2)."""
-        return np.asarray(self.top_share >= 1)
+    def __getitem__(self, measure: str) -> Floats:
+        """[C] one of ``MEASURES``."""
+        values: Floats = self.measured[measure] if MEASURES[measure].of else getattr(self, measure)
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +82,6 @@ def component_stats(split: Split) -> ComponentStats:
         StoreError: the split has no rows, or a logit is not a finite number.
     """
     return stats_of(*collect([(slice(0, len(split)), split.parts)], split.full, split.gold))
-
-
-def collect_stats(
-    pieces: Iterable[tuple[slice, Float32]], full: Float32, gold: Ints
-) -> ComponentStats:
-    """``component_stats`` of parts that come in pieces; see ``collect``."""
-    return stats_of(*collect(pieces, full, gold))
 
 
 def collect(
@@ -142,17 +126,13 @@ def scores_of(tally: Tally, all_direct: float | None = None) -> Scores:
 
     ``all_direct`` is the direct effect that shares are of; None where each scorer is a whole.
     """
-    n, right, confusion = tally.n, tally.right, tally.confusion
-    predicted, gold = confusion.sum(axis=2), confusion.sum(axis=1)  # (C, K)
-    hits = np.einsum("ckk->ck", confusion)
-    share = predicted / n
+    n, right = tally.n, tally.right
+    share = tally.predicted
     low, high = wilson_interval(right, n)
-    luck = luck_test(confusion)
-    margin, margin_sd = tally.margin()
+    luck = luck_test(tally.confusion)
     whole = tally.direct if all_direct is None else all_direct
     with np.errstate(divide="ignore", invalid="ignore"):
         direct_share = np.where(whole == 0, np.nan, tally.direct / whole)
-        bits = np.where(share > 0, -share * np.log2(share), 0).sum(axis=1)
     return Scores(
         n=n,
         accuracy=right / n,
@@ -162,21 +142,10 @@ def scores_of(tally: Tally, all_direct: float | None = None) -> Scores:
         chance=luck.chance,
         above=luck.above,
         below=luck.below,
-        balanced_accuracy=_mean_where(gold > 0, hits, gold),
-        macro_f1=_mean_where(predicted + gold > 0, 2 * hits, predicted + gold),
         predicted=share,
-        top_share=predicted.max(axis=1) / n,
-        entropy=bits,
-        margin=margin,
-        margin_sd=margin_sd,
-        agreement=tally.agreed / n,
-        direct_effect=tally.direct / n,
+        top_share=share.max(axis=1),
+        margin_sd=tally.margin()[1],
         direct_share=direct_share,
         tied=tally.tied / n,
+        measured={name: one.of(tally) for name, one in MEASURES.items() if one.of},
     )
-
-
-def _mean_where(counted: Bools, above: Ints, below: Ints) -> Floats:
-    """[C] mean over the counted labels of above / below, [C, K] each."""
-    shares = np.where(counted, above / np.maximum(1, below), 0)
-    return np.asarray(shares.sum(axis=1) / counted.sum(axis=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,11 @@ from compread.analysis.classes import on_common_classes
 from compread.analysis.components import ComponentStats, Scores
 from compread.analysis.crossfit import crossfit_accuracy
 from compread.analysis.intervals import Floats
+from compread.analysis.measures import DEFAULT_MEASURE, PER, PER_STORE
 from compread.analysis.runs import RunStats
 from compread.components import Component
 from compread.errors import UsageError
-from compread.options import DEFAULT_MEASURE, MEASURES
-from compread.store.schema import Labels, RunInfo
-
-__all__ = ["COUNTED_KINDS", "MEASURES", "Ranking", "predicted_keys", "rank"]
+from compread.store.schema import Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +77,7 @@ class Ranking:
     def _in_groups(self, side: str, j: int) -> dict[str, float]:
         """The measure in each group, ``accuracy_in_s0``, of one of ``parts`` or ``full``."""
         return {
-            group_key(self.by, name): float(getattr(getattr(stats, side), self.by)[j])
+            group_key(self.by, name): float(getattr(stats, side)[self.by][j])
             for name, stats in self.groups.items()
         }
 
@@ -89,7 +87,7 @@ class Ranking:
 
 def rank(
     runs: Sequence[RunStats],
-    by: str = "accuracy",
+    by: str = DEFAULT_MEASURE,
     kinds: Collection[str] = COUNTED_KINDS,
     ascending: bool = False,
     top: int = 0,
@@ -97,13 +95,13 @@ def rank(
     values: Floats | None = None,
     per: str | None = None,
 ) -> Ranking:
-    """Order the components by one of ``MEASURES``, averaged over the runs, or by given numbers.
+    """Order the components by one of the measures, averaged over the runs, or by given numbers.
 
     Components with equal values stand in the order of the component axis.
 
     Args:
         runs: at least one run; several must share components and the number of classes.
-        by: one of ``MEASURES``; ``accuracy_low`` is the cautious order.
+        by: one of ``compread.analysis.measures.MEASURES``; ``accuracy_low`` is the cautious order.
         kinds: the kinds of components to rank.
         ascending: the lowest first.
         top: how many to keep; 0 keeps all.
@@ -125,7 +123,7 @@ def rank(
         raise UsageError(
             f"{runs[0].path} has no component of kind {' or '.join(sorted(kinds))}; it has {there}"
         )
-    value = (getattr(stats.parts, by) if values is None else values)[chosen]
+    value = (stats.parts[by] if values is None else values)[chosen]
     order = chosen[np.argsort(value if ascending else -value, kind="stable")]
     crossfits = by in ("accuracy", "accuracy_low") and values is None and runs[0].rows is not None
     return Ranking(
@@ -163,32 +161,22 @@ def number(value: float) -> float | None:
 
 
 def _score_keys(scores: Scores, j: int, predicted: Sequence[str]) -> dict[str, Any]:
-    return {
+    keys: dict[str, Any] = {
         "accuracy": float(scores.accuracy[j]),
         "accuracy_low": float(scores.accuracy_low[j]),
         "accuracy_high": float(scores.accuracy_high[j]),
         "accuracy_sd": number(scores.accuracy_sd[j]),
         "chance": float(scores.chance[j]),
-        "balanced_accuracy": float(scores.balanced_accuracy[j]),
-        "macro_f1": float(scores.macro_f1[j]),
-        "margin": float(scores.margin[j]),
-        "margin_sd": float(scores.margin_sd[j]),
-        **dict(zip(predicted, scores.predicted[j].tolist(), strict=True)),
-        "entropy": float(scores.entropy[j]),
-        "agreement": float(scores.agreement[j]),
-        "direct_effect": float(scores.direct_effect[j]),
-        "direct_share": number(scores.direct_share[j]),
-        "tied": float(scores.tied[j]),
     }
-
-
-PER: dict[str, Callable[[RunInfo], str]] = {
-    "template": lambda run: run.template or "no template",
-    "seed": lambda run: "no seed" if run.seed is None else f"s{run.seed}",
-    "task": lambda run: run.task,
-    "shots": lambda run: "no shots recorded" if run.shots is None else f"k{run.shots}",
-    "model": lambda run: run.model + (f"@{run.checkpoint}" if run.checkpoint else ""),
-}
+    for name, values in scores.measured.items():
+        if name == "entropy":  # Which is of these shares.
+            keys |= zip(predicted, scores.predicted[j].tolist(), strict=True)
+        keys[name] = float(values[j])
+        if name == "margin":
+            keys["margin_sd"] = float(scores.margin_sd[j])
+        elif name == "direct_effect":
+            keys["direct_share"] = number(scores.direct_share[j])
+    return {**keys, "tied": float(scores.tied[j])}
 
 
 def group_runs(runs: Sequence[RunStats], per: str) -> dict[str, list[RunStats]]:
@@ -196,10 +184,10 @@ def group_runs(runs: Sequence[RunStats], per: str) -> dict[str, list[RunStats]]:
 
     Args:
         runs: at least one.
-        per: ``store``, or a key of ``PER``. Templates of several tasks are named with their tasks.
+        per: ``PER_STORE``, or a key of ``PER``. Templates of several tasks are named with these.
     """
     groups: dict[str, list[RunStats]] = {}
-    if per == "store":
+    if per == PER_STORE:
         stems = [Path(run.path).stem for run in runs]
         unique = len(set(stems)) == len(stems)
         return {stem if unique else run.path: [run] for stem, run in zip(stems, runs, strict=True)}

@@ -102,6 +102,16 @@ class Tally:
         return np.asarray(np.einsum("ckk->c", self.confusion))
 
     @property
+    def hits(self) -> Ints:
+        """[C, K] rows of each label on which it is predicted."""
+        return np.asarray(np.einsum("ckk->ck", self.confusion))
+
+    @property
+    def predicted(self) -> Floats:
+        """[C, K] share of the rows on which each label is predicted."""
+        return np.asarray(self.confusion.sum(axis=2) / self.n)
+
+    @property
     def choices(self) -> Choices:
         """What each scorer predicts on each row."""
         return Choices.join(self._choices)

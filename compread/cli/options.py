@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from compread import options
+from compread.analysis.measures import DEFAULT_MEASURE, MEASURES, PER, PER_STORE
 from compread.components import KINDS
 
 
@@ -35,21 +36,21 @@ if TYPE_CHECKING:
     Split: TypeAlias = Choice
     Table: TypeAlias = Choice
 else:
-    By = Choice("By", {name: name for name in (*options.MEASURES, options.WEIGHT)})
+    By = Choice("By", {name: name for name in (*MEASURES, options.WEIGHT)})
     Format = Choice("Format", {name: name for name in options.FORMATS})
     Kind = Choice("Kind", {name: name for name in (*KINDS, options.ALL)})
-    Per = Choice("Per", {name: name for name in options.PER})
+    Per = Choice("Per", {name: name for name in (PER_STORE, *PER)})
     Plot = Choice("Plot", {name: name for name in options.PLOTS})
     Pool = Choice("Pool", {name: name for name in options.POOLS})
     Split = Choice("Split", {name: name for name in options.SPLITS})
     Table = Choice("Table", {name: name for name in options.TABLES})
 
-ACCURACY = By(options.DEFAULT_MEASURE)
+ACCURACY = By(DEFAULT_MEASURE)
 WEIGHT = By(options.WEIGHT)
 TABLE = Format(options.DEFAULT_FORMAT)
 POOLED = Pool(options.DEFAULT_POOL)
 TEST = Split(options.DEFAULT_SPLIT)
-MEASURES = ", ".join(options.MEASURES)
+MEASURE_NAMES = ", ".join(MEASURES)
 
 FORMAT = Annotated[
     Format,

@@ -17,7 +17,7 @@ from compread.cli.options import (
     ACROSS_MODELS,
     ALPHA,
     BIAS_SHARE,
-    MEASURES,
+    MEASURE_NAMES,
     POOL,
     POOLED,
     SPLIT,
@@ -56,7 +56,7 @@ def plot(
         typer.Option("-o", "--out", help="A .png, .svg, .pdf, .csv or .json file, or - to draw."),
     ],
     by: Annotated[
-        By, typer.Option("--by", metavar="MEASURE", help=f"heatmap: {MEASURES}.")
+        By, typer.Option("--by", metavar="MEASURE", help=f"heatmap: {MEASURE_NAMES}.")
     ] = ACCURACY,
     color: Annotated[ColorBy, typer.Option("--color", help="scatter: what colours are.")] = (
         ColorBy.category

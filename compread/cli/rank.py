@@ -18,7 +18,7 @@ from compread.cli.options import (
     BIAS_SHARE,
     FORMAT,
     GOOD_ACCURACY,
-    MEASURES,
+    MEASURE_NAMES,
     POOL,
     POOLED,
     SPLIT,
@@ -49,7 +49,7 @@ def rank(
         typer.Option(
             "--by",
             metavar="MEASURE",
-            help=f"{MEASURES}, or weight (with --weights); "
+            help=f"{MEASURE_NAMES}, or weight (with --weights); "
             "accuracy_low is the interval's lower end.",
         ),
     ] = ACCURACY,

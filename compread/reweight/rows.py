@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from compread.analysis.ranking import COUNTED_KINDS
+from compread.analysis.categories import COUNTED_KINDS
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.reweight.blocks import blocks

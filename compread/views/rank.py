@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from compread.analysis.average import row_sets
 from compread.analysis.classes import classes_of
+from compread.analysis.measures import MEASURES
 from compread.analysis.ranking import group_key
 from compread.analysis.runs import RunStats
-from compread.options import MEASURES
 from compread.text import printable
 from compread.views.tables import Column, Row, Table, plain
 
@@ -96,30 +96,31 @@ def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
         if key.startswith(group_key(by, "")):
             part = printable(key.removeprefix(group_key(by, "")))
             header, name = f"in\n{_narrow(part)}", f"in {part}"
-            columns.append(Column(key, header, format=MEASURES[by], drop=1, name=name))
-    columns += [
-        Column("q_value", "q", format=lambda row: p_text(row["q_value"])),
-        Column("balanced_accuracy", "balanced\naccuracy", format=".3f", drop=6),
-        Column("macro_f1", "macro\nF1", format=".3f", drop=6),
-        Column("margin", format=f"+.{digits}f"),
-        Column("margin_sd", "margin\nsd", format=f".{digits}f", drop=6),
-    ]
+            columns.append(Column(key, header, format=MEASURES[by].format, drop=1, name=name))
+    columns.append(Column("q_value", "q", format=lambda row: p_text(row["q_value"])))
+    for name, measure in MEASURES.items():
+        if name == "entropy":
+            columns += _predicted(row)
+        if measure.of and (measure.always or name == by):
+            exact = f"+.{digits}f" if measure.scale == "logits" else measure.format
+            columns.append(Column(name, measure.header, format=exact, drop=6))
+        if name == "margin":
+            columns[-1] = replace(columns[-1], drop=0)
+            columns.append(Column("margin_sd", "margin\nsd", format=f".{digits}f", drop=6))
+    columns.append(Column("direct_share", "direct\nshare", format="+.1%", drop=6))
+    if "weight" in row:
+        columns.append(Column("weight", format="+.3f"))
+    return [*columns, Column("category", justify="left", format=_category)]
+
+
+def _predicted(row: Row) -> Iterator[Column]:
+    """The share of each label among the predictions, and what a choice on half of the rows gets."""
     for key in row:
         if key.startswith(SHARE):
             word = printable(key.removeprefix(SHARE))
             header, name = f"pred.\n{_narrow(word)}", f"pred. {word}"
-            columns.append(Column(key, header, format=".2f", drop=2, group=SHARE, name=name))
-    columns += [
-        Column("crossfit_accuracy", "cross-fit", format=".3f", drop=6),
-        Column("entropy", "entropy", format=".2f", drop=6),
-        Column("agreement", "as the\nmodel", format=".2f", drop=6),
-        Column("direct_share", "share of\nlogits", format="+.1%", drop=6),
-    ]
-    if by == "direct_effect":
-        columns.append(Column(by, "direct\neffect", format=f"+.{digits}f"))
-    if "weight" in row:
-        columns.append(Column("weight", format="+.3f"))
-    return [*columns, Column("category", justify="left", format=_category)]
+            yield Column(key, header, format=".2f", drop=2, group=SHARE, name=name)
+    yield Column("crossfit_accuracy", "cross-fit", format=".3f", drop=6)
 
 
 def _narrow(name: str) -> str:

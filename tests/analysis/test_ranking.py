@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from compread.analysis.components import component_stats
-from compread.analysis.ranking import MEASURES, predicted_keys, rank
+from compread.analysis.measures import MEASURES
+from compread.analysis.ranking import predicted_keys, rank
 from compread.analysis.runs import RunStats, read_runs
 from compread.components import LayerShape, component_axis
 from compread.errors import UsageError

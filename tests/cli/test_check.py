@@ -50,9 +50,9 @@ def test_all_in_one_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each type once, by verdict and with its reason, however many there are."""
-    import compread.extract as extract
+    import compread.check as check
 
-    monkeypatch.setattr(extract, "causal_types", lambda: ["bart", "reformer", "rwkv"])
+    monkeypatch.setattr(check, "causal_types", lambda: ["bart", "reformer", "rwkv"])
     assert main(["check", "--all", "--format", "md"]) == 0
     shown = capsys.readouterr()
     for words in (
@@ -66,12 +66,12 @@ def test_all_in_one_table(
 
 def test_a_check_that_died_is_no_success(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """The exit status says so even where other types are certified."""
-    import compread.extract as extract
+    import compread.check as check
 
     found = [
-        extract.Certificate("good", "certified"),
-        extract.Certificate("bad", "refused", "its check died (exit status -9)", died=True),
+        check.Certificate("good", "certified"),
+        check.Certificate("bad", "refused", "its check died (exit status -9)", died=True),
     ]
-    monkeypatch.setattr(extract, "certify_all", lambda *args, **options: found)
+    monkeypatch.setattr(check, "certify_all", lambda *args, **options: found)
     assert main(["check", "--all"]) == 3
     assert "exit status -9" in capsys.readouterr().out

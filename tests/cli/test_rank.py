@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
+from compread.analysis.measures import MEASURES
 from compread.cli import main
-from compread.options import MEASURES
 
 HEADS = {
     "accuracy_low": "accuracy",

@@ -11,6 +11,7 @@ from compread.analysis.average import average
 from compread.analysis.bias import Leaning
 from compread.analysis.categories import DEFAULT_RULES, Rules, counted, judge
 from compread.analysis.change import Change
+from compread.analysis.measures import DEFAULT_MEASURE, MEASURES
 from compread.analysis.runs import RunStats
 from compread.analysis.training import CURVES, training_rows
 from compread.analysis.transfer import correlations
@@ -67,21 +68,19 @@ def _scatter(run: RunStats, by_kind: bool, rules: Rules) -> Points:
     )
 
 
-def heatmap(runs: Sequence[RunStats], by: str = "accuracy") -> Picture:
+def heatmap(runs: Sequence[RunStats], by: str = DEFAULT_MEASURE) -> Picture:
     """One measure, averaged over the runs, in a grid of heads by layers (figure 2)."""
     stats = average(runs)
-    values = getattr(stats.parts, by)
+    values = stats.parts[by]
     grid = np.asarray(values[counted(runs[0].components)])
     low, high = float(grid.min()), float(grid.max())
-    accuracies = ("accuracy", "accuracy_low", "balanced_accuracy")
-    chance = 1 / len(runs[0].labels.word) if by in accuracies else None
-    if by in ("margin", "direct_effect"):
-        chance = 0.0
+    middle = {"accuracy": 1 / len(runs[0].labels.word), "logits": 0.0, "": None}
+    centre = middle[MEASURES[by].scale]
     words = by.replace("_", " ")
     over = f", mean of {len(runs)} stores" if len(runs) > 1 else ""
-    full = getattr(stats.full, by)[0]
+    full = stats.full[by][0]
     title = f"{words} of each component{over}; full model {full:.3f}"
-    return Picture([layer_grid(runs[0].components, values, words, low, high, chance, title)])
+    return Picture([layer_grid(runs[0].components, values, words, low, high, centre, title)])
 
 
 def transfer(runs: Sequence[RunStats]) -> Picture:
