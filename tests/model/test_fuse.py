@@ -79,6 +79,12 @@ def test_what_holds_a_watched_module_is_left_alone(fusions: list[Fusion]) -> Non
     assert "forward" not in vars(model.model.layers[1].mlp)
 
 
+def test_the_final_norm_is_watched() -> None:
+    """Its input and output are read, so what holds it must not be compiled either."""
+    model = loud_model("llama grouped")
+    assert any(module is model.model.norm for module in watched(model))
+
+
 def test_a_model_with_nothing_to_fuse_is_told(fusions: list[Fusion]) -> None:
     """GPT-2 has LayerNorms, which are one kernel already, and no gates."""
     with pytest.raises(ModelError, match=r"GPT2LMHeadModel has no norm, gate or rotation"):

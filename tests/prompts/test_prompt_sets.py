@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from made_rows import LENDERS, TEN, VALUES, write_data
 
+from compread.errors import UsageError
 from compread.prompts import Prompt, PromptSet, load_task, prompt_sets
 
 SEEDS = range(5)
@@ -140,3 +141,11 @@ def backwards(prompt: Prompt) -> tuple[tuple[str, str], ...]:
     """The row's demonstrations, sorted by label."""
     assert prompt.pieces
     return tuple(sorted(prompt.pieces.demonstrations, key=lambda shown: shown[1]))
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_demonstrations_label_is_a_class(tmp_path: Path, label: int) -> None:
+    """Another number is refused with the classes that there are."""
+    data = write_data(tmp_path, "sst2", n_train=100, n_test=20)
+    with pytest.raises(UsageError, match=rf"demo label {label}: the classes of 'sst2' are 0 to 1$"):
+        prompt_sets(load_task("sst2"), data_dir=data, demo_labels=[0, label])
