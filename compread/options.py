@@ -43,7 +43,5 @@ FORMATS = ("table", "json", "csv", "md", "latex", "parquet")
 """The forms of a result."""
 DEFAULT_FORMAT = "table"
 
-RECIPES = ("official", "paper", "convex", "signed")
-"""How CompRW is trained (``compread.reweight.methods.comprw``)."""
 DEFAULT_METHODS = ("full", "calib+", "bc", "comprw", "blend")
 """The methods of ``compread reweight`` where none is named."""

@@ -50,12 +50,13 @@ def reweight(
         ),
     ] = ",".join(options.DEFAULT_METHODS),
     recipe: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="How comprw is trained: official (the paper's released code), paper (its text), "
-            "convex (to the optimum, λ by cross-validation)."
+            "convex (to the optimum, λ by cross-validation).  [default: official]",
+            show_default=False,
         ),
-    ] = options.RECIPES[0],
+    ] = None,
     signed: Annotated[
         bool, typer.Option("--signed", help="With convex: weights of any sign and size.")
     ] = False,
@@ -109,7 +110,7 @@ def reweight(
     if not stores:
         raise UsageError("no STORE: name .h5 files, folders of them, or - for paths on stdin")
     if signed and recipe != "convex":
-        raise UsageError(f"--signed goes with --recipe convex, not {recipe}")
+        raise UsageError(f"--signed goes with --recipe convex, not {recipe or 'official'}")
     names = [name.strip() for name in methods.split(",")]
     if apply is not None:
         named = named_options(context)
@@ -152,7 +153,12 @@ def _list_methods(format: str) -> None:
     from compread.views.tables import Column
 
     rows = [
-        {"method": name, "about": method.about, "transductive": method.fitted.transductive}
+        {
+            "method": name,
+            "about": method.about,
+            "transductive": method.fitted.transductive,
+            "recipes": list(method.recipes),
+        }
         for name, method in METHODS.items()
     ]
     columns = [

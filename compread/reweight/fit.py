@@ -20,6 +20,7 @@ from compread.options import DEFAULT_POOL
 from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.comprw import ComponentWeights
+from compread.reweight.registry import title_of
 from compread.reweight.rows import Rows, Training, check_labels, row_count, rows_of, training_of
 from compread.reweight.solvers import convex
 from compread.reweight.solvers.official import train_together
@@ -74,7 +75,7 @@ class Fit:
 
     @property
     def title(self) -> str:
-        """The method as ``--methods`` spells it, with a recipe other than the released code's."""
+        """The method as ``--methods`` spells it."""
         return title_of(self.method, self.recipe)
 
     def row(self) -> dict[str, Any]:
@@ -95,11 +96,6 @@ class Fit:
             "epochs": self.fitted.epochs,
             "n": test.n if test else 0,
         }
-
-
-def title_of(method: str, recipe: str | None) -> str:
-    """A method as ``--methods`` spells it, with a recipe other than the released code's."""
-    return method if recipe in (None, "official") else f"{method}:{recipe}"
 
 
 def reweight(
@@ -207,7 +203,7 @@ def forewarn(
         rows = max(train, store.rows("test"))
         sizes.append(Size(rows, len(store.components), len(store.labels.word)))
     largest = max(sizes, key=lambda size: size.numbers)
-    work = [(title_of(method.name, method.recipe), method.work(largest)) for method in methods]
+    work = [(method.title, method.work(largest)) for method in methods]
     return tuple(forewarnings(work, largest, free_memory()))
 
 

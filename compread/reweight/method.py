@@ -57,13 +57,24 @@ class Method(ABC):
     """What it is, in a few words, for the list of methods."""
     fitted: ClassVar[type[Fitted]]
     needs_training: ClassVar[bool] = True
+    recipes: ClassVar[tuple[str, ...]] = ()
+    """The names of its sets of options, the default one first; none where it has but one set."""
     recipe: str | None = None
-    """The name of the set of options in use, where the method has several."""
+    """The name of the set in use, where the method has several."""
 
     @classmethod
-    def make(cls, recipe: str) -> Method:
-        """The method with its options set by a recipe, where it has several."""
-        return cls()
+    def make(cls, recipe: str | None = None) -> Method:
+        """The method with its options set by one of ``recipes``, the first where none is named.
+
+        A method with recipes is a dataclass with a field ``recipe``.
+        """
+        return cls(recipe=recipe or cls.recipes[0]) if cls.recipes else cls()  # type: ignore[call-arg]
+
+    @property
+    def title(self) -> str:
+        """The method as ``--methods`` spells it: with its recipe where that is not the default."""
+        plain = self.recipe is None or self.recipe == self.recipes[0]
+        return self.name if plain else f"{self.name}:{self.recipe}"
 
     @property
     def official_form(self) -> str | None:

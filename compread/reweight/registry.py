@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from compread.errors import UsageError
-from compread.options import RECIPES
 from compread.reweight.method import Method
 from compread.reweight.methods.affine import Affine
 from compread.reweight.methods.batch_calibration import (
@@ -37,31 +36,39 @@ DEFAULT = "blend"
 """The method that weights are used of where no other is named."""
 
 
-def make_methods(names: Sequence[str], recipe: str) -> tuple[Method, ...]:
+def make_methods(names: Sequence[str], recipe: str | None = None) -> tuple[Method, ...]:
     """The methods of these names, each once, in the order given.
 
     Args:
         names: such as ``["full", "comprw", "comprw:convex"]``; a recipe after a colon goes before
             ``recipe``.
-        recipe: the recipe for those methods that have several.
+        recipe: the recipe for those methods that have it; None: each one's default.
 
     Raises:
         UsageError: no name is given, or a method or recipe is not known.
     """
     if not names:
         raise UsageError(f"--methods names no method; there is {', '.join(METHODS)}")
-    _check(recipe, RECIPES, "--recipe")
+    if recipe is not None:
+        _check(recipe, dict.fromkeys(r for m in METHODS.values() for r in m.recipes), "--recipe")
     made: dict[tuple[str, str | None], Method] = {}
     for text in names:
         name, colon, own = text.partition(":")
         _check(name, METHODS, "--methods")
-        if colon:
-            _check(own, RECIPES, f"--methods {name}:")
-        method = METHODS[name].make(own or recipe)
-        if colon and method.recipe is None:
+        recipes = METHODS[name].recipes
+        if colon and not recipes:
             raise UsageError(f"--methods {text!r}: {name} has no recipes")
+        if colon:
+            _check(own, recipes, f"--methods {name}:")
+        method = METHODS[name].make(own or (recipe if recipe in recipes else None))
         made[name, method.recipe] = method
     return tuple(made.values())
+
+
+def title_of(method: str, recipe: str | None) -> str:
+    """A method as ``--methods`` spells it: with its recipe where that is not the default."""
+    plain = recipe is None or recipe == METHODS[method].recipes[0]
+    return method if plain else f"{method}:{recipe}"
 
 
 def _check(name: str, known: Collection[str], option: str) -> None:

@@ -6,7 +6,6 @@ from compread import options
 from compread.analysis.measures import MEASURES, PER
 from compread.cli import options as cli_options
 from compread.components import KINDS
-from compread.reweight.methods.comprw import TRAINERS
 from compread.reweight.registry import METHODS
 from compread.views.analyze import VIEWS
 
@@ -30,7 +29,6 @@ def test_choices_are_the_lists(choice, names):
 
 
 def test_the_lists_are_what_there_is():
-    """Each table, recipe and method is there."""
+    """Each table and method is there."""
     assert set(options.TABLES) == {"runs", "summary", *VIEWS}
-    assert (*TRAINERS, "convex", "signed") == options.RECIPES
     assert set(options.DEFAULT_METHODS) <= set(METHODS)

@@ -160,6 +160,9 @@ def test_methods_are_listed(run):
         assert {row["method"]: row["transductive"] for row in rows} == {
             name: method.fitted.transductive for name, method in KNOWN.items()
         }
+        assert {row["method"]: row["recipes"] for row in rows if row["recipes"]} == {
+            "comprw": ["official", "paper", "convex", "signed"]
+        }
 
 
 def test_labels_in_another_order_are_not_taken_for_each_other(run, stores, tmp_path):

@@ -1,12 +1,16 @@
 """Each method against a second implementation of its formula."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 from compread.errors import UsageError
+from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.calib import LabelFactors
 from compread.reweight.methods.comprw import ComponentWeights
-from compread.reweight.registry import METHODS, make_methods
+from compread.reweight.registry import METHODS, make_methods, title_of
 from compread.reweight.rows import rows_of, training_of
 from compread.reweight.solvers.convex import choose_penalty, solve
 from compread.reweight.solvers.descent import Recipe, descend_each
@@ -149,6 +153,44 @@ def test_an_unknown_method_or_recipe_is_named(names, recipe, message):
     with pytest.raises(UsageError) as error:
         make_methods(names, recipe)
     assert message in str(error.value)
+
+
+@dataclass(frozen=True)
+class Shift(Method):
+    """A method that has recipes of its own."""
+
+    recipe: str = "plain"
+
+    name: ClassVar[str] = "shift"
+    about: ClassVar[str] = "shifts"
+    fitted: ClassVar[type[Fitted]] = ComponentWeights
+    recipes: ClassVar[tuple[str, ...]] = ("plain", "mild")
+
+    def fit(self, training):
+        """Not asked for here."""
+        raise NotImplementedError
+
+
+def test_any_method_may_have_recipes(monkeypatch):
+    """They are the method's own: ``shift:mild``; another method's recipe leaves it its default."""
+    monkeypatch.setitem(METHODS, "shift", Shift)
+    made = make_methods(["shift", "shift:mild", "comprw", "full"])
+    assert [method.title for method in made] == ["shift", "shift:mild", "comprw", "full"]
+    assert [method.title for method in make_methods(["shift", "comprw"], "paper")] == [
+        "shift", "comprw:paper",
+    ]  # fmt: skip
+    assert [method.title for method in make_methods(["shift", "comprw"], "mild")] == [
+        "shift:mild", "comprw",
+    ]  # fmt: skip
+    assert title_of("shift", "mild") == "shift:mild" and title_of("shift", "plain") == "shift"
+    for names, message in (
+        (["shift:mid"], "--methods shift: 'mid': did you mean 'mild'? There is plain, mild"),
+        (["shift:convex"], "--methods shift: 'convex': there is plain, mild"),
+        (["full:mild"], "--methods 'full:mild': full has no recipes"),
+    ):
+        with pytest.raises(UsageError) as error:
+            make_methods(names)
+        assert message in str(error.value)
 
 
 OPTIONS = {

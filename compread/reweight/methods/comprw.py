@@ -72,12 +72,8 @@ class CompRW(Method):
 
     name: ClassVar[str] = "comprw"
     about: ClassVar[str] = "a weight for each head and MLP (--recipe)"
+    recipes: ClassVar[tuple[str, ...]] = (*TRAINERS, "convex", "signed")
     fitted: ClassVar[type[Fitted]] = ComponentWeights
-
-    @classmethod
-    def make(cls, recipe: str) -> CompRW:
-        """The method in one of ``compread.options.RECIPES``."""
-        return cls(recipe)
 
     @property
     def official_form(self) -> str | None:
