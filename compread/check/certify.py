@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,9 +68,11 @@ def certify(config: Any, adapter: Any = None, trust_remote_code: bool = False) -
     except ModelError as error:
         return Certificate(kind, "refused", str(error))
     except Exception as error:  # a family's own code may fail in any way on a model this small
-        reason = one_line(error)
-        reason = f"its own code fails on the twin: {type(error).__name__}: {reason}"
-        return Certificate(kind, "refused", reason)
+        what = f"{type(error).__name__}: {one_line(error)}"
+        if (ours := _our_frame(error)) is None:
+            return Certificate(kind, "refused", f"its own code fails on the twin: {what}")
+        reason = f"the check itself fails, in {ours}: {what}; this says nothing of the family"
+        return Certificate(kind, "refused", f"{reason}: please report it", died=True)
 
 
 def _certify_twin(kind: str, model: CausalLM) -> Certificate:
@@ -84,6 +88,22 @@ def _certify_twin(kind: str, model: CausalLM) -> Certificate:
         reason = f"{worst.name} fails{at}: off by {worst.error:.1e}, {worst.bound:.0e} allowed"
         return Certificate(kind, "refused", reason, proofs, *size)
     return Certificate(kind, "certified", "", proofs, *size)
+
+
+def _our_frame(error: Exception) -> str | None:
+    """Where in this package an exception arose; None where a model's own code was further in.
+
+    What is further in still, torch and Python's own library, does what either asked of it.
+    """
+    inside: str | None = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        package = module.partition(".")[0]
+        if package == "compread":
+            inside = f"{module.replace('.', '/')}.py, line {line}"
+        elif package not in {"torch", *sys.stdlib_module_names}:
+            inside = None
+    return inside
 
 
 @contextmanager

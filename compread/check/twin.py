@@ -58,7 +58,8 @@ def build_twin(
     except Exception as error:  # a family's own code may fail in any way on sizes it never saw
         reason = one_line(error)
         raise ModelError(
-            f"no tiny twin of `{text.model_type}` can be built: {type(error).__name__}: {reason}"
+            f"no tiny twin of `{text.model_type}` can be built: {type(error).__name__}: {reason}; "
+            f"expected sizes that it takes in {twin_sizes.FILE}"
         ) from error
     model.to(dtype).eval()
     return model

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+FILE = "compread/check/twin_sizes.py"
+"""This file, for messages that say what is missing in it."""
+
 TWIN_HEADS = 4
 TWIN_SWITCH = 16
 """Length beyond which the twin of a model that computes long prompts otherwise does so."""

@@ -6,7 +6,6 @@ Each module imports only typer at its top, so that ``compread --help`` starts at
 
 from __future__ import annotations
 
-import importlib
 import os
 import shlex
 import signal
@@ -15,7 +14,6 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, TextIO, cast
@@ -24,6 +22,20 @@ import typer
 from typer.main import get_command
 
 from compread import __version__
+from compread.cli import (
+    analyze,
+    check,
+    demo,
+    extract,
+    plot,
+    predict,
+    rank,
+    report,
+    reweight,
+    show,
+    status,
+    tasks,
+)
 from compread.cli.output import Unfailing, discard, note
 from compread.errors import CompreadError
 from compread.text import one_line, printable
@@ -73,20 +85,18 @@ def _compread(
     """
 
 
-# Each command is a module of its name with a function of its name and an EXAMPLE that runs.
-# A group of commands is a Typer of that name instead.
-for _name in (
-    "extract", "status", "tasks", "analyze", "rank", "plot", "report", "predict", "reweight",
-    "check", "show", "demo",
+# In the order of --help. Each is a module with a function of its name and an EXAMPLE that runs; a
+# group of commands is a Typer of that name instead.
+for _module in (
+    extract, status, tasks, analyze, rank, plot, report, predict, reweight, check, show, demo,
 ):  # fmt: skip
-    if find_spec(f"compread.cli.{_name}"):
-        _module = importlib.import_module(f"compread.cli.{_name}")
-        _epilog = "\b\nExample:\n" + "\n".join(f"  {x}" for x in _module.EXAMPLE.splitlines())
-        _command = getattr(_module, _name)
-        if isinstance(_command, typer.Typer):
-            app.add_typer(_command, name=_name, epilog=_epilog)
-        else:
-            app.command(_name, epilog=_epilog)(_command)
+    _name = _module.__name__.rpartition(".")[2]
+    _epilog = "\b\nExample:\n" + "\n".join(f"  {x}" for x in _module.EXAMPLE.splitlines())
+    _command: Any = getattr(_module, _name)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name, epilog=_epilog)
+    else:
+        app.command(_name, epilog=_epilog)(_command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -178,6 +188,7 @@ def _run(arguments: list[str]) -> int:
         # The command line as it was given, for whoever keeps a record of it.
         line = shlex.join(["compread", *arguments])
         with command.make_context("compread", arguments, obj=line) as context:
+            context.meta["main"] = main  # for a command that runs others
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code

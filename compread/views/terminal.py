@@ -49,7 +49,8 @@ def to_terminal(table: Table, width: int = 80, color: bool = False, unicode: boo
     console = _console(out, width, color)
     if table.title:
         console.print(table.title, style="bold")
-    console.print(grid)
+    if sizes:
+        console.print(grid)
     if note := (
         table.note + _left_out([c for c in table.columns if c not in sizes], list(sizes))
     ).strip():

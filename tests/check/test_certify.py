@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,10 +15,10 @@ from reference import Intervention, Places, ProjectedJoin, WeightedJoin
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, GPT2Config
 
-from compread.check import causal_types, certify, certify_all, certify_type
+from compread.check import causal_types, certify, certify_all, certify_type, twin_sizes
 from compread.check.proofs import prove
 from compread.check.twin import build_twin, make_loud
-from compread.extract import Engine, Proof
+from compread.extract import Engine, Proof, structure
 from compread.model import facts, find_anatomy
 from compread.model.anatomy import Anatomy, Carry, Computed, Layer, Mix, Write
 from compread.model.norms import FrozenNorm
@@ -444,6 +445,38 @@ def test_an_in_place_addition_that_is_not_copied_is_refused(
     monkeypatch.setattr(torch.Tensor, "to", to)
     certificate = certify(config)
     assert certificate.verdict == "refused"
+
+
+def test_a_fault_of_the_check_is_not_the_family_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the file of this package, says nothing of the family and ends --all with 3."""
+    monkeypatch.setattr(structure, "bias_of", None)
+    certificate = certify(AutoConfig.for_model("llama"))
+    assert (certificate.verdict, certificate.died) == ("refused", True)
+    words = (
+        r"the check itself fails, in compread/extract/structure\.py, line \d+: TypeError: .*says"
+    )
+    assert re.match(words, certificate.reason)
+
+
+def test_what_the_facts_lack_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family under other names, and a twin that cannot be, name the file that wants a line."""
+    with monkeypatch.context() as changed:
+        changed.setattr(facts, "BLOCK_NAMES", (("head", ("blend",)), ("mlp", ("cook",))))
+        reason = certify(AutoConfig.for_model("llama")).reason
+    assert "expected a line for `llama` in STEPS of compread/model/facts.py" in reason
+    with monkeypatch.context() as changed:
+        changed.setattr(facts, "BLOCK_NAMES", (("head", ("self_attn",)), ("mlp", ("cook",))))
+        reason = certify(AutoConfig.for_model("llama")).reason
+    assert "as STEPS of compread/model/facts.py has no line for `llama`" in reason
+    with monkeypatch.context() as changed:
+        changed.setitem(facts.STEPS, "bloom", (("head", ("self_attention.dense",)),))
+        reason = certify(AutoConfig.for_model("bloom")).reason
+    assert "read by its line in STEPS of compread/model/facts.py" in reason
+    with monkeypatch.context() as changed:
+        changed.setitem(twin_sizes.TWIN_SIZES, "llama", {"hidden_size": 47})
+        reason = certify(AutoConfig.for_model("llama")).reason
+    assert "no tiny twin of `llama` can be built" in reason
+    assert "expected sizes that it takes in compread/check/twin_sizes.py" in reason
 
 
 def test_a_family_of_ones_own_that_fails_is_refused_in_words() -> None:
