@@ -34,6 +34,10 @@ class LuckTest:
     below: Floats
     """[C] probability of at most this many."""
 
+    def of(self, scorers: slice) -> LuckTest:
+        """The test of some of the scorers."""
+        return LuckTest(self.chance[scorers], self.above[scorers], self.below[scorers])
+
 
 def luck_test(confusion: Ints) -> LuckTest:
     """The test of each confusion matrix in [C, K, K], rows by predicted and by right label."""
@@ -101,14 +105,14 @@ def _sum_outward(
     x: Ints, drawn: Ints, marked: int, n: int, first: Floats, upward: np.ndarray
 ) -> Floats:
     total, term, at = first.copy(), first.copy(), x.astype(np.float64)
-    rest = n - drawn - marked
+    rest, step, last = n - drawn - marked, np.where(upward, 1, -1), np.minimum(drawn, marked)
     while np.any(term > 1e-17 * total):
         up = (drawn - at) * (marked - at) / np.maximum(1, (at + 1) * (rest + at + 1))
         down = at * (rest + at) / ((drawn - at + 1) * (marked - at + 1))
         term = term * np.where(upward, up, down)
         total += term
         # Beyond the last value the ratio is 0 and stays so.
-        at = np.clip(at + np.where(upward, 1, -1), 0, np.minimum(drawn, marked))
+        at = np.clip(at + step, 0, last)
     return total
 
 

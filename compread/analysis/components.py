@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compread.analysis.chance import luck_test
+from compread.analysis.chance import LuckTest, luck_test
 from compread.analysis.intervals import wilson_interval
 from compread.analysis.measures import MEASURES
 from compread.analysis.tally import Floats, Ints, Resampling, Tally, top_two
@@ -118,18 +118,27 @@ def collect(
 def stats_of(parts: Tally, whole: Tally) -> ComponentStats:
     """The statistics that follow from the tallies of the components and of the full model."""
     gold_share = parts.confusion[0].sum(axis=0) / parts.n
-    return ComponentStats(scores_of(parts, float(parts.direct.sum())), scores_of(whole), gold_share)
+    # Of all scorers at once: the time goes into steps, whose number is that of the slowest tail.
+    luck = luck_test(np.concatenate([parts.confusion, whole.confusion]))
+    c = len(parts.confusion)
+    of_parts = scores_of(parts, float(parts.direct.sum()), luck.of(slice(c)))
+    return ComponentStats(of_parts, scores_of(whole, None, luck.of(slice(c, None))), gold_share)
 
 
-def scores_of(tally: Tally, all_direct: float | None = None) -> Scores:
+def scores_of(
+    tally: Tally, all_direct: float | None = None, luck: LuckTest | None = None
+) -> Scores:
     """Scores from a tally.
 
-    ``all_direct`` is the direct effect that shares are of; None where each scorer is a whole.
+    Args:
+        tally: of C scorers.
+        all_direct: the direct effect that shares are of; None where each scorer is a whole.
+        luck: the test of their confusion matrices, where it is known.
     """
     n, right = tally.n, tally.right
     share = tally.predicted
     low, high = wilson_interval(right, n)
-    luck = luck_test(tally.confusion)
+    luck = luck or luck_test(tally.confusion)
     whole = tally.direct if all_direct is None else all_direct
     with np.errstate(divide="ignore", invalid="ignore"):
         direct_share = np.where(whole == 0, np.nan, tally.direct / whole)

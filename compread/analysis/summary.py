@@ -95,8 +95,10 @@ def summarize(run: RunStats, rules: Rules = DEFAULT_RULES) -> RunSummary:
         counts = [found.count(name) for name in ("good", "bad", "label-biased")]
         return Tally(len(found), *counts)
 
-    numbers = dict.fromkeys(run.components[j].layer for j in of)
-    layers = {n: tally(j for j in of if run.components[j].layer == n) for n in numbers}
+    by_layer: dict[int, list[int]] = {}
+    for j in of:
+        by_layer.setdefault(run.components[j].layer, []).append(j)
+    layers = {n: tally(members) for n, members in by_layer.items()}
     tallies: dict[str, Tally] = {"": tally(of)}
     tallies |= {k: tally(j for j in of if run.components[j].kind == k) for k in COUNTED_KINDS}
     return RunSummary(run, pick(run), pick(run, worst=True), tallies, layers)

@@ -6,6 +6,7 @@ open and read one in a tenth of the time that its ``File`` and ``Dataset`` take.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import h5py
@@ -26,15 +27,23 @@ class Group:
 
     def __init__(self, guards: Guards, name: str) -> None:
         self.name, self._guards = name, guards
-        self._id = _open_hard(guards.file.id, name, f"/{name}")
+        key, links = name.encode(), guards.file.id.links
+        if not links.exists(key) or links.get_info(key).type != h5l.TYPE_HARD:
+            raise ValueError(f"/{name} is missing or only a link")
+        self._id = h5o.open(guards.file.id, key)
         if not isinstance(self._id, h5g.GroupID):
             raise ValueError(f"/{name} is not a group of this file")
         check_bare(self._id, f"/{name}")
 
-    @property
+    @cached_property
     def members(self) -> set[str]:
         """The names of all that is in it."""
-        return {name.decode() for name in self._id}
+        return members(self._id)
+
+    @cached_property
+    def _hard(self) -> set[bytes]:
+        """The names of what is of this very file."""
+        return _hard_links(self._id)
 
     def dataset(self, name: str) -> Guarded:
         """The dataset of a name: no link, no outside storage is followed.
@@ -44,7 +53,10 @@ class Group:
             ValueError: there is none, or it declares what the file cannot hold.
         """
         path = f"/{self.name}/{name}"
-        found = _open_hard(self._id, name, path)
+        key = name.encode()
+        if key not in self._hard:
+            raise ValueError(f"{path} is missing or only a link")
+        found = h5o.open(self._id, key)
         if not isinstance(found, h5d.DatasetID):
             raise ValueError(f"{path} is not a dataset of this file")
         return self._guards.check(found, path)
@@ -101,11 +113,22 @@ class Group:
         return values
 
 
-def _open_hard(parent: Any, name: str, path: str) -> Any:
-    key, links = name.encode(), parent.links
-    if not links.exists(key) or links.get_info(key).type != h5l.TYPE_HARD:
-        raise ValueError(f"{path} is missing or only a link")
-    return h5o.open(parent, key)
+def members(group: Any) -> set[str]:
+    """The names of all that is in a group, h5py's low-level object."""
+    names: list[bytes] = []
+    group.links.iterate(names.append)
+    return {name.decode() for name in names}
+
+
+def _hard_links(group: Any) -> set[bytes]:
+    found = set()
+
+    def look(name: bytes, info: Any) -> None:
+        if info.type == h5l.TYPE_HARD:
+            found.add(name)
+
+    group.links.iterate(look, info=True)
+    return found
 
 
 def _check_type(found: Guarded, kind: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import reprlib
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -42,7 +43,7 @@ def typed(value: Any, hint: Any, where: str) -> Any:
     Raises:
         StoreError: it is something else; ``where`` names it.
     """
-    origin, args = get_origin(hint), get_args(hint)
+    origin, args = _parts(hint)
     if origin in (Union, UnionType):
         inner = next(one for one in args if one is not NoneType)
         return None if value is None else typed(value, inner, where)
@@ -56,6 +57,12 @@ def typed(value: Any, hint: Any, where: str) -> Any:
     elif _is(value, hint, origin, args):
         return value
     raise StoreError(f"`{where}` is {reprlib.repr(value)}, wanted {_name(hint)}")
+
+
+@cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """What ``typing`` says of a hint; there are some thirty hints, and a thousand stores."""
+    return get_origin(hint), get_args(hint)
 
 
 def _is(value: Any, hint: Any, origin: Any, args: tuple[Any, ...]) -> bool:
