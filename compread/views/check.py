@@ -20,9 +20,6 @@ PROOFS = [
 CERTIFIED = [
     Column("model_type", "model type", justify="left"),
     Column("worst_error", "worst\nerror", format=".1e"),
-    Column(
-        "shared_prefix", "shared\nprefix", format=lambda r: "yes" if r["shared_prefix"] else "no"
-    ),
     Column("layers", drop=2),
     Column("components", drop=1),
 ]
@@ -43,16 +40,22 @@ def _shares(certificate: Certificate) -> bool | None:
 
 
 def sweep_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
-    """All types by verdict."""
-    tables = []
-    for verdict, columns in (
-        ("certified", CERTIFIED),
-        ("refused", REASONS),
-        ("not applicable", REASONS),
-    ):
-        rows = [row for row in document["models"] if row["verdict"] == verdict]
-        tables.append(Table(columns, [rows], title=f"{verdict}: {len(rows)} model types"))
-    return tables
+    """All types by verdict, the certified ones by whether rows can share a prefix."""
+
+    def table(title: str, columns: list[Column], verdict: str, *shared: bool | None) -> Table:
+        rows = [
+            row
+            for row in document["models"]
+            if row["verdict"] == verdict and row["shared_prefix"] in shared
+        ]
+        return Table(columns, [rows], title=f"{title}: {len(rows)} model types")
+
+    return [
+        table("certified", CERTIFIED, "certified", True),
+        table("certified, prompts are run whole", CERTIFIED, "certified", False, None),
+        table("refused", REASONS, "refused", True, False, None),
+        table("not applicable", REASONS, "not applicable", True, False, None),
+    ]
 
 
 def certificate_rows(certificates: Sequence[Certificate]) -> dict[str, list[dict[str, Any]]]:

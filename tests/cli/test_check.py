@@ -54,16 +54,17 @@ def test_all_in_one_table(
     """Each type once, by verdict and with its reason, however many there are."""
     import compread.check as check
 
-    monkeypatch.setattr(check, "causal_types", lambda: ["bart", "reformer", "rwkv"])
+    monkeypatch.setattr(check, "causal_types", lambda: ["bart", "gpt2", "reformer", "rwkv"])
     assert main(["check", "--all", "--format", "md"]) == 0
     shown = capsys.readouterr()
     for words in (
-        "certified: 1 model types",
+        "certified: 1 model types**\n\n| model type | worst error | layers | components |",
+        "certified, prompts are run whole: 1 model types",
         "| reformer | reversible",
         "| bart | encoder-decoder",
     ):
         assert words in shown.out
-    assert "3/3 " in shown.err
+    assert "4/4 " in shown.err
 
 
 def test_a_check_that_died_is_no_success(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
