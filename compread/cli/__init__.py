@@ -26,6 +26,7 @@ from compread.cli import (
     analyze,
     check,
     demo,
+    docs,
     extract,
     plot,
     predict,
@@ -89,6 +90,7 @@ def _compread(
 # group of commands is a Typer of that name instead.
 for _module in (
     extract, status, tasks, analyze, rank, plot, report, predict, reweight, check, show, demo,
+    docs,
 ):  # fmt: skip
     _name = _module.__name__.rpartition(".")[2]
     _epilog = "\b\nExample:\n" + "\n".join(f"  {x}" for x in _module.EXAMPLE.splitlines())

@@ -1,0 +1,40 @@
+"""``compread docs``: the manual, where there is no network."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from compread.cli.output import color, emit, width, write, write_styled
+
+EXAMPLE = """\
+compread docs
+compread docs recipes
+compread docs stores | grep -i checksum"""
+
+
+def docs(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A page.  [default: list them]", show_default=False),
+    ] = None,
+) -> None:
+    """Show a page of the manual.
+
+    The pages come with the package. On a terminal a page is laid out, in a pipe or a file it is
+    the Markdown that was written. Without NAME the pages are listed.
+    """
+    from compread.docs import page_names, page_summary, page_text
+    from compread.views.pages import LIST, page_rows, to_page
+
+    if name is None:
+        rows = page_rows([(page, page_summary(page)) for page in page_names()])
+        emit(rows, LIST, "table")
+        return
+    text = page_text(name)
+    if sys.stdout.isatty():
+        write_styled(to_page(text, width(sys.stdout), color(sys.stdout)))
+    else:
+        write(text)
