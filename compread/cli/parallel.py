@@ -11,23 +11,30 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from compread.analysis.runs import RunStats
     from compread.components import Component
+    from compread.store.states import StoreState
 
-STORES_EACH = 60
-"""Stores from which on a worker is worth its start: a second on a busy machine."""
+Found = TypeVar("Found")
+Work = Callable[[Sequence[Path]], Sequence[Found]]
+"""What is made of some stores, one thing of each; a worker imports it by its name."""
+
+SCORED_EACH, PEEKED_EACH = 60, 600
+"""Stores to score, and to look at, from which on a worker is worth its start: a second on a busy
+machine."""
 MOST = 8
 """Workers; each takes some 40 MB of its own."""
-PIECE = 4
-"""Stores that a worker reads before it looks for an end again."""
+PIECES = 100
+"""Pieces of the stores for each worker, after any of which it looks for an end again."""
 
 
 def read_all(paths: Sequence[Path], split: str, pool: str, resample: bool) -> list[RunStats]:
@@ -37,41 +44,63 @@ def read_all(paths: Sequence[Path], split: str, pool: str, resample: bool) -> li
         UsageError: a store has no rows in the split.
         StoreError: the first store, in order, that is missing, unfinished, damaged or foreign.
     """
-    from compread.analysis.runs import read_runs
-
-    workers = min(MOST, _cores(), len(paths) // STORES_EACH)
-    if workers < 2:
-        return read_runs(paths, split, pool, resample)
-    try:
-        return list(_read(paths, split, pool, resample, workers))
-    except (BrokenExecutor, OSError, NotImplementedError):
-        # No semaphores here, or no memory for another process: alone it takes longer, no more.
-        return read_runs(paths, split, pool, resample)
-
-
-def _read(
-    paths: Sequence[Path], split: str, pool: str, resample: bool, workers: int
-) -> Iterator[RunStats]:
-    pieces = [paths[start : start + PIECE] for start in range(0, len(paths), PIECE)]
-    # Not forked: the threads of BLAS would not be there in the child, but their locks would.
-    context = get_context("spawn")
+    work = partial(_scored, split=split, pool=pool, resample=resample)
     known: dict[tuple[Component, ...], tuple[Component, ...]] = {}
-    with ProcessPoolExecutor(workers, context, _start) as executor:
-        tasks = deque(executor.submit(_piece, piece, split, pool, resample) for piece in pieces)
+    # One copy of an axis of components, as where this process reads the stores.
+    return [
+        replace(run, components=known.setdefault(run.components, run.components))
+        for run in _each(work, paths, SCORED_EACH)
+    ]
+
+
+def look_at_all(targets: Sequence[Path], verify: bool) -> list[StoreState]:
+    """``store_state`` of each target, likewise."""
+    return list(_each(partial(_states, verify=verify), targets, 1 if verify else PEEKED_EACH))
+
+
+def _each(work: Work[Found], paths: Sequence[Path], worth: int) -> Iterator[Found]:
+    """What the work makes of each store, in order; ``worth`` stores are worth a worker."""
+    workers = min(MOST, _cores(), len(paths) // worth)
+    done = 0
+    if workers > 1:
+        try:
+            for found in _spread(work, paths, workers):
+                yield found
+                done += 1
+            return
+        except (BrokenExecutor, OSError, NotImplementedError) as error:
+            # No semaphores here, or no memory for another process.
+            from compread.cli.output import note
+            from compread.text import one_line
+
+            reason = one_line(error) or type(error).__name__
+            note(f"the stores are read by one process, as others cannot be had ({reason})")
+    yield from work(paths[done:])
+
+
+def _spread(work: Work[Found], paths: Sequence[Path], workers: int) -> Iterator[Found]:
+    step = max(1, len(paths) // (PIECES * workers))
+    pieces = [paths[start : start + step] for start in range(0, len(paths), step)]
+    # Not forked: the threads of BLAS would not be there in the child, but their locks would.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start) as executor:
+        tasks = deque(executor.submit(work, piece) for piece in pieces)
         try:
             while tasks:
-                for run in tasks.popleft().result():
-                    # One copy of an axis of components, as where this process reads the stores.
-                    components = known.setdefault(run.components, run.components)
-                    yield replace(run, components=components)
+                yield from tasks.popleft().result()
         finally:
             executor.shutdown(cancel_futures=True)
 
 
-def _piece(paths: Sequence[Path], split: str, pool: str, resample: bool) -> list[RunStats]:
+def _scored(paths: Sequence[Path], split: str, pool: str, resample: bool) -> list[RunStats]:
     from compread.analysis.runs import read_runs
 
     return read_runs(paths, split, pool, resample)
+
+
+def _states(targets: Sequence[Path], verify: bool) -> list[StoreState]:
+    from compread.store.states import store_state
+
+    return [store_state(target, verify) for target in targets]
 
 
 def _start() -> None:

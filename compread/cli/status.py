@@ -35,6 +35,7 @@ def status(
     A partial run goes on when the extract that began it is given again; a damaged store is
     extracted anew with --force. May be asked while extract runs.
     """
+    from compread.cli.parallel import look_at_all
     from compread.store.paths import paths_on
     from compread.store.states import DAMAGED, store_states
     from compread.views.status import state_rows, status_view
@@ -42,7 +43,7 @@ def status(
     paths: list[str] = []
     for name in stores:
         paths += paths_on(sys.stdin) if name == "-" else [name]
-    states = store_states(paths, verify)
+    states = store_states(paths, verify, look_at_all)
     rows = state_rows(states)
     emit(rows, status_view(rows), format.value)
     if verify and any(one.state == DAMAGED for one in states):

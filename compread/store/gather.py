@@ -13,7 +13,7 @@ from typing import Literal, TextIO
 
 from compread.errors import StoreError
 from compread.store.paths import paths_on, store_paths
-from compread.store.reader import peek_store
+from compread.store.reader import peek_run
 from compread.store.schema import RunInfo
 from compread.store.states import unfinished
 
@@ -48,7 +48,7 @@ def gather(
     names: list[str] = []
     for argument in arguments:
         names += paths_on(stdin) if argument == "-" else [argument]
-    runs = {path: peek_store(path)[0] for path in store_paths(names)}
+    runs = {path: peek_run(path) for path in store_paths(names)}
     notes = _unfinished(names)
     first: dict[tuple[str, str], Path] = {}
     dropped = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,11 @@ class StoreState:
     """What is wrong with a damaged one."""
 
 
-def store_states(arguments: Iterable[str | Path], verify: bool = False) -> list[StoreState]:
+def store_states(
+    arguments: Iterable[str | Path],
+    verify: bool = False,
+    look_at: Callable[[Sequence[Path], bool], Sequence[StoreState]] | None = None,
+) -> list[StoreState]:
     """The state of each run in folders and files, by name within a folder.
 
     A journal beside a finished store is a run that goes on to replace it: it counts as partial.
@@ -40,11 +44,12 @@ def store_states(arguments: Iterable[str | Path], verify: bool = False) -> list[
     Args:
         arguments: the folders and files.
         verify: read all of each finished store against its checksums.
+        look_at: ``store_state`` of many targets; one after the other by default.
 
     Raises:
         StoreError: a folder without a store or journal, or that cannot be read.
     """
-    found: dict[Path, StoreState] = {}
+    found: dict[Path, Path] = {}
     for argument in arguments:
         if not str(argument):
             raise StoreError("a path is empty: name a .h5 file or a folder; . is this folder")
@@ -55,8 +60,9 @@ def store_states(arguments: Iterable[str | Path], verify: bool = False) -> list[
         if not targets:
             raise StoreError(f"{path}: neither stores (*.h5) nor unfinished ones in this folder")
         for place, target in zip(places, targets, strict=True):
-            found.setdefault(place, store_state(target, verify))
-    return list(found.values())
+            found.setdefault(place, target)
+    targets = list(found.values())
+    return list((look_at or _look_at)(targets, verify))
 
 
 def unfinished(folders: Iterable[str | Path]) -> list[StoreState]:
@@ -89,6 +95,10 @@ def store_state(target: Path, verify: bool = False) -> StoreState:
         return StoreState(target, FINISHED, n, n, run.to_dict())
     except StoreError as error:
         return StoreState(target, DAMAGED, 0, 0, {}, str(error))
+
+
+def _look_at(targets: Sequence[Path], verify: bool) -> list[StoreState]:
+    return [store_state(target, verify) for target in targets]
 
 
 def _targets(folder: Path) -> list[Path]:

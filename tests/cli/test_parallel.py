@@ -15,12 +15,13 @@ from compread.analysis.runs import RunStats, read_runs
 from compread.analysis.study import study
 from compread.cli import parallel as workers
 from compread.errors import StoreError
+from compread.store import store_states
 
 
 @pytest.fixture(autouse=True)
 def _two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "STORES_EACH", 1)
-    monkeypatch.setattr(workers, "PIECE", 1)
+    monkeypatch.setattr(workers, "SCORED_EACH", 1)
+    monkeypatch.setattr(workers, "PEEKED_EACH", 1)
     monkeypatch.setattr(workers, "_cores", lambda: 2)
 
 
@@ -49,26 +50,47 @@ def test_the_first_store_that_cannot_be_read_is_named(stores: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("error", [BrokenExecutor, OSError, NotImplementedError])
+@pytest.mark.parametrize("before", [0, 2])
 def test_a_machine_without_processes(
-    stores: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    stores: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: type[Exception],
+    before: int,
 ) -> None:
-    """Where workers cannot start, or are killed, the command reads the stores itself."""
-
-    def fails(*_: Any) -> Iterator[RunStats]:
-        raise error
-        yield
-
-    monkeypatch.setattr(workers, "_read", fails)
+    """Where workers cannot start, or are killed, the command reads the rest itself and says so."""
     paths = sorted(stores.iterdir())
+
+    def fails(work: Any, paths: list[Path], _: int) -> Iterator[RunStats]:
+        yield from work(paths[:before])
+        raise error
+
+    monkeypatch.setattr(workers, "_spread", fails)
     assert told(workers.read_all(paths, "test", "logsumexp", True)) == told(
         read_runs(paths, resample=True)
     )
+    wanted = f"the stores are read by one process, as others cannot be had ({error.__name__})"
+    assert wanted in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_states_are_those_that_one_process_finds(
+    stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verify: bool
+) -> None:
+    """Finished, damaged and missing targets in their order, with the reasons."""
+    paths = [Path(shutil.copy(path, tmp_path)) for path in sorted(stores.iterdir())]
+    paths[1].write_bytes(paths[1].read_bytes()[:3000])
+    paths.append(tmp_path / "none.h5")
+    alone = store_states(paths, verify)
+    monkeypatch.setattr("compread.store.states.store_state", None)  # of this process
+    assert store_states(paths, verify, workers.look_at_all) == alone
+    assert [one.state for one in alone] == ["finished", "damaged", "finished", "missing"]
 
 
 def test_few_stores_are_read_by_the_command_alone(
     stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No process is started for what it would take longer to start one."""
-    monkeypatch.setattr(workers, "STORES_EACH", 2)
-    monkeypatch.setattr(workers, "_read", None)
+    monkeypatch.setattr(workers, "SCORED_EACH", 2)
+    monkeypatch.setattr(workers, "_spread", None)
     assert len(workers.read_all(sorted(stores.iterdir()), "test", "logsumexp", False)) == 3
