@@ -85,8 +85,9 @@ def test_own_task(tmp_path: Path) -> None:
 
 def test_unknown_task_suggests_the_nearest() -> None:
     """A name that is off by a letter is answered with the right one and the list."""
-    with pytest.raises(PromptError, match=r"did you mean 'sst2'.*movie_snippets, qqp, rte, sst2"):
+    with pytest.raises(PromptError, match="did you mean 'sst2'") as caught:
         load_task("sst-2")
+    assert str(caught.value).endswith(", ".join(task_names()))
 
 
 def test_unknown_template_suggests_the_nearest() -> None:
