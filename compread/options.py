@@ -21,7 +21,7 @@ ALL = "all"
 
 TABLES = ("runs", "summary", "layers", "transfer", "training", "pairs")
 """The lists of ``compread analyze``."""
-LONG_TABLES = ("layers", "pairs")
+NAMED_TABLES = ("layers", "pairs")
 """Those that are left out unless they are named."""
 MOST_PAIRS = 500
 """Pairs of stores of a kind that are compared unless more are asked for."""

@@ -77,7 +77,7 @@ def counted(components: Sequence[Component]) -> list[int]:
     return [j for j, c in enumerate(components) if c.kind in COUNTED_KINDS]
 
 
-def judge(
+def categorize(
     stats: ComponentStats, components: Sequence[Component], rules: Rules = DEFAULT_RULES
 ) -> Verdicts:
     """The category of each component of the axis, length C."""

@@ -77,7 +77,7 @@ def common_classes(labels: Sequence[Labels], tasks: Sequence[str], paths: Sequen
 
 def classes_of(runs: Sequence[RunStats]) -> Classes:
     """How the labels of some runs correspond; see ``common_classes``."""
-    labels, tasks = [run.labels for run in runs], [run.run.task for run in runs]
+    labels, tasks = [run.labels for run in runs], [run.info.task for run in runs]
     return common_classes(labels, tasks, [run.path for run in runs])
 
 

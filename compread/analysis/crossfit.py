@@ -14,7 +14,7 @@ import numpy as np
 
 from compread.analysis.average import right_votes, row_sets, set_votes
 from compread.analysis.intervals import Floats, Ints
-from compread.analysis.runs import SPLITS, RunStats
+from compread.analysis.runs import HALVINGS, RunStats
 from compread.analysis.tally import Resampling
 
 
@@ -25,10 +25,10 @@ def crossfit_accuracy(
 
     NaN where a set of rows is a single one.
     """
-    halves = np.zeros((SPLITS, 2, len(of)))
+    halves = np.zeros((HALVINGS, 2, len(of)))
     for members in row_sets(runs).values():
         counts, gold = set_votes(members, "parts")
-        first = Resampling.draw(gold, SPLITS, 0, seed).halves.astype(np.float32)
+        first = Resampling.draw(gold, HALVINGS, 0, seed).halves.astype(np.float32)
         sizes = first.sum(axis=1, keepdims=True)
         if len(gold) < 2:
             return np.full(len(of), np.nan)

@@ -47,10 +47,10 @@ class Chosen:
 def choose_pairs(runs: Sequence[RunStats], most: int | None = MOST_PAIRS, seed: int = 0) -> Chosen:
     """Every two runs that share their component axis, at most ``most`` of a kind; None: all."""
     rng = np.random.default_rng(seed)
-    kinds = pair_kinds([run.run for run in runs])
+    kinds = pair_kinds([run.info for run in runs])
     one_axis = ~_unlike([run.components for run in runs])
     above = np.triu(one_axis, 1)
-    tasks = [run.run.task for run in runs]
+    tasks = [run.info.task for run in runs]
     chosen, found = [], {}
     for kind in (*range(len(PAIR_KINDS)), -1):
         at = np.flatnonzero(above & (kinds == kind))

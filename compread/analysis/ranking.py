@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from compread.analysis.average import average
-from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, Verdicts, judge
+from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, Verdicts, categorize
 from compread.analysis.chance import two_sided
 from compread.analysis.classes import on_common_classes
 from compread.analysis.components import ComponentStats, Scores
@@ -131,7 +131,7 @@ def rank(
         components=components,
         labels=runs[0].labels,
         stats=stats,
-        verdicts=judge(stats, components, rules),
+        verdicts=categorize(stats, components, rules),
         stores=len(runs),
         worth=crossfit_accuracy(runs, chosen, ascending) if crossfits else None,
         by=by,
@@ -191,8 +191,8 @@ def group_runs(runs: Sequence[RunStats], per: str) -> dict[str, list[RunStats]]:
         stems = [Path(run.path).stem for run in runs]
         unique = len(set(stems)) == len(stems)
         return {stem if unique else run.path: [run] for stem, run in zip(stems, runs, strict=True)}
-    several = per == "template" and len({run.run.task for run in runs}) > 1
+    several = per == "template" and len({run.info.task for run in runs}) > 1
     for run in runs:
-        name = PER[per](run.run)
-        groups.setdefault(f"{run.run.task} {name}" if several else name, []).append(run)
+        name = PER[per](run.info)
+        groups.setdefault(f"{run.info.task} {name}" if several else name, []).append(run)
     return groups

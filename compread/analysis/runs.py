@@ -23,7 +23,7 @@ from compread.options import DEFAULT_POOL
 from compread.store import Store, open_store
 from compread.store.schema import Float32, Labels, RunInfo
 
-SPLITS, SHUFFLES = 20, 200
+HALVINGS, SHUFFLES = 20, 200
 """How many random halves, and shuffles of the labels, ``analyze`` takes."""
 
 
@@ -79,7 +79,7 @@ class RunStats:
 
     path: str
     """The store's path as given, for tables and messages."""
-    run: RunInfo
+    info: RunInfo
     components: tuple[Component, ...]
     labels: Labels
     stats: ComponentStats
@@ -120,7 +120,7 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
     key = RowChoices.key_of(ids.tolist(), gold, store.run.task)
     return RunStats(
         path=str(store.path),
-        run=store.run,
+        info=store.run,
         components=store.components,
         labels=store.labels,
         stats=stats_of(parts, whole),
@@ -144,7 +144,7 @@ def _pieces(
 @lru_cache(maxsize=8)
 def _drawn(gold: bytes, seed: int) -> Resampling:
     """Runs of one task have the same right labels, and drawing takes as long as counting."""
-    return Resampling.draw(np.frombuffer(gold, np.int64), SPLITS, SHUFFLES, seed)
+    return Resampling.draw(np.frombuffer(gold, np.int64), HALVINGS, SHUFFLES, seed)
 
 
 def _trained(store: Store) -> Trained:
@@ -183,6 +183,6 @@ def check_same_components(one: RunStats, other: RunStats) -> None:
     if one.components != other.components:
         raise StoreError(
             f"{one.path} and {other.path} have different components ({len(one.components)} of "
-            f"{one.run.model} and {len(other.components)} of {other.run.model}); only runs of "
+            f"{one.info.model} and {len(other.components)} of {other.info.model}); only runs of "
             "models with the same layers and heads can be compared component by component"
         )

@@ -11,10 +11,10 @@ from compread.analysis.runs import RunStats
 from compread.analysis.summary import RunSummary, mean_and_sd, summarize
 from compread.analysis.training import revision_name, training_rows
 from compread.analysis.transfer import Compared, compare_runs, transfer_rows
-from compread.options import LONG_TABLES, MOST_PAIRS, TABLES, TOP_SET
+from compread.options import MOST_PAIRS, NAMED_TABLES, TABLES, TOP_SET
 from compread.store.gather import setting_names
 
-Rows = list[dict[str, Any]]
+RowDicts = list[dict[str, Any]]
 
 
 def study(
@@ -23,7 +23,7 @@ def study(
     top: int = TOP_SET,
     names: Sequence[str] = (),
     most_pairs: int | None = MOST_PAIRS,
-) -> dict[str, Rows]:
+) -> dict[str, RowDicts]:
     """The lists of ``compread analyze``; those named, or all but the long ones.
 
     runs a row a run · summary their mean and sd, of each setting
@@ -35,7 +35,7 @@ def study(
     return {
         name: getattr(lists, name)
         for name in TABLES
-        if (name in names if names else name not in LONG_TABLES)
+        if (name in names if names else name not in NAMED_TABLES)
     }
 
 
@@ -56,32 +56,32 @@ class _Lists:
         return compare_runs(self._runs, self._top, self._most)
 
     @cached_property
-    def runs(self) -> Rows:
+    def runs(self) -> RowDicts:
         return [summary.row() for summary in self._summaries]
 
     @property
-    def summary(self) -> Rows:
-        groups: dict[str | None, Rows] = {}
-        settings = setting_names([run.run for run in self._runs])
+    def summary(self) -> RowDicts:
+        groups: dict[str | None, RowDicts] = {}
+        settings = setting_names([run.info for run in self._runs])
         for setting, row in zip(settings, self.runs, strict=True):
             groups.setdefault(setting, []).append(row)
         several = ((of, rows) for of, rows in groups.items() if len(rows) > 1)
         return [row for of, rows in several for row in mean_and_sd(rows, of)]
 
     @property
-    def layers(self) -> Rows:
+    def layers(self) -> RowDicts:
         return [row for summary in self._summaries for row in summary.layer_rows()]
 
     @property
-    def transfer(self) -> Rows:
+    def transfer(self) -> RowDicts:
         return transfer_rows(self._compared)
 
     @property
-    def training(self) -> Rows:
-        models = {run.run.model for run in self._runs}
-        revisions = {revision_name(run.run) for run in self._runs}
+    def training(self) -> RowDicts:
+        models = {run.info.model for run in self._runs}
+        revisions = {revision_name(run.info) for run in self._runs}
         return training_rows(self._runs) if len(revisions) > 1 and len(models) == 1 else []
 
     @property
-    def pairs(self) -> Rows:
+    def pairs(self) -> RowDicts:
         return [pair.row() for pair in self._compared.pairs]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, counted, judge
+from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, categorize, counted
 from compread.analysis.runs import RunStats
 from compread.analysis.selection import Pick, pick
 
@@ -20,7 +20,7 @@ LABELLED = {"seed", "shots", "n", "best_p_value", "worst_p_value"}
 
 
 @dataclass(frozen=True)
-class Tally:
+class CategoryCounts:
     """How many components of a group fall in each category."""
 
     count: int
@@ -45,9 +45,9 @@ class RunSummary:
     run: RunStats
     best: Pick
     worst: Pick
-    tallies: Mapping[str, Tally]
+    tallies: Mapping[str, CategoryCounts]
     """By kind, and over all of them under the empty name."""
-    layers: Mapping[int, Tally]
+    layers: Mapping[int, CategoryCounts]
     """By layer."""
 
     def row(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class RunSummary:
 
 def run_keys(run: RunStats) -> dict[str, Any]:
     """What names a run in a row."""
-    info = run.run
+    info = run.info
     return {
         "store": run.path,
         "model": info.model,
@@ -87,19 +87,19 @@ def run_keys(run: RunStats) -> dict[str, Any]:
 
 def summarize(run: RunStats, rules: Rules = DEFAULT_RULES) -> RunSummary:
     """Pick the best and the worst component of a run and count its categories."""
-    category = judge(run.stats, run.components, rules).category
+    category = categorize(run.stats, run.components, rules).category
     of = counted(run.components)
 
-    def tally(members: Iterable[int]) -> Tally:
+    def tally(members: Iterable[int]) -> CategoryCounts:
         found = [category[j] for j in members]
         counts = [found.count(name) for name in ("good", "bad", "label-biased")]
-        return Tally(len(found), *counts)
+        return CategoryCounts(len(found), *counts)
 
     by_layer: dict[int, list[int]] = {}
     for j in of:
         by_layer.setdefault(run.components[j].layer, []).append(j)
     layers = {n: tally(members) for n, members in by_layer.items()}
-    tallies: dict[str, Tally] = {"": tally(of)}
+    tallies: dict[str, CategoryCounts] = {"": tally(of)}
     tallies |= {k: tally(j for j in of if run.components[j].kind == k) for k in COUNTED_KINDS}
     return RunSummary(run, pick(run), pick(run, worst=True), tallies, layers)
 

@@ -47,18 +47,18 @@ def training_rows(runs: Sequence[RunStats]) -> list[dict[str, Any]]:
         UsageError: no prompt has all revisions of its task.
     """
     rows = []
-    for task in dict.fromkeys(run.run.task for run in runs):
-        rows += _of_task(task, [run for run in runs if run.run.task == task])
+    for task in dict.fromkeys(run.info.task for run in runs):
+        rows += _of_task(task, [run for run in runs if run.info.task == task])
     return rows
 
 
 def _of_task(task: str, runs: Sequence[RunStats]) -> list[dict[str, Any]]:
-    names = revision_order([revision_name(run.run) for run in runs])
+    names = revision_order([revision_name(run.info) for run in runs])
     prompts: dict[Any, dict[str, RunStats]] = {}
     for run in runs:
         check_same_components(runs[0], run)
-        key = (run.run.template, demonstrations_key(run.run))
-        prompts.setdefault(key, {})[revision_name(run.run)] = run
+        key = (run.info.template, demonstrations_key(run.info))
+        prompts.setdefault(key, {})[revision_name(run.info)] = run
     whole = [of for of in prompts.values() if len(of) == len(names)]
     if not whole:
         raise UsageError(

@@ -68,7 +68,7 @@ class Pair:
     @property
     def tasks(self) -> str:
         """The tasks of both runs, in one name."""
-        return task_names(self.one.run.task, self.other.run.task)
+        return task_names(self.one.info.task, self.other.info.task)
 
     def row(self) -> dict[str, Any]:
         """The pair as one row of a result."""
@@ -164,7 +164,7 @@ def pearson(one: Floats, other: Floats) -> Floats:
 
 
 def ranks(values: Floats) -> Floats:
-    """Ranks from 1 up, equal values sharing their mean: ``ranks([3, 1, 3])`` is [2.5, 1, 2.5]."""
+    """Workers from 1 up, equal values sharing their mean: ``ranks([3, 1, 3])`` is [2.5, 1, 2.5]."""
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((counts.cumsum() - (counts - 1) / 2)[which])
 

@@ -69,7 +69,7 @@ def extract(
     that is finished is kept, once its checksums were read.
     Exit status 3: the parts did not add up to the model's own logits, and nothing was written.
 
-    On several GPUs or machines: torchrun --nproc-per-node 8 -m compread extract ...; the ranks
+    On several GPUs or machines: torchrun --nproc-per-node 8 -m compread extract ...; the workers
     share the rows of each run and write the same store.
     """
     hide_foreign_bars()
@@ -92,7 +92,7 @@ def extract(
 
     from compread.cli.extract_run import Runs, forecast
     from compread.cli.grid_clock import work
-    from compread.extract import ExtractOptions, Extractor, join_ranks, leave_ranks
+    from compread.extract import ExtractOptions, Extractor, join_workers, leave_workers
     from compread.model import ModelRequest, load_model, quieten_libraries
 
     quieten_libraries(bars=False)
@@ -106,7 +106,7 @@ def extract(
     if dry_run:
         forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
         return
-    ranks = join_ranks()
+    workers = join_workers()
     options = ExtractOptions(
         batch_tokens=batch_tokens,
         share=share,
@@ -121,18 +121,18 @@ def extract(
 
     def begins(request: ModelRequest, tokenizer: Any) -> None:
         worded(sets, chat, tokenizer, all_tried=True)  # bad label words show before the weights
-        if ranks.is_first and not quiet:
+        if workers.is_first and not quiet:
             say_loading(request)
 
     with Runs(todo, options, show_prompts, quiet) as runs:
         for point, request, paths in zip(points, requests, places, strict=True):
-            extractor = Extractor(load_model(request, begins), ranks, compile=compile)
+            extractor = Extractor(load_model(request, begins), workers, compile=compile)
             loaded = extractor.loaded
             ready = worded(sets, chat, loaded.tokenizer, loaded.context_length)
             runs.run_all(extractor, ready, paths, point.label or point.revision)
             del extractor, loaded  # before the next checkpoint takes their memory
     # Not after an error: the others may be gone, and torch would wait for them.
-    leave_ranks()
+    leave_workers()
     runs.check_all_made()
 
 
@@ -140,7 +140,7 @@ def _places(
     output: Path, sets: list[PromptSet], points: list[Checkpoint], chat: Chat
 ) -> list[list[Path]]:
     """The targets of each checkpoint, looked at before a model is loaded."""
-    from compread.store import check_target
+    from compread.store import check_store_target
 
     names = [
         one.file_name.removesuffix(".h5") + f"{'' if chat.plain else chat.variant}.h5"
@@ -148,7 +148,7 @@ def _places(
     ]
     places = targets(output, names, points)
     for target in (path for paths in places for path in paths):
-        check_target(target)
+        check_store_target(target)
     return places
 
 

@@ -70,7 +70,7 @@ class PromptChoices:
             )
         if file == "-" and os.environ.get("WORLD_SIZE", "1") != "1":
             raise UsageError(
-                "--prompts - with several ranks: only one process can read standard input; "
+                "--prompts - with several processes: only one can read standard input; "
                 "write the prompts to a file and give its path"
             )
         words = [word.split("|") for word in self.labels.split(",")] if self.labels else None

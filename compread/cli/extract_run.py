@@ -73,9 +73,9 @@ class Runs:
         """Run each prompt set with one loaded model, and print the stores' paths."""
         from compread.extract import Finisher
 
-        speaks = self._speaks = extractor.ranks.is_first
+        speaks = self._speaks = extractor.workers.is_first
         options = replace(self._options, checkpoint=checkpoint)
-        with Finisher(extractor.ranks, self._goes_on) as finisher:
+        with Finisher(extractor.workers, self._goes_on) as finisher:
             for (prompt_set, tokens), target in zip(extractor.tokenized(sets), paths, strict=True):
                 if self._show_prompts and speaks:
                     _show(extractor, prompt_set, tokens, self._show_prompts)

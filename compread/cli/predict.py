@@ -172,7 +172,7 @@ def _pooled(fit: Fit, parts: np.ndarray[Any, Any], full: np.ndarray[Any, Any]) -
 def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, read as they are needed."""
     from compread.errors import PromptError
-    from compread.prompts.json_lines import parse_json_line
+    from compread.prompts.json_lines import parse_json_line, row_id
 
     name = "standard input" if path == "-" else path
     with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as lines:
@@ -185,10 +185,7 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             if not text.strip():
                 continue
             row = parse_json_line(text, where)
-            row_id = row.get("id", number - 1)
-            if isinstance(row_id, bool) or not isinstance(row_id, int | str):
-                raise PromptError(f"{where}: id {row_id!r} is no text and no number")
-            yield str(row_id), row
+            yield row_id(row, number - 1, where), row
 
 
 def _windows(prompts: Iterator[Prompt], size: int) -> Iterator[list[Prompt]]:

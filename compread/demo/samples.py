@@ -125,7 +125,7 @@ INNER = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
 CLEAR = 1.0
 """Smallest |mean rating| of a row; what lies between is mixed."""
 
-Rows = Sequence[Mapping[str, str | int]]
+TaskRows = Sequence[Mapping[str, str | int]]
 
 
 def read_snippets(sdist: Path) -> bytes:
@@ -164,7 +164,7 @@ def parse_snippets(data: bytes) -> list[dict[str, str | int]]:
     return [{"sentence": s, "label": min(found)} for s, found in labels.items() if len(found) == 1]
 
 
-def split_snippets(rows: Rows) -> dict[str, Rows]:
+def split_snippets(rows: TaskRows) -> dict[str, TaskRows]:
     """About half of the rows as ``train``, the others as ``test``, by the hash of their text."""
     halves: dict[str, list[Mapping[str, str | int]]] = {"train": [], "test": []}
     for row in rows:
@@ -173,7 +173,7 @@ def split_snippets(rows: Rows) -> dict[str, Rows]:
     return dict(halves)
 
 
-def to_json_lines(rows: Rows) -> str:
+def to_json_lines(rows: TaskRows) -> str:
     """One JSON object a line."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 

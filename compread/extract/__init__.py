@@ -18,7 +18,7 @@ from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.prefix import SharedPrefix
 from compread.extract.preview import Preview, preview
 from compread.extract.structure import Proof
-from compread.extract.workers import Ranks, join_ranks, leave_ranks
+from compread.extract.workers import Workers, join_workers, leave_workers
 
 __all__ = [
     "ComputedRun",
@@ -30,10 +30,10 @@ __all__ = [
     "Group",
     "Preview",
     "Proof",
-    "Ranks",
     "SharedPrefix",
-    "join_ranks",
-    "leave_ranks",
+    "Workers",
+    "join_workers",
+    "leave_workers",
     "plan_batches",
     "plan_groups",
     "preview",

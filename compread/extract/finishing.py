@@ -15,13 +15,13 @@ from types import TracebackType
 from compread.errors import CompreadError
 from compread.extract.describe import ending
 from compread.extract.outcome import Extraction
-from compread.extract.workers import Ranks
-from compread.store import RunInfo, StoreWriter, absorb_parts
+from compread.extract.workers import Workers
+from compread.store import RunInfo, StoreWriter, merge_rank_journals
 
 
 @dataclass(frozen=True)
 class ComputedRun:
-    """A run whose rows are all kept, on whichever ranks; ``finish`` makes the store of them."""
+    """A run whose rows are all kept, on whichever workers; ``finish`` makes the store of them."""
 
     report: Extraction
     """What was done; complete where nothing is left to finish."""
@@ -29,7 +29,7 @@ class ComputedRun:
     """``time.monotonic()`` when it was."""
     run: RunInfo | None = None
     writer: StoreWriter | None = None
-    """None where the store was there already, or another rank makes it."""
+    """None where the store was there already, or another worker makes it."""
     command: str = ""
 
     def finish(self) -> Extraction:
@@ -42,7 +42,7 @@ class ComputedRun:
         if self.writer is None or self.run is None:
             return self.report
         with self.writer as writer:
-            absorb_parts(writer)
+            merge_rank_journals(writer)
             writer.finish(replace(self.run, **ending(writer.worst_sum_error, self.command)))
         return replace(
             self.report,
@@ -59,20 +59,20 @@ class ComputedRun:
 class Finisher:
     """Finishes runs in the order in which they were computed; a context manager.
 
-    What goes wrong is told where the next run is handed over, or at the end, on all ranks.
+    What goes wrong is told where the next run is handed over, or at the end, on all workers.
     """
 
     def __init__(
-        self, ranks: Ranks, goes_on: Callable[[CompreadError], bool] = lambda error: False
+        self, workers: Workers, goes_on: Callable[[CompreadError], bool] = lambda error: False
     ) -> None:
-        """Get ready for runs of these ranks.
+        """Get ready for runs of these workers.
 
         Args:
-            ranks: the processes that ran them.
-            goes_on: told, on all ranks, why a run could not be finished; where it gives False, that
-                is raised.
+            workers: the processes that ran them.
+            goes_on: told, on all workers, why a run could not be finished; where it gives False,
+                that is raised.
         """
-        self._ranks, self._goes_on = ranks, goes_on
+        self._workers, self._goes_on = workers, goes_on
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="finish")
         self._before: Future[None] | None = None
 
@@ -81,7 +81,7 @@ class Finisher:
 
         Args:
             run: what was computed.
-            finished: called with what was done, on the first rank and from another thread.
+            finished: called with what was done, on the first worker and from another thread.
 
         Raises:
             CompreadError: the one before could not be finished, and nothing goes on; this one's
@@ -92,7 +92,7 @@ class Finisher:
         except BaseException:
             run.close()
             raise
-        if self._ranks.is_first:
+        if self._workers.is_first:
             self._before = self._pool.submit(lambda: finished(run.finish()))
 
     def wait(self) -> None:
@@ -109,7 +109,7 @@ class Finisher:
         except CompreadError as problem:
             error = problem
         try:
-            self._ranks.all_right(error)
+            self._workers.all_right(error)
         except CompreadError as told:
             if not self._goes_on(told):
                 raise

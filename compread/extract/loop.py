@@ -19,10 +19,10 @@ from compread.extract.groups import Group, whole_groups
 from compread.extract.launch import HeadStart
 from compread.extract.memory import peak_memory, reset_peak, token_budget
 from compread.extract.outcome import Extraction, ExtractOptions
-from compread.extract.runner import Progress, Runner, Tally
+from compread.extract.runner import Progress, RowCounts, Runner
 from compread.extract.sharing import groups_to_run
-from compread.extract.sum_check import Judge
-from compread.extract.workers import Ranks
+from compread.extract.sum_check import SumCheck
+from compread.extract.workers import Workers
 from compread.model.find import find_anatomy
 from compread.model.fuse import fuse
 from compread.model.linear import device_of
@@ -36,8 +36,8 @@ from compread.store import (
     Labels,
     RunInfo,
     StoreWriter,
-    absorb_parts,
     is_finished,
+    merge_rank_journals,
     part_path,
     partial_status,
 )
@@ -47,7 +47,7 @@ class Extractor:
     """A loaded model with its anatomy, ready for any number of prompt sets."""
 
     def __init__(
-        self, loaded: LoadedModel, ranks: Ranks | None = None, *, compile: bool = False
+        self, loaded: LoadedModel, workers: Workers | None = None, *, compile: bool = False
     ) -> None:
         """Find the model's anatomy, and fuse its element-wise work where ``compile`` asks for it.
 
@@ -55,13 +55,13 @@ class Extractor:
             ModelError: its structure is not understood, or torch cannot compile it here.
         """
         self.loaded = loaded
-        self.ranks = ranks or Ranks()
+        self.workers = workers or Workers()
         self.anatomy = find_anatomy(loaded.model)
         watched = Taps(loaded.model, self.anatomy, all_writes=True).modules
         self.fusion = fuse(loaded.model, watched) if compile else None
         if self.fusion is not None:
             self.fusion.add(joined, "join", "shared prefix")
-        self.judge = Judge(loaded, len(self.anatomy.layers))
+        self.sum_check = SumCheck(loaded, len(self.anatomy.layers))
         self._engine: Engine | None = None
 
     def tokenized(
@@ -105,7 +105,7 @@ class Extractor:
             ResumableError: out of device memory; the finished rows are kept.
         """
         done: list[Extraction] = []
-        with Finisher(self.ranks) as finisher:
+        with Finisher(self.workers) as finisher:
             computed = self.compute(prompt_set, target, options, progress, tokens)
             finisher.hand(computed, done.append)
         return done[0] if done else computed.report
@@ -132,19 +132,19 @@ class Extractor:
         """
         tokens = tokens or self._tokenize(prompt_set)
         engine = self._engine_for(tokens.label_ids)
-        seen = self.judge.prove(engine, tokens)
+        seen = self.sum_check.prove(engine, tokens)
         groups = whole_groups(tokens.ids, engine.switches)
-        warnings = self.judge.warnings
-        budget = self.ranks.first(lambda: self._budget(options, target))
+        warnings = self.sum_check.warnings
+        budget = self.workers.first(lambda: self._budget(options, target))
         head = HeadStart(engine, tokens.ids, budget, wanted=self._starts_anew(options, target))
-        if options.share and not self.judge.apart:
-            tolerance = self.judge.tolerance
+        if options.share and not self.sum_check.apart:
+            tolerance = self.sum_check.tolerance
             groups, warnings = groups_to_run(engine, tokens.ids, tolerance, seen, head.launch)
         run = self._describe(prompt_set, groups, budget, options, engine)
         warnings = (*tokens.warnings, *warnings)
         axes = _axes(prompt_set, tokens, engine)
         loose = () if options.batch_tokens else ("batch_tokens",)
-        if not options.force and self.ranks.first(lambda: is_finished(target, run, axes, loose)):
+        if not options.force and self.workers.first(lambda: is_finished(target, run, axes, loose)):
             return ComputedRun(Extraction(target, kept=len(tokens.ids), warnings=warnings))
         writer, done = self._open(axes, run, target, options)
         warnings += writer.notes
@@ -155,20 +155,20 @@ class Extractor:
                 engine,
                 tokens.ids,
                 writer,
-                self.judge,
-                self.ranks,
-                apart=self.judge.apart,
+                self.sum_check,
+                self.workers,
+                apart=self.sum_check.apart,
                 head=head,
             )
             tally = self._run(runner, groups, budget, done, progress)
-            if not self.ranks.is_first:
+            if not self.workers.is_first:
                 writer.close()
-            tallies = self.ranks.gather(tally)
+            tallies = self.workers.gather(tally)
             report = self._report(target, tallies, int(done.sum()), warnings, started)
         except BaseException:
             writer.close()
             raise
-        mine = writer if self.ranks.is_first else None
+        mine = writer if self.workers.is_first else None
         return ComputedRun(report, started, run, mine, options.command)
 
     def _engine_for(self, label_ids: tuple[int, ...]) -> Engine:
@@ -180,7 +180,7 @@ class Extractor:
 
     def _starts_anew(self, options: ExtractOptions, target: Path) -> bool:
         """Whether this process is surely to run the first batch, and on a GPU beside the host."""
-        if device_of(self.loaded.model).type != "cuda" or self.ranks.size > 1:
+        if device_of(self.loaded.model).type != "cuda" or self.workers.size > 1:
             return False
         return options.force or not (target.exists() or partial_status(target))
 
@@ -200,7 +200,7 @@ class Extractor:
         target: Path,
         options: ExtractOptions,
     ) -> tuple[StoreWriter, Any]:
-        """This rank's writer, and which rows [N] were kept before."""
+        """This worker's writer, and which rows [N] were kept before."""
 
         def begin(rank: int) -> StoreWriter:
             return StoreWriter.open(
@@ -213,24 +213,24 @@ class Extractor:
             )
 
         writer, error, done = None, None, None
-        if self.ranks.is_first:
+        if self.workers.is_first:
             try:
                 writer = begin(0)
-                absorb_parts(writer, force=options.force)
+                merge_rank_journals(writer, force=options.force)
                 done = writer.done.copy()
             except CompreadError as problem:
                 error = problem
                 if writer is not None:
                     writer.close()
-        self.ranks.all_right(error)
-        done = self.ranks.gather(done)[0]
+        self.workers.all_right(error)
+        done = self.workers.gather(done)[0]
         try:
-            writer = writer or begin(self.ranks.rank)
+            writer = writer or begin(self.workers.rank)
         except CompreadError as problem:
             error = problem
-        # A rank that went on to the next run alone would be taken for one of this run's.
+        # A worker that went on to the next run alone would be taken for one of this run's.
         try:
-            self.ranks.all_right(error)
+            self.workers.all_right(error)
         except BaseException:
             if writer is not None:
                 writer.close()
@@ -245,19 +245,19 @@ class Extractor:
         budget: int,
         done: Any,
         progress: Progress,
-    ) -> Tally:
-        """This rank's batches; when any rank's sums are wrong, no rank keeps rows."""
+    ) -> RowCounts:
+        """This worker's batches; when any rank's sums are wrong, no worker keeps rows."""
         error: CompreadError | None = None
         try:
             runner.run(groups, budget, done, progress)
         except CompreadError as problem:
             error = problem
         try:
-            self.ranks.all_right(error)
+            self.workers.all_right(error)
         except SumError:
             runner.writer.discard()
             raise
-        return runner.tally
+        return runner.counts
 
     def _describe(
         self,
@@ -274,7 +274,7 @@ class Extractor:
             shared_prefix=bool(shared),
             prefix_tokens=sum(len(group.prefix) for group in shared),
             soft_cap=self.anatomy.soft_cap,
-            tolerance=self.judge.tolerance,
+            tolerance=self.sum_check.tolerance,
             batch_tokens=budget,
             checkpoint=options.checkpoint,
             label_gram=tuple(map(tuple, engine.decomposer.label_gram.tolist())),
@@ -283,7 +283,7 @@ class Extractor:
     def _report(
         self,
         target: Path,
-        tallies: Sequence[Tally],
+        tallies: Sequence[RowCounts],
         kept: int,
         warnings: tuple[str, ...],
         started: float,
@@ -295,7 +295,7 @@ class Extractor:
             warnings += (
                 f"the device's memory did not suffice: batches were cut to {min(halved)} tokens",
             )
-        memory = self.ranks.gather(peak_memory(device_of(self.loaded.model)))
+        memory = self.workers.gather(peak_memory(device_of(self.loaded.model)))
         return Extraction(
             path=target,
             rows=rows,

@@ -24,7 +24,7 @@ class ExtractOptions:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What a finished run did, on all ranks together."""
+    """What a finished run did, on all workers together."""
 
     path: Path
     kept: int

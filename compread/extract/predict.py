@@ -77,13 +77,15 @@ class Predictor:
         tokens = tokenize(prompt_set, loaded.tokenizer, loaded.context_length)
         check_labels(prompt_set, tokens, self._label_ids)
         extractor = self._extractor
-        seen = extractor.judge.prove(self._engine, tokens)
+        seen = extractor.sum_check.prove(self._engine, tokens)
         groups, warnings = self._groups(tokens.ids, seen)
         if self._budget is None:
             self._budget = token_budget(loaded.model)
         kept = _Memory([prompt.id for prompt in prompt_set.prompts])
-        judge = extractor.judge
-        runner = Runner(self._engine, tokens.ids, kept, judge, extractor.ranks, apart=judge.apart)
+        sum_check = extractor.sum_check
+        runner = Runner(
+            self._engine, tokens.ids, kept, sum_check, extractor.workers, apart=sum_check.apart
+        )
         none = np.zeros(len(tokens.ids), dtype=bool)
         runner.run(groups, self._budget, none, lambda done, total, run: None)
         parts, full = kept.in_order()
@@ -93,14 +95,14 @@ class Predictor:
         self, ids: Sequence[Sequence[int]], seen: Sequence[Whole]
     ) -> tuple[list[Group], tuple[str, ...]]:
         """The window's groups; the model's prefix is proved in the first window that has one."""
-        judge, switches = self._extractor.judge, self._engine.switches
-        if judge.apart:
-            return whole_groups(ids, switches), judge.warnings
+        sum_check, switches = self._extractor.sum_check, self._engine.switches
+        if sum_check.apart:
+            return whole_groups(ids, switches), sum_check.warnings
         planned = plan_groups(ids, switches)
         if not any(group.prefix for group in planned):
             return planned, ()
         if self._shares is None:
-            found, warnings = groups_to_run(self._engine, ids, judge.tolerance, seen)
+            found, warnings = groups_to_run(self._engine, ids, sum_check.tolerance, seen)
             self._shares = any(group.prefix for group in found)
             return found, warnings
         return (planned if self._shares else whole_groups(ids, switches)), ()

@@ -42,7 +42,7 @@ class SharedPrefix:
         self._model = model
         self._argument = cache_argument(model)
         row = torch.tensor([self.tokens], device=device_of(model))
-        with handing_on(), torch.inference_mode():
+        with cache_errors_as_cannot_share(), torch.inference_mode():
             # The base model has no unembedding, whose logits nobody would read.
             output = model.base_model(input_ids=row, use_cache=True)
         self._cache = getattr(output, self._argument, None)
@@ -71,7 +71,7 @@ class SharedPrefix:
                 if is_out_of_memory(error):
                     raise
                 self.lends = False
-        with handing_on():
+        with cache_errors_as_cannot_share():
             return self._run(tokens, self._copies(len(tokens)))
 
     def _run(self, tokens: Tensor, cache: Any) -> Any:
@@ -97,7 +97,7 @@ def _every_layer(cache: Any, method: str) -> bool:
 
 
 @contextmanager
-def handing_on() -> Iterator[None]:
+def cache_errors_as_cannot_share() -> Iterator[None]:
     """Turn whatever a family's cache raises into the one signal that it cannot be shared."""
     try:
         yield

@@ -17,7 +17,7 @@ from compread.extract.groups import Group
 from compread.extract.host_copy import HostCopy
 from compread.extract.launch import HeadStart, launch, plan_group
 from compread.extract.memory import too_large
-from compread.extract.workers import Ranks
+from compread.extract.workers import Workers
 from compread.model.decompose import BatchParts
 from compread.model.finite import finite_rows, why_not_finite
 from compread.model.linear import device_of
@@ -25,9 +25,9 @@ from compread.model.linear import device_of
 Progress = Callable[[int, int, int], None]
 """Called with rows kept, rows in all, and tokens run by now, after each batch.
 
-Of several ranks all are counted as being where this one is: they share the batches in turn.
+Of several workers all are counted as being where this one is: they share the batches in turn.
 """
-Rows = list[int]
+RowNumbers = list[int]
 Tokens = tuple[int, ...]
 Float32 = npt.NDArray[np.float32]
 
@@ -40,7 +40,12 @@ class Keeper(Protocol):
         """The names of all rows, in order."""
 
     def append(
-        self, rows: Rows, parts: Float32, full: Float32, sum_error: Float32, label_mass: Float32
+        self,
+        rows: RowNumbers,
+        parts: Float32,
+        full: Float32,
+        sum_error: Float32,
+        label_mass: Float32,
     ) -> None:
         """Keep a batch: [B, C, K], [B, K], [B] and [B]."""
 
@@ -49,7 +54,7 @@ class Keeper(Protocol):
 
 
 @dataclass
-class Tally:
+class RowCounts:
     """What was run by now."""
 
     rows: int = 0
@@ -71,8 +76,8 @@ class Runner:
         engine: Engine,
         ids: Sequence[Sequence[int]],
         writer: Keeper,
-        judge: Callable[[BatchParts, Sequence[str]], float],
-        ranks: Ranks,
+        sum_check: Callable[[BatchParts, Sequence[str]], float],
+        workers: Workers,
         *,
         apart: bool = False,
         head: HeadStart | None = None,
@@ -83,14 +88,14 @@ class Runner:
             engine: the model.
             ids: the tokens of each prompt.
             writer: where rows are kept.
-            judge: gives the worst error of a batch, or raises ``SumError``.
-            ranks: the processes that share the batches.
+            sum_check: gives the worst error of a batch, or raises ``SumError``.
+            workers: the processes that share the batches.
             apart: run each row alone.
             head: the first batch, where it is launched already.
         """
-        self.engine, self.ids, self.writer, self.ranks = engine, ids, writer, ranks
-        self.tally = Tally()
-        self._judge = judge
+        self.engine, self.ids, self.writer, self.workers = engine, ids, writer, workers
+        self.counts = RowCounts()
+        self._sum_check = sum_check
         self._names = writer.ids
         self._limit: int | None = None
         self._apart, self._head = apart, head
@@ -103,22 +108,22 @@ class Runner:
         budget: int,
         done: npt.NDArray[np.bool_],
         progress: Progress,
-    ) -> Tally:
-        """Run the batches of this rank that hold a row which is not ``done``.
+    ) -> RowCounts:
+        """Run the batches of this worker that hold a row which is not ``done``.
 
         Raises:
-            SumError: a row's parts do not add up; this rank's rows are thrown away.
+            SumError: a row's parts do not add up; this worker's rows are thrown away.
             ModelError: a row's numbers are not finite; the others, kept before it, stay.
             ResumableError: a single row does not fit into the device's memory.
         """
-        kept_before, ranks = int(done.sum()), self.ranks.size
+        kept_before, workers = int(done.sum()), self.workers.size
 
         def tell() -> None:
-            kept = min(len(self.ids), kept_before + self.tally.rows * ranks)
-            progress(kept, len(self.ids), self.tally.tokens_run * ranks)
+            kept = min(len(self.ids), kept_before + self.counts.rows * workers)
+            progress(kept, len(self.ids), self.counts.tokens_run * workers)
 
         tell()
-        waiting: tuple[Rows, HostCopy] | None = None
+        waiting: tuple[RowNumbers, HostCopy] | None = None
         try:
             for prefix, rows in self._batches(groups, budget, done):
                 for piece, parts in self._fitting(prefix, rows):
@@ -139,25 +144,25 @@ class Runner:
         if waiting is not None:
             self._keep(*waiting)
             tell()
-        return self.tally
+        return self.counts
 
     def _batches(
         self, groups: Sequence[Group], budget: int, done: npt.NDArray[np.bool_]
-    ) -> Iterator[tuple[Tokens, Rows]]:
-        """This rank's share of the batches, each behind its group's prefix, group by group."""
+    ) -> Iterator[tuple[Tokens, RowNumbers]]:
+        """This worker's share of the batches, each behind its group's prefix, group by group."""
         number = 0
         for group in groups:
             if done[list(group.rows)].all():
                 continue
             batches = plan_group(self.engine, self.ids, group, budget, apart=self._apart)
-            self.tally.tokens_run += len(group.prefix)
+            self.counts.tokens_run += len(group.prefix)
             for batch in batches:
                 rows = [row for row in batch if not done[row]]
-                if rows and self.ranks.mine(number):
+                if rows and self.workers.mine(number):
                     yield group.prefix, rows
                 number += bool(rows)
 
-    def _fitting(self, prefix: Tokens, rows: Rows) -> Iterator[tuple[Rows, HostCopy]]:
+    def _fitting(self, prefix: Tokens, rows: RowNumbers) -> Iterator[tuple[RowNumbers, HostCopy]]:
         """A batch in one piece, or in as many as the device's memory asks for."""
         start = len(prefix)
         pieces = [rows]
@@ -174,16 +179,16 @@ class Runner:
                     continue
                 if len(piece) == 1:
                     raise too_large(f"a row of {start + len(own[0])} tokens")
-                self._limit = self.tally.halved = size // 2
+                self._limit = self.counts.halved = size // 2
             middle = (len(piece) + 1) // 2
             pieces += [piece[middle:], piece[:middle]]
 
-    def _count(self, rows: Rows, own: Sequence[Sequence[int]]) -> None:
-        self.tally.rows += len(rows)
-        self.tally.tokens_run += sum(map(len, own))
-        self.tally.tokens_whole += sum(len(self.ids[row]) for row in rows)
+    def _count(self, rows: RowNumbers, own: Sequence[Sequence[int]]) -> None:
+        self.counts.rows += len(rows)
+        self.counts.tokens_run += sum(map(len, own))
+        self.counts.tokens_whole += sum(len(self.ids[row]) for row in rows)
 
-    def _keep(self, rows: Rows, copy: HostCopy) -> None:
+    def _keep(self, rows: RowNumbers, copy: HostCopy) -> None:
         parts = copy.wait()
         good = finite_rows(parts)
         if bool(good.all()):
@@ -196,13 +201,13 @@ class Runner:
         why = why_not_finite(self.engine.model, self.ids[row])
         raise ModelError(f"row {self._names[row]!r}: {why}; the finished rows are kept")
 
-    def _judge_and_append(self, rows: Rows, parts: BatchParts) -> None:
+    def _judge_and_append(self, rows: RowNumbers, parts: BatchParts) -> None:
         try:
-            worst = self._judge(parts, [self._names[row] for row in rows])
+            worst = self._sum_check(parts, [self._names[row] for row in rows])
         except SumError:
             self.writer.discard()
             raise
-        self.tally.worst_error = max(self.tally.worst_error, worst)
+        self.counts.worst_error = max(self.counts.worst_error, worst)
         numbers = (parts.parts, parts.full, parts.sum_error, parts.label_mass)
         self.writer.append(rows, *map(_array, numbers))
 

@@ -19,7 +19,7 @@ from compread.model.tolerance import sum_tolerance
 from compread.prompts import TokenizedSet
 
 
-class Judge:
+class SumCheck:
     """Holds a loaded model's numbers to the tolerance of its type."""
 
     def __init__(self, loaded: LoadedModel, layers: int) -> None:

@@ -1,7 +1,8 @@
 """Several processes on one grid of runs, as ``torchrun`` starts them.
 
-Every rank loads the model and plans the same batches; each runs its share of them into a journal of
-its own, and rank 0 joins the journals into the store that one process would have written.
+Every worker, a rank of ``torchrun``'s, loads the model and plans the same batches; each runs its
+share of them into a journal of its own, and worker 0 joins the journals into the store that one
+process would have written.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from compread.text import one_line
 
 T = TypeVar("T")
 
-# A rank waits for the slowest one, however long that has to run; a dead one is noticed at once.
+# A worker waits for the slowest one, however long that has to run; a dead one is noticed at once.
 _PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Ranks:
+class Workers:
     """This process among ``size`` that work together."""
 
     rank: int = 0
@@ -34,14 +35,14 @@ class Ranks:
         return self.rank == 0
 
     def mine(self, number: int) -> bool:
-        """Whether this rank does the piece of work of this number."""
+        """Whether this worker does the piece of work of this number."""
         return number % self.size == self.rank
 
     def gather(self, value: T) -> list[T]:
-        """Every rank's value, in order of ranks, on every rank.
+        """Every worker's value, in order of workers, on every worker.
 
         Raises:
-            ResumableError: another rank has gone.
+            ResumableError: another worker has gone.
         """
         if self.size == 1:
             return [value]
@@ -52,23 +53,23 @@ class Ranks:
             dist.all_gather_object(values, value)
         except RuntimeError as error:
             raise ResumableError(
-                "another rank has ended before its work was done; the finished rows are kept: the "
-                "same command (without --force) goes on from there"
+                "another worker has ended before its work was done; the finished rows are kept: "
+                "the same command (without --force) goes on from there"
             ) from error
         return values
 
     def all_right(self, error: CompreadError | None = None) -> None:
-        """Wait for the others, and fail on every rank with the first error of any.
+        """Wait for the others, and fail on every worker with the first error of any.
 
         Raises:
-            CompreadError: the first rank's that has one.
+            CompreadError: the first worker's that has one.
         """
         for other in self.gather(error):
             if other is not None:
                 raise other
 
     def first(self, make: Callable[[], T]) -> T:
-        """What rank 0 makes, on every rank.
+        """What worker 0 makes, on every worker.
 
         Raises:
             CompreadError: what making it raised.
@@ -80,10 +81,10 @@ class Ranks:
             except CompreadError as problem:
                 error = problem
         self.all_right(error)
-        return self.gather(value)[0]  # type: ignore[return-value]  # rank 0 has made it
+        return self.gather(value)[0]  # type: ignore[return-value]  # worker 0 has made it
 
 
-def join_ranks() -> Ranks:
+def join_workers() -> Workers:
     """The ranks that ``torchrun`` has told this process of; one, where it did not.
 
     Raises:
@@ -91,7 +92,7 @@ def join_ranks() -> Ranks:
     """
     size = os.environ.get("WORLD_SIZE", "1")
     if size == "1":
-        return Ranks()
+        return Workers()
     import torch.distributed as dist
 
     try:
@@ -101,14 +102,14 @@ def join_ranks() -> Ranks:
     except (RuntimeError, ValueError) as error:
         reason = one_line(error)
         raise UsageError(
-            f"WORLD_SIZE is {size}, but the ranks cannot be joined ({reason}); start them with "
+            f"WORLD_SIZE is {size}, but the workers cannot be joined ({reason}); start them with "
             "torchrun --nproc-per-node N -m compread extract ..."
         ) from error
-    return Ranks(dist.get_rank(), dist.get_world_size())
+    return Workers(dist.get_rank(), dist.get_world_size())
 
 
-def leave_ranks() -> None:
-    """Let go of the other ranks."""
+def leave_workers() -> None:
+    """Let go of the other workers."""
     import torch.distributed as dist
 
     if dist.is_available() and dist.is_initialized():

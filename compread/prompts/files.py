@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from compread.errors import PromptError
-from compread.prompts.json_lines import parse_json_lines
+from compread.options import SPLITS
+from compread.prompts.json_lines import parse_json_lines, row_id
 from compread.prompts.names import check_name
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.templates import fields_named
 from compread.prompts.verbalizers import Verbalizer
-
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,12 @@ class _Line:
     number: int
     row: dict[str, Any]
 
+    @property
+    def where(self) -> str:
+        return f"{self.name}, line {self.number}"
+
     def error(self, what: str) -> PromptError:
-        return PromptError(f"{self.name}, line {self.number}: {what}")
+        return PromptError(f"{self.where}: {what}")
 
     def text(self, key: str) -> str:
         value = self.row.get(key)
@@ -146,10 +149,6 @@ def _prompt(line: _Line, index: int, options: Verbalizer) -> Prompt:
     split = line.row.get("split", "test")
     if split not in SPLITS:
         raise line.error(f"split {split!r} is neither 'train' nor 'test'")
-    row_id = line.row.get("id")
-    if row_id is None:
-        row_id = index
-    if isinstance(row_id, bool) or not isinstance(row_id, int | str) or row_id == "":
-        raise line.error(f"id {row_id!r} is neither a text nor a whole number")
-    line.check_no_null("id", str(row_id))
-    return Prompt(text, options.column(right), split, str(row_id))
+    name = row_id(line.row, index, line.where)
+    line.check_no_null("id", name)
+    return Prompt(text, options.column(right), split, name)

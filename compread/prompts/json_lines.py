@@ -48,3 +48,17 @@ def parse_json_line(line: str, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise PromptError(f"{where}: {line[:40]!r} is not a JSON object; put {{...}} on the line")
     return row
+
+
+def row_id(row: dict[str, Any], number: int, where: str) -> str:
+    """What a row is called: its ``id``, or its number where it has none.
+
+    Raises:
+        PromptError: the id is neither a string nor a whole number, or is empty.
+    """
+    value = row.get("id")
+    if value is None:
+        return str(number)
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise PromptError(f"{where}: id must be a string or a whole number, got {value!r:.60}")
+    return str(value)

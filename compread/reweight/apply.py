@@ -8,7 +8,7 @@ from typing import Any
 
 from compread.errors import StoreError, UsageError
 from compread.options import DEFAULT_POOL
-from compread.reweight.fit import Fit, Scores, test_scores
+from compread.reweight.fit import Fit, HeldOutAccuracy, test_scores
 from compread.reweight.rows import check_labels
 from compread.store import Store
 from compread.store.schema import RunInfo
@@ -23,7 +23,7 @@ class Applied:
     """The store it was scored on."""
     run: RunInfo
     """That store's run."""
-    test: Scores
+    test: HeldOutAccuracy
 
     def row(self) -> dict[str, Any]:
         """The keys of ``Fit.row``, those of the scored store, and what the fit is from."""

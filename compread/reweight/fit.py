@@ -32,7 +32,7 @@ TOGETHER_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Scores:
+class HeldOutAccuracy:
     """How a fit does on the test rows."""
 
     accuracy: float
@@ -65,7 +65,7 @@ class Fit:
     train_accuracy: float | None
     """None without train rows."""
     fitted: Fitted
-    test: Scores | None = None
+    test: HeldOutAccuracy | None = None
     """None until it is scored."""
 
     @property
@@ -280,7 +280,7 @@ def _fit(store: Store, training: Training, method: Method, fitted: Fitted) -> Fi
     )
 
 
-def test_scores(store: Store, fitted: Sequence[Fitted]) -> list[Scores]:
+def test_scores(store: Store, fitted: Sequence[Fitted]) -> list[HeldOutAccuracy]:
     """How each does on the store's test rows, which are read once; equal prompts count as one.
 
     Raises:
@@ -296,5 +296,5 @@ def test_scores(store: Store, fitted: Sequence[Fitted]) -> list[Scores]:
     for one in fitted:
         right = hits(one, rows, gold)
         low, high = wilson_interval(np.array([right]), n)
-        scores.append(Scores(right / n, float(low[0]), float(high[0]), n))
+        scores.append(HeldOutAccuracy(right / n, float(low[0]), float(high[0]), n))
     return scores

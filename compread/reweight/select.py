@@ -96,13 +96,13 @@ def mean_weights(
     weighted = [fit for fit in fits if fit.fitted.axes.get("weights") == "C"]
     title = _weighted_method(list(dict.fromkeys(fit.title for fit in weighted)), method)
     named = [fit for fit in weighted if fit.title == title]
-    model = (runs or named)[0].run.fingerprint
+    model = (runs[0].info if runs else named[0].run).fingerprint
     chosen = [fit for fit in named if fit.run.fingerprint == model]
     if not runs and len(chosen) < len(named):
         raise UsageError("the fits are of different models; draw one model's weights at once")
     for run in runs:
         check_model(
-            (chosen or named)[0], run.run.fingerprint, f"{run.path} is of {model_of(run.run)}"
+            (chosen or named)[0], run.info.fingerprint, f"{run.path} is of {model_of(run.info)}"
         )
     most = max(len(fit.train_ids) for fit in chosen)
     chosen = [fit for fit in chosen if len(fit.train_ids) == most]

@@ -30,7 +30,7 @@ from compread.components import KINDS, Component
 from compread.errors import StoreError
 from compread.options import POOLS
 from compread.output_files import write_file
-from compread.reweight.fit import Fit, Scores
+from compread.reweight.fit import Fit, HeldOutAccuracy
 from compread.reweight.method import Fitted
 from compread.reweight.registry import METHODS
 from compread.store.schema import Labels, RunInfo
@@ -254,9 +254,11 @@ def _run(values: dict[str, Any], where: str) -> RunInfo:
         raise StoreError(f"{where}: `run` is not that of a store ({error})") from error
 
 
-def _scores(values: dict[str, Any], where: str) -> Scores:
-    kinds = {field.name: int if field.name == "n" else float for field in fields(Scores)}
-    return Scores(**{name: _field(values, name, kind, where) for name, kind in kinds.items()})
+def _scores(values: dict[str, Any], where: str) -> HeldOutAccuracy:
+    kinds = {field.name: int if field.name == "n" else float for field in fields(HeldOutAccuracy)}
+    return HeldOutAccuracy(
+        **{name: _field(values, name, kind, where) for name, kind in kinds.items()}
+    )
 
 
 def _fitted(

@@ -15,7 +15,7 @@ from compread.store.gather import Gathered, gather, setting_names
 from compread.store.paths import journal_path, part_journals, part_path, store_paths
 from compread.store.pooling import Pooling
 from compread.store.progress import PartialStatus, partial_status
-from compread.store.rank_journals import absorb_parts
+from compread.store.rank_journals import merge_rank_journals
 from compread.store.reader import Store, open_store
 from compread.store.schema import (
     ALL_SPLITS,
@@ -27,7 +27,7 @@ from compread.store.schema import (
     Split,
 )
 from compread.store.states import StoreState, store_state, store_states
-from compread.store.target import check_target
+from compread.store.target import check_store_target
 from compread.store.writer import StoreWriter
 
 __all__ = [
@@ -46,12 +46,12 @@ __all__ = [
     "Store",
     "StoreState",
     "StoreWriter",
-    "absorb_parts",
     "check_same_run",
-    "check_target",
+    "check_store_target",
     "gather",
     "is_finished",
     "journal_path",
+    "merge_rank_journals",
     "open_store",
     "part_journals",
     "part_path",

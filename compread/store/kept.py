@@ -46,7 +46,7 @@ class KeptRows:
         self.done = np.zeros(axes.n_rows, dtype=bool)
         self.worst_sum_error = 0.0
 
-    def take_up(self) -> None:
+    def load(self) -> None:
         """Count in the rows that the journal holds, up to its last whole record.
 
         Raises:

@@ -17,7 +17,7 @@ from compread.store.target import journal_unusable, writing
 from compread.store.writer import StoreWriter
 
 
-def absorb_parts(writer: StoreWriter, *, force: bool = False) -> None:
+def merge_rank_journals(writer: StoreWriter, *, force: bool = False) -> None:
     """Take up the rows of the other processes' journals, and delete those.
 
     ``force`` deletes them unread.

@@ -39,7 +39,7 @@ def writing(target: Path) -> Iterator[None]:
         raise kind(f"{target}: cannot be written ({reason}): choose another -o") from error
 
 
-def check_target(target: Path) -> None:
+def check_store_target(target: Path) -> None:
     """Refuse a target that a store can never replace, or whose folder cannot hold one.
 
     Raises:

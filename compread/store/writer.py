@@ -32,7 +32,7 @@ from compread.store.reader import open_store
 from compread.store.schema import Labels, RunInfo
 from compread.store.target import (
     check_free,
-    check_target,
+    check_store_target,
     in_the_way,
     journal_unusable,
     lock,
@@ -83,7 +83,7 @@ class StoreWriter:
         path = Path(path)
         axes = Axes(tuple(components), labels, splits)
         with writing(path):
-            check_target(path)
+            check_store_target(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             if not force:
                 check_free(path)
@@ -205,7 +205,7 @@ class StoreWriter:
         self._may_replace = force if header is None else header.replace
         if header is not None:
             try:
-                self._kept.take_up()
+                self._kept.load()
             except JournalError as problem:
                 raise journal_unusable(self.path, f"is {problem}") from problem
         if self.path.exists() and not self._may_replace:

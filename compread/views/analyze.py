@@ -10,7 +10,7 @@ from compread.views.tables import Column, Row, Table
 
 GROUPS = {"": "all", "head_": "heads", "mlp_": "MLPs", "mixer_": "mixers"}
 CATEGORIES = ("good", "bad", "biased")
-HONEST = (
+PICKED_NOTE = (
     "oracle: picked on the same rows it is scored on, as in the paper's Table 1; the best of many "
     "looks better than it is. by chance: what that oracle shows where the right labels are "
     "shuffled. cross-fit: picked on half of the rows, scored on the other. by train: picked on the "
@@ -70,7 +70,7 @@ def _accuracies(runs: Sequence[Row], summary: Sequence[Row], split: str) -> Tabl
         Column("worst_crossfit_accuracy", "cross-\nfit", format=".3f", drop=2, name="cross-fit"),
     ]
     title = f"Accuracy on the {split} rows: full model, best and worst component"
-    return Table(columns, [runs, summary], title=title, note=HONEST)
+    return Table(columns, [runs, summary], title=title, note=PICKED_NOTE)
 
 
 def _by_kind(run: Row, groups: Sequence[str]) -> Table:

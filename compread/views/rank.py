@@ -142,8 +142,8 @@ def _short(share: float) -> str:
 
 
 def _source(runs: Sequence[RunStats], split: str) -> str:
-    tasks = _distinct(run.run.task for run in runs)
-    models = _distinct(run.run.model for run in runs)
+    tasks = _distinct(run.info.task for run in runs)
+    models = _distinct(run.info.model for run in runs)
     sizes = _distinct(str(run.stats.full.n) for run in runs)
     over = f", averaged over {len(runs)} stores" if len(runs) > 1 else ""
     return f"{tasks}, {sizes} {split} rows{over}, {models}"

@@ -74,15 +74,15 @@ def report(
     template = environment.from_string(
         files("compread.views").joinpath("report.html").read_text("utf-8")
     )
-    tasks = ", ".join(dict.fromkeys(printable(run.run.task) for run in runs))
-    models = ", ".join(dict.fromkeys(printable(run.run.model) for run in runs))
+    tasks = ", ".join(dict.fromkeys(printable(run.info.task) for run in runs))
+    models = ", ".join(dict.fromkeys(printable(run.info.model) for run in runs))
     return template.render(
         title=f"Components of {models}",
         about=f"{len(runs)} stores; tasks: {tasks}; scored on their {split} rows.",
         sections=[_safe(section) for section in _sections(runs, split, rules, top)],
         notes=[printable(note) for note in notes],
         command=printable(command),
-        extracted=list(dict.fromkeys(printable(run.run.command) for run in runs)),
+        extracted=list(dict.fromkeys(printable(run.info.command) for run in runs)),
         version=__version__,
         value=_value,
     )
@@ -105,9 +105,9 @@ def _sections(runs: Sequence[RunStats], split: str, rules: Rules, top: int) -> l
         tables = summary_view({"training": curves}, split)
         sections.append(Section("Over training", [_image(charts.training(runs))], tables))
     groups: dict[Any, list[RunStats]] = {}
-    settings = setting_names([run.run for run in runs])
+    settings = setting_names([run.info for run in runs])
     for run, setting in zip(runs, settings, strict=True):
-        key = run.run.task, len(run.labels.word), run.components, run.run.fingerprint, setting
+        key = run.info.task, len(run.labels.word), run.components, run.info.fingerprint, setting
         groups.setdefault(key, []).append(run)
     return sections + [_group(of, split, rules, key[-1]) for key, of in groups.items()]
 
@@ -117,7 +117,7 @@ def _group(runs: Sequence[RunStats], split: str, rules: Rules, setting: str | No
     pictures = [charts.heatmap(runs), charts.scatter(runs[: charts.MOST_PANELS], rules=rules)]
     rows = rank(runs, top=RANKED, rules=rules).rows()
     words = " / ".join(word.strip() for word in on_common_classes(runs)[0].labels.word)
-    title = printable(f"{runs[0].run.task}: {words}" + (f", {setting}" if setting else ""))
+    title = printable(f"{runs[0].info.task}: {words}" + (f", {setting}" if setting else ""))
     return Section(title, list(map(_image, pictures)), ranking_view(rows, runs, "accuracy", split))
 
 

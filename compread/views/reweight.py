@@ -8,9 +8,9 @@ from typing import Any
 
 from compread.reweight.results import FEWEST
 from compread.views.rank import p_text
-from compread.views.tables import Column, Table
+from compread.views.tables import Column, Row, Table
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Row]
 METHODS_A_TABLE = 5
 """As many as eighty columns hold."""
 GRID_NOTE = (

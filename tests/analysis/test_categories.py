@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compread.analysis.categories import Rules, judge
+from compread.analysis.categories import Rules, categorize
 from compread.analysis.components import component_stats
 from compread.components import Component, LayerShape, component_axis
 from compread.errors import UsageError
@@ -23,7 +23,7 @@ def one_component(make_split, right, n=100, gold=None, full_right=60, k=2, rules
     gold = np.arange(n) % k if gold is None else np.asarray(gold)
     parts = answers(n, right, gold, k)[:, None]
     split = make_split(parts, gold, full=answers(n, full_right, gold, k))
-    return judge(component_stats(split), HEAD, rules or Rules()).category[0]
+    return categorize(component_stats(split), HEAD, rules or Rules()).category[0]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_label_biased_comes_first(make_split, label):
     """One label on every row is label-biased, even where it is always right or always wrong."""
     parts = np.tile(np.eye(2)[label], (50, 1, 1))
     split = make_split(parts, np.zeros(50, int), full=np.tile([1.0, 0.0], (50, 1)))
-    assert judge(component_stats(split), HEAD).category == ("label-biased",)
+    assert categorize(component_stats(split), HEAD).category == ("label-biased",)
 
 
 def test_unbalanced_rows_raise_the_bar(make_split):
@@ -95,7 +95,7 @@ def test_three_labels_have_chance_a_third(make_split):
 def test_one_row_shows_nothing(make_split):
     """With one row every component says one label on every row."""
     split = make_split(np.random.default_rng(0).normal(size=(1, 5, 2)), [1])
-    assert judge(component_stats(split), HEAD * 5).category == ("label-biased",) * 5
+    assert categorize(component_stats(split), HEAD * 5).category == ("label-biased",) * 5
 
 
 def test_a_store_of_noise_has_no_good_component(make_split):
@@ -109,7 +109,7 @@ def test_a_store_of_noise_has_no_good_component(make_split):
         # The full model is at chance too, so that it is no hurdle.
         parts = rng.normal(size=(120, len(axis), k)) + rng.normal(size=(len(axis), k))
         stats = component_stats(make_split(parts, gold, full=rng.normal(size=(120, k))))
-        found.append(judge(stats, axis, Rules(good_accuracy=0.01)).category[1:-1])
+        found.append(categorize(stats, axis, Rules(good_accuracy=0.01)).category[1:-1])
     assert sum("good" in f for f in found) <= 10
     # Both ends together have the whole of alpha; the 99.9 % quantile of Binomial(200, 0.05) is 20.
     assert sum("good" in f or "bad" in f for f in found) <= 20
@@ -129,7 +129,7 @@ def test_planted_shares_are_found(make_split):
         parts[:, first:last] = np.where(hit, right[:, None], 1 - right[:, None])
     parts[:, 61:121] += [9, 0]
     stats = component_stats(make_split(parts, gold, full=rng.normal(size=(n, 2))))
-    category = np.array(judge(stats, axis).category)
+    category = np.array(categorize(stats, axis).category)
     assert (category[1:41] == "good").all() and (category[41:61] == "bad").all()
     assert (category[61:121] == "label-biased").all()
     assert np.isin(category[121:], ["good", "bad"]).sum() <= 6  # 5 % of 60, twice over
@@ -143,7 +143,7 @@ def test_embed_and_bias_are_no_tests(make_split):
     axis = component_axis([LayerShape(2)])
     gold = np.arange(100) % 2
     parts = np.stack([answers(100, right, gold, 2) for right in (100, 70, 50, 50, 100)], axis=1)
-    verdicts = judge(component_stats(make_split(parts, gold)), axis)
+    verdicts = categorize(component_stats(make_split(parts, gold)), axis)
     assert np.isnan(verdicts.q).tolist() == [True, False, False, False, True]
     assert verdicts.q[1] == pytest.approx(3 * verdicts.p[1])
     assert verdicts.p[0] < verdicts.p[1]
@@ -155,7 +155,7 @@ def test_embed_and_bias_are_judged_by_their_own_test(make_split):
     gold = np.arange(100) % 2
     parts = np.stack([answers(100, right, gold, 2) for right in (80, 70, 50, 50, 20)], axis=1)
     full = answers(100, 60, gold, 2)
-    found = judge(component_stats(make_split(parts, gold, full=full)), axis)
+    found = categorize(component_stats(make_split(parts, gold, full=full)), axis)
     assert found.category == ("good", "good", "other", "other", "bad")
 
 
@@ -163,10 +163,10 @@ def test_significant_is_up_to_alpha(make_split):
     """A corrected p-value of alpha itself is significant."""
     gold = np.arange(100) % 2
     split = make_split(answers(100, 70, gold, 2)[:, None], gold, full=answers(100, 60, gold, 2))
-    q = float(judge(component_stats(split), HEAD).q[0])
-    assert judge(component_stats(split), HEAD, Rules(alpha=q)).category == ("good",)
+    q = float(categorize(component_stats(split), HEAD).q[0])
+    assert categorize(component_stats(split), HEAD, Rules(alpha=q)).category == ("good",)
     below = Rules(alpha=float(np.nextafter(q, 0)))
-    assert judge(component_stats(split), HEAD, below).category == ("other",)
+    assert categorize(component_stats(split), HEAD, below).category == ("other",)
 
 
 def test_a_mean_that_rounds_apart_is_on_a_par(make_split):
@@ -175,4 +175,4 @@ def test_a_mean_that_rounds_apart_is_on_a_par(make_split):
     split = make_split(answers(100, 70, gold, 2)[:, None], gold, full=answers(100, 70, gold, 2))
     stats = component_stats(split)
     above = replace(stats.full, accuracy=stats.full.accuracy + 1e-15)
-    assert judge(replace(stats, full=above), HEAD).category == ("good",)
+    assert categorize(replace(stats, full=above), HEAD).category == ("good",)

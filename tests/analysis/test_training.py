@@ -29,7 +29,7 @@ def test_curves_are_those_of_the_runs(runs):
     rows = training_rows(runs)
     assert [row["revision"] for row in rows] == ["step20", "step1000", "step143000"]
     assert {row["prompts"] for row in rows} == {2}
-    by = {(r.run.checkpoint, r.run.seed): r.stats for r in runs}
+    by = {(r.info.checkpoint, r.info.seed): r.stats for r in runs}
     last = {s: by["step143000", s].parts.accuracy[1:-1].argmax() for s in range(2)}
     for row in rows:
         stats = [by[row["revision"], s] for s in range(2)]

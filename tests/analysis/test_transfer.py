@@ -55,7 +55,7 @@ def test_five_seeds_and_three_templates_are_thirty_fifteen_and_five_pairs(grid):
         "template": 15,
         "contrast": 5,
     }
-    accuracy = {(run.run.template, run.run.seed): run.stats.parts.accuracy[1:-1] for run in grid}
+    accuracy = {(run.info.template, run.info.seed): run.stats.parts.accuracy[1:-1] for run in grid}
     wanted = {
         "demonstrations": [((t, a), (t, b)) for t in ("t1", "t2", "t3")
                            for a, b in combinations(range(5), 2)],

@@ -39,7 +39,7 @@ from rich.table import Table
 from compread.extract import ExtractOptions, Extractor, plan_batches
 from compread.extract.batches import pad_right
 from compread.extract.memory import token_budget
-from compread.extract.sum_check import Judge
+from compread.extract.sum_check import SumCheck
 from compread.model import Decomposer, ModelRequest, load_model, quieten_libraries
 from compread.model.activations import Sighting
 from compread.prompts import PromptSet, load_task, prompt_sets, read_prompt_file, tokenize
@@ -48,7 +48,7 @@ from compread.store import StoreWriter
 ATTRIBUTION = (
     (Sighting, "pick"),
     (Decomposer, "decompose"),
-    (Judge, "__call__"),
+    (SumCheck, "__call__"),
     (StoreWriter, "append"),
     (StoreWriter, "finish"),
 )

@@ -24,7 +24,7 @@ from tiny_folder import CONTEXT, LABELS, review_rows, save_tiny, write_rows
 from compread.cli import main
 from compread.extract import Finisher
 from compread.extract.runner import Runner
-from compread.extract.sum_check import Judge
+from compread.extract.sum_check import SumCheck
 from compread.model import Decomposer
 from compread.store import StoreWriter, open_store, partial_status
 from compread.store.journal import Journal
@@ -615,9 +615,9 @@ def test_ctrl_c_under_force_says_how_to_go_on(
     """After a stopped ``--force``, the command without it goes on and replaces the old store."""
     command = ("--prompts", prompts, "-o", "run.h5", "--batch-tokens", 20)
     run(*command, "--no-share")
-    real, calls = Judge.__call__, 0
+    real, calls = SumCheck.__call__, 0
 
-    def interrupt(self: Judge, *args: Any) -> float:
+    def interrupt(self: SumCheck, *args: Any) -> float:
         nonlocal calls
         calls += 1
         if calls == 4:
@@ -625,7 +625,7 @@ def test_ctrl_c_under_force_says_how_to_go_on(
         return real(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Judge, "__call__", interrupt)
+        patch.setattr(SumCheck, "__call__", interrupt)
         status, _, err = run(*command, "--force")
     assert status == 130 and "the same command without --force goes on" in err
     with open_store(tmp_path / "run.h5") as store:

@@ -38,7 +38,7 @@ def command(folder: Path) -> list[str]:
 
 
 def ranks(count: int, *arguments: str) -> list[subprocess.Popen[str]]:
-    """Start the driver as the ranks of one job."""
+    """Start the driver as the workers of one job."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -71,7 +71,7 @@ def rows_kept_by_both(target: Path) -> bool:
 
 
 def test_two_ranks_write_what_one_writes(folder: Path) -> None:
-    """Equal content; results and summary from the first rank alone, of both ranks' work."""
+    """Equal content; results and summary from the first worker alone, of both ranks' work."""
     target = folder / "two.h5"
     first, second = ends(ranks(2, "extract", *command(folder), "-o", str(target)))
     assert (first[0], first[1]) == (0, f"{target}\n"), first[2]
@@ -103,7 +103,7 @@ def test_a_killed_rank_and_a_restart(folder: Path, killed: int) -> None:
 
 
 def test_one_process_ends_what_two_began(folder: Path) -> None:
-    """Rows that both ranks kept are taken up by a run without ranks."""
+    """Rows that both ranks kept are taken up by a run without workers."""
     target = folder / "begun.h5"
     arguments = ("extract", *command(folder), "-o", str(target))
     jobs = ranks(2, *arguments)
@@ -119,7 +119,7 @@ def test_one_process_ends_what_two_began(folder: Path) -> None:
 
 
 def test_a_rank_that_cannot_begin_ends_all(folder: Path) -> None:
-    """Another run's store is one line on every rank, and no rank waits for ever."""
+    """Another run's store is one line on every worker, and no worker waits for ever."""
     other = [*command(folder), "--dtype", "bfloat16"]
     said = ends(ranks(2, "extract", *other, "-o", str(folder / "one.h5")))
     assert [status for status, _, _ in said] == [1, 1]
@@ -127,7 +127,7 @@ def test_a_rank_that_cannot_begin_ends_all(folder: Path) -> None:
 
 
 def test_a_finished_store_is_kept_by_all(folder: Path) -> None:
-    """The same command again is done on every rank, and its path is printed once."""
+    """The same command again is done on every worker, and its path is printed once."""
     said = ends(ranks(2, "extract", *command(folder), "-o", str(folder / "one.h5")))
     assert [status for status, _, _ in said] == [0, 0], said
     assert sorted(out for _, out, _ in said) == ["", f"{folder / 'one.h5'}\n"]

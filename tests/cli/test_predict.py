@@ -257,7 +257,7 @@ def test_a_file_s_first_row_is_tried_before_the_weights_are_loaded(
         ("{", (), 1, "standard input, line 1: not valid JSON"),
         ({"prompt": ""}, (), 1, "row '0': 'prompt' is ''"),
         ({"sentence": None}, (), 1, "row '0'"),
-        ({"sentence": "x", "id": [1]}, (), 1, "id [1] is no text"),
+        ({"sentence": "x", "id": [1]}, (), 1, "id must be a string or a whole number, got [1]"),
         ({"sentence": "x"}, ("--method", "blend"), 2, "--method blend looks at all rows together"),
         ({"sentence": "x"}, ("--method", "linc"), 2, "no such fit; they have blend-row on 12 rows"),
         ({"sentence": "x"}, ("--n-train", "7"), 2, "no such fit"),

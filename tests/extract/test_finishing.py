@@ -51,7 +51,7 @@ def test_the_next_run_computes_while_a_store_is_finished(
             assert computed.wait(60), "the second run did not compute meanwhile"
         done.append(run.path.name)
 
-    with Finisher(extractor().ranks) as finisher:
+    with Finisher(extractor().workers) as finisher:
         finisher.hand(compute("one"), finished)
         second = compute("two")
         computed.set()
@@ -90,7 +90,7 @@ def test_what_cannot_be_finished_is_told_and_both_runs_are_kept(
     done: list[Extraction] = []
     with (
         pytest.raises(TargetError, match=r"one\.h5: the disk is full"),
-        Finisher(extractor().ranks) as finisher,
+        Finisher(extractor().workers) as finisher,
     ):
         finisher.hand(compute("one"), done.append)
         finisher.hand(compute("two"), done.append)
@@ -113,7 +113,7 @@ def test_the_last_ones_failure_is_told_at_the_end(
     done: list[Extraction] = []
     with (
         pytest.raises(TargetError, match=r"two\.h5: the disk is full"),
-        Finisher(extractor().ranks) as finisher,
+        Finisher(extractor().workers) as finisher,
     ):
         finisher.hand(compute("one"), done.append)
         finisher.hand(compute("two"), done.append)
@@ -125,7 +125,7 @@ def test_ctrl_c_lets_a_store_be_finished(
 ) -> None:
     """What was handed over is a store when the interrupt reaches the caller."""
     done: list[Extraction] = []
-    with pytest.raises(KeyboardInterrupt), Finisher(extractor().ranks) as finisher:
+    with pytest.raises(KeyboardInterrupt), Finisher(extractor().workers) as finisher:
         finisher.hand(compute("one"), done.append)
         raise KeyboardInterrupt
     assert [run.path for run in done] == [tmp_path / "one.h5"]
@@ -142,7 +142,7 @@ def test_a_store_that_was_there_already_keeps_its_turn(
     def tell(run: Extraction) -> None:
         done.append(run.path.name)
 
-    with Finisher(extractor().ranks) as finisher:
+    with Finisher(extractor().workers) as finisher:
         finisher.hand(compute("one"), tell)
         finisher.hand(compute("two"), tell)
     assert done == ["one.h5", "two.h5"]

@@ -23,7 +23,7 @@ from compread.extract import Engine, ExtractOptions, Extractor, engine
 from compread.extract.groups import whole_groups
 from compread.extract.runner import Runner
 from compread.extract.sharing import groups_to_run
-from compread.extract.workers import Ranks
+from compread.extract.workers import Workers
 from compread.model import LoadedModel, ModelRequest, find_anatomy
 from compread.model.load.fingerprint import fingerprint
 from compread.model.switches import RotationTables, Switches, find_switches
@@ -249,7 +249,7 @@ def parts_of(twin: Engine, ids: list[list[int]], budget: int, share: bool) -> An
     plan = whole_groups(ids, twin.switches)
     groups = groups_to_run(twin, ids, 1e-4)[0] if share else plan
     kept = Kept(len(ids))
-    runner = Runner(twin, ids, kept, lambda batch, names: 0.0, Ranks())
+    runner = Runner(twin, ids, kept, lambda batch, names: 0.0, Workers())
     runner.run(groups, budget, np.zeros(len(ids), bool), lambda *counts: None)
     return np.stack(kept.parts)
 

@@ -16,7 +16,7 @@ from test_loop import SMALL, extractor
 from tiny_folder import byte_tokenizer, review_rows, write_rows
 
 from compread.errors import ResumableError, SumError
-from compread.extract import Engine, Extractor, Group, Ranks, SharedPrefix
+from compread.extract import Engine, Extractor, Group, SharedPrefix, Workers
 from compread.extract.runner import Runner
 from compread.prompts import PromptSet, read_prompt_file, tokenize
 from compread.store import Store, open_store, partial_status
@@ -213,14 +213,14 @@ def run_of(judge: Any, overlaps: bool, progress: Any = lambda *counts: None) -> 
     """Eight rows in batches of one, and what a runner did with them."""
     ids = [[3 + n, 4, 5, 6 + n] for n in range(8)]
     kept = Kept(len(ids))
-    runner = Runner(loud_engine("llama tied", torch.float64), ids, kept, judge, Ranks())
+    runner = Runner(loud_engine("llama tied", torch.float64), ids, kept, judge, Workers())
     runner._overlaps = overlaps
     groups = [Group((), tuple(range(8)))]
     try:
         runner.run(groups, 4, np.zeros(8, bool), progress)
     except (KeyboardInterrupt, SumError) as error:
         return kept, error
-    return kept, runner.tally
+    return kept, runner.counts
 
 
 @pytest.mark.parametrize("overlaps", [True, False])
@@ -255,11 +255,11 @@ def test_an_interrupted_run_keeps_the_batch_that_waits(overlaps: bool, before: i
 
 
 def test_progress_is_that_of_all_ranks() -> None:
-    """A rank of three that has a third of the rows ends with all of them, and no more."""
+    """A worker of three that has a third of the rows ends with all of them, and no more."""
     told: list[tuple[int, int, int]] = []
     ids = [[3 + n, 4, 5, 6 + n] for n in range(8)]
     runner = Runner(
-        loud_engine("llama tied", torch.float64), ids, Kept(8), lambda *batch: 0.0, Ranks(0, 3)
+        loud_engine("llama tied", torch.float64), ids, Kept(8), lambda *batch: 0.0, Workers(0, 3)
     )
     done = np.arange(8) == 7
     runner.run([Group((), tuple(range(8)))], 4, done, lambda *counts: told.append(counts))

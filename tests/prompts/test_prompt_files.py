@@ -92,7 +92,7 @@ MISTAKES: list[tuple[list[object], int, str]] = [
     ([row(split=["test"])], 1, "is neither"),
     ([row(id=3), row(id="3")], 2, "id '3' stands twice in split 'test'"),
     ([row(id=1), row()], 2, "id '1' stands twice"),
-    ([row(id=True)], 1, "id True is neither"),
+    ([row(id=True)], 1, "id must be a string or a whole number, got True"),
     ([row(id="a\0")], 1, "null character"),
     ([row(), '{"prompt": "\\ud800", "label": "x"}'], 2, "half a surrogate pair"),
 ]

@@ -9,7 +9,13 @@ import pytest
 from store_sample import BATCHES, END, RUN, N, append, contents, open_writer, write
 
 from compread.errors import TargetError
-from compread.store import absorb_parts, journal_path, part_journals, part_path, partial_status
+from compread.store import (
+    journal_path,
+    merge_rank_journals,
+    part_journals,
+    part_path,
+    partial_status,
+)
 
 
 @pytest.fixture
@@ -28,7 +34,7 @@ def keep(path: Path, numbers: list[int], run=RUN) -> None:
 def finish(target: Path) -> Path:
     """What the first process does at the end, or a new run at its start."""
     with open_writer(target) as writer:
-        absorb_parts(writer)
+        merge_rank_journals(writer)
         for rows in BATCHES:
             append(writer, rows)
         return writer.finish(END)
@@ -71,7 +77,7 @@ def test_rows_of_another_run_are_refused(target: Path) -> None:
     """A part of a run that differs is named, and it stays where it is."""
     keep(part_path(target, 1), [0], replace(RUN, seed=1))
     with open_writer(target) as writer, pytest.raises(TargetError, match=r"rank1.* seed"):
-        absorb_parts(writer)
+        merge_rank_journals(writer)
     assert part_journals(target)
 
 
@@ -79,7 +85,7 @@ def test_force_deletes_them_unread(target: Path) -> None:
     """Starting over, parts of any run go."""
     keep(part_path(target, 1), [0], replace(RUN, seed=1))
     with open_writer(target) as writer:
-        absorb_parts(writer, force=True)
+        merge_rank_journals(writer, force=True)
         assert not writer.done.any()
     assert not part_journals(target)
 
@@ -88,11 +94,11 @@ def test_a_part_that_is_being_written_is_refused(target: Path) -> None:
     """While a process writes its part, nobody takes it away."""
     other = open_writer(part_path(target, 1))
     with other, open_writer(target) as writer, pytest.raises(TargetError, match="is writing it"):
-        absorb_parts(writer)
+        merge_rank_journals(writer)
 
 
 def test_a_damaged_part_is_refused(target: Path) -> None:
     """A part that is no journal is an error that names it."""
     journal_path(part_path(target, 1)).write_bytes(b"something else entirely, and longer" * 9)
     with open_writer(target) as writer, pytest.raises(TargetError, match=r"rank1"):
-        absorb_parts(writer)
+        merge_rank_journals(writer)

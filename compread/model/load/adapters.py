@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compread.errors import ModelError
-from compread.model.load.failures import said_plainly
+from compread.model.load.failures import as_model_error
 from compread.model.load.folders import refuse_pointers
 from compread.model.trace import CausalLM
 
@@ -22,7 +22,7 @@ def load_adapter_config(name: str, offline: bool = False) -> Any:
         ModelError: there is none, ``peft`` is not installed, or it is not one that changes layers.
     """
     refuse_pointers(sorted(Path(name).expanduser().glob("adapter_*")), name)
-    with said_plainly(name, "adapter"):
+    with as_model_error(name, "adapter"):
         from peft import PeftConfig
 
         config: Any = PeftConfig.from_pretrained(name, local_files_only=offline)
@@ -48,7 +48,7 @@ def with_adapter(
         ModelError: the adapter cannot be read or does not fit the model.
     """
     config = load_adapter_config(name, offline)
-    with said_plainly(name, "adapter"), _quiet():
+    with as_model_error(name, "adapter"), _quiet():
         from peft import PeftModel
 
         wrapped: Any = PeftModel.from_pretrained(
@@ -89,7 +89,7 @@ def _wrapped(model: CausalLM, config: Any, changes: dict[str, Any], **options: A
     for name, value in {**changes, "base_model_name_or_path": None}.items():
         if hasattr(config, name):
             setattr(config, name, value)
-    with said_plainly(str(config.peft_type.value), "adapter"), _quiet():
+    with as_model_error(str(config.peft_type.value), "adapter"), _quiet():
         from peft import get_peft_model
 
         wrapped: Any = get_peft_model(model, config, **options)

@@ -15,7 +15,7 @@ from compread.model.load.hub import gated
 
 
 @contextmanager
-def said_plainly(name: str, what: str) -> Iterator[None]:
+def as_model_error(name: str, what: str) -> Iterator[None]:
     """Turn whatever a loader raises into one line with the next step."""
     try:
         yield

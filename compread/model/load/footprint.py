@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from compread.model.load.adapters import load_adapter_config, with_blank_adapter
-from compread.model.load.failures import said_plainly
+from compread.model.load.failures import as_model_error
 from compread.model.load.kinds import check_kind
 from compread.model.load.quantized import maps_to_pack, packing
 from compread.model.load.request import ModelRequest
@@ -50,7 +50,7 @@ def footprint(request: ModelRequest, config: Any) -> Footprint:
     model = build_skeleton(config, dtype, request.trust_remote_code)
     tensors, replaced = _all_bytes(model), 0
     if settings := packing(request.quantize, config):
-        with said_plainly(request.name, "model"):  # its imports are part of what a process takes
+        with as_model_error(request.name, "model"):  # its imports are part of what a process takes
             names = maps_to_pack(build_skeleton(config, dtype), settings)
         maps = [model.get_submodule(name) for name in names]
         whole = _bytes(linear.weight for linear in maps)

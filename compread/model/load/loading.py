@@ -14,13 +14,13 @@ from compread.model import facts
 from compread.model.blocks import config_value
 from compread.model.load.adapters import with_adapter
 from compread.model.load.devices import DTYPES, choose_device
-from compread.model.load.failures import has_vocabulary, no_tokenizer, said_plainly, untrusted
+from compread.model.load.failures import as_model_error, has_vocabulary, no_tokenizer, untrusted
 from compread.model.load.fingerprint import fingerprint
 from compread.model.load.gguf import begin_as_stated, unpacked
 from compread.model.load.kinds import check_kind, no_head
 from compread.model.load.quantized import check_storage, is_quantized, quantization
 from compread.model.load.request import ModelRequest
-from compread.model.load.sources import Source, find_source
+from compread.model.load.sources import ModelSource, find_source
 from compread.model.switches import stretched
 from compread.model.trace import CausalLM
 
@@ -97,7 +97,7 @@ def load_model(
 
 
 def _weights(
-    request: ModelRequest, source: Source, device: torch.device | None, *, packed: bool
+    request: ModelRequest, source: ModelSource, device: torch.device | None, *, packed: bool
 ) -> CausalLM:
     from transformers import AutoModelForCausalLM
 
@@ -108,7 +108,7 @@ def _weights(
         options |= quantization(request.quantize, DTYPES.get(request.dtype))
     if request.attention:
         options["attn_implementation"] = request.attention
-    with said_plainly(request.name, "model"):
+    with as_model_error(request.name, "model"):
         # Some quantized models cannot be moved once they are loaded.
         if device is not None and (request.quantize or packed):
             placed = {"": str(device)}
@@ -127,10 +127,10 @@ def _weights(
     return model
 
 
-def _config(name: str, source: Source) -> Any:
+def _config(name: str, source: ModelSource) -> Any:
     from transformers import AutoConfig
 
-    with said_plainly(name, "config"):
+    with as_model_error(name, "config"):
         return AutoConfig.from_pretrained(source.place, **source.options)
 
 
@@ -150,14 +150,14 @@ def load_tokenizer(request: ModelRequest) -> Any:
     return _tokenizer(request.name, _source(request))
 
 
-def _source(request: ModelRequest) -> Source:
+def _source(request: ModelRequest) -> ModelSource:
     return find_source(request.name, request.revision, request.offline, request.trust_remote_code)
 
 
-def _tokenizer(name: str, source: Source) -> Any:
+def _tokenizer(name: str, source: ModelSource) -> Any:
     from transformers import AutoTokenizer
 
-    with said_plainly(name, "tokenizer"):
+    with as_model_error(name, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source.place, **source.options)
         if "gguf_file" in source.options:
             begin_as_stated(tokenizer, Path(source.place, source.options["gguf_file"]))
@@ -179,7 +179,7 @@ def load_config(
     from transformers import CONFIG_MAPPING, AutoConfig
 
     if name in CONFIG_MAPPING and not Path(name).exists():
-        with said_plainly(name, "config"):
+        with as_model_error(name, "config"):
             return AutoConfig.for_model(name)
     return _config(name, find_source(name, revision, offline, trust_remote_code))
 

@@ -11,7 +11,7 @@ from compread.model.load.hub import resolve
 from compread.model.load.request import ModelRequest
 
 
-class Source(NamedTuple):
+class ModelSource(NamedTuple):
     """Where ``from_pretrained`` should look, at which commit, and with which options."""
 
     place: str
@@ -22,7 +22,7 @@ class Source(NamedTuple):
 
 def find_source(
     name: str, revision: str | None, offline: bool, trust_remote_code: bool = False
-) -> Source:
+) -> ModelSource:
     """Find a model by hub id, folder or path of a ``.gguf`` file.
 
     Unless its code is trusted, every loader is told so: left open, they ask on standard input.
@@ -41,10 +41,10 @@ def find_source(
                 f"no such file: {name}; expected a .gguf file, a folder with config.json, "
                 "or a hub id"
             )
-        return Source(str(path.parent), None, {"gguf_file": path.name, **local})
+        return ModelSource(str(path.parent), None, {"gguf_file": path.name, **local})
     if path.is_dir():
         check_folder(path, name)
-        return Source(str(path), None, local)
+        return ModelSource(str(path), None, local)
     if path.exists():
         check_file(path, name)
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
@@ -54,7 +54,7 @@ def find_source(
         )
     found = resolve(name, revision, offline)
     options = {"revision": found.revision, "local_files_only": found.cached_only, **trust}
-    return Source(name, found.revision, options)
+    return ModelSource(name, found.revision, options)
 
 
 def saved_bytes(request: ModelRequest) -> int | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from compread.analysis.average import average
 from compread.analysis.bias import Leaning
-from compread.analysis.categories import DEFAULT_RULES, Rules, counted, judge
+from compread.analysis.categories import DEFAULT_RULES, Rules, categorize, counted
 from compread.analysis.change import Change
 from compread.analysis.measures import DEFAULT_MEASURE, MEASURES
 from compread.analysis.runs import RunStats
@@ -23,7 +23,7 @@ from compread.text import printable
 from compread.views.plots.pictures import Floats, Grid, Group, Line, Lines, Picture, Points
 
 MOST_PANELS = 9
-BEHIND = ("other", "label-biased", "bad", "good")
+DRAWING_ORDER = ("other", "label-biased", "bad", "good")
 """Categories in the order they are drawn in, so that few are not hidden by many."""
 
 
@@ -44,10 +44,10 @@ def scatter(
 
 def _scatter(run: RunStats, by_kind: bool, rules: Rules) -> Points:
     parts, of = run.stats.parts, np.array(counted(run.components))
-    category = judge(run.stats, run.components, rules).category
+    category = categorize(run.stats, run.components, rules).category
     kind = [c.kind for c in run.components]
     group_of = np.array(kind if by_kind else category)[of]
-    order = ("head", "mixer", "mlp") if by_kind else BEHIND
+    order = ("head", "mixer", "mlp") if by_kind else DRAWING_ORDER
     two = len(run.labels.word) == 2
     x = (parts.predicted[:, 1] if two else parts.top_share)[of]
     groups = [
@@ -181,7 +181,7 @@ def layer_grid(
 
 def run_name(run: RunStats) -> str:
     """A run in few characters: task, template and seed."""
-    info = run.run
+    info = run.info
     seed = f" s{info.seed}" if info.seed is not None else ""
     template = f" {info.template}" if info.template else ""
     checkpoint = f" {info.checkpoint}" if info.checkpoint else ""
