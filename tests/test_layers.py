@@ -10,9 +10,9 @@ import compread
 ROOT = Path(compread.__file__).parent
 # In the order of the data's way; a module imports from its own room and from those before it.
 ROOMS = [
-    "__init__", "errors", "components", "text", "options", "output_files", "locks", "docs",
-    "prompts", "store", "model", "extract", "check", "analysis", "reweight", "views", "demo", "cli",
-    "__main__",
+    "__init__", "errors", "components", "text", "array_types", "options", "output_files", "locks",
+    "docs", "prompts", "store", "model", "extract", "check", "analysis", "reweight", "views",
+    "demo", "cli", "__main__",
 ]  # fmt: skip
 TORCH_ROOMS = ("model", "extract", "check")
 ONLY_IN = {"torch": TORCH_ROOMS, "transformers": TORCH_ROOMS, "typer": ("cli",)}

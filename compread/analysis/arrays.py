@@ -21,11 +21,12 @@ import numpy as np
 from compread.analysis.categories import DEFAULT_RULES, Rules
 from compread.analysis.ranking import rank
 from compread.analysis.runs import RunStats, run_stats
+from compread.array_types import Float32
 from compread.components import KINDS, Component
 from compread.errors import UsageError
 from compread.options import DEFAULT_POOL
 from compread.store import open_store
-from compread.store.schema import Float32, Labels, RunInfo, Split
+from compread.store.schema import Labels, RunInfo, Split
 
 NUMBERS = ("accuracy", "chance", "balanced_accuracy", "macro_f1", "margin", "entropy", "agreement")
 """Statistics of each component that ``Statistics.to_xarray`` has."""

@@ -12,10 +12,10 @@ from compread.analysis.chance import LuckTest
 from compread.analysis.choices import Choices, votes
 from compread.analysis.classes import on_common_classes
 from compread.analysis.components import ComponentStats, Scores
-from compread.analysis.intervals import Ints
 from compread.analysis.joint import cauchy, joint_test
 from compread.analysis.runs import RunStats, check_same_components
 from compread.analysis.spread import RowSet, accuracy_interval
+from compread.array_types import Ints
 
 
 def average(runs: Sequence[RunStats]) -> ComponentStats:

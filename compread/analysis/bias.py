@@ -15,11 +15,12 @@ import numpy as np
 
 from compread.analysis.categories import counted
 from compread.analysis.classes import common_classes
+from compread.array_types import Float32
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.options import DEFAULT_POOL
 from compread.store import open_store
-from compread.store.schema import Float32, Labels, RunInfo
+from compread.store.schema import Labels, RunInfo
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ import numpy as np
 
 from compread.analysis.chance import false_discovery, two_sided
 from compread.analysis.components import ComponentStats
-from compread.analysis.intervals import Floats
+from compread.array_types import Floats
 from compread.components import Component, Kind
 from compread.errors import UsageError
 from compread.options import ALPHA, BIAS_SHARE

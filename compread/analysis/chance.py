@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compread.analysis.intervals import Floats, Ints
+from compread.array_types import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

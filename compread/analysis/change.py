@@ -27,12 +27,13 @@ import numpy.typing as npt
 from compread.analysis.categories import COUNTED_KINDS
 from compread.analysis.chance import LuckTest, false_discovery, pearson_tails, two_sided
 from compread.analysis.choices import RowChoices
-from compread.analysis.intervals import Z95, Floats, Ints
+from compread.analysis.intervals import Z95
 from compread.analysis.joint import cauchy
 from compread.analysis.pairs import demonstrations_key
 from compread.analysis.repeats import Repeats, distinct, repeats
 from compread.analysis.spread import RowSet, change_interval
-from compread.analysis.tally import Bools, top_two
+from compread.analysis.tally import top_two
+from compread.array_types import Bools, Floats, Ints
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.options import DEFAULT_POOL

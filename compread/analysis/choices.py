@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from compread.analysis.intervals import Ints
+from compread.array_types import Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ import numpy as np
 
 from compread.analysis.choices import Choices, RowChoices
 from compread.analysis.components import Scores
-from compread.analysis.intervals import Ints
 from compread.analysis.runs import RunStats
+from compread.array_types import Ints
 from compread.errors import StoreError
 from compread.store.schema import Labels
 

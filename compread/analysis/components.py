@@ -16,9 +16,10 @@ import numpy as np
 from compread.analysis.chance import LuckTest, luck_test
 from compread.analysis.intervals import wilson_interval
 from compread.analysis.measures import MEASURES
-from compread.analysis.tally import Floats, Ints, Resampling, Tally, top_two
+from compread.analysis.tally import Resampling, Tally, top_two
+from compread.array_types import Float32, Floats, Ints
 from compread.errors import StoreError
-from compread.store.schema import Float32, Split
+from compread.store.schema import Split
 
 __all__ = ["ComponentStats", "Scores", "component_stats", "wilson_interval"]
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from compread.analysis.average import right_votes, row_sets, set_votes
-from compread.analysis.intervals import Floats, Ints
 from compread.analysis.runs import HALVINGS, RunStats
 from compread.analysis.tally import Resampling
+from compread.array_types import Floats, Ints
 
 
 def crossfit_accuracy(

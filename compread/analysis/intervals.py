@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from compread.array_types import Floats, Ints
 
 Z95 = 1.959963984540054
 """The standard normal's 97.5 % quantile."""

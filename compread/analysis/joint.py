@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.chance import LuckTest, pearson_tails, two_sided
-from compread.analysis.intervals import Floats, Ints
+from compread.array_types import Floats, Ints
 
 LARGEST = 0.99
 """A p-value of 1 would have infinite weight against all others, discrete tests have many."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from compread.analysis.tally import Bools, Floats, Ints, Tally
+    from compread.analysis.tally import Tally
+    from compread.array_types import Bools, Floats, Ints
     from compread.store.schema import RunInfo
 
 

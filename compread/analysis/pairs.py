@@ -26,12 +26,11 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.runs import RunStats
+from compread.array_types import Bools
 from compread.options import MOST_PAIRS
 from compread.store.schema import RunInfo
 
 PAIR_KINDS = ("demonstrations", "template", "contrast", "task", "revision", "model")
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ from compread.analysis.chance import two_sided
 from compread.analysis.classes import on_common_classes
 from compread.analysis.components import ComponentStats, Scores
 from compread.analysis.crossfit import crossfit_accuracy
-from compread.analysis.intervals import Floats
 from compread.analysis.measures import DEFAULT_MEASURE, PER, PER_STORE
 from compread.analysis.runs import RunStats
+from compread.array_types import Floats
 from compread.components import Component
 from compread.errors import UsageError
 from compread.store.schema import Labels

@@ -14,14 +14,14 @@ import numpy.typing as npt
 from compread.analysis.categories import counted
 from compread.analysis.choices import RowChoices
 from compread.analysis.components import ComponentStats, collect, stats_of
-from compread.analysis.intervals import Floats, Ints
 from compread.analysis.repeats import Repeats, distinct, repeats
 from compread.analysis.tally import Resampling, Tally
+from compread.array_types import Float32, Floats, Ints
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.options import DEFAULT_POOL
 from compread.store import Store, open_store
-from compread.store.schema import Float32, Labels, RunInfo
+from compread.store.schema import Labels, RunInfo
 
 HALVINGS, SHUFFLES = 20, 200
 """How many random halves, and shuffles of the labels, ``analyze`` takes."""

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from compread.analysis.categories import counted
-from compread.analysis.intervals import Floats
 from compread.analysis.ranking import number
 from compread.analysis.runs import Resampled, RunStats, Trained
+from compread.array_types import Floats
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from compread.analysis.intervals import Floats, score_interval
+from compread.analysis.intervals import score_interval
+from compread.array_types import Floats
 
 
 @dataclass(frozen=True, eq=False)

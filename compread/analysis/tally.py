@@ -16,12 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.choices import Choices
+from compread.array_types import Bools, Float32, Floats, Ints
 from compread.errors import StoreError
-from compread.store.schema import Float32
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 CHUNK = 2**20
 """Logits worked on at a time; keeps the temporaries to some tens of megabytes."""

@@ -27,10 +27,10 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.categories import counted
-from compread.analysis.intervals import Floats
 from compread.analysis.pairs import PAIR_KINDS, choose_pairs, task_names
 from compread.analysis.ranking import number
 from compread.analysis.runs import RunStats
+from compread.array_types import Floats
 from compread.options import MOST_PAIRS, TOP_SET
 
 

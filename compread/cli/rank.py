@@ -33,8 +33,8 @@ from compread.cli.options import (
 from compread.cli.output import color_depth, emit, unicode, width, write_styled
 
 if TYPE_CHECKING:
-    from compread.analysis.intervals import Floats
     from compread.analysis.runs import RunStats
+    from compread.array_types import Floats
 
 EXAMPLE = (
     "compread rank out.h5 --top 10 --kind head\ncompread rank stores/ --format json | jq '.[0]'\n"

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compread.array_types import Float32
 from compread.components import Component
 from compread.errors import PromptError
 from compread.extract.engine import Engine
 from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.loop import Extractor
 from compread.extract.memory import token_budget
-from compread.extract.runner import Float32, Runner
+from compread.extract.runner import Runner
 from compread.extract.sharing import Whole, groups_to_run
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from compread.array_types import Float32
 from compread.errors import ModelError, SumError
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
@@ -29,7 +30,6 @@ Of several workers all are counted as being where this one is: they share the ba
 """
 RowNumbers = list[int]
 Tokens = tuple[int, ...]
-Float32 = npt.NDArray[np.float32]
 
 
 class Keeper(Protocol):

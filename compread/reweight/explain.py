@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from compread.array_types import Floats
 from compread.errors import UsageError
 from compread.reweight.fit import Fit
-from compread.reweight.method import Float64
 from compread.reweight.rows import Rows
 
 
-def explain(fit: Fit, rows: Rows, scores: Float64, top: int) -> list[dict[str, Any]]:
+def explain(fit: Fit, rows: Rows, scores: Floats, top: int) -> list[dict[str, Any]]:
     """For each row its margin and the components that made the most of it.
 
     ``margin`` is the label's score less the next one's; ``components`` are the ``top`` largest

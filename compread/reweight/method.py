@@ -11,13 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
+from compread.array_types import Floats
 from compread.reweight.cost import Size, Work
 from compread.reweight.rows import Rows, Training
-
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class Fitted(ABC):
     """Whether a row's scores depend on the rows that are scored with it."""
 
     @abstractmethod
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] a score for each label; the largest is the prediction, the first among equals."""
 
     def alone(self) -> tuple[str, Fitted] | None:
@@ -43,7 +39,7 @@ class Fitted(ABC):
         """
         return None
 
-    def parameters(self) -> dict[str, Float64]:
+    def parameters(self) -> dict[str, Floats]:
         """The fitted arrays by name."""
         return {name: getattr(self, name) for name in self.axes}
 

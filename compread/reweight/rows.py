@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.categories import COUNTED_KINDS
+from compread.array_types import Float32
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.reweight.blocks import blocks
-from compread.store.schema import Float32, Labels, Split
+from compread.store.schema import Labels, Split
 
 if TYPE_CHECKING:
     from compread.reweight.solvers.descent import Descent

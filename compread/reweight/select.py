@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from compread.analysis.runs import RunStats
+from compread.array_types import Floats
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.reweight.apply import all_forms, check_model, model_of
 from compread.reweight.fit import Fit
-from compread.reweight.method import Float64
 from compread.reweight.registry import DEFAULT, METHODS
 
 
@@ -64,7 +64,7 @@ def choose(
 class MeanWeights:
     """One weight for each component, the mean over fits."""
 
-    values: Float64
+    values: Floats
     """[C]"""
     components: tuple[Component, ...]
     title: str
@@ -112,7 +112,7 @@ def mean_weights(
                 f"{runs[0].path} has other components than {fit.store}, which the weights were "
                 "fitted on; fit weights on stores made as this one"
             )
-    mean: Float64 = np.mean([fit.fitted.parameters()["weights"] for fit in chosen], axis=0)
+    mean: Floats = np.mean([fit.fitted.parameters()["weights"] for fit in chosen], axis=0)
     return MeanWeights(mean, chosen[0].components, title, most, len(chosen))
 
 

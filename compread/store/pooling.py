@@ -22,9 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Float32
 from compread.errors import StoreError
 from compread.options import POOLS
-from compread.store.schema import Float32, Labels
+from compread.store.schema import Labels
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Float32
 from compread.errors import StoreError
 from compread.options import SPLITS
 from compread.store.typed import typed
@@ -39,8 +40,6 @@ PROTOCOL: dict[str, Any] = {
     "calibration_prompts": bool,
 }
 """The entries of ``RunInfo.protocol`` that a later stage reads, and their types."""
-
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from compread.reweight.method import Fitted, Float64, Method
+from compread.array_types import Floats
+from compread.reweight.method import Fitted, Method
 from compread.reweight.probability import log_softmax
 from compread.reweight.rows import Rows, Training
 
@@ -25,14 +26,14 @@ from compread.reweight.rows import Rows, Training
 class AffineMap(Fitted):
     """A factor and a shift for each label's logit."""
 
-    factors: Float64
+    factors: Floats
     """[K] a."""
-    shifts: Float64
+    shifts: Floats
     """[K] b."""
 
     axes: ClassVar[Mapping[str, str]] = {"factors": "K", "shifts": "K"}
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] a ∘ s + b."""
         return self.factors * centred_logits(rows) + self.shifts
 
@@ -63,7 +64,7 @@ class Affine(Method):
         right = np.eye(count)[run.gold]
         prior = np.r_[np.ones(count), np.zeros(count)]
 
-        def value(v: Float64) -> tuple[float, Float64]:
+        def value(v: Floats) -> tuple[float, Floats]:
             logs = log_softmax(logits * v[:count] + v[count:])
             slope = (np.exp(logs) - right) / len(logits)
             away = v - prior
@@ -75,8 +76,8 @@ class Affine(Method):
         return AffineMap(None, found[:count], found[count:])
 
 
-def centred_logits(rows: Rows) -> Float64:
+def centred_logits(rows: Rows) -> Floats:
     """[N, K] the model's label logits less their mean over the labels."""
     logits = rows.full.astype(float)
-    centred: Float64 = logits - logits.mean(axis=1, keepdims=True)
+    centred: Floats = logits - logits.mean(axis=1, keepdims=True)
     return centred

@@ -16,7 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from compread.reweight.method import Fitted, Float64, Method
+from compread.array_types import Floats
+from compread.reweight.method import Fitted, Method
 from compread.reweight.probability import log_softmax, softmax
 from compread.reweight.rows import Rows, Training
 
@@ -27,7 +28,7 @@ class LogBatch(Fitted):
 
     transductive: ClassVar[bool] = True
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] log p - log mean p."""
         return log_softmax(rows.full) - log_mean(rows)
 
@@ -38,10 +39,10 @@ class ProbabilityBatch(Fitted):
 
     transductive: ClassVar[bool] = True
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] p - mean p."""
         p = softmax(rows.full)
-        scores: Float64 = p - p.mean(axis=0)
+        scores: Floats = p - p.mean(axis=0)
         return scores
 
 
@@ -49,12 +50,12 @@ class ProbabilityBatch(Fitted):
 class LogPrior(Fitted):
     """Log probabilities less those of a prior."""
 
-    prior: Float64
+    prior: Floats
     """[K] log of a probability for each label."""
 
     axes: ClassVar[Mapping[str, str]] = {"prior": "K"}
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] log p - prior."""
         return log_softmax(rows.full) - self.prior
 
@@ -63,12 +64,12 @@ class LogPrior(Fitted):
 class ProbabilityPrior(Fitted):
     """Probabilities less those of a prior."""
 
-    prior: Float64
+    prior: Floats
     """[K] a probability for each label."""
 
     axes: ClassVar[Mapping[str, str]] = {"prior": "K"}
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] p - prior."""
         return softmax(rows.full) - self.prior
 
@@ -129,9 +130,9 @@ class TrainProbability(Method):
         )
 
 
-def log_mean(rows: Rows) -> Float64:
+def log_mean(rows: Rows) -> Floats:
     """[K] the log of the mean label probabilities."""
     logs = log_softmax(rows.full)
     top = logs.max(axis=0)  # a probability may be too small for its exponential
-    mean: Float64 = np.log(np.exp(logs - top).mean(axis=0)) + top
+    mean: Floats = np.log(np.exp(logs - top).mean(axis=0)) + top
     return mean

@@ -29,8 +29,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from compread.array_types import Floats
 from compread.reweight.cost import Size, Work
-from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.comprw import CompRW, weighted_sum
 from compread.reweight.rows import Rows, Training
 from compread.reweight.solvers.official import CENTRED, ends
@@ -45,16 +46,16 @@ MOST_UNIFORM = 1 / 3
 class RowBlend(Fitted):
     """Weights, with the labels' levels those of the train rows."""
 
-    weights: Float64
+    weights: Floats
     """[C] signed, 0 where a component carries none."""
-    levels: Float64
+    levels: Floats
     """[K] what each label's sum is on average over the train rows."""
 
     axes: ClassVar[Mapping[str, str]] = {"weights": "C", "levels": "K"}
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] Σ_j w_j g[j, y] - level_y."""
-        scores: Float64 = weighted_sum(rows.parts, self.weights) - self.levels
+        scores: Floats = weighted_sum(rows.parts, self.weights) - self.levels
         return scores
 
 
@@ -64,10 +65,10 @@ class BatchBlend(RowBlend):
 
     transductive: ClassVar[bool] = True
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] Σ_j w_j g[j, y] less its mean over the rows."""
         raw = weighted_sum(rows.parts, self.weights)
-        scores: Float64 = raw - raw.mean(axis=0)
+        scores: Floats = raw - raw.mean(axis=0)
         return scores
 
     def alone(self) -> tuple[str, Fitted]:
@@ -117,7 +118,7 @@ class BlendRow(Blend):
     fitted: ClassVar[type[RowBlend]] = RowBlend
 
 
-def fit_weights(training: Sequence[Training]) -> list[tuple[int, Float64]]:
+def fit_weights(training: Sequence[Training]) -> list[tuple[int, Floats]]:
     """The epoch at which CompRW's training ended and the weights [C], for each run."""
     found = []
     for run, end in zip(training, ends(training, CENTRED), strict=True):
@@ -128,9 +129,7 @@ def fit_weights(training: Sequence[Training]) -> list[tuple[int, Float64]]:
     return found
 
 
-def _average(
-    signal: Float64 | Signal, gold: npt.NDArray[np.int64], turned_down: Float64
-) -> Float64:
+def _average(signal: Floats | Signal, gold: npt.NDArray[np.int64], turned_down: Floats) -> Floats:
     """[J] the average of the three weightings, of contributions as ``ridge_weights`` takes them."""
     ridge, t = ridge_weights(signal, gold)
     u = min(MOST_UNIFORM, float(ndtr(-t)))

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from compread.array_types import Floats
 from compread.reweight.cost import Size, Work
-from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.method import Fitted, Method
 from compread.reweight.probability import softmax
 from compread.reweight.rows import Rows, Training
 from compread.reweight.solvers.descent import Recipe, descend_each
@@ -26,12 +27,12 @@ TRAINER = Recipe(l1=0.0, clip=False, epochs=5000, check_after_step=False)
 class LabelFactors(Fitted):
     """A factor for each label's probability."""
 
-    factors: Float64
+    factors: Floats
     """[K] v."""
 
     axes: ClassVar[Mapping[str, str]] = {"factors": "K"}
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] v ∘ p."""
         return self.factors * softmax(rows.full)
 

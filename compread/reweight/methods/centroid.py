@@ -13,9 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from compread.array_types import Floats
 from compread.reweight.blocks import blocks
 from compread.reweight.cost import Size, Work
-from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.method import Fitted, Method
 from compread.reweight.rows import Rows, Training
 
 
@@ -23,14 +24,14 @@ from compread.reweight.rows import Rows, Training
 class Centroids(Fitted):
     """A point in component space for each label."""
 
-    centroids: Float64
+    centroids: Floats
     """[K, C, K] the label's point, zero where a component carries no weight."""
-    known: Float64
+    known: Floats
     """[K] 1 where the label had train rows."""
 
     axes: ClassVar[Mapping[str, str]] = {"centroids": "KCK", "known": "K"}
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] minus the squared distance; a label without a centroid is never the nearest."""
         flat = self.centroids.reshape(len(self.centroids), -1)
         # ‖x‖² is the same for every label, so it is left out.
@@ -59,7 +60,7 @@ class NearestCentroid(Method):
         return tuple(_fit(run) for run in training)
 
 
-def points(rows: Rows, span: slice) -> Float64:
+def points(rows: Rows, span: slice) -> Floats:
     """[N, C·K] contributions of some rows less their mean over the labels; unweighted ones zero."""
     parts = rows.parts[span].astype(float)
     parts -= parts.mean(axis=2, keepdims=True)

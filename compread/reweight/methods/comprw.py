@@ -24,9 +24,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Floats
 from compread.reweight.blocks import blocks
 from compread.reweight.cost import Size, Work
-from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.method import Fitted, Method
 from compread.reweight.rows import Rows, Training
 from compread.reweight.solvers import convex
 from compread.reweight.solvers.descent import Recipe, descend_each
@@ -44,19 +45,19 @@ TRAINERS = {
 class ComponentWeights(Fitted):
     """A weight for each component."""
 
-    weights: Float64
+    weights: Floats
     """[C] 0 where a component carries none."""
     gap: float = 0.0
     """How far the objective can be above its minimum, as a share; 0 where none is sought."""
 
     axes: ClassVar[Mapping[str, str]] = {"weights": "C"}
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] Σ_j w_j g[j, y]."""
         return weighted_sum(rows.parts, self.weights)
 
 
-def weighted_sum(parts: npt.NDArray[np.floating] | Signal, weights: Float64) -> Float64:
+def weighted_sum(parts: npt.NDArray[np.floating] | Signal, weights: Floats) -> Floats:
     """[N, K] Σ_j w_j g[j, y] of parts [N, J, K]."""
     scores = np.empty((len(parts), parts.shape[2]))
     for span in blocks(parts):
@@ -103,7 +104,7 @@ class CompRW(Method):
             fits.append(ComponentWeights(epochs, whole, gap))
         return tuple(fits)
 
-    def _found(self, training: Sequence[Training]) -> list[tuple[int | None, Float64, float]]:
+    def _found(self, training: Sequence[Training]) -> list[tuple[int | None, Floats, float]]:
         """The epoch at which training ended, if any, the weights [J] and the gap of each run."""
         if self.recipe == "official":
             return [(end.epochs, end.weights, 0.0) for end in ends(training, RAW)]
@@ -115,7 +116,7 @@ class CompRW(Method):
         solved = map(self._solve, features, gold)
         return [(None, end.weights, end.gap) for end in solved]
 
-    def _solve(self, features: Float64, gold: npt.NDArray[np.int64]) -> convex.Solution:
+    def _solve(self, features: Floats, gold: npt.NDArray[np.int64]) -> convex.Solution:
         signed = self.recipe == "signed"
         penalty = convex.choose_penalty(features, gold, signed)
         return convex.solve(features, gold, penalty, signed)

@@ -15,8 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from compread.array_types import Floats
 from compread.errors import UsageError
-from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.batch_calibration import LogPrior
 from compread.reweight.probability import softmax
 from compread.reweight.rows import Training
@@ -45,7 +46,7 @@ class Contextual(Method):
         """
         return tuple(LogPrior(None, np.log(self._p_cf(run))) for run in training)
 
-    def _p_cf(self, run: Training) -> Float64:
+    def _p_cf(self, run: Training) -> Floats:
         p_cf = mean_probability(run, self.rows_used)
         if p_cf is None:
             raise UsageError(
@@ -64,11 +65,11 @@ class DomainContext(Contextual):
     rows_used: ClassVar[str] = DOMAIN
 
 
-def mean_probability(run: Training, rows_used: str) -> Float64 | None:
+def mean_probability(run: Training, rows_used: str) -> Floats | None:
     """[K] mean label probability over calibration rows whose ids begin so; None without any."""
     chosen = [row.startswith(rows_used) for row in run.content_free_id]
     if run.content_free is None or not any(chosen):
         return None
     mean = softmax(run.content_free.full)[chosen].mean(axis=0)
-    p_cf: Float64 = mean / mean.sum()
+    p_cf: Floats = mean / mean.sum()
     return p_cf

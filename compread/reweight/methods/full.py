@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from compread.reweight.method import Fitted, Float64, Method
+from compread.array_types import Floats
+from compread.reweight.method import Fitted, Method
 from compread.reweight.rows import Rows, Training
 
 
@@ -14,7 +15,7 @@ from compread.reweight.rows import Rows, Training
 class FullModel(Fitted):
     """The model's own label logits."""
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] the model's label logits."""
         return rows.full.astype(float)
 

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from compread.reweight.method import Fitted, Float64, Method
+from compread.array_types import Floats
+from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.content_free import CONTENT_FREE, mean_probability
 from compread.reweight.probability import softmax
 from compread.reweight.rows import Rows, Training
@@ -25,16 +26,16 @@ from compread.reweight.rows import Rows, Training
 class LinearMap(Fitted):
     """A linear map of the label probabilities."""
 
-    matrix: Float64
+    matrix: Floats
     """[K, K] W."""
-    bias: Float64
+    bias: Floats
     """[K] b."""
 
     axes: ClassVar[Mapping[str, str]] = {"matrix": "KK", "bias": "K"}
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] W p + b."""
-        scores: Float64 = softmax(rows.full) @ self.matrix.T + self.bias
+        scores: Floats = softmax(rows.full) @ self.matrix.T + self.bias
         return scores
 
 
@@ -69,6 +70,6 @@ class LinC(Method):
         return LinearMap(self.epochs - 1, matrix, bias)
 
 
-def _start(run: Training) -> Float64:
+def _start(run: Training) -> Floats:
     p_cf = mean_probability(run, CONTENT_FREE)
     return np.eye(run.rows.full.shape[1]) if p_cf is None else np.diag(1 / p_cf)

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Floats
 from compread.reweight.cost import Size, Work
-from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.method import Fitted, Method
 from compread.reweight.probability import log_softmax
 from compread.reweight.rows import Rows, Training
 
@@ -32,11 +33,11 @@ BLOCK_BYTES = 64 << 20
 class Mixture:
     """K Gaussians, with the starts side by side: S starts, K clusters, D dimensions."""
 
-    shares: Float64
+    shares: Floats
     """[S, K]."""
-    means: Float64
+    means: Floats
     """[S, K, D]."""
-    covariances: Float64
+    covariances: Floats
     """[S, K, D, D]."""
 
     def only(self, start: int) -> Mixture:
@@ -44,14 +45,14 @@ class Mixture:
         at = slice(start, start + 1)
         return Mixture(self.shares[at], self.means[at], self.covariances[at])
 
-    def log_joint(self, x: Float64) -> Float64:
+    def log_joint(self, x: Floats) -> Floats:
         """[S, N, K] log of share times density of each row in each cluster."""
         lower = np.linalg.cholesky(self.covariances)
         away = x[None, None] - self.means[:, :, None]  # [S, K, N, D]
         whitened = np.linalg.solve(lower, away.swapaxes(2, 3))
         scale = np.log(np.diagonal(lower, axis1=2, axis2=3)).sum(axis=2)  # [S, K]
         constant = np.log(self.shares) - scale - 0.5 * x.shape[1] * np.log(2 * np.pi)
-        joint: Float64 = constant[:, :, None] - 0.5 * (whitened**2).sum(axis=2)
+        joint: Floats = constant[:, :, None] - 0.5 * (whitened**2).sum(axis=2)
         return joint.swapaxes(1, 2)
 
 
@@ -61,7 +62,7 @@ class Clusters(Fitted):
 
     transductive: ClassVar[bool] = True
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] log of share times density in the cluster of each label."""
         from scipy.optimize import linear_sum_assignment
 
@@ -70,7 +71,7 @@ class Clusters(Fitted):
         own = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
         centres = own.T @ logs / np.maximum(own.sum(axis=0), 1e-12)[:, None]  # [clusters, K]
         cluster, label = linear_sum_assignment(-centres)
-        scores: Float64 = joint[:, cluster[np.argsort(label)]]
+        scores: Floats = joint[:, cluster[np.argsort(label)]]
         return scores
 
 
@@ -97,7 +98,7 @@ class Prototypical(Method):
         return tuple(Clusters(None) for _ in training)
 
 
-def fit_mixture(x: Float64, clusters: int) -> Mixture:
+def fit_mixture(x: Floats, clusters: int) -> Mixture:
     """The likeliest of ``STARTS`` mixtures after ``STEPS`` of expectation-maximisation (S = 1).
 
     Args:
@@ -119,7 +120,7 @@ def fit_mixture(x: Float64, clusters: int) -> Mixture:
     return max(found, key=lambda one: one[0])[1]
 
 
-def _climb(x: Float64, starts: npt.NDArray[np.int64]) -> Mixture:
+def _climb(x: Floats, starts: npt.NDArray[np.int64]) -> Mixture:
     """The mixtures after ``STEPS`` from rows [S, K] as their means."""
     ridge = RIDGE * np.eye(x.shape[1])
     whole = np.cov(x.T, bias=True).reshape(ridge.shape) + ridge
@@ -134,7 +135,7 @@ def _climb(x: Float64, starts: npt.NDArray[np.int64]) -> Mixture:
     return mixture
 
 
-def _step(mixture: Mixture, x: Float64, outer: Float64, ridge: Float64) -> Mixture:
+def _step(mixture: Mixture, x: Floats, outer: Floats, ridge: Floats) -> Mixture:
     joint = mixture.log_joint(x)
     own = np.exp(joint - np.logaddexp.reduce(joint, axis=2, keepdims=True)).swapaxes(1, 2)
     mass = own.sum(axis=2) + 1e-9  # [S, K]

@@ -16,32 +16,30 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from compread.array_types import Floats, Ints
 from compread.errors import UsageError
 from compread.reweight.blocks import blocks
-from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.comprw import ComponentWeights
 from compread.reweight.probability import softmax
 from compread.reweight.rows import Rows, Training
-
-Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Voters(Fitted):
     """Components that vote for their largest label."""
 
-    chosen: Float64
+    chosen: Floats
     """[C] 1 for those that vote."""
 
     axes: ClassVar[Mapping[str, str]] = {"chosen": "C"}
 
-    def scores(self, rows: Rows) -> Float64:
+    def scores(self, rows: Rows) -> Floats:
         """[N, K] votes, and below one vote the voters' mean probabilities, which settle ties."""
         parts = rows.parts[:, self.chosen > 0].astype(float)  # [N, voters, K]
         votes = np.eye(parts.shape[2])[parts.argmax(axis=2)].sum(axis=1)
-        scores: Float64 = votes + 0.5 * softmax(parts).mean(axis=1)
+        scores: Floats = votes + 0.5 * softmax(parts).mean(axis=1)
         return scores
 
 
@@ -107,15 +105,15 @@ class TaskLearning(Method):
             fits.append(ComponentWeights(None, _top(run, best)))
         return tuple(fits)
 
-    def _scores(self, run: Training) -> Float64:
+    def _scores(self, run: Training) -> Floats:
         parts, labels = run.rows.parts, run.rows.parts.shape[2]
         right = parts[np.arange(len(run)), :, run.gold].astype(float)
         margin = (labels * right - parts.sum(axis=2, dtype=float)) / (labels - 1)
         norm = self._lengths(run)
-        tl: Float64 = np.divide(margin, norm, out=np.zeros_like(norm), where=norm > 0).mean(axis=0)
+        tl: Floats = np.divide(margin, norm, out=np.zeros_like(norm), where=norm > 0).mean(axis=0)
         return tl
 
-    def _lengths(self, run: Training) -> Float64:
+    def _lengths(self, run: Training) -> Floats:
         """[N, C] squared lengths in the span of the label unembeddings."""
         if run.label_gram is None:
             raise UsageError(
@@ -140,12 +138,12 @@ class TaskRecognition(TaskLearning):
     name: ClassVar[str] = "tr"
     about: ClassVar[str] = "the tenth of the heads with the largest TR scores"
 
-    def _scores(self, run: Training) -> Float64:
-        tr: Float64 = self._lengths(run).mean(axis=0)
+    def _scores(self, run: Training) -> Floats:
+        tr: Floats = self._lengths(run).mean(axis=0)
         return tr
 
 
-def best_first(run: Training) -> Int64:
+def best_first(run: Training) -> Ints:
     """Components that carry a weight, by accuracy on the train rows, then by mean margin."""
     hits, margins = np.empty((2, *run.rows.parts.shape[:2]))
     for span in blocks(run.rows.parts):
@@ -157,11 +155,11 @@ def best_first(run: Training) -> Int64:
         margins[span] = right - parts.max(axis=2)
     accuracy, margin = hits.mean(axis=0), margins.mean(axis=0)
     pool = np.flatnonzero(run.rows.reweighted())
-    order: Int64 = pool[np.lexsort((-margin[pool], -accuracy[pool]))]
+    order: Ints = pool[np.lexsort((-margin[pool], -accuracy[pool]))]
     return order
 
 
-def _top(run: Training, chosen: Int64) -> Float64:
+def _top(run: Training, chosen: Ints) -> Floats:
     weights = np.zeros(len(run.rows.components))
     weights[chosen] = 1.0
     return weights

@@ -23,8 +23,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Floats
 from compread.reweight.blocks import blocks
-from compread.reweight.method import Fitted, Float64, Method
+from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.comprw import ComponentWeights, weighted_sum
 from compread.reweight.probability import softmax
 from compread.reweight.rows import Training
@@ -53,7 +54,7 @@ class UniBias(Method):
         return tuple(ComponentWeights(None, _kept(run)) for run in training)
 
 
-def _kept(run: Training) -> Float64:
+def _kept(run: Training) -> Floats:
     parts = run.rows.parts
     mean, spread = _moments(parts)
     said, prefers, varies = _measures(mean, spread)
@@ -77,7 +78,7 @@ def _kept(run: Training) -> Float64:
     return best
 
 
-def _moments(parts: npt.NDArray[np.floating]) -> tuple[Float64, Float64]:
+def _moments(parts: npt.NDArray[np.floating]) -> tuple[Floats, Floats]:
     """[C, K] each: the mean over the rows and the spread around it."""
     mean = parts.mean(axis=0, dtype=float)
     squares = np.zeros_like(mean)
@@ -86,7 +87,7 @@ def _moments(parts: npt.NDArray[np.floating]) -> tuple[Float64, Float64]:
     return mean, np.sqrt(squares / len(parts))
 
 
-def _measures(mean: Float64, spread: Float64) -> tuple[Float64, Float64, Float64]:
+def _measures(mean: Floats, spread: Floats) -> tuple[Floats, Floats, Floats]:
     """[C] each: how much is said about the labels, the preference, the variation over rows."""
     said = np.abs(mean).sum(axis=1)
     level = mean.mean(axis=1)
@@ -97,13 +98,13 @@ def _measures(mean: Float64, spread: Float64) -> tuple[Float64, Float64, Float64
     return said, prefers, varies
 
 
-def _hidden(run: Training, mean: Float64, layers: npt.NDArray[np.int64]) -> Float64:
+def _hidden(run: Training, mean: Floats, layers: npt.NDArray[np.int64]) -> Floats:
     """[C] Σ_y |mean of the running sum up to the component's layer|; the bias comes last."""
     upto = layers[:, None] >= layers[None, :]
     upto &= np.array([c.kind != "bias" for c in run.rows.components])
-    hidden: Float64 = np.abs(upto.astype(float) @ mean).sum(axis=1)
+    hidden: Floats = np.abs(upto.astype(float) @ mean).sum(axis=1)
     return hidden
 
 
-def _label_bias(logits: Float64) -> float:
+def _label_bias(logits: Floats) -> float:
     return float(np.abs(softmax(logits).mean(axis=0) - 1 / logits.shape[1]).sum())

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Bools, Floats, Ints
 from compread.reweight.probability import cross_entropy, log_softmax
 from compread.reweight.solvers.sums import sums_of
-
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
 
 PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003)
 """The λ to choose among."""
@@ -37,19 +35,19 @@ ENOUGH = 0.01
 class Solution:
     """Where the solver ends."""
 
-    weights: Float64
+    weights: Floats
     """[J]"""
     gap: float
     """How far f can be above its minimum there, as a share of f."""
 
 
-Value = Callable[[Float64], tuple[float, Float64]]
+Value = Callable[[Floats], tuple[float, Floats]]
 """f and its gradient at w ≥ 0."""
 
 
 def objective(
-    weights: Float64, features: Float64, gold: Int64, penalty: float
-) -> tuple[float, Float64]:
+    weights: Floats, features: Floats, gold: Ints, penalty: float
+) -> tuple[float, Floats]:
     """The mean cross-entropy + λ Σ w and its gradient [J]; of w ≥ 0 that is f.
 
     Args:
@@ -67,7 +65,7 @@ def objective(
 
 
 def solve(
-    features: Float64, gold: Int64, penalty: float, signed: bool, start: Float64 | None = None
+    features: Floats, gold: Ints, penalty: float, signed: bool, start: Floats | None = None
 ) -> Solution:
     """The weights that minimise f.
 
@@ -84,7 +82,7 @@ def solve(
         begin = np.concatenate([begin.clip(0, None), (-begin).clip(0, None)])
     sums, right = sums_of([features]), np.eye(features.shape[2])[gold][None]
 
-    def value(w: Float64) -> tuple[float, Float64]:
+    def value(w: Floats) -> tuple[float, Floats]:
         weights = w[:count] - w[count:] if signed else w
         _, loss, gradient = sums.descent(weights[None], right)
         slopes = np.concatenate([gradient[0], -gradient[0]]) if signed else gradient[0]
@@ -102,7 +100,7 @@ def solve(
     return Solution(weights, gap(value, best, penalty, most))
 
 
-def gap(value: Value, w: Float64, penalty: float, most: float | None) -> float:
+def gap(value: Value, w: Floats, penalty: float, most: float | None) -> float:
     """How far f(w) can be above its minimum, as a share of f(w).
 
     f is convex, so f(w) - f(v) ≤ ∇f(w)·(w - v) for the minimiser v, of which is known that λ Σ v is
@@ -115,10 +113,10 @@ def gap(value: Value, w: Float64, penalty: float, most: float | None) -> float:
     return float(slopes @ w - lowest) / f
 
 
-def _minimise(value: Value, begin: Float64, most: float | None, unit: float = 1.0) -> Float64:
+def _minimise(value: Value, begin: Floats, most: float | None, unit: float = 1.0) -> Floats:
     """[J] where L-BFGS-B ends that begins at ``begin``, its variable being w · ``unit``."""
 
-    def scaled(v: Float64) -> tuple[float, Float64]:
+    def scaled(v: Floats) -> tuple[float, Floats]:
         f, slopes = value(v / unit)
         return f, slopes / unit
 
@@ -135,7 +133,7 @@ def _minimise(value: Value, begin: Float64, most: float | None, unit: float = 1.
     return np.asarray(found.x / unit)
 
 
-def choose_penalty(features: Float64, gold: Int64, signed: bool) -> float:
+def choose_penalty(features: Floats, gold: Ints, signed: bool) -> float:
     """The λ of ``PENALTIES`` whose weights do best on held-out train rows, by cross-entropy.
 
     The larger of equals; ``DEFAULT_PENALTY`` with fewer than two rows.
@@ -155,10 +153,7 @@ def choose_penalty(features: Float64, gold: Int64, signed: bool) -> float:
     return PENALTIES[int(losses.argmin())]
 
 
-Bool = npt.NDArray[np.bool_]
-
-
-def folds(gold: npt.NDArray[np.int64], count: int) -> Iterator[Bool]:
+def folds(gold: npt.NDArray[np.int64], count: int) -> Iterator[Bools]:
     """[N] masks of the rows that are held out, each row once, classes spread over the folds.
 
     The rows of a class are dealt to the folds in their order, so a run's folds are always the same.

@@ -21,10 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Floats, Ints
 from compread.reweight.solvers.sums import CACHE_BYTES, Sums, sums_of
-
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -56,19 +54,19 @@ class Recipe:
 class Descent:
     """The end of one run's training."""
 
-    weights: Float64
+    weights: Floats
     """[J] weights as scores use them, clipped if the recipe says so."""
-    raw: Float64
+    raw: Floats
     """[J] weights as training left them."""
     epochs: int
     """The epoch at which it stopped, counted from 0."""
 
 
 def descend_each(
-    features: Sequence[Float64],
-    gold: Sequence[Int64],
+    features: Sequence[Floats],
+    gold: Sequence[Ints],
     recipe: Recipe,
-    sums: Callable[[Sequence[Float64]], Sums] = sums_of,
+    sums: Callable[[Sequence[Floats]], Sums] = sums_of,
 ) -> tuple[Descent, ...]:
     """Fits every run's weights; runs of the same shape are fitted side by side.
 
@@ -89,7 +87,7 @@ def descend_each(
     return tuple(done[i] for i in range(len(features)))
 
 
-def _batches(features: Sequence[Float64]) -> Iterator[list[int]]:
+def _batches(features: Sequence[Floats]) -> Iterator[list[int]]:
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, run in enumerate(features):
         by_shape[run.shape].append(index)
@@ -99,7 +97,7 @@ def _batches(features: Sequence[Float64]) -> Iterator[list[int]]:
             yield members[start : start + size]
 
 
-def descend(sums: Sums, gold: Int64, recipe: Recipe) -> tuple[Descent, ...]:
+def descend(sums: Sums, gold: Ints, recipe: Recipe) -> tuple[Descent, ...]:
     """Fits the weights of R runs of one shape.
 
     Args:
@@ -145,11 +143,11 @@ def descend(sums: Sums, gold: Int64, recipe: Recipe) -> tuple[Descent, ...]:
     return tuple(Descent(used[r], weights[r], int(stopped[r])) for r in range(runs))
 
 
-def _used(weights: Float64, recipe: Recipe) -> Float64:
+def _used(weights: Floats, recipe: Recipe) -> Floats:
     return weights.clip(0.0, 1.0) if recipe.clip else weights
 
 
-def _all_right(scores: Float64, gold: Int64) -> npt.NDArray[np.bool_]:
+def _all_right(scores: Floats, gold: Ints) -> npt.NDArray[np.bool_]:
     """[R] whether a run gets every row right; the first of tied labels is the prediction."""
     right: npt.NDArray[np.bool_] = np.all(scores.argmax(axis=-1) == gold, axis=-1)
     return right

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from compread.reweight.method import Float64
+from compread.array_types import Floats
 from compread.reweight.rows import Training
 from compread.reweight.solvers.descent import Descent, Recipe, descend, descend_each
 from compread.reweight.solvers.sums import CACHE_BYTES, InBlocks
@@ -42,7 +42,7 @@ def train_together(training: Sequence[Training], forms: Collection[str | None]) 
             run.official.update(zip((RAW, CENTRED), both, strict=True))
 
 
-def centred(run: Training) -> Float64:
+def centred(run: Training) -> Floats:
     """[N, J, K] the contributions less their mean over the rows; a copy."""
     parts = run.rows.carrying()
     parts -= parts.mean(axis=0)

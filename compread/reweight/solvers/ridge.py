@@ -9,14 +9,11 @@ less (I - H)⁻¹ r, with r its residuals and H [K, K] its block of the hat matr
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
+from compread.array_types import Floats, Ints
 from compread.reweight.blocks import blocks
 from compread.reweight.solvers.signal import Signal
-
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
 
 RIDGE = 3.0
 """λ as a multiple of the kernel's mean diagonal."""
@@ -24,7 +21,7 @@ SPREAD = 1e-9
 """Left-out scores that differ by less, relative to their size, are one number up to rounding."""
 
 
-def ridge_weights(signal: Float64 | Signal, gold: Int64) -> tuple[Float64, float]:
+def ridge_weights(signal: Floats | Signal, gold: Ints) -> tuple[Floats, float]:
     """[J] the ridge weights, and the t statistic of the right label's score, each row left out.
 
     Args:
@@ -46,9 +43,7 @@ def ridge_weights(signal: Float64 | Signal, gold: Int64) -> tuple[Float64, float
     return weights, float(left_out.mean() / error) if known else 0.0
 
 
-def dual(
-    signal: Float64 | Signal, scale: Float64, gold: Int64, level: float
-) -> tuple[Float64, Float64]:
+def dual(signal: Floats | Signal, scale: Floats, gold: Ints, level: float) -> tuple[Floats, Floats]:
     """[J] weights and [N] left-out scores of the right labels, by a system of N·K equations.
 
     Args:
@@ -70,8 +65,8 @@ def dual(
 
 
 def primal(
-    signal: Float64 | Signal, scale: Float64, gold: Int64, level: float
-) -> tuple[Float64, Float64]:
+    signal: Floats | Signal, scale: Floats, gold: Ints, level: float
+) -> tuple[Floats, Floats]:
     """The same by a system of J equations, the rows gone through block by block."""
     rows, columns, labels = signal.shape
     target = _target(gold, labels)
@@ -94,13 +89,13 @@ def primal(
     return scale * weights, left_out
 
 
-def _target(gold: Int64, labels: int) -> Float64:
+def _target(gold: Ints, labels: int) -> Floats:
     """[N, K] 1 at the right label, less the mean."""
-    target: Float64 = np.eye(labels)[gold] - 1 / labels
+    target: Floats = np.eye(labels)[gold] - 1 / labels
     return target
 
 
-def _features(signal: Float64, scale: Float64) -> Float64:
+def _features(signal: Floats, scale: Floats) -> Floats:
     """[n·K, J] of signal [n, J, K]."""
-    x: Float64 = (signal.swapaxes(1, 2) * scale).reshape(-1, len(scale))
+    x: Floats = (signal.swapaxes(1, 2) * scale).reshape(-1, len(scale))
     return x

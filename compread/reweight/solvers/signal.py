@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from compread.array_types import Floats
 from compread.reweight.blocks import BLOCK_BYTES, blocks
 from compread.reweight.rows import Rows
-
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -22,11 +20,11 @@ class Signal:
     """What an array [N, J, K] would give for a span of rows."""
 
     rows: Rows
-    level: Float64
+    level: Floats
     """[J, K] the mean over the rows."""
 
     @classmethod
-    def of(cls, rows: Rows) -> Signal | Float64:
+    def of(cls, rows: Rows) -> Signal | Floats:
         """Of the components that carry a weight; an array where that is one block."""
         total = sum(rows.carrying(span).sum(axis=0) for span in blocks(rows.parts))
         signal = cls(rows, np.asarray(total / max(1, len(rows))))
@@ -40,7 +38,7 @@ class Signal:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, span: slice) -> Float64:
+    def __getitem__(self, span: slice) -> Floats:
         """[n, J, K] of a span; a label's components lie side by side in memory."""
         parts = self.rows.carrying(span)
         parts -= self.level

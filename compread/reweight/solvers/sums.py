@@ -17,14 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from compread.array_types import Bools, Floats
 from compread.reweight.blocks import blocks
 from compread.reweight.threads import in_threads, shares
 from compread.store.layout import spans
-
-Float64 = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 CACHE_BYTES = 2**21
 """Runs are fitted side by side as long as their features fit in a core's cache; beyond that, one
@@ -45,13 +42,13 @@ class Sums(ABC):
     """K."""
 
     @abstractmethod
-    def scores(self, weights: Float64) -> Float64:
+    def scores(self, weights: Floats) -> Floats:
         """[R, N, K] the sums at weights [R, J]."""
 
     @abstractmethod
     def descent(
-        self, weights: Float64, right: Float64, going: Bools | None = None
-    ) -> tuple[Float64, Float64, Float64]:
+        self, weights: Floats, right: Floats, going: Bools | None = None
+    ) -> tuple[Floats, Floats, Floats]:
         """The scores [R, N, K] at weights, the mean cross-entropy [R] and its gradient [R, J].
 
         Args:
@@ -66,31 +63,31 @@ class Sums(ABC):
 class SideBySide(Sums):
     """Features that fit in the cache."""
 
-    flat: Float64
+    flat: Floats
     """[R, N·K, J]."""
     columns: int
     labels: int
 
     @classmethod
-    def of(cls, features: Sequence[Float64]) -> SideBySide:
+    def of(cls, features: Sequence[Floats]) -> SideBySide:
         """From runs of [N, J, K] each."""
         swapped = np.ascontiguousarray(np.stack(features).swapaxes(2, 3))
         runs, rows, labels, columns = swapped.shape
         return cls(swapped.reshape(runs, rows * labels, columns), columns, labels)
 
-    def scores(self, weights: Float64) -> Float64:
+    def scores(self, weights: Floats) -> Floats:
         """One product."""
-        product: Float64 = self.flat @ weights[..., None]
+        product: Floats = self.flat @ weights[..., None]
         return product.reshape(len(self.flat), -1, self.labels)
 
     def descent(
-        self, weights: Float64, right: Float64, going: Bools | None = None
-    ) -> tuple[Float64, Float64, Float64]:
+        self, weights: Floats, right: Floats, going: Bools | None = None
+    ) -> tuple[Floats, Floats, Floats]:
         """A second product, with the slopes."""
         scores = self.scores(weights)
         loss, slope = cross_entropy(scores, right)
         slope /= right.shape[1]
-        gradient: Float64 = (slope.reshape(len(slope), 1, -1) @ self.flat)[:, 0]
+        gradient: Floats = (slope.reshape(len(slope), 1, -1) @ self.flat)[:, 0]
         return scores, loss.mean(axis=-1), gradient
 
 
@@ -102,15 +99,15 @@ class InBlocks(Sums):
     of those in memory less that of the level, so no run needs a copy.
     """
 
-    features: Float64
+    features: Floats
     """[N, K, J]."""
-    levels: Float64
+    levels: Floats
     """[R, K, J]."""
     columns: int
     labels: int
 
     @classmethod
-    def of(cls, features: Float64, levels: Sequence[Float64 | float] = (0.0,)) -> InBlocks:
+    def of(cls, features: Floats, levels: Sequence[Floats | float] = (0.0,)) -> InBlocks:
         """From [N, J, K], and the level of each run, [J, K] or one number.
 
         There is no copy where a label's features lie side by side in memory.
@@ -120,21 +117,21 @@ class InBlocks(Sums):
         own = np.stack([np.broadcast_to(level, (columns, labels)).T for level in levels])
         return cls(shared, own, columns, labels)
 
-    def scores(self, weights: Float64) -> Float64:
+    def scores(self, weights: Floats) -> Floats:
         """One product for each run."""
         flat = self.features.reshape(-1, self.columns)
         product = np.stack([(flat @ w).reshape(-1, self.labels) for w in weights])
         return product - self._level(weights)
 
     def descent(
-        self, weights: Float64, right: Float64, going: Bools | None = None
-    ) -> tuple[Float64, Float64, Float64]:
+        self, weights: Floats, right: Floats, going: Bools | None = None
+    ) -> tuple[Floats, Floats, Floats]:
         """Both products of each run with a block while it is in the cache, by several threads."""
         scores, loss = np.zeros_like(right), np.zeros(right.shape[:2])
         level = self._level(weights)
         runs = range(len(weights)) if going is None else np.flatnonzero(going)
 
-        def go_through(share: slice) -> tuple[Float64, Float64]:
+        def go_through(share: slice) -> tuple[Floats, Floats]:
             gradient, slopes = np.zeros_like(weights), np.zeros((len(weights), self.labels))
             for block in blocks(self.features[share], BLOCK_BYTES):
                 span = slice(share.start + block.start, share.start + block.stop)
@@ -154,9 +151,9 @@ class InBlocks(Sums):
         gradient -= np.matmul(slopes[:, None], self.levels)[:, 0]
         return scores, loss.mean(axis=-1), gradient / right.shape[1]
 
-    def _level(self, weights: Float64) -> Float64:
+    def _level(self, weights: Floats) -> Floats:
         """[R, 1, K] the sums of the levels."""
-        level: Float64 = np.matmul(self.levels, weights[..., None]).swapaxes(1, 2)
+        level: Floats = np.matmul(self.levels, weights[..., None]).swapaxes(1, 2)
         return level
 
 
@@ -164,24 +161,24 @@ class InBlocks(Sums):
 class Diagonal(Sums):
     """A feature for each label, which is nothing to the others: J is K."""
 
-    diagonal: Float64
+    diagonal: Floats
     """[R, N, K]."""
     columns: int
     labels: int
 
     @classmethod
-    def of(cls, features: Sequence[Float64]) -> Diagonal:
+    def of(cls, features: Sequence[Floats]) -> Diagonal:
         """From runs of [N, K] each."""
         labels = features[0].shape[1]
         return cls(np.stack(features), labels, labels)
 
-    def scores(self, weights: Float64) -> Float64:
+    def scores(self, weights: Floats) -> Floats:
         """Each label's feature times its weight."""
         return weights[:, None] * self.diagonal
 
     def descent(
-        self, weights: Float64, right: Float64, going: Bools | None = None
-    ) -> tuple[Float64, Float64, Float64]:
+        self, weights: Floats, right: Floats, going: Bools | None = None
+    ) -> tuple[Floats, Floats, Floats]:
         """Each label's slopes times its feature, some rows at a time."""
         runs, rows, labels = right.shape
         scores, loss = np.empty_like(right), np.empty((runs, rows))
@@ -194,20 +191,20 @@ class Diagonal(Sums):
         return scores, loss.mean(axis=-1), gradient / rows
 
 
-def sums_of(features: Sequence[Float64]) -> Sums:
+def sums_of(features: Sequence[Floats]) -> Sums:
     """The sums of runs of one shape [N, J, K]."""
     if len(features) == 1 and features[0].nbytes > CACHE_BYTES:
         return InBlocks.of(features[0])
     return SideBySide.of(features)
 
 
-def cross_entropy(scores: Float64, right: Float64) -> tuple[Float64, Float64]:
+def cross_entropy(scores: Floats, right: Floats) -> tuple[Floats, Floats]:
     """The cross-entropy of each row [..., N] and its gradient by the scores [..., N, K]."""
     slope = scores - np.maximum.reduce(scores, axis=-1, keepdims=True)
     own = np.add.reduce(slope * right, axis=-1)
     np.exp(slope, out=slope)
     total = np.add.reduce(slope, axis=-1, keepdims=True)
-    loss: Float64 = np.log(total)[..., 0] - own
+    loss: Floats = np.log(total)[..., 0] - own
     slope /= total
     slope -= right
     return loss, slope

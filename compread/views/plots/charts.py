@@ -15,12 +15,13 @@ from compread.analysis.measures import DEFAULT_MEASURE, MEASURES
 from compread.analysis.runs import RunStats
 from compread.analysis.training import CURVES, training_rows
 from compread.analysis.transfer import correlations
+from compread.array_types import Floats
 from compread.components import Component
 from compread.errors import UsageError
 from compread.reweight.fit import Fit
 from compread.reweight.select import mean_weights
 from compread.text import printable
-from compread.views.plots.pictures import Floats, Grid, Group, Line, Lines, Picture, Points
+from compread.views.plots.pictures import Grid, Group, Line, Lines, Picture, Points
 
 MOST_PANELS = 9
 DRAWING_ORDER = ("other", "label-biased", "bad", "good")
