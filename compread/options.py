@@ -33,12 +33,6 @@ ALPHA = 0.05
 BIAS_SHARE = 1.0
 """Smallest share of rows with one and the same prediction that makes a component biased."""
 
-PLOTS = ("scatter", "heatmap", "transfer", "bias", "training", "change", "weights")
-"""The kinds of plots."""
-DRAWN = ("png", "svg", "pdf")
-"""The forms of a picture's file; ``PICTURE_NUMBERS`` have its numbers."""
-PICTURE_NUMBERS = ("csv", "json")
-
 FORMATS = ("table", "json", "csv", "md", "latex", "parquet")
 """The forms of a result."""
 DEFAULT_FORMAT = "table"

@@ -59,7 +59,7 @@ class Change:
     """Pairs of runs."""
     repeats: tuple[Repeats, ...]
     """Rows that were left out of each pair because their prompt stood before."""
-    alone: tuple[Path, ...] = ()
+    unpaired: tuple[Path, ...] = ()
     """Stores without a partner on the other side, which are left out."""
 
     def rows(self) -> list[dict[str, Any]]:
@@ -99,11 +99,11 @@ def change(
         StoreError: two partners differ in their components or rows; a store cannot be read.
     """
     first, second = _by_prompt(before), _by_prompt(after)
-    alone = tuple(p for k, p in (first | second).items() if (k in first) != (k in second))
+    unpaired = tuple(p for k, p in (first | second).items() if (k in first) != (k in second))
     both = [key for key in first if key in second]
     if not both:
         raise UsageError(
-            f"{alone[0]} has no partner of the same task, template, seed and shots on the other "
+            f"{unpaired[0]} has no partner of the same task, template, seed and shots on the other "
             "side, nor has any other store; give the same runs of both models"
         )
     results = [_pair(first[key], second[key], split, pool) for key in both]
@@ -126,7 +126,7 @@ def change(
         low, high = paired_interval(results[0].lost, results[0].won, len(results[0].net))
     else:
         low, high = change_interval([_row_set(members) for members in sets.values()], tested)
-    return Change(components, before_, after_, low, high, p, q, len(results), told, alone)
+    return Change(components, before_, after_, low, high, p, q, len(results), told, unpaired)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from compread import options
-from compread.cli.inputs import found_stores, scored_runs, tell_alone, tell_repeats
+from compread.cli.inputs import changed, found_stores, scored_runs
 from compread.cli.options import (
     ACROSS_MODELS,
     ALPHA,
@@ -95,13 +95,8 @@ def analyze(
     from compread.views.analyze import change_view, summary_view
 
     if versus:
-        from compread.analysis.change import change
-
         before, after = (found_stores(s, "one", across_models).paths for s in (stores, versus))
-        found = change(before, after, split.value, pool.value)
-        tell_alone(found.alone)
-        tell_repeats(found.repeats, split.value)
-        rows = found.rows()
+        rows = changed(before, after, split.value, pool.value).rows()
         emit(rows, change_view(rows, CHANGED), format.value)
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from compread.cli.output import note
 
 if TYPE_CHECKING:
+    from compread.analysis.change import Change
     from compread.analysis.repeats import Repeats
     from compread.analysis.runs import RunStats
     from compread.store.gather import Gathered, Models
@@ -62,11 +63,21 @@ def tell_repeats(found: Sequence[Repeats], split: str) -> None:
         note(told)
 
 
-def tell_alone(paths: Sequence[Path]) -> None:
-    """Name on stderr the stores that a comparison leaves out, as they have no partner."""
-    if paths:
-        listed = ", ".join(map(str, paths))
+def changed(before: Sequence[Path], after: Sequence[Path], split: str, pool: str) -> Change:
+    """The change between two models, and on stderr what a user should know of their stores.
+
+    Raises:
+        UsageError: no run has a partner on the other side, or one has more than one.
+        StoreError: two partners differ in their components or rows; a store cannot be read.
+    """
+    from compread.analysis.change import change
+
+    found = change(before, after, split, pool)
+    if found.unpaired:
+        listed = ", ".join(map(str, found.unpaired))
         note(f"warning: no partner of the same task, template, seed and shots: {listed}; left out")
+    tell_repeats(found.repeats, split)
+    return found
 
 
 def read_weights(path: Path) -> tuple[Fit, ...]:

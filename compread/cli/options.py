@@ -10,6 +10,7 @@ import typer
 from compread import options
 from compread.analysis.measures import DEFAULT_MEASURE, MEASURES, PER, PER_STORE
 from compread.components import KINDS
+from compread.views.plots.kinds import PLOTS
 
 
 def named_options(context: typer.Context) -> set[str]:
@@ -40,7 +41,7 @@ else:
     Format = Choice("Format", {name: name for name in options.FORMATS})
     Kind = Choice("Kind", {name: name for name in (*KINDS, options.ALL)})
     Per = Choice("Per", {name: name for name in (PER_STORE, *PER)})
-    Plot = Choice("Plot", {name: name for name in options.PLOTS})
+    Plot = Choice("Plot", {name: name for name in PLOTS})
     Pool = Choice("Pool", {name: name for name in options.POOLS})
     Split = Choice("Split", {name: name for name in options.SPLITS})
     Table = Choice("Table", {name: name for name in options.TABLES})

@@ -150,7 +150,7 @@ def test_runs_without_a_partner_are_left_out(pairs, tmp_path, write_store):
     axis = component_axis([LayerShape(3)] * 2)
     lone = write_store(tmp_path / "lone.h5", axis=axis, template="lone")
     found = change([pairs[0][0], lone], [pairs[1][0]])
-    assert found.alone == (lone,) and found.pairs == 1
+    assert found.unpaired == (lone,) and found.pairs == 1
     assert found.q[-1] == found.p[-1]
 
 

@@ -8,6 +8,7 @@ from compread.cli import options as cli_options
 from compread.components import KINDS
 from compread.reweight.registry import METHODS
 from compread.views.analyze import VIEWS
+from compread.views.plots.kinds import PLOTS
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from compread.views.analyze import VIEWS
         (cli_options.Split, options.SPLITS),
         (cli_options.Pool, options.POOLS),
         (cli_options.Table, options.TABLES),
-        (cli_options.Plot, options.PLOTS),
+        (cli_options.Plot, PLOTS),
     ],
 )
 def test_choices_are_the_lists(choice, names):

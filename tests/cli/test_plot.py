@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -39,6 +41,34 @@ def test_each_kind_in_each_form(run, stores, tmp_path, kind, ending):
     assert (status, printed) == (0, f"{out}\n") and out.stat().st_size > 50
     if ending == "json":
         assert json.loads(out.read_text())[0].keys() >= {"panel"}
+
+
+NEW_KIND = """
+import sys
+from compread.views.plots import kinds
+from compread.views.plots.charts import heatmap
+
+kinds.PLOTS = {
+    **kinds.PLOTS,
+    "margins": kinds.PlotKind("how sure each is", lambda asked: heatmap(asked.runs(), "margin")),
+}
+from compread.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_new_kind_is_an_entry_and_a_drawing(stores, tmp_path):
+    """``plot`` takes it by name, names it in its help and writes its numbers."""
+
+    def call(*arguments):
+        command = [sys.executable, "-c", NEW_KIND, "plot", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    out = tmp_path / "x.csv"
+    assert call("margins", stores, "-o", out) == f"{out}\n"
+    assert "margin" in out.read_text()
+    shown = " ".join(call("--help").split())
+    assert "weights|margins" in shown and "margins (how sure each is)" in shown
 
 
 @pytest.mark.parametrize("kind", ["scatter", "heatmap", "transfer", "bias"])

@@ -1,0 +1,123 @@
+"""The kinds of plots: an entry here and a drawing in ``charts`` are all that a new one takes.
+
+Nothing is imported that ``--help`` would wait for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from compread.errors import UsageError
+
+if TYPE_CHECKING:
+    from compread.analysis.categories import Rules
+    from compread.analysis.change import Change
+    from compread.analysis.runs import RunStats
+    from compread.reweight.fit import Fit
+    from compread.views.plots.pictures import Picture
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is asked of a plot; stores and weights are read when it looks at them."""
+
+    paths: Sequence[Path]
+    split: str
+    pool: str
+    rules: Rules
+    by: str
+    """A measure."""
+    by_kind: bool
+    """Whether colours are kinds of components, rather than categories."""
+    labels: Sequence[int]
+    method: str | None
+    runs: Callable[[], Sequence[RunStats]]
+    """Reads the statistics of the stores."""
+    fits: Callable[[], Sequence[Fit]]
+    """Reads the weights files that stand in the place of stores."""
+    change: Callable[[], Change]
+    """Compares the stores with those of another model."""
+
+
+@dataclass(frozen=True)
+class PlotKind:
+    """One kind of plot."""
+
+    about: str
+    """What it shows, in a few words."""
+    draw: Callable[[Asked], Picture]
+    reads: Literal["one", "revisions", "weights"] = "one"
+    """Stores of one model, also of several revisions of it, or weights files."""
+    compares: bool = False
+    """Whether it wants the stores of another model."""
+
+
+def _scatter(asked: Asked) -> Picture:
+    from compread.views.plots.charts import scatter
+
+    return scatter(asked.runs(), asked.by_kind, asked.rules)
+
+
+def _heatmap(asked: Asked) -> Picture:
+    from compread.views.plots.charts import heatmap
+
+    return heatmap(asked.runs(), asked.by)
+
+
+def _transfer(asked: Asked) -> Picture:
+    from compread.views.plots.charts import transfer
+
+    return transfer(asked.runs())
+
+
+def _bias(asked: Asked) -> Picture:
+    from compread.analysis.bias import leanings
+    from compread.views.plots.charts import bias
+
+    if len(asked.labels) != 2:
+        raise UsageError("--labels: expected two numbers, such as 0,1")
+    one, two = asked.labels
+    return bias(leanings(asked.paths, asked.split, asked.pool, (one, two)))
+
+
+def _training(asked: Asked) -> Picture:
+    from compread.views.plots.charts import training
+
+    return training(asked.runs())
+
+
+def _change(asked: Asked) -> Picture:
+    from compread.views.plots.charts import change_map
+
+    return change_map(asked.change())
+
+
+def _weights(asked: Asked) -> Picture:
+    from compread.views.plots.charts import fitted_weights
+
+    return fitted_weights(asked.fits(), asked.method)
+
+
+PLOTS: Mapping[str, PlotKind] = {
+    "scatter": PlotKind(
+        "accuracy over the share of one answer, a panel a store; Figures 1 and 7",
+        _scatter,
+        reads="revisions",
+    ),
+    "heatmap": PlotKind("a measure by layer and head; Figure 2", _heatmap),
+    "transfer": PlotKind("correlation between every two runs", _transfer, reads="revisions"),
+    "bias": PlotKind("two label-biased components row by row; Figure 5", _bias),
+    "training": PlotKind("accuracy over revisions; Figures 3 and 6", _training, reads="revisions"),
+    "change": PlotKind("difference between two models, with --versus", _change, compares=True),
+    "weights": PlotKind(
+        "component weights; STORE is the file that reweight --save wrote",
+        _weights,
+        reads="weights",
+    ),
+}
+DRAWN = ("png", "svg", "pdf")
+"""The forms of a picture's file; ``NUMBERS`` have its numbers."""
+NUMBERS = ("csv", "json")
