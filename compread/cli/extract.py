@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -14,6 +14,8 @@ from compread.cli.progress import hide_foreign_bars, say_loading
 from compread.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
+    from compread.extract import ExtractOptions
+    from compread.model import ModelRequest
     from compread.prompts import Chat, PromptSet
 
 EXAMPLE = """\
@@ -90,10 +92,9 @@ def extract(
     if not force:
         _check_places(places, sets, points, chat)
 
-    from compread.cli.extract_run import Runs, forecast
-    from compread.cli.grid_clock import work
-    from compread.extract import ExtractOptions, Extractor, join_workers, leave_workers
-    from compread.model import ModelRequest, load_model, quieten_libraries
+    from compread.cli.extract_run import forecast
+    from compread.extract import ExtractOptions
+    from compread.model import ModelRequest, quieten_libraries
 
     quieten_libraries(bars=False)
     requests = [
@@ -106,29 +107,58 @@ def extract(
     if dry_run:
         forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
         return
-    workers = join_workers()
     options = ExtractOptions(
-        batch_tokens=batch_tokens,
-        share=share,
-        force=force,
-        command=context.obj,
+        batch_tokens=batch_tokens, share=share, force=force, command=context.obj
     )
-    todo = [
-        0 if path.exists() and not force else work(one)
-        for paths in places
-        for one, path in zip(sets, paths, strict=True)
-    ]
+    _run(_Grid(sets, chat, points, places), requests, options, compile, show_prompts, quiet)
+
+
+class _Grid(NamedTuple):
+    """The runs of one command: each prompt set with each checkpoint."""
+
+    sets: list[PromptSet]
+    chat: Chat
+    points: list[Checkpoint]
+    places: list[list[Path]]
+    """Where the stores go: for each checkpoint, a path for each prompt set."""
+
+    def work_left(self, force: bool) -> list[float]:
+        """What each run takes (``grid_clock.work``), 0 where its store is there."""
+        from compread.cli.grid_clock import work
+
+        return [
+            0 if path.exists() and not force else work(one)
+            for paths in self.places
+            for one, path in zip(self.sets, paths, strict=True)
+        ]
+
+
+def _run(
+    grid: _Grid,
+    requests: list[ModelRequest],
+    options: ExtractOptions,
+    compile: bool,
+    show_prompts: int,
+    quiet: bool,
+) -> None:
+    """Run all prompt sets on one checkpoint after the other."""
+    from compread.cli.extract_run import Runs
+    from compread.extract import Extractor, join_workers, leave_workers
+    from compread.model import load_model
+
+    workers = join_workers()
 
     def begins(request: ModelRequest, tokenizer: Any) -> None:
-        worded(sets, chat, tokenizer, all_tried=True)  # bad label words show before the weights
+        # Bad label words show before the weights are read.
+        worded(grid.sets, grid.chat, tokenizer, all_tried=True)
         if workers.is_first and not quiet:
             say_loading(request)
 
-    with Runs(todo, options, show_prompts, quiet) as runs:
-        for point, request, paths in zip(points, requests, places, strict=True):
+    with Runs(grid.work_left(options.force), options, show_prompts, quiet) as runs:
+        for point, request, paths in zip(grid.points, requests, grid.places, strict=True):
             extractor = Extractor(load_model(request, begins), workers, compile=compile)
             loaded = extractor.loaded
-            ready = worded(sets, chat, loaded.tokenizer, loaded.context_length)
+            ready = worded(grid.sets, grid.chat, loaded.tokenizer, loaded.context_length)
             runs.run_all(extractor, ready, paths, point.label or point.revision)
             del extractor, loaded  # before the next checkpoint takes their memory
     # Not after an error: the others may be gone, and torch would wait for them.

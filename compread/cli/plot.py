@@ -49,38 +49,40 @@ class ColorBy(str, Enum):
     kind = "kind"
 
 
+KIND = Annotated[Plot, typer.Argument(metavar="KIND", help=f"What to draw: {KINDS}.")]
+OUT = Annotated[
+    str,
+    typer.Option("-o", "--out", help="A .png, .svg, .pdf, .csv or .json file, or - to draw."),
+]
+BY = Annotated[By, typer.Option("--by", metavar="MEASURE", help=f"heatmap: {MEASURE_NAMES}.")]
+COLOR = Annotated[ColorBy, typer.Option("--color", help="scatter: what colours are.")]
+VERSUS = Annotated[
+    list[str] | None,
+    typer.Option("--versus", help="change: stores of the other model; may be repeated."),
+]
+LABELS = Annotated[str, typer.Option("--labels", help="bias: the two labels, by number.")]
+METHOD = Annotated[
+    str | None,
+    typer.Option("--method", help="weights: whose, if of several. [default: blend, else comprw]"),
+]
+FORCE = Annotated[bool, typer.Option("--force", help="Replace the file.")]
+
+
 def plot(
-    kind: Annotated[Plot, typer.Argument(metavar="KIND", help=f"What to draw: {KINDS}.")],
+    kind: KIND,
     stores: STORES,
-    out: Annotated[
-        str,
-        typer.Option("-o", "--out", help="A .png, .svg, .pdf, .csv or .json file, or - to draw."),
-    ],
-    by: Annotated[
-        By, typer.Option("--by", metavar="MEASURE", help=f"heatmap: {MEASURE_NAMES}.")
-    ] = ACCURACY,
-    color: Annotated[ColorBy, typer.Option("--color", help="scatter: what colours are.")] = (
-        ColorBy.category
-    ),
-    versus: Annotated[
-        list[str] | None,
-        typer.Option("--versus", help="change: stores of the other model; may be repeated."),
-    ] = None,
-    labels: Annotated[
-        str, typer.Option("--labels", help="bias: the two labels, by number.")
-    ] = "0,1",
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method", help="weights: whose, if of several. [default: blend, else comprw]"
-        ),
-    ] = None,
+    out: OUT,
+    by: BY = ACCURACY,
+    color: COLOR = (ColorBy.category),
+    versus: VERSUS = None,
+    labels: LABELS = "0,1",
+    method: METHOD = None,
     alpha: ALPHA = options.ALPHA,
     bias_share: BIAS_SHARE = options.BIAS_SHARE,
     split: SPLIT = TEST,
     pool: POOL = POOLED,
     across_models: ACROSS_MODELS = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    force: FORCE = False,
 ) -> None:
     """Draw a figure of the paper, or of reweight, from stores.
 

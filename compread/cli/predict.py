@@ -28,32 +28,41 @@ FIRST_WINDOW, FILE_WINDOW, LAST_WINDOW = 16, 256, 1024
 """Rows that are run together: few at first of a stream, so that a slow one is answered soon."""
 
 
+WEIGHTS = Annotated[
+    Path, typer.Option("--weights", help="From reweight --save.", show_default=False)
+]
+INPUT = Annotated[
+    str,
+    typer.Option("--input", help="Rows in JSON Lines; - for stdin.", show_default=False),
+]
+METHOD = Annotated[
+    str | None, typer.Option("--method", help="Which of the weights. [default: blend-row]")
+]
+N_TRAIN = Annotated[
+    int | None, typer.Option("--n-train", help="Those fitted on N rows. [default: the most]")
+]
+STORE = Annotated[
+    str | None, typer.Option("--store", help="Those fitted on this store, if on several.")
+]
+EXPLAIN = Annotated[
+    int, typer.Option("--explain", min=0, help="Name the N components that decided each row.")
+]
+DTYPE = Annotated[
+    str | None, typer.Option("--dtype", help="As in extract. [default: the weights']")
+]
+
+
 def predict(
     model: opt.MODEL,
-    weights: Annotated[
-        Path, typer.Option("--weights", help="From reweight --save.", show_default=False)
-    ],
-    input: Annotated[
-        str,
-        typer.Option("--input", help="Rows in JSON Lines; - for stdin.", show_default=False),
-    ],
-    method: Annotated[
-        str | None, typer.Option("--method", help="Which of the weights. [default: blend-row]")
-    ] = None,
-    n_train: Annotated[
-        int | None, typer.Option("--n-train", help="Those fitted on N rows. [default: the most]")
-    ] = None,
-    store: Annotated[
-        str | None, typer.Option("--store", help="Those fitted on this store, if on several.")
-    ] = None,
-    explain: Annotated[
-        int, typer.Option("--explain", min=0, help="Name the N components that decided each row.")
-    ] = 0,
+    weights: WEIGHTS,
+    input: INPUT,
+    method: METHOD = None,
+    n_train: N_TRAIN = None,
+    store: STORE = None,
+    explain: EXPLAIN = 0,
     include_path: opt.INCLUDE_PATH = None,
     revision: opt.REVISION = None,
-    dtype: Annotated[
-        str | None, typer.Option("--dtype", help="As in extract. [default: the weights']")
-    ] = None,
+    dtype: DTYPE = None,
     device: opt.DEVICE = "auto",
     device_map: opt.DEVICE_MAP = None,
     trust_remote_code: opt.TRUST = False,

@@ -42,51 +42,59 @@ EXAMPLE = (
 )
 
 
+BY = Annotated[
+    By,
+    typer.Option(
+        "--by",
+        metavar="MEASURE",
+        help=f"{MEASURE_NAMES}, or weight (with --weights); "
+        "accuracy_low is the interval's lower end.",
+    ),
+]
+TOP = Annotated[int, typer.Option("--top", min=0, help="How many to show; 0 for all.")]
+ONLY_KIND = Annotated[
+    list[Kind] | None,
+    typer.Option(
+        "--kind", help="Rank this kind only; may be repeated. [default: head, mlp, mixer]"
+    ),
+]
+ASCENDING = Annotated[bool, typer.Option("--ascending", help="Lowest first.")]
+WEIGHTS_FILE = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Show each component's weight in FILE (reweight --save)."),
+]
+METHOD = Annotated[
+    str | None,
+    typer.Option(
+        "--method", help="Whose weights, where FILE has several. [default: blend, else comprw]"
+    ),
+]
+SHOWN_PER = Annotated[
+    Per | None,
+    typer.Option("--per", help="Show the measure for each of these beside the mean."),
+]
+HEATMAP = Annotated[
+    bool, typer.Option("--heatmap", help="Draw the measure by layer and head instead.")
+]
+
+
 def rank(
     stores: STORES,
-    by: Annotated[
-        By,
-        typer.Option(
-            "--by",
-            metavar="MEASURE",
-            help=f"{MEASURE_NAMES}, or weight (with --weights); "
-            "accuracy_low is the interval's lower end.",
-        ),
-    ] = ACCURACY,
-    top: Annotated[int, typer.Option("--top", min=0, help="How many to show; 0 for all.")] = 20,
-    kind: Annotated[
-        list[Kind] | None,
-        typer.Option(
-            "--kind", help="Rank this kind only; may be repeated. [default: head, mlp, mixer]"
-        ),
-    ] = None,
-    ascending: Annotated[bool, typer.Option("--ascending", help="Lowest first.")] = False,
+    by: BY = ACCURACY,
+    top: TOP = 20,
+    kind: ONLY_KIND = None,
+    ascending: ASCENDING = False,
     split: SPLIT = TEST,
     alpha: ALPHA = options.ALPHA,
     bias_share: BIAS_SHARE = options.BIAS_SHARE,
     good_accuracy: GOOD_ACCURACY = None,
     bad_accuracy: BAD_ACCURACY = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Show each component's weight in FILE (reweight --save)."
-        ),
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method", help="Whose weights, where FILE has several. [default: blend, else comprw]"
-        ),
-    ] = None,
+    weights: WEIGHTS_FILE = None,
+    method: METHOD = None,
     pool: POOL = POOLED,
     across_models: ACROSS_MODELS = False,
-    per: Annotated[
-        Per | None,
-        typer.Option("--per", help="Show the measure for each of these beside the mean."),
-    ] = None,
-    heatmap: Annotated[
-        bool, typer.Option("--heatmap", help="Draw the measure by layer and head instead.")
-    ] = False,
+    per: SHOWN_PER = None,
+    heatmap: HEATMAP = False,
     format: FORMAT = TABLE,
 ) -> None:
     """Rank the components by what each predicts alone.
@@ -112,18 +120,7 @@ def rank(
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
     runs = scored_runs(found_stores(stores, "one", across_models).paths, split.value, pool.value)
     if heatmap:
-        from compread.views.plots.charts import heatmap as heatmap_of
-        from compread.views.plots.terminal import to_blocks
-
-        terminal = sys.stdout
-        write_styled(
-            to_blocks(
-                heatmap_of(runs, by.value),
-                width(terminal),
-                color_depth(terminal),
-                unicode(terminal),
-            )
-        )
+        _draw(runs, by.value)
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     fitted = None if weights is None else _weights(weights, runs, method)
@@ -136,6 +133,14 @@ def rank(
         of = dict(zip(names, map(float, fitted), strict=True))
         rows = [{**row, "weight": of.get(row["component"])} for row in rows]
     emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)
+
+
+def _draw(runs: list[RunStats], by: str) -> None:
+    from compread.views.plots.charts import heatmap
+    from compread.views.plots.terminal import to_blocks
+
+    out = sys.stdout
+    write_styled(to_blocks(heatmap(runs, by), width(out), color_depth(out), unicode(out)))
 
 
 def _weights(file: Path, runs: list[RunStats], method: str | None) -> Floats:

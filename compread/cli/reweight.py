@@ -23,6 +23,7 @@ from compread.cli.values import PATH
 
 if TYPE_CHECKING:
     from compread.reweight.fit import Fit
+    from compread.reweight.method import Method
 
 EXAMPLE = """\
 compread reweight stores/sst2.h5 --n-train 20 --save weights.json
@@ -31,62 +32,74 @@ compread reweight --apply weights.json other.h5"""
 BESIDE_APPLY = {"--apply", "--methods", "--pool", "--format"}
 
 
+N_TRAIN = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N[,N...]",
+        help="Fit on the first N train rows of each store; all of them by default.",
+        show_default=False,
+    ),
+]
+METHODS = Annotated[
+    str,
+    typer.Option(
+        metavar="M[,M...]",
+        help="Which, such as full,comprw:convex; --list-methods says what there is.",
+    ),
+]
+RECIPE = Annotated[
+    str | None,
+    typer.Option(
+        help="How comprw is trained: official (the paper's released code), paper (its text), "
+        "convex (to the optimum, λ by cross-validation).  [default: official]",
+        show_default=False,
+    ),
+]
+SIGNED = Annotated[
+    bool, typer.Option("--signed", help="With convex: weights of any sign and size.")
+]
+VERSUS = Annotated[
+    str | None,
+    typer.Option(metavar="METHOD", help="Test each other method against this one, paired."),
+]
+ORACLE = Annotated[
+    bool,
+    typer.Option("--oracle", help="Show what fitting on the test rows themselves would give."),
+]
+APPLY = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Fit nothing: score the weights of FILE, or --methods of them, on the test rows.",
+    ),
+]
+SAVE = Annotated[
+    Path | None,
+    typer.Option(help="Keep the weights in this JSON file.", **PATH),
+]
+FORCE = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
+LIST_METHODS = Annotated[
+    bool,
+    typer.Option(
+        "--list-methods",
+        help="Say what each method is, and whether it can label a row alone.",
+    ),
+]
+
+
 def reweight(
     context: typer.Context,
     stores: ANY_STORES = None,
-    n_train: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N[,N...]",
-            help="Fit on the first N train rows of each store; all of them by default.",
-            show_default=False,
-        ),
-    ] = None,
-    methods: Annotated[
-        str,
-        typer.Option(
-            metavar="M[,M...]",
-            help="Which, such as full,comprw:convex; --list-methods says what there is.",
-        ),
-    ] = ",".join(options.DEFAULT_METHODS),
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="How comprw is trained: official (the paper's released code), paper (its text), "
-            "convex (to the optimum, λ by cross-validation).  [default: official]",
-            show_default=False,
-        ),
-    ] = None,
-    signed: Annotated[
-        bool, typer.Option("--signed", help="With convex: weights of any sign and size.")
-    ] = False,
-    versus: Annotated[
-        str | None,
-        typer.Option(metavar="METHOD", help="Test each other method against this one, paired."),
-    ] = None,
-    oracle: Annotated[
-        bool,
-        typer.Option("--oracle", help="Show what fitting on the test rows themselves would give."),
-    ] = False,
-    apply: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Fit nothing: score the weights of FILE, or --methods of them, on the test rows.",
-        ),
-    ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(help="Keep the weights in this JSON file.", **PATH),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
-    list_methods: Annotated[
-        bool,
-        typer.Option(
-            "--list-methods",
-            help="Say what each method is, and whether it can label a row alone.",
-        ),
-    ] = False,
+    n_train: N_TRAIN = None,
+    methods: METHODS = ",".join(options.DEFAULT_METHODS),
+    recipe: RECIPE = None,
+    signed: SIGNED = False,
+    versus: VERSUS = None,
+    oracle: ORACLE = False,
+    apply: APPLY = None,
+    save: SAVE = None,
+    force: FORCE = False,
+    list_methods: LIST_METHODS = False,
     pool: POOL = POOLED,
     format: FORMAT = TABLE,
 ) -> None:
@@ -96,12 +109,10 @@ def reweight(
     and standard deviation over the stores of a task; `average`, the mean over tasks; `versus` and
     `oracle` where asked for. `epochs` is the epoch at which training stopped, counted from 0.
     """
-    from compread.analysis.repeats import repeats
     from compread.cli.output import emit, note
     from compread.errors import UsageError
     from compread.output_files import check_target
-    from compread.reweight import fit, registry, weights_file
-    from compread.store import open_store
+    from compread.reweight import registry, weights_file
     from compread.views.reweight import reweight_view
 
     if list_methods:
@@ -124,27 +135,45 @@ def reweight(
     chosen = registry.make_methods(names, "signed" if signed else recipe)
     if save is not None:
         check_target(save, force)
+    fits, document = _fit(stores, chosen, budgets, pool.value, versus, oracle)
+    if save is not None:
+        weights_file.Weights(fits).write(save, force)
+        note(f"weights: {save}")
+    emit(document, reweight_view(document), format.value)
+
+
+def _fit(
+    stores: Sequence[str],
+    methods: Sequence[Method],
+    budgets: Sequence[int | None],
+    pool: str,
+    versus: str | None,
+    oracle: bool,
+) -> tuple[tuple[Fit, ...], dict[str, list[dict[str, Any]]]]:
+    """The fits of all stores, and the document of what they show."""
+    from compread.analysis.repeats import repeats
+    from compread.cli.output import note
+    from compread.reweight import fit
+    from compread.store import open_store
+
     with ExitStack() as opened:
         paths = found_stores(stores).paths
-        there = [opened.enter_context(open_store(path, pool.value)) for path in paths]
+        there = [opened.enter_context(open_store(path, pool)) for path in paths]
         tell_repeats([repeats(store, "test") for store in there], "test")
-        for line in fit.forewarn(there, chosen, budgets) if there else ():
+        for line in fit.forewarn(there, methods, budgets) if there else ():
             note(line)
-        fits = fit.reweight(there, chosen, budgets)
+        fits = fit.reweight(there, methods, budgets)
         for line in fit.unsolved(fits):
             note(f"warning: {line}")
         document = _document(fits, versus)
         if oracle:
-            fitted = [method for method in chosen if method.needs_training]
+            fitted = [method for method in methods if method.needs_training]
             # One store after the other: all test rows of all stores may be more than memory holds.
             found = [one for s in there for one in fit.reweight([s], fitted, learn_from="test")]
             for line in fit.unsolved(found):
                 note(f"warning: oracle: {line}")
             document["oracle"] = [one.row() for one in found]
-    if save is not None:
-        weights_file.Weights(fits).write(save, force)
-        note(f"weights: {save}")
-    emit(document, reweight_view(document), format.value)
+    return fits, document
 
 
 def _list_methods(format: str) -> None:

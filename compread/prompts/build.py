@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from compread.errors import PromptError, UsageError
 from compread.prompts.content_free import content_free_rows
@@ -75,15 +76,12 @@ def build_prompt_set(
     chosen += [(pools.test, n) for n in draw_test(pools.test.queues, task.name, limit)]
     if nearest is not None:
         nearest.learn([pool.text(template, n) for pool, n in chosen])
-    prompts = []
-    for pool, n in chosen:
-        pieces = Pieces(
-            _instruction(task, template, pool, n), shown(pool, n), pool.text(template, n)
-        )
-        gold = template.verbalizer.column(pool.classes[n])
-        prompts.append(Prompt(pieces.text, gold, pool.split, pool.id(n), pieces))
+    prompts = [_prompt(task, template, pool, n, shown) for pool, n in chosen]
     if calibration:
         prompts += _content_free(task, template, pools.train, shown)
+    protocol = _protocol(
+        task, template, shown, demo_labels, n_train=n_train, limit=limit, calibration=calibration
+    )
     return PromptSet(
         task=task.name,
         labels=template.verbalizer.columns,
@@ -95,20 +93,7 @@ def build_prompt_set(
         seed=seed,
         shots=shots,
         variant=_variant(demo_labels, nearest),
-        protocol={
-            "demonstrations_from": pools.train.task,
-            "demo_labels": None if demo_labels is None else list(demo_labels),
-            "prompt_selection": "nearest" if nearest else "fixed",
-            "embedder": nearest.name if nearest else None,
-            "n_train": n_train,
-            "limit": limit,
-            "instruction": task.instruction or None,
-            # Texts, not ids alone: new rows are put behind them without the task's data.
-            "shown": None if nearest else [list(pair) for pair in shown.fixed],
-            "wording": template.wording or None,
-            "contrast_of": template.contrast_of,
-            "calibration_prompts": calibration,
-        },
+        protocol=protocol,
     )
 
 
@@ -155,6 +140,44 @@ def prompt_sets(
     ]
 
 
+def _prompt(
+    task: Task, template: Template, pool: Pool, number: int, shown: _Demonstrations
+) -> Prompt:
+    """One row behind its demonstrations."""
+    instruction = _instruction(task, template, pool, number)
+    pieces = Pieces(instruction, shown(pool, number), pool.text(template, number))
+    gold = template.verbalizer.column(pool.classes[number])
+    return Prompt(pieces.text, gold, pool.split, pool.id(number), pieces)
+
+
+def _protocol(
+    task: Task,
+    template: Template,
+    shown: _Demonstrations,
+    demo_labels: Sequence[int] | None,
+    *,
+    n_train: int,
+    limit: int | None,
+    calibration: bool,
+) -> dict[str, Any]:
+    """How the prompts were made, as the store keeps it."""
+    nearest = shown.nearest
+    return {
+        "demonstrations_from": shown.pool.task,
+        "demo_labels": None if demo_labels is None else list(demo_labels),
+        "prompt_selection": "nearest" if nearest else "fixed",
+        "embedder": nearest.name if nearest else None,
+        "n_train": n_train,
+        "limit": limit,
+        "instruction": task.instruction or None,
+        # Texts, not ids alone: new rows are put behind them without the task's data.
+        "shown": None if nearest else [list(pair) for pair in shown.fixed],
+        "wording": template.wording or None,
+        "contrast_of": template.contrast_of,
+        "calibration_prompts": calibration,
+    }
+
+
 def _content_free(
     task: Task, template: Template, pool: Pool, shown: _Demonstrations
 ) -> list[Prompt]:
@@ -186,7 +209,7 @@ class _Demonstrations:
     def __init__(
         self, template: Template, pool: Pool, drawn: Labelled, shots: int, nearest: Nearest | None
     ) -> None:
-        self._template, self._pool, self._shots, self._nearest = template, pool, shots, nearest
+        self._template, self.pool, self._shots, self.nearest = template, pool, shots, nearest
         self.numbers = (*drawn.demonstrations, *(drawn.train if nearest else ()))
         """Rows that are shown, or that are chosen among."""
         self.fixed = [
@@ -194,15 +217,15 @@ class _Demonstrations:
         ]
 
     def __call__(self, pool: Pool, number: int) -> tuple[tuple[str, str], ...]:
-        if self._nearest is None:
+        if self.nearest is None:
             return tuple(self.fixed)
         candidates = [
             shown
             for n, shown in zip(self.numbers, self.fixed, strict=True)
-            if (pool.split, n) != (self._pool.split, number)  # a row is no demonstration of itself
+            if (pool.split, n) != (self.pool.split, number)  # a row is no demonstration of itself
         ]
         query = pool.text(self._template, number)
-        order = self._nearest.order(query, [text for text, _ in candidates], self._shots)
+        order = self.nearest.order(query, [text for text, _ in candidates], self._shots)
         return tuple(candidates[place] for place in order)
 
 
