@@ -10,20 +10,21 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from h5py import h5a, h5d, h5o, h5s, h5z
+from h5py import h5a, h5d, h5o, h5s, h5t, h5z
 
 from compread.errors import StoreError
 from compread.store.layout import CHUNK_BYTES
 
 _GUARD = h5z.FILTER_FLETCHER32
 _FILTERS = {_GUARD, h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE}
-_HEADER = b"OHDR"
-"""How an object begins whose structure HDF5 guards; in its earlier formats it begins otherwise."""
+_HEADER = 2
+"""The version of an object's header from which on HDF5 guards it."""
 _SUPERBLOCK = 3
 """The first version whose indexes of chunks are guarded too."""
 _SMALL = 64 << 20
@@ -40,8 +41,25 @@ def check_bare(item: Any, name: str) -> None:
     Raises:
         ValueError: it has.
     """
-    if n := h5a.get_num_attrs(item):
-        raise ValueError(f"{name} has {n} attributes, which are no part of a store")
+    _check_none(h5a.get_num_attrs(item), name)
+
+
+def _check_none(attributes: int, name: str) -> None:
+    if attributes:
+        raise ValueError(f"{name} has {attributes} attributes, which are no part of a store")
+
+
+@cache
+def _numbers() -> list[tuple[Any, np.dtype[Any]]]:
+    """The types of a store's numbers, as HDF5 and as numpy have them."""
+    return [(h5t.py_create(dtype), dtype) for dtype in map(np.dtype, ("<f4", "<i8", "<i4"))]
+
+
+def _dtype(dataset: Any) -> np.dtype[Any]:
+    """The type of h5py's low-level dataset; that of numbers in half the time it takes h5py."""
+    kept = dataset.get_type()
+    known = (dtype for kind, dtype in _numbers() if kept.equal(kind))
+    return next(known, None) or dataset.dtype
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +114,7 @@ class Guards:
 
     def __init__(self, path: Path, file: Any) -> None:
         self._path, self.file = path, file
-        self._fd = file.id.get_vfd_handle()
-        self._bytes = os.fstat(self._fd).st_size
+        self._bytes = os.fstat(file.id.get_vfd_handle()).st_size
         if file.id.get_create_plist().get_version()[0] < _SUPERBLOCK or file.userblock_size:
             raise self._rewritten("the file's structure")
 
@@ -112,16 +129,17 @@ class Guards:
             StoreError: it was written by another program.
             ValueError: it lies outside, or declares what the file cannot hold.
         """
-        shape, dtype, made = dataset.shape, dataset.dtype, dataset.get_create_plist()
+        shape, dtype, made = dataset.shape, _dtype(dataset), dataset.get_create_plist()
         item, layout = dtype.itemsize, made.get_layout()
         if layout == h5d.VIRTUAL or made.get_external_count():
             raise ValueError(f"{name} is not a dataset of this file")
         filters = {made.get_filter(i)[0] for i in range(made.get_nfilters())}
         if 0 not in shape and (layout != h5d.CHUNKED or _GUARD not in filters):
             raise self._rewritten(name)
-        if os.pread(self._fd, len(_HEADER), h5o.get_info(dataset).addr) != _HEADER:
+        info = h5o.get_info(dataset)
+        if info.hdr.version < _HEADER:
             raise self._rewritten(f"{name}'s structure")
-        check_bare(dataset, name)
+        _check_none(info.num_attrs, name)
         if 0 in shape:
             return Guarded(name, dataset, shape, dtype, 0)
         if filters - _FILTERS:
