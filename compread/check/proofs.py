@@ -22,7 +22,7 @@ import torch
 from compread.check.splits import split_misfit
 from compread.extract.engine import Engine
 from compread.extract.prefix import CannotShareError
-from compread.extract.row_wise import Company, company_of
+from compread.extract.row_wise import RowDependence, row_dependence
 from compread.extract.structure import Proof, prove_structure
 
 EXACT = 1e-9
@@ -49,13 +49,13 @@ def prove(engine: Engine) -> tuple[Proof, ...]:
     """
     prompts = _prompts(engine)
     rows = [prompt.tokens for prompt in prompts]
-    company = company_of(engine, rows)
+    dependence = row_dependence(engine, rows)
     bound = EXACT if _norms_are_exact(engine, rows) else ROUNDED
-    sighting = engine.watch(rows, all_writes=True)
-    whole = engine.decomposer.decompose(sighting)
+    activations = engine.record(rows, all_writes=True)
+    whole = engine.decomposer.decompose(activations)
     scale = whole.scale[:, None]
     returned = engine.decomposer.anatomy.cap(whole.parts.sum(1))
-    heads, writes, folds = prove_structure(engine, sighting, whole, bound)
+    heads, writes, folds = prove_structure(engine, activations, whole, bound)
     return (
         heads,
         _splits_proof(engine),
@@ -63,7 +63,7 @@ def prove(engine: Engine) -> tuple[Proof, ...]:
         folds,
         Proof("parts = logits", float((whole.sum_error / whole.scale).max()), bound),
         Proof("capped sum = output", float(((returned - whole.full).abs() / scale).max()), bound),
-        _alone_proof(company),
+        _row_wise_proof(dependence),
         _shared_proof(engine, prompts),
     )
 
@@ -75,10 +75,10 @@ def _splits_proof(engine: Engine) -> Proof:
     return Proof("heads = attention's", misfits[worst], 0.0, worst)
 
 
-def _alone_proof(company: Company) -> Proof:
+def _row_wise_proof(dependence: RowDependence) -> Proof:
     # Attention's softmax is float32 in many families whatever the model's type.
-    worst = max(company.beside, company.after)
-    return Proof("row alone = in a batch", worst, ROUNDED, company.where)
+    worst = max(dependence.in_batch, dependence.after_others)
+    return Proof("row alone = in a batch", worst, ROUNDED, dependence.where)
 
 
 def _shared_proof(engine: Engine, prompts: list[_Prompt]) -> Proof:
@@ -127,7 +127,7 @@ def _norms_are_exact(engine: Engine, rows: list[list[int]]) -> bool:
     norm = engine.decomposer.anatomy.final_norm
     if norm is None:
         return True
-    sighting = engine.watch(rows)
-    x, y, frozen = sighting.norm_input, sighting.norm_output, engine.decomposer.final_norm
+    activations = engine.record(rows)
+    x, y, frozen = activations.norm_input, activations.norm_output, engine.decomposer.final_norm
     seen = frozen.linear(x, frozen.scale(x, y)) + frozen.shift
     return float((seen - y).abs().max() / y.abs().max()) < EXACT / 100

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from compread.extract.batches import pad_right
 from compread.extract.prefix import SharedPrefix
-from compread.model.activations import Sighting
+from compread.model.activations import Activations
 from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.linear import device_of
@@ -39,12 +39,12 @@ class Engine:
             CannotShareError: the family's cache cannot be handed on.
         """
         if tokens and (self._prefix is None or self._prefix.tokens != tuple(tokens)):
-            self.let_go()  # two would take twice the memory
+            self.free_prefix()  # two would take twice the memory
             self._tables.reset()
             self._prefix = SharedPrefix(self.model, tokens)
         return self._prefix if tokens else None
 
-    def let_go(self) -> None:
+    def free_prefix(self) -> None:
         """Free the shared prefix, where nothing more is run behind it."""
         self._prefix = None
 
@@ -58,15 +58,15 @@ class Engine:
         Raises:
             CannotShareError: the family cannot go on from a prefix.
         """
-        return self.decomposer.decompose(self.watch(rows, prefix))
+        return self.decomposer.decompose(self.record(rows, prefix))
 
-    def watch(
+    def record(
         self,
         rows: Sequence[Sequence[int]],
         prefix: SharedPrefix | None = None,
         *,
         all_writes: bool = False,
-    ) -> Sighting:
+    ) -> Activations:
         """The activations that ``run`` decomposes, with every block's write where asked for."""
         tokens, answer = pad_right(rows, device_of(self.model))
         taps = self._all_taps if all_writes else self.taps

@@ -17,7 +17,7 @@ Ids = Sequence[Sequence[int]]
 
 
 def plan_group(
-    engine: Engine, ids: Ids, group: Group, budget: int, *, apart: bool = False
+    engine: Engine, ids: Ids, group: Group, budget: int, *, row_wise: bool = False
 ) -> list[list[int]]:
     """The rows of each of a group's batches, behind its prefix, which is run for it.
 
@@ -26,7 +26,7 @@ def plan_group(
         ids: the tokens of each prompt.
         group: rows that share a prefix.
         budget: tokens of a batch at most.
-        apart: a row is a batch.
+        row_wise: a row is a batch.
 
     Raises:
         ResumableError: the prefix does not fit into the device's memory.
@@ -38,7 +38,7 @@ def plan_group(
     # How many tokens of it each row of a batch holds.
     held = shared.held(start + max(own)) if shared else 0
     most = most_rows(model.config.get_text_config().vocab_size, device_of(model))
-    batches = plan_batches(own, budget, held, 1 if apart else most)
+    batches = plan_batches(own, budget, held, 1 if row_wise else most)
     return [[group.rows[i] for i in batch] for batch in batches]
 
 

@@ -137,7 +137,7 @@ class Extractor:
         warnings = self.sum_check.warnings
         budget = self.workers.first(lambda: self._budget(options, target))
         head = HeadStart(engine, tokens.ids, budget, wanted=self._starts_anew(options, target))
-        if options.share and not self.sum_check.apart:
+        if options.share and not self.sum_check.row_wise:
             tolerance = self.sum_check.tolerance
             groups, warnings = groups_to_run(engine, tokens.ids, tolerance, seen, head.launch)
         run = self._describe(prompt_set, groups, budget, options, engine)
@@ -157,7 +157,7 @@ class Extractor:
                 writer,
                 self.sum_check,
                 self.workers,
-                apart=self.sum_check.apart,
+                row_wise=self.sum_check.row_wise,
                 head=head,
             )
             tally = self._run(runner, groups, budget, done, progress)
@@ -175,7 +175,7 @@ class Extractor:
         """The engine of the run before where it has the same labels, which take a while to fold."""
         if self._engine is None or self._engine.decomposer.label_ids != label_ids:
             self._engine = Engine(self.loaded.model, self.anatomy, label_ids)
-        self._engine.let_go()
+        self._engine.free_prefix()
         return self._engine
 
     def _starts_anew(self, options: ExtractOptions, target: Path) -> bool:

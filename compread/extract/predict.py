@@ -20,7 +20,7 @@ from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.loop import Extractor
 from compread.extract.memory import token_budget
 from compread.extract.runner import Runner
-from compread.extract.sharing import Whole, groups_to_run
+from compread.extract.sharing import ReferenceRun, groups_to_run
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 
 
@@ -85,7 +85,12 @@ class Predictor:
         kept = _Memory([prompt.id for prompt in prompt_set.prompts])
         sum_check = extractor.sum_check
         runner = Runner(
-            self._engine, tokens.ids, kept, sum_check, extractor.workers, apart=sum_check.apart
+            self._engine,
+            tokens.ids,
+            kept,
+            sum_check,
+            extractor.workers,
+            row_wise=sum_check.row_wise,
         )
         none = np.zeros(len(tokens.ids), dtype=bool)
         runner.run(groups, self._budget, none, lambda done, total, run: None)
@@ -93,11 +98,11 @@ class Predictor:
         return Window(parts, full, (*tokens.warnings, *warnings))
 
     def _groups(
-        self, ids: Sequence[Sequence[int]], seen: Sequence[Whole]
+        self, ids: Sequence[Sequence[int]], seen: Sequence[ReferenceRun]
     ) -> tuple[list[Group], tuple[str, ...]]:
         """The window's groups; the model's prefix is proved in the first window that has one."""
         sum_check, switches = self._extractor.sum_check, self._engine.switches
-        if sum_check.apart:
+        if sum_check.row_wise:
             return whole_groups(ids, switches), sum_check.warnings
         planned = plan_groups(ids, switches)
         if not any(group.prefix for group in planned):

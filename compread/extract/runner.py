@@ -79,7 +79,7 @@ class Runner:
         sum_check: Callable[[BatchParts, Sequence[str]], float],
         workers: Workers,
         *,
-        apart: bool = False,
+        row_wise: bool = False,
         head: HeadStart | None = None,
     ) -> None:
         """Get ready.
@@ -90,7 +90,7 @@ class Runner:
             writer: where rows are kept.
             sum_check: gives the worst error of a batch, or raises ``SumError``.
             workers: the processes that share the batches.
-            apart: run each row alone.
+            row_wise: run each row alone.
             head: the first batch, where it is launched already.
         """
         self.engine, self.ids, self.writer, self.workers = engine, ids, writer, workers
@@ -98,7 +98,7 @@ class Runner:
         self._sum_check = sum_check
         self._names = writer.ids
         self._limit: int | None = None
-        self._apart, self._head = apart, head
+        self._row_wise, self._head = row_wise, head
         # A GPU computes while the batch before it is copied, judged and written.
         self._overlaps = device_of(engine.model).type == "cuda"
 
@@ -154,7 +154,7 @@ class Runner:
         for group in groups:
             if done[list(group.rows)].all():
                 continue
-            batches = plan_group(self.engine, self.ids, group, budget, apart=self._apart)
+            batches = plan_group(self.engine, self.ids, group, budget, row_wise=self._row_wise)
             self.counts.tokens_run += len(group.prefix)
             for batch in batches:
                 rows = [row for row in batch if not done[row]]

@@ -15,7 +15,7 @@ Ids = Sequence[int]
 
 
 @dataclass(frozen=True)
-class Whole:
+class ReferenceRun:
     """Prompts that were run whole for a proof, which another proof need not run again."""
 
     rows: list[Ids]
@@ -23,7 +23,7 @@ class Whole:
     parts: BatchParts
 
 
-def extremes(ids: Sequence[Ids]) -> list[Ids]:
+def longest_and_shortest(ids: Sequence[Ids]) -> list[Ids]:
     """The longest and the shortest row: what is right for both is right for a padded batch."""
     rows = sorted(ids, key=len)
     return [rows[-1], rows[0]]
@@ -33,7 +33,7 @@ def groups_to_run(
     engine: Engine,
     ids: Sequence[Ids],
     tolerance: float,
-    seen: Sequence[Whole] = (),
+    seen: Sequence[ReferenceRun] = (),
     meanwhile: Callable[[Group], None] = lambda group: None,
 ) -> tuple[list[Group], tuple[str, ...]]:
     """The groups that prompts are run in, and what the user must know of it.
@@ -63,7 +63,7 @@ def groups_to_run(
     for group in reversed(firsts.values()):
         first = meanwhile if group is groups[0] else lambda group: None
         if reason := _why_not(engine, group, ids, tolerance, seen, first):
-            engine.let_go()
+            engine.free_prefix()
             return whole_groups(ids, engine.switches), (f"{reason}; whole prompts are run",)
     return groups, ()
 
@@ -73,12 +73,12 @@ def _why_not(
     group: Group,
     ids: Sequence[Ids],
     tolerance: float,
-    seen: Sequence[Whole],
+    seen: Sequence[ReferenceRun],
     meanwhile: Callable[[Group], None],
 ) -> str | None:
     """Why a group's rows cannot be run behind their prefix; None where they can."""
     # Two rows of different lengths: a cache may be right for one and wrong for a batch.
-    rows = extremes([ids[row] for row in group.rows])
+    rows = longest_and_shortest([ids[row] for row in group.rows])
     try:
         with must_fit(f"two rows of up to {len(rows[0])} tokens"):
             engine.share(group.prefix)

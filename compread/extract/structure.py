@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from compread.extract.engine import Engine
-from compread.model.activations import Sighting
-from compread.model.anatomy import Carry, Write
+from compread.model.activations import Activations
+from compread.model.anatomy import StreamTransform, Write
 from compread.model.decompose import BatchParts, Fold
 from compread.model.linear import bias_of, run_precisely
 from compread.model.streams import after_layer, joined
@@ -49,7 +49,7 @@ class Proof:
 
 
 def prove_structure(
-    engine: Engine, sighting: Sighting, whole: BatchParts, bound: float
+    engine: Engine, activations: Activations, whole: BatchParts, bound: float
 ) -> tuple[Proof, Proof, Proof]:
     """Prove what the rows' own sums do not show: that each block is read rightly.
 
@@ -57,52 +57,52 @@ def prove_structure(
 
     Args:
         engine: the model.
-        sighting: whole prompts, seen with every block's write.
+        activations: whole prompts, seen with every block's write.
         whole: their contributions.
         bound: the largest relative error allowed.
     """
-    folds = _folds_error(engine, sighting, whole.parts)
+    folds = _folds_error(engine, activations, whole.parts)
     return (
-        _heads_proof(engine, sighting, bound),
-        _writes_proof(engine, sighting, bound),
+        _heads_proof(engine, activations, bound),
+        _writes_proof(engine, activations, bound),
         Proof("each head = its write", folds, bound),
     )
 
 
-def _heads_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
+def _heads_proof(engine: Engine, activations: Activations, bound: float) -> Proof:
     errors = {"": 0.0}
     for index, _, first, fold in _split_folds(engine):
-        heads, bias = _frozen_heads(fold, sighting)
-        written = sighting.wrote(fold.write.source) * fold.write.scale
+        heads, bias = _frozen_heads(fold, activations)
+        written = activations.output_of(fold.write.source) * fold.write.scale
         misfit = (heads.sum(1) + bias - written).abs().max() / written.abs().max()
         errors[f"layer {index}, head {first} on"] = float(misfit)
     worst = max(errors, key=errors.__getitem__)
     return Proof("heads = block's write", errors[worst], bound, worst)
 
 
-def _writes_proof(engine: Engine, sighting: Sighting, bound: float) -> Proof:
+def _writes_proof(engine: Engine, activations: Activations, bound: float) -> Proof:
     anatomy = engine.decomposer.anatomy
-    if anatomy.exit is not None:
-        streams = sighting.embedding
+    if anatomy.join is not None:
+        streams = activations.embedding
         for layer in anatomy.layers:
-            streams = after_layer(layer, streams, sighting)
-        total = joined(anatomy.exit, streams, sighting)
+            streams = after_layer(layer, streams, activations)
+        total = joined(anatomy.join, streams, activations)
     else:
-        total = _carried(engine, sighting)
-    residual = sighting.norm_input.to(total.device)
+        total = _written_in_all(engine, activations)
+    residual = activations.norm_input.to(total.device)
     misfit = (total - residual).abs().max() / residual.abs().max()
     return Proof("writes = residual", float(misfit), bound)
 
 
-def _folds_error(engine: Engine, sighting: Sighting, parts: Tensor) -> float:
+def _folds_error(engine: Engine, activations: Activations, parts: Tensor) -> float:
     """Worst difference between a head's folded contribution and that of its write in full."""
     decomposer = engine.decomposer
-    weights, _ = decomposer.weights(sighting)
+    weights, _ = decomposer.write_coefficients(activations)
     worst = 0.0
     for index, place, first, fold in _split_folds(engine):
-        heads, _ = _frozen_heads(fold, sighting)
+        heads, _ = _frozen_heads(fold, activations)
         stream = fold.directions / fold.write.scale
-        expected = decomposer.weigh(heads @ stream.T, weights[index][place])
+        expected = decomposer.apply_coefficients(heads @ stream.T, weights[index][place])
         wanted = range(first, first + fold.write.heads)
         rows = [
             i
@@ -113,29 +113,29 @@ def _folds_error(engine: Engine, sighting: Sighting, parts: Tensor) -> float:
     return worst / float(parts.abs().max())
 
 
-def _carried(engine: Engine, sighting: Sighting) -> Tensor:
+def _written_in_all(engine: Engine, activations: Activations) -> Tensor:
     """The embedding and all writes, brought to the final norm."""
-    norms = dict(engine.decomposer.carried)
-    total = sighting.embedding.clone()
+    norms = dict(engine.decomposer.stream_norms)
+    total = activations.embedding.clone()
     for step in (s for layer in engine.decomposer.anatomy.layers for s in layer.steps):
         if isinstance(step, Write):
-            total = total + (sighting.wrote(step.source) * step.scale).to(total.device)
-        elif isinstance(step, Carry) and step.norm is None:
+            total = total + (activations.output_of(step.source) * step.scale).to(total.device)
+        elif isinstance(step, StreamTransform) and step.norm is None:
             total = step.apply(total)
-        elif isinstance(step, Carry) and step.norm is not None:
+        elif isinstance(step, StreamTransform) and step.norm is not None:
             norm = norms[step.norm]
-            scale = norm.scale(sighting.read(step.norm), sighting.wrote(step.norm))
+            scale = norm.scale(activations.input_of(step.norm), activations.output_of(step.norm))
             total = norm.linear(total, scale) + norm.shift
     return total
 
 
-def _frozen_heads(fold: Fold, sighting: Sighting) -> tuple[Tensor, Tensor]:
+def _frozen_heads(fold: Fold, activations: Activations) -> tuple[Tensor, Tensor]:
     """Each head's write to the residual stream [B, H, D] and the constant beside them [B, D]."""
     write, norm = fold.write, fold.norm
-    heads, bias = _heads_alone(write, sighting.read(write.reads))
+    heads, bias = _heads_alone(write, activations.input_of(write.reads))
     bias = bias.expand(len(heads), -1)
     if norm is not None and write.norm is not None:
-        scale = norm.scale(sighting.read(write.norm), sighting.wrote(write.norm))
+        scale = norm.scale(activations.input_of(write.norm), activations.output_of(write.norm))
         heads = norm.linear(heads, scale[:, None])
         bias = norm.linear(bias, scale) + norm.shift
     return heads * write.scale, bias * write.scale

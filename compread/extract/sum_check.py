@@ -9,8 +9,8 @@ import torch
 from compread.errors import ModelError, SumError
 from compread.extract.engine import Engine
 from compread.extract.memory import must_fit
-from compread.extract.row_wise import Company, company_of
-from compread.extract.sharing import Ids, Whole, extremes
+from compread.extract.row_wise import RowDependence, row_dependence
+from compread.extract.sharing import Ids, ReferenceRun, longest_and_shortest
 from compread.extract.structure import prove_structure
 from compread.model.decompose import BatchParts
 from compread.model.finite import finite_rows, why_not_finite
@@ -26,14 +26,14 @@ class SumCheck:
         """Set the tolerance for a model of so many layers."""
         self.tolerance = sum_tolerance(loaded.rounding, layers)
         """Largest error allowed, as a share of the logits' scale."""
-        self.apart = False
+        self.row_wise = False
         """Whether each row must be run alone, since the model's numbers depend on its batch."""
         self.warnings: tuple[str, ...] = ()
         """What the user must know of it."""
         self._loaded = loaded
         self._proved: set[tuple[int, ...]] = set()
 
-    def prove(self, engine: Engine, tokens: TokenizedSet) -> list[Whole]:
+    def prove(self, engine: Engine, tokens: TokenizedSet) -> list[ReferenceRun]:
         """Prove on the real weights what ``check`` proves on a twin; once for each set of labels.
 
         Rows add up also where two heads are mixed up; here each block and head is compared with
@@ -49,24 +49,24 @@ class SumCheck:
         """
         if tokens.label_ids in self._proved:
             return []
-        seen: list[Whole] = []
+        seen: list[ReferenceRun] = []
 
         def prove(rows: list[Ids]) -> BatchParts:
-            seen.append(Whole(rows, self._prove(engine, tokens, rows)))
+            seen.append(ReferenceRun(rows, self._prove(engine, tokens, rows)))
             return seen[-1].parts
 
         rows = _ends(engine, tokens.ids)
         with must_fit(f"two rows of up to {max(map(len, rows))} tokens"):
-            self._weigh(company_of(engine, rows, prove))
+            self._set_row_wise(row_dependence(engine, rows, prove))
         self._proved.add(tokens.label_ids)
         return seen
 
     def _prove(self, engine: Engine, tokens: TokenizedSet, rows: list[Ids]) -> BatchParts:
         """Prove that a batch is read rightly."""
-        sighting = engine.watch(rows, all_writes=True)
-        whole = engine.decomposer.decompose(sighting)
+        activations = engine.record(rows, all_writes=True)
+        whole = engine.decomposer.decompose(activations)
         self._check_finite(engine, tokens, rows, whole)
-        for proof in prove_structure(engine, sighting, whole, self.tolerance):
+        for proof in prove_structure(engine, activations, whole, self.tolerance):
             if not proof.holds:
                 at = f" at {proof.where}" if proof.where else ""
                 raise SumError(
@@ -76,19 +76,19 @@ class SumCheck:
                 )
         return whole
 
-    def _weigh(self, company: Company) -> None:
+    def _set_row_wise(self, dependence: RowDependence) -> None:
         """Run rows alone where a batch changes them; give up where earlier rows do."""
-        if not company.after <= self.tolerance:
+        if not dependence.after_others <= self.tolerance:
             raise SumError(
-                f"a row's parts change by {company.after:.1e} of the logits' scale with what was "
-                f"run before it, at most {self.tolerance:.1e} allowed in {self._loaded.dtype}, so "
-                f"no number would be the row's own; {self._next_step}"
+                f"a row's parts change by {dependence.after_others:.1e} of the logits' scale with "
+                f"what was run before it, at most {self.tolerance:.1e} allowed in "
+                f"{self._loaded.dtype}, so no number would be the row's own; {self._next_step}"
             )
-        if not company.beside <= self.tolerance:
-            self.apart = True
+        if not dependence.in_batch <= self.tolerance:
+            self.row_wise = True
             self.warnings = (
-                f"a row of {company.where} has other parts in a batch than alone (off by "
-                f"{company.beside:.1e} of the logits' scale, at most {self.tolerance:.1e} "
+                f"a row of {dependence.where} has other parts in a batch than alone (off by "
+                f"{dependence.in_batch:.1e} of the logits' scale, at most {self.tolerance:.1e} "
                 "expected); each row is run alone",
             )
 
@@ -130,4 +130,4 @@ def _ends(engine: Engine, ids: Sequence[Ids]) -> list[Ids]:
     """The longest and the shortest of all prompts, and the other end of the stretch of each."""
     stretches = engine.switches.stretches(list(map(len, ids)))
     ends = stretches if len(stretches) < 2 else [stretches[0], stretches[-1]]
-    return [row for rows in ends for row in extremes([ids[n] for n in rows])]
+    return [row for rows in ends for row in longest_and_shortest([ids[n] for n in rows])]

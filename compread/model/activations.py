@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 @dataclass
-class Sighting:
+class Activations:
     """One forward's activations at the answer positions, in the accumulation type.
 
     ``embedding`` [B, D] is the residual stream before the first layer, or [B, M, D] where there are
@@ -35,11 +35,11 @@ class Sighting:
     _places: dict[torch.device, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
     """The row and the position of each answer, once for each device."""
 
-    def read(self, module: nn.Module) -> Tensor:
+    def input_of(self, module: nn.Module) -> Tensor:
         """[B, width] what the module was called with."""
         return self.inputs[module]
 
-    def wrote(self, module: nn.Module) -> Tensor:
+    def output_of(self, module: nn.Module) -> Tensor:
         """[B, width] what the module returned."""
         return self.outputs[module]
 

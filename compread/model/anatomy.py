@@ -1,10 +1,10 @@
 """What a model's anatomy is: where a decoder writes to its residual stream, and how it reads it.
 
 A layer is a chain of steps. Most only add to the residual stream (``Write``); in some families
-the stream itself is normalised or scaled between two writes (``Carry``), which is as linear as
-the final norm once its scale is frozen; in others there are several streams, mixed between the
-writes (``Mix``) and joined behind the last layer (``Exit``; ``streams`` has their algebra).
-``find`` finds the anatomy on the model itself.
+the stream itself is normalised or scaled between two writes (``StreamTransform``), which is as
+linear as the final norm once its scale is frozen; in others there are several streams, mixed
+between the writes (``Mix``) and joined behind the last layer (``StreamJoin``; ``streams`` has their
+algebra). ``find`` finds the anatomy on the model itself.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from compread.components import Kind, LayerShape
-from compread.model.activations import Sighting
+from compread.model.activations import Activations
 
 
 @dataclass(frozen=True)
 class Computed:
-    """Numbers that the model computes for each token: [B, ...] of a sighting."""
+    """Numbers that the model computes for each token: [B, ...] of a activations."""
 
     modules: tuple[nn.Module, ...]
     """The modules whose outputs they are read off."""
-    of: Callable[[Sighting], Tensor]
+    of: Callable[[Activations], Tensor]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Carry:
+class StreamTransform:
     """What happens to the whole residual stream between writes: x -> ``factor`` · x + ``shift``.
 
     Where there is a ``norm``, as in stacks that normalise the stream itself, it is x -> norm(x).
@@ -83,7 +83,7 @@ class Carry:
     """[D]"""
 
     def apply(self, x: Tensor) -> Tensor:
-        """Carry a stream [..., D] that meets no norm."""
+        """Transform a stream [..., D] that meets no norm."""
         moved = self.scale_only(x)
         return moved if self.shift is None else moved + like(self.shift, x)
 
@@ -100,14 +100,14 @@ class Mix:
     """A [B, M, M]"""
 
 
-Step: TypeAlias = Write | Carry | Mix
+Step: TypeAlias = Write | StreamTransform | Mix
 
 
 @dataclass(frozen=True)
 class Layer:
     """One layer: its block and what the block does to the residual stream, step by step.
 
-    Writes that no carry divides stand in the order of the component axis.
+    Writes that no transform divides stand in the order of the component axis.
     """
 
     block: nn.Module
@@ -119,9 +119,9 @@ class Layer:
         return tuple(step for step in self.steps if isinstance(step, Write))
 
     @property
-    def carries(self) -> tuple[Carry, ...]:
+    def transforms(self) -> tuple[StreamTransform, ...]:
         """What changes the residual stream as a whole."""
-        return tuple(step for step in self.steps if isinstance(step, Carry))
+        return tuple(step for step in self.steps if isinstance(step, StreamTransform))
 
     @property
     def shape(self) -> LayerShape:
@@ -132,7 +132,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Exit:
+class StreamJoin:
     """How the streams behind the last layer become the one that the final norm reads."""
 
     weights: Computed
@@ -154,7 +154,7 @@ class Anatomy:
     soft_cap: float | None
     width: int
     """D, the width of the residual stream."""
-    exit: Exit | None = None
+    join: StreamJoin | None = None
     """How several residual streams are joined behind the last layer, where there are several."""
 
     def cap(self, logits: Tensor) -> Tensor:

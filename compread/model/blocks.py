@@ -99,7 +99,7 @@ def _module(block: nn.Module, names: Iterable[str], trace: Trace) -> nn.Module |
     """The first of the dotted names that is a module of this layer and was run."""
     for name in names:
         module = _part(block, (name,))
-        if isinstance(module, nn.Module) and module in trace.wrote:
+        if isinstance(module, nn.Module) and module in trace.outputs:
             return module
     return None
 
@@ -172,7 +172,7 @@ def _shared_width(
     model: CausalLM, index: int, projection: nn.Module, heads: int, trace: Trace
 ) -> int:
     """H·E, the width of what the output projection reads."""
-    width = trace.read[projection].shape[-1]
+    width = trace.inputs[projection].shape[-1]
     if not heads or width % heads:
         raise ModelError(
             f"{kind_of(model)}: layer {index}'s output projection reads {width} values, which "
@@ -187,7 +187,7 @@ def _output_projection(model: CausalLM, index: int, mixer: nn.Module, trace: Tra
     if not inside:
         return mixer
     for module in reversed(inside):
-        if _has_weights(module) and trace.same(trace.wrote.get(module), trace.wrote[mixer]):
+        if _has_weights(module) and trace.same(trace.outputs.get(module), trace.outputs[mixer]):
             return module
     raise ModelError(
         f"{kind_of(model)}: no output projection found in layer {index}'s "
@@ -207,7 +207,7 @@ def _post_norm(
         if (
             child not in others
             and _has_weights(child)
-            and trace.same(trace.read.get(child), trace.wrote[write.module])
+            and trace.same(trace.inputs.get(child), trace.outputs[write.module])
         ):
             return child
     return None

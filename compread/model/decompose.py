@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from compread.components import Component, Kind, component_axis
-from compread.model.activations import Sighting
-from compread.model.anatomy import Anatomy, Carry, Layer, Mix, Write, like
+from compread.model.activations import Activations
+from compread.model.anatomy import Anatomy, Layer, Mix, StreamTransform, Write, like
 from compread.model.linear import (
     accumulation_dtype,
     bias_of,
@@ -31,7 +31,7 @@ from compread.model.linear import (
     unembedding_rows,
 )
 from compread.model.norms import FrozenNorm, identity_norm, read_norm
-from compread.model.streams import weights_of_writes
+from compread.model.streams import coefficients_of_writes
 
 # A GPU takes longer to be told of a small reduction than to do it.
 _LOGITS_AT_A_TIME, _LOGITS_AT_A_TIME_ON_CPU = 2**24, 2**20
@@ -78,30 +78,32 @@ class Fold:
     bias: Tensor | None = None
     """[K] the output projection's bias, before the post-norm's scale."""
 
-    def columns(self, sighting: Sighting) -> Tensor:
+    def columns(self, activations: Activations) -> Tensor:
         """The contributions of this write's components [B, n, K], before the final scale."""
         if self.heads is None:
-            return _project(sighting.wrote(self.write.source), self.directions)
+            return _project(activations.output_of(self.write.source), self.directions)
         _, count, width = self.heads.shape
-        z = sighting.read(self.write.reads).to(self.heads.device).reshape(-1, count, width)
+        z = activations.input_of(self.write.reads).to(self.heads.device).reshape(-1, count, width)
         heads = torch.einsum("bhe,khe->bhk", z, self.heads)
-        scale = self._scale(sighting)
+        scale = self._scale(activations)
         return heads if scale is None else heads * scale[:, None, None]
 
-    def constant(self, sighting: Sighting) -> Tensor | None:
+    def constant(self, activations: Activations) -> Tensor | None:
         """[B, K] what belongs to no head: the projection's bias and the post-norm's shift."""
         if self.bias is None:
             return None
-        scale = self._scale(sighting)
+        scale = self._scale(activations)
         if self.norm is None or scale is None:
-            return self.bias.expand(len(sighting.answer), -1)
+            return self.bias.expand(len(activations.answer), -1)
         return self.bias * scale[:, None] + self.directions @ self.norm.shift
 
-    def _scale(self, sighting: Sighting) -> Tensor | None:
+    def _scale(self, activations: Activations) -> Tensor | None:
         """[B] the factor that the post-norm applied, where there is one."""
         if self.norm is None or self.write.norm is None:
             return None
-        return self.norm.scale(sighting.read(self.write.norm), sighting.wrote(self.write.norm))
+        return self.norm.scale(
+            activations.input_of(self.write.norm), activations.output_of(self.write.norm)
+        )
 
 
 class Decomposer:
@@ -122,15 +124,15 @@ class Decomposer:
         # Constant part of the logits: the unembedding's bias and the final norm's β.
         self.constant = (rows @ self.final_norm.shift.to(rows) + bias) * anatomy.logit_scale  # [K]
         seen = self.final_norm.pull_back(rows) * anatomy.logit_scale
-        maps = anatomy.exit.maps if anatomy.exit else (None,)
+        maps = anatomy.join.maps if anatomy.join else (None,)
         # [K, D], or [N·K, D] where several maps lead from the streams to the final norm.
         self.directions = torch.cat(
             [seen if m is None else pull_back(m, anatomy.width, seen) for m in maps]
         )
-        self.carried: list[tuple[nn.Module, FrozenNorm]] = []
+        self.stream_norms: list[tuple[nn.Module, FrozenNorm]] = []
         """The norms that the stream itself meets, the last one first."""
         self.shifts: list[tuple[Tensor, int]] = []
-        """What carries add to the logits [K], and how many norms come after."""
+        """What transforms of the stream add to the logits [K], and how many norms come after."""
         self.embed_directions = self.directions
         self.folds = [self._walk(layer) for layer in reversed(anatomy.layers)][::-1]
 
@@ -141,18 +143,20 @@ class Decomposer:
             if isinstance(step, Write):
                 folds.append(self._fold(step, self.embed_directions))
             elif not isinstance(step, Mix):
-                self.embed_directions = self._carry(step, self.embed_directions)
+                self.embed_directions = self._before(step, self.embed_directions)
         return folds[::-1]
 
-    def _carry(self, carry: Carry, after: Tensor) -> Tensor:
-        """Directions behind a carry, seen from before it."""
-        if carry.norm is None:
-            if carry.shift is not None:
-                self.shifts.append((after @ carry.shift.detach().to(after), len(self.carried)))
-            return carry.scale_only(after)
-        norm = self._read(carry.norm, device_of(carry.norm))
-        self.shifts.append((after @ norm.shift.to(after), len(self.carried)))
-        self.carried.append((carry.norm, norm))
+    def _before(self, transform: StreamTransform, after: Tensor) -> Tensor:
+        """Directions behind a transform of the stream, seen from before it."""
+        if transform.norm is None:
+            if transform.shift is not None:
+                self.shifts.append(
+                    (after @ transform.shift.detach().to(after), len(self.stream_norms))
+                )
+            return transform.scale_only(after)
+        norm = self._read(transform.norm, device_of(transform.norm))
+        self.shifts.append((after @ norm.shift.to(after), len(self.stream_norms)))
+        self.stream_norms.append((transform.norm, norm))
         return norm.pull_back(after)
 
     def _read(self, norm: nn.Module | None, place: torch.device) -> FrozenNorm:
@@ -163,7 +167,7 @@ class Decomposer:
     def _fold(self, write: Write, after: Tensor) -> Fold:
         directions = (after * like(write.scale, after)).to(device_of(write.source))
         if write.kind != "head":
-            return Fold(write, directions, len(self.carried))
+            return Fold(write, directions, len(self.stream_norms))
         norm = None
         before = directions
         if write.norm is not None:
@@ -174,36 +178,36 @@ class Decomposer:
         return Fold(
             write=write,
             directions=directions,
-            norms_after=len(self.carried),
+            norms_after=len(self.stream_norms),
             norm=norm,
             heads=heads.reshape(len(before), write.heads, -1),
             # On a GPU each sum of zeros is a handful of launches a layer and batch.
             bias=bias if norm is not None or bool(bias.any()) else None,
         )
 
-    def decompose(self, sighting: Sighting) -> BatchParts:
-        """Turn one forward's sighting into contributions."""
+    def decompose(self, activations: Activations) -> BatchParts:
+        """Turn one forward's activations into contributions."""
         place = self.directions.device
-        scales = [scale.to(place)[:, None] for scale in self.scales(sighting)]  # [B, 1]
-        weights, first = self.weights(sighting)
-        embed = _project(sighting.embedding, self.embed_directions)
-        columns = [self.weigh(embed, first).sum(1, keepdim=True)]
+        scales = [scale.to(place)[:, None] for scale in self.scales(activations)]  # [B, 1]
+        weights, first = self.write_coefficients(activations)
+        embed = _project(activations.embedding, self.embed_directions)
+        columns = [self.apply_coefficients(embed, first).sum(1, keepdim=True)]
         bias = torch.zeros_like(columns[0])  # [B, 1, K], as each of the others is [B, ?, K]
         for folds, by_write in zip(self.folds, weights, strict=True):
             own: dict[Kind, list[Tensor]] = {"head": [], "mixer": [], "mlp": []}
             for fold, weight in zip(folds, by_write, strict=True):
-                column = fold.columns(sighting).to(place)
-                own[fold.write.kind].append(self.weigh(column, weight))
-                if (constant := fold.constant(sighting)) is not None:
-                    bias += self.weigh(constant.to(place)[:, None], weight)
+                column = fold.columns(activations).to(place)
+                own[fold.write.kind].append(self.apply_coefficients(column, weight))
+                if (constant := fold.constant(activations)) is not None:
+                    bias += self.apply_coefficients(constant.to(place)[:, None], weight)
             columns += own["head"]
             # What several modules write as one block is one component.
             columns += [sum(own[k][1:], own[k][0]) for k in ("mixer", "mlp") if own[k]]
         bias += sum(shift * scales[after][..., None] for shift, after in self.shifts)
         parts = torch.cat([*columns, bias + self.constant.to(place)], 1)  # [B, C, K]
-        return self._judge(parts, sighting)
+        return self._judge(parts, activations)
 
-    def weigh(self, columns: Tensor, weight: Tensor) -> Tensor:
+    def apply_coefficients(self, columns: Tensor, weight: Tensor) -> Tensor:
         """What N maps read, [B, n, N·K], summed with each one's [B, N] or [B, n, N]: [B, n, K]."""
         weight = weight if weight.ndim == 3 else weight[:, None]
         if columns.shape[-1] == len(self.label_ids):
@@ -212,23 +216,23 @@ class Decomposer:
         summed: Tensor = (by_map * weight[..., None].to(by_map)).sum(2)
         return summed
 
-    def weights(self, sighting: Sighting) -> tuple[list[list[Tensor]], Tensor]:
+    def write_coefficients(self, activations: Activations) -> tuple[list[list[Tensor]], Tensor]:
         """Numbers of each write [B, N] by layer, and of the first streams [B, N] or [B, M, N]."""
-        scales = [scale[:, None] for scale in self.scales(sighting)]
-        if self.anatomy.exit is None:
+        scales = [scale[:, None] for scale in self.scales(activations)]
+        if self.anatomy.join is None:
             return [[scales[fold.norms_after] for fold in folds] for folds in self.folds], scales[
                 -1
             ]
-        found, first = weights_of_writes(self.anatomy, sighting)
+        found, first = coefficients_of_writes(self.anatomy, activations)
         scaled = [[weight * scales[0] for weight in own] for own in found]
         return scaled, first * scales[0][..., None]
 
-    def scales(self, sighting: Sighting) -> list[Tensor]:
+    def scales(self, activations: Activations) -> list[Tensor]:
         """[B] the factor that all norms after a write apply, by how many meet the stream itself."""
-        x, y = sighting.norm_input, sighting.norm_output
+        x, y = activations.norm_input, activations.norm_output
         scales = [self.final_norm.scale(x, y) if self.anatomy.final_norm else x.new_ones(len(x))]
-        for module, norm in self.carried:
-            own = norm.scale(sighting.read(module), sighting.wrote(module))
+        for module, norm in self.stream_norms:
+            own = norm.scale(activations.input_of(module), activations.output_of(module))
             scales.append(scales[-1] * own.to(scales[-1]))
         return scales
 
@@ -239,9 +243,9 @@ class Decomposer:
             self._index[logits.device] = torch.tensor(self.label_ids, device=logits.device)
         return logits[:, self._index[logits.device]]
 
-    def _judge(self, parts: Tensor, sighting: Sighting) -> BatchParts:
+    def _judge(self, parts: Tensor, activations: Activations) -> BatchParts:
         place, factor = parts.device, self.anatomy.logit_scale
-        raw, logits = sighting.raw_logits, sighting.logits
+        raw, logits = activations.raw_logits, activations.logits
         full, pre_cap = self._columns(logits), self._columns(raw) * factor
         whole = _over_vocabulary(logits, lambda x: x.logsumexp(-1))
         return BatchParts(

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from compread.errors import ModelError
 from compread.model import facts
-from compread.model.anatomy import Anatomy, Carry, Exit, Layer, Mix, Write, like
+from compread.model.anatomy import Anatomy, Layer, Mix, StreamJoin, StreamTransform, Write, like
 from compread.model.blocks import config_value, find_steps, kind_of
 from compread.model.finite import why_not_finite
-from compread.model.streams import after_layer, altup_exit, hyper_exit
+from compread.model.streams import after_layer, altup_join, hyper_join
 from compread.model.taps import Taps
 from compread.model.trace import CausalLM, Trace, probe_tokens, trace_forward
 
@@ -47,21 +47,21 @@ def find_anatomy(model: CausalLM) -> Anatomy:
     blocks = _find_blocks(model, config)
     trace = trace_forward(model, blocks, unembedding)
     _check_finite(model, blocks, trace)
-    exit = _find_exit(model, config)
+    join = _find_join(model, config)
     anatomy = Anatomy(
         layers=tuple(
-            _find_layer(model, i, blocks, config, trace, exit) for i in range(len(blocks))
+            _find_layer(model, i, blocks, config, trace, join) for i in range(len(blocks))
         ),
-        final_norm=_find_final_norm(model, None if exit else blocks[-1], unembedding, trace),
+        final_norm=_find_final_norm(model, None if join else blocks[-1], unembedding, trace),
         unembedding=unembedding,
         logit_scale=_logit_scale(config),
         soft_cap=config_value(config, facts.SOFT_CAP),
-        width=trace.read[unembedding].shape[-1],
-        exit=exit,
+        width=trace.inputs[unembedding].shape[-1],
+        join=join,
     )
-    if exit is not None:
+    if join is not None:
         _prove_streams(model, anatomy, trace.dtype)
-    logits = anatomy.cap(trace.wrote[unembedding] * anatomy.logit_scale)
+    logits = anatomy.cap(trace.outputs[unembedding] * anatomy.logit_scale)
     # A NaN must fail too, so the comparison is for what is good.
     if not (misfit := _misfit(logits, trace.logits)) <= _MISFIT[trace.dtype]:
         raise ModelError(
@@ -73,7 +73,7 @@ def find_anatomy(model: CausalLM) -> Anatomy:
 
 def _check_finite(model: CausalLM, blocks: list[nn.Module], trace: Trace) -> None:
     """Refuse numbers that are no numbers: no part could be told by them."""
-    seen = [trace.wrote[block] for block in blocks if block in trace.wrote]
+    seen = [trace.outputs[block] for block in blocks if block in trace.outputs]
     # A logit may be -inf where the model rules a token out.
     logits = trace.logits.nan_to_num(nan=float("nan"), posinf=float("nan"), neginf=0.0)
     if not all(bool(torch.isfinite(one).all()) for one in (*seen, logits)):
@@ -111,15 +111,15 @@ def _find_layer(
     blocks: list[nn.Module],
     config: Any,
     trace: Trace,
-    exit: Exit | None,
+    join: StreamJoin | None,
 ) -> Layer:
     block = blocks[index]
-    if block not in trace.wrote or block not in trace.read:
+    if block not in trace.outputs or block not in trace.inputs:
         raise ModelError(
             f"{kind_of(model)}: layer {index} was not run on a hidden state; the model is refused"
         )
     layer = Layer(block, find_steps(model, index, block, config, trace))
-    if exit is not None:
+    if join is not None:
         _check_streams(model, index, layer)
         return layer
     _prove_layer(model, index, layer, trace)
@@ -130,7 +130,7 @@ def _find_layer(
 
 def _check_streams(model: CausalLM, index: int, layer: Layer) -> None:
     """Refuse what no rule is known for where a layer has several residual streams."""
-    if layer.carries:
+    if layer.transforms:
         raise ModelError(
             f"{kind_of(model)}: layer {index} changes its residual streams by more than mixes and "
             "writes; expected those two alone where there are several streams, so the model is "
@@ -145,9 +145,9 @@ def _check_streams(model: CausalLM, index: int, layer: Layer) -> None:
 
 def _between(
     model: CausalLM, index: int, blocks: list[nn.Module], trace: Trace
-) -> tuple[Carry, ...]:
+) -> tuple[StreamTransform, ...]:
     """What is done to the stream between a layer and the next: nothing, or a constant factor."""
-    wrote, read = trace.wrote[blocks[index]], trace.read.get(blocks[index + 1])
+    wrote, read = trace.outputs[blocks[index]], trace.inputs.get(blocks[index + 1])
     if trace.same(wrote, read):
         return ()
     factor = trace.factor(wrote, read)
@@ -157,7 +157,7 @@ def _between(
             f"{kind_of(model)}: what layer {index + 1} reads is not what layer {index} wrote, "
             "so something else changes the residual stream; the model is refused"
         )
-    return (Carry(factor=factor),)
+    return (StreamTransform(factor=factor),)
 
 
 def _find_final_norm(
@@ -167,20 +167,20 @@ def _find_final_norm(
 
     A constant factor behind it (MiniCPM) is seen as part of the scale that the norm applied.
     """
-    read = trace.read[unembedding]
+    read = trace.inputs[unembedding]
     for module in trace.outside:
-        wrote = trace.wrote.get(module)
+        wrote = trace.outputs.get(module)
         factor = trace.factor(wrote, read)
         if factor is None or wrote is None:
             continue
-        follows = last is None or trace.same(trace.read.get(module), trace.wrote[last])
+        follows = last is None or trace.same(trace.inputs.get(module), trace.outputs[last])
         if (
             follows
             and module is not unembedding
             and _misfit(wrote * factor, read) < _MISFIT[trace.dtype]
         ):
             return module
-    if last is not None and trace.same(trace.wrote[last], read):
+    if last is not None and trace.same(trace.outputs[last], read):
         return None
     raise ModelError(
         f"{kind_of(model)}: no single norm found between the last layer and the "
@@ -188,12 +188,12 @@ def _find_final_norm(
     )
 
 
-def _find_exit(model: CausalLM, config: Any) -> Exit | None:
+def _find_join(model: CausalLM, config: Any) -> StreamJoin | None:
     """How several streams are joined, where the family has several."""
     if config.model_type in facts.ALTUP:
-        return altup_exit(_holder(model, "altup_unembed_projections"))
+        return altup_join(_holder(model, "altup_unembed_projections"))
     verbs = [verb for verb, _ in facts.STEPS.get(config.model_type, ())]
-    return hyper_exit(_holder(model, "hc_fn")) if "hyper" in verbs else None
+    return hyper_join(_holder(model, "hc_fn")) if "hyper" in verbs else None
 
 
 def _holder(model: CausalLM, name: str) -> Any:
@@ -208,13 +208,13 @@ def _prove_streams(model: CausalLM, anatomy: Anatomy, dtype: torch.dtype) -> Non
     """Check that each layer's steps lead from the streams it reads to those it writes."""
     taps = Taps(model, anatomy, all_writes=True)
     tokens = probe_tokens(model)
-    sighting = taps.run(
+    activations = taps.run(
         torch.tensor([tokens.shape[1] - 1]), lambda: model(input_ids=tokens, use_cache=False)
     )
-    streams = sighting.embedding
+    streams = activations.embedding
     for index, layer in enumerate(anatomy.layers):
-        misfit = _misfit(after_layer(layer, streams, sighting), sighting.streams[layer.block])
-        streams = sighting.streams[layer.block]
+        misfit = _misfit(after_layer(layer, streams, activations), activations.streams[layer.block])
+        streams = activations.streams[layer.block]
         if not misfit <= _MISFIT[dtype]:
             raise ModelError(
                 f"{kind_of(model)}: layer {index}'s mixes and writes do not explain its residual "
@@ -225,11 +225,11 @@ def _prove_streams(model: CausalLM, anatomy: Anatomy, dtype: torch.dtype) -> Non
 
 def _prove_layer(model: CausalLM, index: int, layer: Layer, trace: Trace) -> None:
     """Check that a layer's steps lead from what it reads to what it writes."""
-    stream = trace.read[layer.block]
+    stream = trace.inputs[layer.block]
     misfit = 0.0
     for step in layer.steps:
         if isinstance(step, Write):
-            wrote = trace.wrote[step.source]
+            wrote = trace.outputs[step.source]
             if wrote.shape != stream.shape:
                 raise ModelError(
                     f"{kind_of(model)}: in layer {index} a block that should write to the residual "
@@ -242,9 +242,9 @@ def _prove_layer(model: CausalLM, index: int, layer: Layer, trace: Trace) -> Non
         elif step.norm is None:
             stream = step.apply(stream)
         else:
-            misfit = max(misfit, _misfit(stream, trace.read[step.norm]))
-            stream = trace.wrote[step.norm]
-    misfit = max(misfit, _misfit(stream, trace.wrote[layer.block]))
+            misfit = max(misfit, _misfit(stream, trace.inputs[step.norm]))
+            stream = trace.outputs[step.norm]
+    misfit = max(misfit, _misfit(stream, trace.outputs[layer.block]))
     bound = _MISFIT[trace.dtype]
     if not misfit <= bound:
         have = ", ".join(name for name, _ in layer.block.named_children())

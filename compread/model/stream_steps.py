@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from compread.model.anatomy import Carry, Step, Write
+from compread.model.anatomy import Step, StreamTransform, Write
 from compread.model.streams import (
     all_but_first,
     altup_correct,
@@ -21,28 +21,28 @@ Changed = tuple[list[Step], dict[str, Any]]
 
 
 def _norm(norm: Any) -> Changed:
-    return ([] if norm is None else [Carry(norm=norm)]), {}
+    return ([] if norm is None else [StreamTransform(norm=norm)]), {}
 
 
 def _times(factor: Any) -> Changed:
-    return ([] if factor is None else [Carry(factor=factor)]), {}
+    return ([] if factor is None else [StreamTransform(factor=factor)]), {}
 
 
 def _plus(shift: Any) -> Changed:
-    return ([] if shift is None else [Carry(shift=shift)]), {}
+    return ([] if shift is None else [StreamTransform(shift=shift)]), {}
 
 
 def _depth(n: int) -> Changed:
     """Beam: √(1 - 1/n) of the stream and √(1/n) of the n-th write."""
-    return [Carry(factor=((n - 1) / n) ** 0.5)], {"scale": n**-0.5}
+    return [StreamTransform(factor=((n - 1) / n) ** 0.5)], {"scale": n**-0.5}
 
 
 def _affine(scaling: Any) -> Changed:
     """Zaya: (write + b) ∘ s + (stream + b') ∘ s'."""
     shift = scaling.hidden_states_bias * scaling.hidden_states_scale
     shift = shift + scaling.residual_bias * scaling.residual_scale
-    carry = Carry(factor=scaling.residual_scale, shift=shift.detach())
-    return [carry], {"scale": scaling.hidden_states_scale.detach()}
+    transform = StreamTransform(factor=scaling.residual_scale, shift=shift.detach())
+    return [transform], {"scale": scaling.hidden_states_scale.detach()}
 
 
 def _hyper(connection: nn.Module) -> Changed:

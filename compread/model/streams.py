@@ -7,7 +7,7 @@ with streams X [M, D],
 
     X -> A X            (``Mix``: A [M, M] of this token)
     X -> X + c wᵀ       (a write w [D] with weights c [M] of this token)
-    x  = Σ_n W[m, n] P_n x_m                                     (``Exit``)
+    x  = Σ_n W[m, n] P_n x_m                                     (``StreamJoin``)
 
 so the logits read a write through N fixed maps P_n, each with a number of this token.
 """
@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compread.model.activations import Sighting
-from compread.model.anatomy import Anatomy, Computed, Exit, Layer, Mix, Write
+from compread.model.activations import Activations
+from compread.model.anatomy import Anatomy, Computed, Layer, Mix, StreamJoin, Write
 
 _LEAST_SQUARE = 1e-5
 """What AltUp takes for the mean square of a stream with less."""
@@ -32,10 +32,10 @@ def hyper_connection(module: nn.Module) -> tuple[Mix, Computed]:
 
     It returns the weights, in some families the matrix (read transposed), and the block's input.
     """
-    into = Computed((module,), lambda sighting: sighting.values[module][0])
+    into = Computed((module,), lambda activations: activations.values[module][0])
 
-    def matrix(sighting: Sighting) -> Tensor:
-        post, *rest = sighting.values[module]
+    def matrix(activations: Activations) -> Tensor:
+        post, *rest = activations.values[module]
         if len(rest) < 2:
             one = torch.eye(post.shape[-1], dtype=post.dtype, device=post.device)
             return one.expand(len(post), -1, -1)
@@ -44,28 +44,28 @@ def hyper_connection(module: nn.Module) -> tuple[Mix, Computed]:
     return Mix(Computed((module,), matrix)), into
 
 
-def hyper_exit(head: Any) -> Exit:
+def hyper_join(head: Any) -> StreamJoin:
     """The weighted sum of the streams behind the last layer, its weights from their whole norm."""
 
     @torch.no_grad()
-    def weights(sighting: Sighting) -> Tensor:
-        flat = sighting.final_streams.flatten(1).float()
+    def weights(activations: Activations) -> Tensor:
+        flat = activations.final_streams.flatten(1).float()
         mean = flat.square().mean(-1, keepdim=True)
         normed = flat * torch.rsqrt(mean + head.input_norm.eps)
         mixes = functional.linear(normed, head.hc_fn.to(normed))
         pre = torch.sigmoid(mixes * head.hc_scale.to(mixes) + head.hc_base.to(mixes)) + head.eps
-        found: Tensor = pre[..., None].to(sighting.dtype)
+        found: Tensor = pre[..., None].to(activations.dtype)
         return found
 
-    return Exit(Computed((), weights), (None,), axis=2)
+    return StreamJoin(Computed((), weights), (None,), axis=2)
 
 
 def altup_predict(altup: Any) -> Mix:
     """Each stream is what it was and a mix of all."""
     coefficients = altup.prediction_coefs
 
-    def matrix(sighting: Sighting) -> Tensor:
-        (out,) = sighting.values[coefficients]
+    def matrix(activations: Activations) -> Tensor:
+        (out,) = activations.values[coefficients]
         count = int(out.shape[-1] ** 0.5)
         return out.reshape(-1, count, count) + torch.eye(count, dtype=out.dtype, device=out.device)
 
@@ -80,18 +80,18 @@ def altup_correct(altup: Any, kept: float, share: float) -> tuple[Mix, Computed]
     """
     coefficients, active = altup.correction_coefs, altup.config.altup_active_idx
 
-    def given(sighting: Sighting) -> Tensor:
-        (out,) = sighting.values[coefficients]
+    def given(activations: Activations) -> Tensor:
+        (out,) = activations.values[coefficients]
         return out + 1
 
-    def matrix(sighting: Sighting) -> Tensor:
-        weights = given(sighting)
+    def matrix(activations: Activations) -> Tensor:
+        weights = given(activations)
         mixed = torch.zeros(*weights.shape, weights.shape[-1]).to(weights)
         mixed[:] = torch.eye(weights.shape[-1])
         mixed[:, :, active] += weights * (kept - 1)
         return mixed
 
-    into = Computed((coefficients,), lambda sighting: given(sighting) * share)
+    into = Computed((coefficients,), lambda activations: given(activations) * share)
     return Mix(Computed((coefficients,), matrix)), into
 
 
@@ -99,29 +99,29 @@ def all_but_first(altup: Any) -> Computed:
     """A write to every stream but the first."""
     count = altup.config.altup_num_inputs
 
-    def weights(sighting: Sighting) -> Tensor:
-        one = torch.ones(len(sighting.answer), count).to(sighting.final_streams)
+    def weights(activations: Activations) -> Tensor:
+        one = torch.ones(len(activations.answer), count).to(activations.final_streams)
         one[:, 0] = 0
         return one
 
     return Computed((), weights)
 
 
-def altup_exit(model: Any) -> Exit:
+def altup_join(model: Any) -> StreamJoin:
     """The mean of the streams, all but the first projected and brought to its length."""
     projections = tuple(model.altup_unembed_projections)
 
-    def weights(sighting: Sighting) -> Tensor:
-        outs = [sighting.values[projection][0] for projection in projections]
-        length = sighting.final_streams[:, 0].square().mean(-1).sqrt()
+    def weights(activations: Activations) -> Tensor:
+        outs = [activations.values[projection][0] for projection in projections]
+        length = activations.final_streams[:, 0].square().mean(-1).sqrt()
         ratios = [length / out.square().mean(-1).clamp(min=_LEAST_SQUARE).sqrt() for out in outs]
         shares = torch.stack([torch.ones_like(length), *ratios], -1) / (1 + len(outs))
         return torch.diag_embed(shares)
 
-    return Exit(Computed(projections, weights), (None, *projections), axis=0)
+    return StreamJoin(Computed(projections, weights), (None, *projections), axis=0)
 
 
-def listened(anatomy: Anatomy) -> list[nn.Module]:
+def modules_to_hook(anatomy: Anatomy) -> list[nn.Module]:
     """The modules whose outputs the mixing is read off."""
     found: list[nn.Module] = []
     for layer in anatomy.layers:
@@ -130,50 +130,52 @@ def listened(anatomy: Anatomy) -> list[nn.Module]:
                 found += step.matrix.modules
             elif isinstance(step, Write) and step.into is not None:
                 found += step.into.modules
-    return [*found, *(anatomy.exit.weights.modules if anatomy.exit else ())]
+    return [*found, *(anatomy.join.weights.modules if anatomy.join else ())]
 
 
-def weights_of_writes(anatomy: Anatomy, sighting: Sighting) -> tuple[list[list[Tensor]], Tensor]:
+def coefficients_of_writes(
+    anatomy: Anatomy, activations: Activations
+) -> tuple[list[list[Tensor]], Tensor]:
     """With which numbers the N maps read each write, [B, N], and each first stream, [B, M, N].
 
     Writes stand by layer, as in the anatomy.
     """
-    assert anatomy.exit is not None
-    reading = anatomy.exit.weights.of(sighting)
+    assert anatomy.join is not None
+    reading = anatomy.join.weights.of(activations)
     found: list[list[Tensor]] = []
     for layer in reversed(anatomy.layers):
         own = []
         for step in reversed(layer.steps):
             if isinstance(step, Mix):
-                reading = torch.einsum("bij,bin->bjn", step.matrix.of(sighting), reading)
+                reading = torch.einsum("bij,bin->bjn", step.matrix.of(activations), reading)
             elif isinstance(step, Write):
-                own.append(torch.einsum("bm,bmn->bn", _into(step, sighting), reading))
+                own.append(torch.einsum("bm,bmn->bn", _into(step, activations), reading))
         found.append(own[::-1])
     return found[::-1], reading
 
 
-def after_layer(layer: Layer, streams: Tensor, sighting: Sighting) -> Tensor:
+def after_layer(layer: Layer, streams: Tensor, activations: Activations) -> Tensor:
     """The streams [B, M, D] that a layer makes of those it reads."""
     for step in layer.steps:
         if isinstance(step, Mix):
-            streams = step.matrix.of(sighting) @ streams
+            streams = step.matrix.of(activations) @ streams
         elif isinstance(step, Write):
-            wrote = sighting.wrote(step.source) * step.scale
-            streams = streams + _into(step, sighting)[..., None] * wrote[:, None]
+            wrote = activations.output_of(step.source) * step.scale
+            streams = streams + _into(step, activations)[..., None] * wrote[:, None]
     return streams
 
 
 @torch.no_grad()
-def joined(exit: Exit, streams: Tensor, sighting: Sighting) -> Tensor:
+def joined(join: StreamJoin, streams: Tensor, activations: Activations) -> Tensor:
     """What the final norm reads, [B, D]."""
-    weights = exit.weights.of(sighting)
+    weights = join.weights.of(activations)
     out = torch.zeros_like(streams[:, 0])
-    for n, module in enumerate(exit.maps):
+    for n, module in enumerate(join.maps):
         mapped = streams if module is None else module(streams)
         out = out + torch.einsum("bm,bmd->bd", weights[..., n], mapped)
     return out
 
 
-def _into(write: Write, sighting: Sighting) -> Tensor:
+def _into(write: Write, activations: Activations) -> Tensor:
     assert write.into is not None  # ``find`` refuses the others
-    return write.into.of(sighting)
+    return write.into.of(activations)

@@ -30,8 +30,8 @@ class Trace:
     dtype: torch.dtype
     outside: list[nn.Module]
     """Modules with or without weights that belong to no layer, in the model's order."""
-    read: dict[nn.Module, Tensor] = field(default_factory=dict)
-    wrote: dict[nn.Module, Tensor] = field(default_factory=dict)
+    inputs: dict[nn.Module, Tensor] = field(default_factory=dict)
+    outputs: dict[nn.Module, Tensor] = field(default_factory=dict)
     repeated: set[nn.Module] = field(default_factory=set)
     """Modules that were run more than once."""
     heads: dict[nn.Module, set[int]] = field(default_factory=dict)
@@ -106,13 +106,13 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
         value = read_tensor(args, kwargs)
         if value is not None and value.ndim == 4:
             trace.group_width[module] = value.shape[-1]
-        keep(trace.read, module, value)
+        keep(trace.inputs, module, value)
 
     def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         running.remove(module)
-        if module in trace.wrote:
+        if module in trace.outputs:
             trace.repeated.add(module)
-        keep(trace.wrote, module, first_tensor(output))
+        keep(trace.outputs, module, first_tensor(output))
 
     handles = []
     for module in (*inside, *trace.outside):

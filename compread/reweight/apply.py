@@ -61,7 +61,7 @@ def all_forms(fits: Sequence[Fit]) -> tuple[Fit, ...]:
     """The fits, and behind each its form for rows alone where it has one; none of them twice."""
     found: dict[tuple[str, str, tuple[str, ...]], Fit] = {}
     for fit in fits:
-        alone = fit.fitted.alone()
+        alone = fit.fitted.row_wise()
         both = [fit] if alone is None else [fit, replace(fit, method=alone[0], fitted=alone[1])]
         for form in both:
             found.setdefault((form.title, form.store, form.train_ids), form)

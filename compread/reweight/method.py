@@ -32,7 +32,7 @@ class Fitted(ABC):
     def scores(self, rows: Rows) -> Floats:
         """[N, K] a score for each label; the largest is the prediction, the first among equals."""
 
-    def alone(self) -> tuple[str, Fitted] | None:
+    def row_wise(self) -> tuple[str, Fitted] | None:
         """The form that labels a row without others beside it, and the method it is called.
 
         None where there is no such form, or where it is one itself.

@@ -41,12 +41,12 @@ from compread.extract.batches import pad_right
 from compread.extract.memory import token_budget
 from compread.extract.sum_check import SumCheck
 from compread.model import Decomposer, ModelRequest, load_model, quieten_libraries
-from compread.model.activations import Sighting
+from compread.model.activations import Activations
 from compread.prompts import PromptSet, load_task, prompt_sets, read_prompt_file, tokenize
 from compread.store import StoreWriter
 
 ATTRIBUTION = (
-    (Sighting, "pick"),
+    (Activations, "pick"),
     (Decomposer, "decompose"),
     (SumCheck, "__call__"),
     (StoreWriter, "append"),

@@ -62,17 +62,17 @@ def _change_sightings(patch: pytest.MonkeyPatch, engine: Engine, change: Callabl
     real = engine.taps.run
 
     def run(answer: Any, forward: Any) -> Any:
-        sighting = real(answer, forward)
-        change(sighting)
-        return sighting
+        activations = real(answer, forward)
+        change(activations)
+        return activations
 
     patch.setattr(engine.taps, "run", run)
     return engine
 
 
 def _embed(patch: pytest.MonkeyPatch, engine: Engine, change: Callable[..., Any]) -> Engine:
-    def swap(sighting: Any) -> None:
-        sighting.embedding = change(sighting.embedding)
+    def swap(activations: Any) -> None:
+        activations.embedding = change(activations.embedding)
 
     return _change_sightings(patch, engine, swap)
 
@@ -117,7 +117,9 @@ def head_width_outside_heads(patch: pytest.MonkeyPatch, engine: Engine) -> Engin
 def no_post_norm_scale(patch: pytest.MonkeyPatch, engine: Engine) -> Engine:
     """The scale of the norm behind the attention is left out."""
     real = Fold._scale
-    patch.setattr(Fold, "_scale", lambda fold, sighting: torch.ones_like(real(fold, sighting)))
+    patch.setattr(
+        Fold, "_scale", lambda fold, activations: torch.ones_like(real(fold, activations))
+    )
     return engine
 
 

@@ -20,7 +20,7 @@ from compread.check.proofs import prove
 from compread.check.twin import build_twin, make_loud
 from compread.extract import Engine, Proof, structure
 from compread.model import facts, find_anatomy
-from compread.model.anatomy import Anatomy, Carry, Computed, Layer, Mix, Write
+from compread.model.anatomy import Anatomy, Computed, Layer, Mix, StreamTransform, Write
 from compread.model.norms import FrozenNorm
 
 LABELS = (3, 9, 17)
@@ -111,7 +111,7 @@ def places(model: Any, anatomy: Anatomy) -> Places:
     """Where the reference has to intervene."""
     writes = [write for layer in anatomy.layers for write in layer.writes]
     norms = [write.norm for write in writes if write.kind == "head"]
-    norms += [carry.norm for layer in anatomy.layers for carry in layer.carries]
+    norms += [change.norm for layer in anatomy.layers for change in layer.transforms]
     norms.append(anatomy.final_norm)
     return Places(
         writes=tuple(write.module if write.kind == "head" else write.source for write in writes),
@@ -252,9 +252,9 @@ BROKEN = {
     "residual multiplier left out": ("granite", without(Write, scale=1.0)),
     "multiplier of attention left out": ("falcon_h1", without(Write, scale=1.0)),
     "norm of the stream left out": ("minimax", lambda s: s if isinstance(s, Write) else None),
-    "scale of the stream left out": ("doge", without(Carry, factor=1.0)),
-    "halving of the stream left out": ("rwkv", without(Carry, factor=1.0)),
-    "late bias left out": ("gpt_neox_japanese", without(Carry, shift=None)),
+    "scale of the stream left out": ("doge", without(StreamTransform, factor=1.0)),
+    "halving of the stream left out": ("rwkv", without(StreamTransform, factor=1.0)),
+    "late bias left out": ("gpt_neox_japanese", without(StreamTransform, shift=None)),
 }
 
 
@@ -284,9 +284,9 @@ EVENLY = Computed((), lambda s: torch.ones(s.embedding.shape[:2], dtype=s.dtype)
 def no_mixing(step: Any) -> Any:
     """Streams that are not mixed."""
 
-    def one(sighting: Any) -> torch.Tensor:
-        count = sighting.embedding.shape[1]
-        return torch.eye(count, dtype=sighting.dtype).expand(len(sighting.answer), -1, -1)
+    def one(activations: Any) -> torch.Tensor:
+        count = activations.embedding.shape[1]
+        return torch.eye(count, dtype=activations.dtype).expand(len(activations.answer), -1, -1)
 
     return Mix(Computed((), one)) if isinstance(step, Mix) else step
 
@@ -374,8 +374,8 @@ def test_a_bias_counted_per_head_is_found(monkeypatch: pytest.MonkeyPatch) -> No
     (fold, *_), *_ = engine.decomposer.folds
     real = type(fold).columns
 
-    def columns(self: Any, sighting: Any) -> Any:
-        own = real(self, sighting)
+    def columns(self: Any, activations: Any) -> Any:
+        own = real(self, activations)
         return own if self.bias is None else own + self.bias
 
     monkeypatch.setattr(type(fold), "columns", columns)

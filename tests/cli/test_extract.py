@@ -575,8 +575,8 @@ def test_a_wrong_sum_is_status_3(
     """Parts that do not add up end with 3, one line with the next step, and no store."""
     real = Decomposer.decompose
 
-    def decompose(self: Decomposer, sighting: Any) -> Any:
-        batch = real(self, sighting)
+    def decompose(self: Decomposer, activations: Any) -> Any:
+        batch = real(self, activations)
         return replace(batch, parts=batch.parts * 1.01)
 
     monkeypatch.setattr(Decomposer, "decompose", decompose)

@@ -94,7 +94,7 @@ def test_the_last_prefix_is_kept_until_it_is_let_go() -> None:
     assert engine.share(list(first)) is prefix and engine.share([]) is None
     assert engine.share(first) is prefix and engine.share(second) is not prefix
     last = weakref.ref(engine.share(first))
-    engine.let_go()
+    engine.free_prefix()
     assert last() is None
 
 

@@ -159,10 +159,10 @@ def break_fold(monkeypatch: pytest.MonkeyPatch, after: int = 0) -> None:
     """Let the constant part of the logits be forgotten from some batch on."""
     real, calls = Decomposer.decompose, 0
 
-    def decompose(self: Decomposer, sighting: Any) -> Any:
+    def decompose(self: Decomposer, activations: Any) -> Any:
         nonlocal calls
         calls += 1
-        batch = real(self, sighting)
+        batch = real(self, activations)
         return batch if calls <= after else replace(batch, parts=batch.parts * 1.5)
 
     monkeypatch.setattr(Decomposer, "decompose", decompose)
@@ -187,8 +187,8 @@ def test_nan_is_a_wrong_sum(
     """Logits that are not numbers never pass for right ones."""
     real = Decomposer.decompose
 
-    def decompose(self: Decomposer, sighting: Any) -> Any:
-        batch = real(self, sighting)
+    def decompose(self: Decomposer, activations: Any) -> Any:
+        batch = real(self, activations)
         return replace(batch, pre_cap=batch.pre_cap * float("nan"))
 
     monkeypatch.setattr(Decomposer, "decompose", decompose)
@@ -277,11 +277,11 @@ def test_a_prefix_that_misfits_is_not_used(
         for layer in self._cache.layers:
             layer.values = layer.values * 1.1
 
-    def let_go(done: int, total: int, tokens: int) -> None:
+    def free_prefix(done: int, total: int, tokens: int) -> None:
         assert [prefix() for prefix in made] == [None]
 
     monkeypatch.setattr(SharedPrefix, "__init__", wrong)
-    done = extractor().extract(prompts, tmp_path / "run.h5", SMALL, let_go)
+    done = extractor().extract(prompts, tmp_path / "run.h5", SMALL, free_prefix)
     (warning,) = done.warnings
     assert "shared prefix of" in warning and "whole prompts are run" in warning
     assert contents(done.path) == contents(whole.path)
@@ -291,20 +291,20 @@ def test_what_is_proved_is_run_once(
     tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proofs of the blocks, of rows alone and of the prefix take the same two whole rows."""
-    watch, begin = Engine.watch, SharedPrefix.__init__
+    record, begin = Engine.record, SharedPrefix.__init__
     whole: list[int] = []
     prefixes: list[int] = []
 
     def counted(self: Engine, rows: Any, prefix: Any = None, **options: Any) -> Any:
         if prefix is None:
             whole.append(len(rows))
-        return watch(self, rows, prefix, **options)
+        return record(self, rows, prefix, **options)
 
     def begun(self: SharedPrefix, model: Any, tokens: Any) -> None:
         prefixes.append(len(tokens))
         begin(self, model, tokens)
 
-    monkeypatch.setattr(Engine, "watch", counted)
+    monkeypatch.setattr(Engine, "record", counted)
     monkeypatch.setattr(SharedPrefix, "__init__", begun)
     Extractor(extractor().loaded).extract(prompts, tmp_path / "run.h5", SMALL)
     assert whole == [1, 1, 2, 1] and len(prefixes) == 1
@@ -347,8 +347,8 @@ def test_heads_that_are_mixed_up_are_not_kept(
     fresh = Extractor(extractor().loaded)
     real = Decomposer.decompose
 
-    def decompose(self: Decomposer, sighting: Any) -> Any:
-        batch = real(self, sighting)
+    def decompose(self: Decomposer, activations: Any) -> Any:
+        batch = real(self, activations)
         order = [0, 2, 1, *range(3, batch.parts.shape[1])]
         return replace(batch, parts=batch.parts[:, order])
 

@@ -37,15 +37,15 @@ def prompts(tmp_path: Path) -> PromptSet:
 
 def room_for(monkeypatch: pytest.MonkeyPatch, tokens: int, error: BaseException) -> list[int]:
     """Let batches of more than so many tokens fail; the sizes that were tried."""
-    real, tried = Engine.watch, []
+    real, tried = Engine.record, []
 
-    def watch(self: Engine, batch: Any, prefix: Any = None, **kwargs: Any) -> Any:
+    def record(self: Engine, batch: Any, prefix: Any = None, **kwargs: Any) -> Any:
         tried.append(len(batch) * max(map(len, batch)))
         if tried[-1] > tokens:
             raise error
         return real(self, batch, prefix, **kwargs)
 
-    monkeypatch.setattr(Engine, "watch", watch)
+    monkeypatch.setattr(Engine, "record", record)
     return tried
 
 

@@ -67,10 +67,10 @@ def test_the_model_s_own_output_is_untouched() -> None:
     model = loud_model("llama grouped")
     tokens = torch.tensor(some_prompts(7))
     taps = Taps(model, find_anatomy(model))
-    sighting = taps.run(torch.tensor([6]), lambda: model(input_ids=tokens, use_cache=False))
+    activations = taps.run(torch.tensor([6]), lambda: model(input_ids=tokens, use_cache=False))
     # Not to the last bit: on some processors a product's bits depend on where its input lies.
     expected = model(input_ids=tokens).logits[:, -1]
-    torch.testing.assert_close(sighting.logits, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(activations.logits, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_sighting_keeps_no_activation_alive() -> None:
@@ -78,9 +78,9 @@ def test_a_sighting_keeps_no_activation_alive() -> None:
     engine = loud_engine("gemma2", torch.float32)
     tokens = torch.tensor(some_prompts(11, 11, 11))
     answer = torch.tensor([10, 4, 7])
-    sighting = engine.taps.run(answer, lambda: engine.model(input_ids=tokens, use_cache=False))
-    kept = [sighting.embedding, sighting.norm_input, sighting.norm_output]
-    kept += [*sighting.inputs.values(), *sighting.outputs.values()]
+    activations = engine.taps.run(answer, lambda: engine.model(input_ids=tokens, use_cache=False))
+    kept = [activations.embedding, activations.norm_input, activations.norm_output]
+    kept += [*activations.inputs.values(), *activations.outputs.values()]
     assert len(kept) > 9
     for tensor in kept:
         assert len(tensor) == 3
@@ -88,14 +88,14 @@ def test_a_sighting_keeps_no_activation_alive() -> None:
 
 
 def test_each_row_is_read_at_its_own_answer() -> None:
-    """Row b of a sighting is position ``answer[b]`` of the tensor that passed."""
+    """Row b of a activations is position ``answer[b]`` of the tensor that passed."""
     engine = loud_engine("llama tied", torch.float64)
     tokens, answer, passed = torch.tensor(some_prompts(6, 6)), torch.tensor([2, 5]), []
     first = engine.decomposer.anatomy.layers[0].block
     handle = first.register_forward_pre_hook(lambda module, args: passed.append(args[0]))
-    sighting = engine.taps.run(answer, lambda: engine.model(input_ids=tokens, use_cache=False))
+    activations = engine.taps.run(answer, lambda: engine.model(input_ids=tokens, use_cache=False))
     handle.remove()
-    assert torch.equal(sighting.embedding, passed[0][[0, 1], answer])
+    assert torch.equal(activations.embedding, passed[0][[0, 1], answer])
 
 
 def test_a_forward_that_goes_around_a_part_is_refused() -> None:

@@ -71,7 +71,7 @@ class BatchBlend(RowBlend):
         scores: Floats = raw - raw.mean(axis=0)
         return scores
 
-    def alone(self) -> tuple[str, Fitted]:
+    def row_wise(self) -> tuple[str, Fitted]:
         """The same weights with the train rows' levels."""
         return BlendRow.name, RowBlend(self.epochs, self.weights, self.levels)
 
