@@ -14,15 +14,96 @@
 
 The number is the exit status the command line ends with. A message has the value, what was
 expected, and the next step, in one line.
+
+A next step often names a choice, which is an option of a command and an argument of a function. A
+message holds it as what it is (``option``, ``flag``, ``command``); ``--split test`` or
+``split="test"`` is made of it when the message is read.
 """
 
 from __future__ import annotations
+
+import re
+
+# Private characters: no path, name or text of a library is taken for a choice.
+_BEGIN, _VALUE, _END = "\ue0f0", "\ue0f1", "\ue0f2"
+_CHOICE = re.compile(f"{_BEGIN}([^{_VALUE}]*){_VALUE}([^{_END}]*){_END}")
+_PYTHON_NAMES = {"o": "output", "tasks": "prompts"}
+"""Arguments that are not called as the options are."""
+
+
+def option(name: str, value: object = None) -> str:
+    """A choice in a message: ``--split test``, or ``split="test"`` where Python is spoken.
+
+    Without a value it is the name alone: ``--split`` or ``split``. A value that may be any text is
+    given with quotes (``repr``).
+    """
+    kind = "name" if value is None else "number" if isinstance(value, (int, float)) else "text"
+    return f"{_BEGIN}{kind} {name}{_VALUE}{'' if value is None else value}{_END}"
+
+
+def flag(name: str) -> str:
+    """A choice that is on or off: ``--force``, or ``force=True``."""
+    return f"{_BEGIN}flag {name}{_VALUE}{_END}"
+
+
+def command(name: str) -> str:
+    """A command that is a function too: ```compread extract```, or ```compread.extract```."""
+    return f"{_BEGIN}command {name}{_VALUE}{_END}"
+
+
+def either(on_the_command_line: str, in_python: str) -> str:
+    """Words for either door, where the choice is not called alike."""
+    return f"{_BEGIN}either {on_the_command_line}{_VALUE}{in_python}{_END}"
+
+
+def worded(message: str, *, in_python: bool = False) -> str:
+    """A message with its choices as a command line or as Python spells them."""
+    return _CHOICE.sub(_in_python if in_python else _as_option, message)
+
+
+def _as_option(found: re.Match[str]) -> str:
+    kind, _, name = found[1].partition(" ")
+    if kind == "either":
+        return name
+    if kind == "command":
+        return f"`compread {name}`"
+    dashes = "-" if len(name) == 1 else "--"
+    return f"{dashes}{name} {found[2]}".rstrip()
+
+
+def _in_python(found: re.Match[str]) -> str:
+    kind, _, name = found[1].partition(" ")
+    if kind == "either":
+        return found[2]
+    if kind == "command":
+        return f"`compread.{name}`"
+    name = _PYTHON_NAMES.get(name, name.replace("-", "_"))
+    quoted = found[2] if found[2][:1] in ("'", '"') else f'"{found[2]}"'
+    value = {"flag": "=True", "number": f"={found[2]}", "text": f"={quoted}"}
+    return name + value.get(kind, "")
+
+
+class CompreadWarning(UserWarning):
+    """What a caller from Python should know of a result; a command says it on stderr."""
 
 
 class CompreadError(Exception):
     """Base of every error compread raises on purpose."""
 
     exit_code = 1
+    in_python = False
+    """Whether its next step names arguments of functions, not options of commands."""
+
+    @property
+    def message(self) -> str:
+        """What to build another error's message of: its choices are still to be worded."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        return worded(self.message, in_python=self.in_python)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
 
 class UsageError(CompreadError):

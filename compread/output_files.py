@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from compread.errors import TargetError
+from compread.errors import TargetError, flag
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 STORE_ENDINGS = (".h5", ".partial")
@@ -37,7 +37,7 @@ def check_target(path: Path, force: bool = False) -> None:
             f"{path} is a device or a pipe; give the path of a file, such as result.json"
         )
     if mode and not force:
-        raise TargetError(f"{path} exists; give another path, or --force to replace it")
+        raise TargetError(f"{path} exists; give another path, or {flag('force')} to replace it")
     if path.suffix in STORE_ENDINGS:
         raise TargetError(f"{path} would be taken for a store; give another name, such as w.json")
     folder = Path(os.path.realpath(path)).parent

@@ -110,7 +110,7 @@ def test_the_version_stands_in_one_place(capsys: pytest.CaptureFixture[str]):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"compread {compread.__version__}\n"
     having = [path for path in PACKAGE.rglob("*.py") if compread.__version__ in constants(path)]
-    assert having == [PACKAGE / "__init__.py"]
+    assert having == [PACKAGE / "version.py"]
 
 
 def constants(file: Path) -> set[object]:

@@ -27,7 +27,7 @@ from compread.analysis.chance import false_discovery, two_sided
 from compread.analysis.components import ComponentStats
 from compread.array_types import Floats
 from compread.components import Component, Kind
-from compread.errors import UsageError
+from compread.errors import UsageError, option
 from compread.options import ALPHA, BIAS_SHARE
 
 Category = Literal["good", "bad", "label-biased", "other"]
@@ -53,8 +53,8 @@ class Rules:
         for name in ("alpha", "bias_share", "good_accuracy", "bad_accuracy"):
             value = getattr(self, name)
             if value is not None and not 0 < value <= 1:
-                option = "--" + name.replace("_", "-")
-                raise UsageError(f"{option} {value}: expected a share above 0 and at most 1")
+                said = option(name.replace("_", "-"), value)
+                raise UsageError(f"{said}: expected a share above 0 and at most 1")
 
 
 @dataclass(frozen=True, eq=False)

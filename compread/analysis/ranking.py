@@ -145,14 +145,8 @@ def group_key(by: str, name: str) -> str:
 
 
 def predicted_keys(labels: Labels) -> list[str]:
-    """The key of each label's predicted share: ``predicted_`` and the word without outer spaces.
-
-    Words that only their spaces tell apart, or that are nothing but space, keep them.
-    """
-    words = [word.strip() for word in labels.word]
-    if len(set(words)) < len(words) or not all(words):
-        words = list(labels.word)
-    return [f"predicted_{word}" for word in words]
+    """The key of each label's predicted share: ``predicted_`` and its name (``Labels.names``)."""
+    return [f"predicted_{name}" for name in labels.names]
 
 
 def number(value: float) -> float | None:

@@ -18,7 +18,7 @@ from compread.analysis.repeats import Repeats, distinct, repeats
 from compread.analysis.tally import Resampling, Tally
 from compread.array_types import Float32, Floats, Ints
 from compread.components import Component
-from compread.errors import StoreError, UsageError
+from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
 from compread.store import Store, open_store
 from compread.store.schema import Labels, RunInfo
@@ -104,9 +104,7 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
         UsageError: the split has no rows.
         StoreError: the numbers are damaged.
     """
-    if not store.rows(split):
-        other = "train" if split == "test" else "test"
-        raise UsageError(f"{store.path} has no {split} rows; try --split {other}")
+    check_rows(store, split)
     kept = distinct(store.axes.splits[split].prompt_hash)
     gold, ids = store.gold(split)[kept], np.array(store.axes.splits[split].id)[kept]
     drawn = _drawn(gold.tobytes(), seed) if resample else None
@@ -129,6 +127,18 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
         rows=RowChoices(key, gold, parts.choices, whole.choices),
         repeats=repeats(store, split),
     )
+
+
+def check_rows(store: Store, split: str) -> None:
+    """Refuse a split without rows.
+
+    Raises:
+        UsageError: it has none.
+        StoreError: there is no split of that name.
+    """
+    if not store.rows(split):
+        other = "train" if split == "test" else "test"
+        raise UsageError(f"{store.path} has no {split} rows; try {option('split', other)}")
 
 
 def _pieces(

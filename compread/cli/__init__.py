@@ -21,7 +21,6 @@ from typing import Annotated, Any, TextIO, cast
 import typer
 from typer.main import get_command
 
-from compread import __version__
 from compread.cli import (
     analyze,
     check,
@@ -40,6 +39,7 @@ from compread.cli import (
 from compread.cli.output import Unfailing, discard, note
 from compread.errors import CompreadError
 from compread.text import one_line, printable
+from compread.version import __version__
 
 INTERRUPTED = 130
 READER_GONE = 141

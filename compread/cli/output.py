@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from compread.errors import UsageError
+from compread.errors import UsageError, worded
 from compread.text import printable
 from compread.views.parquet import to_parquet
 from compread.views.render import render
@@ -86,7 +86,7 @@ def write_bytes(data: bytes) -> None:
 
 def note(text: str, *, bold: bool = False) -> None:
     """Print on stderr, safe for a terminal: a hint, a warning, or where something was written."""
-    text = printable(text, LINES)
+    text = printable(worded(text), LINES)
     print(
         f"\x1b[1m{text}\x1b[0m" if bold and color(sys.stderr) else text, file=sys.stderr, flush=True
     )

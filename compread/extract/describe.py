@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from compread import __version__
 from compread.model.load.loading import LoadedModel
 from compread.prompts import PromptSet
 from compread.store import RunInfo, SplitRows
+from compread.version import __version__
 
 
 def describe(loaded: LoadedModel, prompt_set: PromptSet, **facts: Any) -> RunInfo:

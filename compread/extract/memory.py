@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from compread.errors import ResumableError
+from compread.errors import ResumableError, option
 from compread.model.linear import device_of, dtype_of
 from compread.model.matrices import layer_matrices
 from compread.model.trace import CausalLM
@@ -83,7 +83,7 @@ def too_large(what: str) -> ResumableError:
     """The error for a piece of work that cannot be made smaller."""
     return ResumableError(
         f"{what} does not fit into the device's memory; the finished rows are kept: give "
-        "--device-map auto, another --dtype, or a device with more memory"
+        f"{option('device-map', 'auto')}, another {option('dtype')}, or a device with more memory"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from compread.errors import ModelError, SumError
+from compread.errors import ModelError, SumError, option
 from compread.extract.engine import Engine
 from compread.extract.memory import must_fit
 from compread.extract.row_wise import RowDependence, row_dependence
@@ -123,7 +123,9 @@ class SumCheck:
     @property
     def _next_step(self) -> str:
         name = self._loaded.request.name
-        return f"nothing was written: run `compread check {name}`, or try --dtype float32"
+        return (
+            f"nothing was written: run `compread check {name}`, or try {option('dtype', 'float32')}"
+        )
 
 
 def _ends(engine: Engine, ids: Sequence[Ids]) -> list[Ids]:

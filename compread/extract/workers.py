@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from compread.errors import CompreadError, ResumableError, UsageError
+from compread.errors import CompreadError, ResumableError, UsageError, flag
 from compread.text import one_line
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Workers:
         except RuntimeError as error:
             raise ResumableError(
                 "another worker has ended before its work was done; the finished rows are kept: "
-                "the same command (without --force) goes on from there"
+                f"the same command (without {flag('force')}) goes on from there"
             ) from error
         return values
 

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from compread.errors import option
 from compread.model.decompose import BatchParts
 from compread.model.linear import device_of, dtype_of
 from compread.model.trace import CausalLM, first_tensor, hooked
 
 _WIDER = {
-    torch.float16: "float16 holds numbers up to 65504: try --dtype bfloat16 or float32",
-    torch.bfloat16: "try --dtype float32",
+    torch.float16: f"float16 holds numbers up to 65504: try {option('dtype', 'bfloat16')} or "
+    "float32",
+    torch.bfloat16: f"try {option('dtype', 'float32')}",
 }
 _DAMAGED = "the weights do not belong to this config, or are damaged: fetch the model again"
 

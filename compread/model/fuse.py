@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from compread.errors import ModelError
+from compread.errors import ModelError, flag
 from compread.model.linear import device_of
 from compread.model.trace import CausalLM
 
@@ -78,8 +78,9 @@ def fuse(model: CausalLM, watched: Collection[nn.Module] = (), backend: str = "i
             fusion.add(sys.modules[home], _ROTATION, _ROTATION, backend)
     if not fusion.names:
         raise ModelError(
-            f"--compile: {type(model).__name__} has no norm, gate or rotation that could be fused; "
-            "expected a model of RMSNorm and gated MLPs: leave --compile out"
+            f"{flag('compile')}: {type(model).__name__} has no norm, gate or rotation "
+            "that could be fused; "
+            f"expected a model of RMSNorm and gated MLPs: leave {flag('compile')} out"
         )
     _try(model, fusion)
     return fusion
@@ -111,6 +112,6 @@ def _try(model: CausalLM, fusion: Fusion) -> None:
         fusion.undo()
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"--compile: torch cannot compile {', '.join(fusion.names)} here "
-            f"({type(error).__name__}: {reason}); leave --compile out"
+            f"{flag('compile')}: torch cannot compile {', '.join(fusion.names)} here "
+            f"({type(error).__name__}: {reason}); leave {flag('compile')} out"
         ) from error

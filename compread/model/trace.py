@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from compread.errors import ModelError
+from compread.errors import ModelError, option
 from compread.model.attended import AttentionWatch
 from compread.model.linear import accumulation_dtype, device_of, dtype_of
 from compread.text import one_line
@@ -125,8 +125,8 @@ def trace_forward(model: CausalLM, blocks: Sequence[nn.Module], head: nn.Module)
         reason = one_line(error)
         raise ModelError(
             f"model type `{model.config.model_type}` ({type(model).__name__}) cannot run "
-            f"{_PROBE_TOKENS} tokens: {type(error).__name__}: {reason}; try another --dtype or "
-            "--device, or another release of transformers"
+            f"{_PROBE_TOKENS} tokens: {type(error).__name__}: {reason}; try another "
+            f"{option('dtype')} or {option('device')}, or another release of transformers"
         ) from error
     trace.logits = output.logits[0, -1].to("cpu", wide)
     return trace

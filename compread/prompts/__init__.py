@@ -14,7 +14,7 @@ from compread.prompts.audit import audit, preflight
 from compread.prompts.build import build_prompt_set, prompt_sets
 from compread.prompts.chat import Chat
 from compread.prompts.encoder import Tokenizer
-from compread.prompts.files import read_prompt_file
+from compread.prompts.files import prompts_of_rows, read_prompt_file
 from compread.prompts.load_tasks import every_task, load_task, mistakes_in, task_names
 from compread.prompts.nearest import Nearest, load_embedder
 from compread.prompts.sampling import Pool, Pools, make_pools
@@ -49,6 +49,7 @@ __all__ = [
     "mistakes_in",
     "preflight",
     "prompt_sets",
+    "prompts_of_rows",
     "read_prompt_file",
     "render",
     "task_names",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from compread.errors import PromptError, UsageError
+from compread.errors import PromptError, UsageError, flag, option
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.text import one_line
 
@@ -32,7 +32,9 @@ class Chat:
 
     def __post_init__(self) -> None:
         if self.multiturn and not self.template:
-            raise UsageError("demonstrations as turns need a chat template: --apply-chat-template")
+            raise UsageError(
+                f"demonstrations as turns need a chat template: {flag('apply-chat-template')}"
+            )
 
     @property
     def plain(self) -> bool:
@@ -103,8 +105,8 @@ def _template_text(tokenizer: Any) -> str:
         return str(tokenizer.get_chat_template())
     except (ValueError, AttributeError) as error:
         raise PromptError(
-            "the model's tokenizer has no chat template: leave --apply-chat-template out, or take "
-            "a chat model"
+            "the model's tokenizer has no chat template: leave "
+            f"{flag('apply-chat-template')} out, or take a chat model"
         ) from error
 
 
@@ -121,14 +123,15 @@ def _rendered(tokenizer: Any, messages: Sequence[Message], *, opened: bool) -> s
         )
     except OverBudgetError as error:
         raise PromptError(
-            f"the model's chat template is refused: {error}; leave --apply-chat-template out"
+            f"the model's chat template is refused: {error}; leave "
+            f"{flag('apply-chat-template')} out"
         ) from error
     except Exception as error:  # a template raises what it likes
         system = messages[0]["role"] == "system"
         way = (
-            "it may know no system message: leave --system-instruction out"
+            f"it may know no system message: leave {option('system-instruction')} out"
             if system
-            else ("leave --fewshot-as-multiturn or --apply-chat-template out")
+            else (f"leave {flag('fewshot-as-multiturn')} or {flag('apply-chat-template')} out")
         )
         first = one_line(error, 120)
         raise PromptError(f"the chat template refuses the turns ({first}); {way}") from error

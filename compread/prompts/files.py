@@ -1,4 +1,4 @@
-"""A prompt set from a JSON Lines file of the user's own.
+"""A prompt set from rows of the user's own: a JSON Lines file, or a list of mappings.
 
     {"prompt": "...", "label": " positive", "options": [" negative", " positive"],
      "split": "test", "id": "17"}
@@ -11,12 +11,12 @@ number (from 0) where they are left out. Other keys are ignored.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compread.errors import PromptError
+from compread.errors import PromptError, option
 from compread.options import SPLITS
 from compread.prompts.json_lines import parse_json_lines, row_id
 from compread.prompts.names import check_name
@@ -29,16 +29,12 @@ from compread.prompts.verbalizers import Verbalizer
 class _Line:
     """One row and where it stands, for its messages."""
 
-    name: str
-    number: int
-    row: dict[str, Any]
-
-    @property
-    def where(self) -> str:
-        return f"{self.name}, line {self.number}"
+    place: str
+    """The file and the line, or which of the rows; empty: it is the options of all of them."""
+    row: Mapping[str, Any]
 
     def error(self, what: str) -> PromptError:
-        return PromptError(f"{self.where}: {what}")
+        return PromptError(f"{self.place}: {what}")
 
     def text(self, key: str) -> str:
         value = self.row.get(key)
@@ -47,6 +43,10 @@ class _Line:
             raise self.error(f"{key!r} is {what}; {fields_named(self.row)}")
         if not isinstance(value, str) or not value:
             raise self.error(f"{key!r} is {value!r}, not a text of one character or more")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise self.error(f"{key!r} has half a surrogate pair: {value!r}; repair it") from error
         return value
 
     def check_no_null(self, key: str, value: str) -> None:
@@ -72,18 +72,55 @@ def read_prompt_file(path: str | Path, labels: Sequence[Option] | None = None) -
     """
     name = "standard input" if str(path) == "-" else str(path)
     task = "stdin" if str(path) == "-" else check_name(Path(path).stem, "name of the prompts' file")
+    if (prompt_set := _prompt_set(task, _lines(path, name), labels)) is None:
+        raise PromptError(f"{name} has no rows: give one JSON object a line")
+    return prompt_set
+
+
+def prompts_of_rows(
+    rows: Iterable[Mapping[str, Any]],
+    labels: Sequence[Option] | None = None,
+    name: str = "prompts",
+) -> PromptSet:
+    """A prompt set from rows as a prompt file has them.
+
+    Args:
+        rows: mappings with ``prompt``, ``label`` and, where wanted, ``options``, ``split``, ``id``.
+        labels: options of every row, in class order, where the rows have none.
+        name: of the task, and so of the store.
+
+    Raises:
+        PromptError: no rows, or one that cannot be used; the message says which, from 0.
+    """
+    lines = []
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise PromptError(
+                f"prompts[{number}] is {row!r:.60}: expected a mapping with prompt and label"
+            )
+        lines.append(_Line(f"prompts[{number}]", row))
+    prompt_set = _prompt_set(check_name(name, "name of the prompts"), lines, labels)
+    if prompt_set is None:
+        raise PromptError("there are no prompts: give one row or more")
+    return prompt_set
+
+
+def _prompt_set(
+    task: str, lines: Iterable[_Line], labels: Sequence[Option] | None
+) -> PromptSet | None:
+    """The lines' prompt set; None where there are no lines."""
     options: Verbalizer | None = None
     if labels is not None:
-        options = _checked_options(_Line(name, 0, {}), list(labels))
+        options = _checked_options(_Line("", {}), list(labels))
     rows: dict[tuple[str, str], Prompt] = {}
-    for index, line in enumerate(_lines(path, name)):
+    for index, line in enumerate(lines):
         options = _options(line, options, given=labels is not None)
         prompt = _prompt(line, index, options)
         if (prompt.split, prompt.id) in rows:
             raise line.error(f"id {prompt.id!r} stands twice in split {prompt.split!r}")
         rows[prompt.split, prompt.id] = prompt
     if options is None or not rows:
-        raise PromptError(f"{name} has no rows: give one JSON object a line")
+        return None
     return PromptSet(
         task=task,
         labels=options.columns,
@@ -97,7 +134,7 @@ def _lines(path: str | Path, name: str) -> list[_Line]:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     except OSError as error:
         raise PromptError(f"cannot read {name}: {error.strerror}") from error
-    return [_Line(name, number, row) for number, row in parse_json_lines(data, name)]
+    return [_Line(f"{name}, line {number}", row) for number, row in parse_json_lines(data, name)]
 
 
 def _options(line: _Line, known: Verbalizer | None, given: bool) -> Verbalizer:
@@ -106,17 +143,17 @@ def _options(line: _Line, known: Verbalizer | None, given: bool) -> Verbalizer:
     if found is None:
         if given and known is not None:
             return known
-        raise line.error("'options' is missing; add it to every row, or give --labels")
+        raise line.error(f"'options' is missing; add it to every row, or give {option('labels')}")
     options = _checked_options(line, found)
     if known is not None and options != known:
-        where = "--labels has" if given else "the rows before have"
+        where = f"{option('labels')} has" if given else "the rows before have"
         raise line.error(f"options {_plain(options)} differ from the {_plain(known)} that {where}")
     return options
 
 
 def _checked_options(line: _Line, options: Any) -> Verbalizer:
-    where = line.error if line.number else PromptError
-    name = "options" if line.number else "--labels"
+    where = line.error if line.place else PromptError
+    name = "options" if line.place else option("labels")
     classes = [[o] if isinstance(o, str) else o for o in options] if _is_list(options) else []
     words = [word for words in classes if _is_list(words) for word in words]
     good = all(_is_list(c) and c for c in classes) and all(isinstance(w, str) and w for w in words)
@@ -149,6 +186,6 @@ def _prompt(line: _Line, index: int, options: Verbalizer) -> Prompt:
     split = line.row.get("split", "test")
     if split not in SPLITS:
         raise line.error(f"split {split!r} is neither 'train' nor 'test'")
-    name = row_id(line.row, index, line.where)
+    name = row_id(line.row, index, line.place)
     line.check_no_null("id", name)
     return Prompt(text, options.column(right), split, name)

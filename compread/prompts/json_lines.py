@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from compread.errors import PromptError
@@ -50,7 +51,7 @@ def parse_json_line(line: str, where: str) -> dict[str, Any]:
     return row
 
 
-def row_id(row: dict[str, Any], number: int, where: str) -> str:
+def row_id(row: Mapping[str, Any], number: int, where: str) -> str:
     """What a row is called: its ``id``, or its number where it has none.
 
     Raises:

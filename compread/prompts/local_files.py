@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from compread.errors import PromptError
+from compread.errors import PromptError, option
 from compread.prompts.csv_rows import read_csv
 from compread.prompts.json_lines import parse_json_lines
 from compread.prompts.tasks import Task
@@ -121,9 +121,9 @@ def _expected(task: Task, split: str) -> str:
 def _no_folder(data_dir: Path, task: Task, split: str) -> str:
     looked = f"looked for {_expected(task, split)} in {data_dir / task.name}"
     if not data_dir.is_dir():
-        return f"there is no folder {data_dir}: {looked}; --data-dir is the folder above"
+        return f"there is no folder {data_dir}: {looked}; {option('data-dir')} is the folder above"
     if data_dir.name == task.name and (_named(data_dir, split) or (data_dir / "data").is_dir()):
-        return f"{looked}; give --data-dir {data_dir.parent}, the folder above this one"
+        return f"{looked}; give {option('data-dir', data_dir.parent)}, the folder above this one"
     return f"{data_dir} has no folder {task.name!r}: {looked}; it has {_listed(data_dir)}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compread.errors import PromptError
+from compread.errors import PromptError, option
 from compread.text import one_line
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def load_embedder(name: str, offline: bool = False) -> Nearest:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise PromptError(
-            "--embedder needs sentence-transformers: pip install 'compread[embed]'"
+            f"{option('embedder')} needs sentence-transformers: pip install 'compread[embed]'"
         ) from error
     try:
         model = SentenceTransformer(name, local_files_only=offline, trust_remote_code=False)

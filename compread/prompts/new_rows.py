@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compread.errors import PromptError
+from compread.errors import PromptError, option
 from compread.prompts.chat import Chat
 from compread.prompts.load_tasks import load_task
 from compread.prompts.sets import Pieces, Prompt, PromptSet
@@ -53,7 +53,8 @@ class NewRows:
         if found.text != template_text:
             raise PromptError(
                 f"template {template!r} of task {task!r} is not the one that the weights were "
-                f"fitted with ({template_text!r}); give the task file they had (--include-path)"
+                f"fitted with ({template_text!r}); give the task file they had "
+                f"({option('include-path')})"
             )
         return cls(task, labels, classes, protocol, found, loaded)
 

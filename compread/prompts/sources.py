@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from compread.errors import PromptError
+from compread.errors import PromptError, flag, option
 from compread.prompts.local_files import Row, half, read_rows, reason, split_files
 from compread.prompts.tasks import Source, Task
 
@@ -67,7 +67,8 @@ def _load_hub(task: Task, source: Source, split: str, offline: bool) -> list[Row
     except Exception as error:  # network, access, missing, damaged: no common base
         raise PromptError(
             f"cannot load data set {source.id!r} for task {task.name!r}: {reason(error)}; "
-            f"{_local_way(task)}, or fill the cache with a network and repeat with --offline"
+            f"{_local_way(task)}, or fill the cache with a network and repeat with "
+            f"{flag('offline')}"
         ) from error
     _check_revision(source, cached)
     return rows
@@ -111,4 +112,4 @@ def _no_retry_log() -> Iterator[None]:
 
 def _local_way(task: Task) -> str:
     files = "test.jsonl" if task.lender else "train.jsonl and test.jsonl"
-    return f"give --data-dir DIR with DIR/{task.name}/{files}"
+    return f"give {option('data-dir', 'DIR')} with DIR/{task.name}/{files}"

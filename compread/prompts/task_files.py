@@ -141,7 +141,7 @@ def _lender(top: Section, load: Callable[[str], Task], n_classes: int) -> Task:
     try:
         lender = load(name)
     except PromptError as error:
-        raise top.error("demonstrations", f"cannot be used: {error}") from error
+        raise top.error("demonstrations", f"cannot be used: {error.message}") from error
     if lender.lender is not None:
         raise top.error("demonstrations", f"is {name!r}, which borrows its own: name that task")
     if len(lender.label_values) != n_classes:

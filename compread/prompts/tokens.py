@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from compread.errors import PromptError
+from compread.errors import PromptError, option
 from compread.prompts.encoder import Encoder, Ids, Tokenizer
 from compread.prompts.label_tokens import label_token_ids
 from compread.prompts.sets import Prompt, PromptSet
@@ -74,6 +74,7 @@ def _check_lengths(prompts: Sequence[Prompt], ids: Sequence[Ids], max_length: in
         if len(row) > max_length:
             raise PromptError(
                 f"the prompt of row {prompt.id!r} ({prompt.split}) has {len(row)} tokens, the "
-                f"model's context has {max_length}: use fewer shots (--num-fewshot), drop the row, "
+                f"model's context has {max_length}: use fewer shots "
+                f"({option('num-fewshot')}), drop the row, "
                 "or take a model with a longer context"
             )

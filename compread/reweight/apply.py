@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compread.errors import StoreError, UsageError
+from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
 from compread.reweight.fit import Fit, HeldOutAccuracy, test_scores
 from compread.reweight.rows import check_labels
@@ -80,7 +80,9 @@ def forms_named(fits: Sequence[Fit], titles: Sequence[str] | None) -> tuple[Fit,
     there = list(dict.fromkeys(form.title for form in forms))
     for title in titles:
         if title not in there:
-            raise UsageError(f"--methods {title!r}: the weights are of {', '.join(there)}")
+            raise UsageError(
+                f"{option('methods', repr(title))}: the weights are of {', '.join(there)}"
+            )
     return tuple(form for form in forms if form.title in titles)
 
 
@@ -98,10 +100,13 @@ def pooling_of(fits: Sequence[Fit], asked: str | None) -> str:
     if len(ways) > 1:
         raise UsageError(
             f"the weights were fitted on labels pooled by {' and by '.join(ways)}; choose fits of "
-            "one pooling with --methods, or apply a file of one"
+            f"one pooling with {option('methods')}, or apply a file of one"
         )
     if ways and asked not in (None, ways[0]):
-        raise UsageError(f"--pool {asked}: the weights were fitted with --pool {ways[0]}; leave it")
+        raise UsageError(
+            f"{option('pool', asked)}: the weights were fitted with "
+            f"{option('pool', ways[0])}; leave it"
+        )
     return ways[0] if ways else asked or DEFAULT_POOL
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from compread.errors import UsageError
+from compread.errors import UsageError, option
 
 GB = 1e9
 WORTH_BYTES, WORTH_SECONDS = 1.0 * GB, 60.0
@@ -64,8 +64,9 @@ def forewarnings(work: Iterable[tuple[str, Work]], size: Size, free: int | None)
         seconds = one.products / RATE
         if free is not None and needed > free:
             raise UsageError(
-                f"--methods {title}: {rows} need about {needed / GB:.1f} GB of memory, and "
-                f"{free / GB:.1f} GB are free; fit on fewer rows with --n-train, or leave it out"
+                f"{option('methods', title)}: {rows} need about {needed / GB:.1f} GB "
+                f"of memory, and {free / GB:.1f} GB are free; fit on fewer rows with "
+                f"{option('n-train')}, or leave it out"
             )
         if needed > WORTH_BYTES or seconds > WORTH_SECONDS:
             yield (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compread.array_types import Floats
-from compread.errors import UsageError
+from compread.errors import UsageError, flag
 from compread.reweight.fit import Fit
 from compread.reweight.rows import Rows
 
@@ -31,7 +31,7 @@ def explain(fit: Fit, rows: Rows, scores: Floats, top: int) -> list[dict[str, An
     weights = fit.fitted.parameters().get("weights")
     if weights is None:
         raise UsageError(
-            f"--explain: {fit.title} has no component weights; use blend-row or comprw"
+            f"{flag('explain')}: {fit.title} has no component weights; use blend-row or comprw"
         )
     order = np.argsort(-scores, axis=1, kind="stable")[:, :2]
     first, second = order[:, 0], order[:, 1]

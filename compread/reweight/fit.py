@@ -15,7 +15,7 @@ import numpy.typing as npt
 from compread.analysis.components import wilson_interval
 from compread.analysis.repeats import distinct
 from compread.components import Component
-from compread.errors import StoreError, UsageError
+from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
 from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import Fitted, Method
@@ -246,11 +246,11 @@ def _check_rows(
     fitted = [method.name for method in methods if method.needs_training]
     for budget in budgets:
         if not row_count(budget, there, name) and fitted:
-            why = "--n-train 0 leaves" if there else f"{name} has"
+            why = f"{option('n-train', 0)} leaves" if there else f"{name} has"
             raise UsageError(
                 f"{why} no train rows to fit {', '.join(fitted)} on; "
                 + ("ask for more" if there else "extract it with train rows")
-                + ", or for --methods full"
+                + f", or for {option('methods', 'full')}"
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from compread.errors import UsageError
+from compread.errors import UsageError, option
 from compread.reweight.method import Method
 from compread.reweight.methods.affine import Affine
 from compread.reweight.methods.batch_calibration import (
@@ -48,18 +48,18 @@ def make_methods(names: Sequence[str], recipe: str | None = None) -> tuple[Metho
         UsageError: no name is given, or a method or recipe is not known.
     """
     if not names:
-        raise UsageError(f"--methods names no method; there is {', '.join(METHODS)}")
+        raise UsageError(f"{option('methods')} names no method; there is {', '.join(METHODS)}")
     if recipe is not None:
-        _check(recipe, dict.fromkeys(r for m in METHODS.values() for r in m.recipes), "--recipe")
+        _check(recipe, dict.fromkeys(r for m in METHODS.values() for r in m.recipes), "recipe")
     made: dict[tuple[str, str | None], Method] = {}
     for text in names:
         name, colon, own = text.partition(":")
-        _check(name, METHODS, "--methods")
+        _check(name, METHODS, "methods")
         recipes = METHODS[name].recipes
         if colon and not recipes:
-            raise UsageError(f"--methods {text!r}: {name} has no recipes")
+            raise UsageError(f"{option('methods', repr(text))}: {name} has no recipes")
         if colon:
-            _check(own, recipes, f"--methods {name}:")
+            _check(own, recipes, "methods", f"{name}:")
         method = METHODS[name].make(own or (recipe if recipe in recipes else None))
         made[name, method.recipe] = method
     return tuple(made.values())
@@ -71,9 +71,9 @@ def title_of(method: str, recipe: str | None) -> str:
     return method if plain else f"{method}:{recipe}"
 
 
-def _check(name: str, known: Collection[str], option: str) -> None:
+def _check(name: str, known: Collection[str], of: str, method: str = "") -> None:
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean {near!r}? There is" if near else "there is"
         hint = hint if name else "there is a name missing at a comma; there is"
-        raise UsageError(f"{option} {name!r}: {hint} {', '.join(known)}")
+        raise UsageError(f"{option(of, repr(method + name))}: {hint} {', '.join(known)}")

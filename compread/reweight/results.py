@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from compread.errors import UsageError
+from compread.errors import UsageError, option
 from compread.reweight.fit import Fit
 from compread.store.gather import setting_names
 
@@ -104,7 +104,9 @@ def versus(fits: Sequence[Fit], other: str) -> list[dict[str, Any]]:
             accuracy[key][fit.run.task, fit.store] = fit.test.accuracy
     known = list(dict.fromkeys(method for method, *_ in accuracy))
     if other not in known:
-        raise UsageError(f"--versus {other!r}: it is not among --methods {','.join(known)}")
+        raise UsageError(
+            f"{option('versus', repr(other))}: it is not among {option('methods', ','.join(known))}"
+        )
     rows = []
     for (method, n_train, setting), ours in accuracy.items():
         if method != other:

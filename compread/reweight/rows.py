@@ -15,7 +15,7 @@ import numpy.typing as npt
 from compread.analysis.categories import COUNTED_KINDS
 from compread.array_types import Float32
 from compread.components import Component
-from compread.errors import StoreError, UsageError
+from compread.errors import StoreError, UsageError, option
 from compread.reweight.blocks import blocks
 from compread.store.schema import Labels, Split
 
@@ -121,7 +121,9 @@ def row_count(n_train: int | None, there: int, store: str) -> int:
     """
     count = there if n_train is None else n_train
     if not 0 <= count <= there:
-        raise UsageError(f"--n-train {count}: {store} has {there} train rows; ask for 1 to {there}")
+        raise UsageError(
+            f"{option('n-train', count)}: {store} has {there} train rows; ask for 1 to {there}"
+        )
     return count
 
 

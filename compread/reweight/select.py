@@ -10,10 +10,14 @@ import numpy as np
 from compread.analysis.runs import RunStats
 from compread.array_types import Floats
 from compread.components import Component
-from compread.errors import StoreError, UsageError
+from compread.errors import StoreError, UsageError, either, option
 from compread.reweight.apply import all_forms, check_model, model_of
 from compread.reweight.fit import Fit
 from compread.reweight.registry import DEFAULT, METHODS
+
+_SAVE = either(
+    f"reweight --methods {DEFAULT} --save FILE", f'reweight(runs, methods="{DEFAULT}").save(file)'
+)
 
 
 def choose(
@@ -37,8 +41,8 @@ def choose(
     if method is not None and method in METHODS and METHODS[method].fitted.transductive:
         titles = ", ".join(dict.fromkeys(fit.title for fit in usable))
         raise UsageError(
-            f"--method {method} looks at all rows together, and rows come one by one; the file "
-            f"has {titles or 'no other'}"
+            f"{option('method', method)} looks at all rows together, and rows come "
+            f"one by one; the file has {titles or 'no other'}"
         )
     wanted = method or _default(usable)
     found = [fit for fit in usable if fit.title == wanted]
@@ -54,8 +58,8 @@ def choose(
         raise UsageError(f"the weights have no such fit; they have {listed or 'none for one row'}")
     if len(places) > 1:
         raise UsageError(
-            f"the weights have {wanted} of {len(places)} stores; choose one with --store, such as "
-            f"{places[0]}"
+            f"the weights have {wanted} of {len(places)} stores; choose one with "
+            f"{option('store')}, such as {places[0]}"
         )
     return found[0]
 
@@ -122,7 +126,8 @@ def _weighted_method(titles: Sequence[str], method: str | None) -> str:
     if method is not None:
         if method not in titles:
             raise UsageError(
-                f"--method {method!r}: the weights file has weights for components of {there}"
+                f"{option('method', repr(method))}: the weights file has weights for "
+                f"components of {there}"
             )
         return method
     named = [name for name in (DEFAULT, f"{DEFAULT}-row", "comprw") if name in titles]
@@ -130,8 +135,8 @@ def _weighted_method(titles: Sequence[str], method: str | None) -> str:
         return named[0]
     if len(titles) != 1:
         raise UsageError(
-            f"the file has weights for components of {there}; choose one with --method, "
-            f"or save those of one: reweight --methods {DEFAULT} --save FILE"
+            f"the file has weights for components of {there}; choose one with {option('method')}, "
+            f"or save those of one: {_SAVE}"
         )
     return titles[0]
 
@@ -142,5 +147,7 @@ def _default(usable: Sequence[Fit]) -> str:
         if name in titles:
             return name
     if len(titles) != 1:
-        raise UsageError(f"choose one of the weights' methods with --method: {', '.join(titles)}")
+        raise UsageError(
+            f"choose one of the weights' methods with {option('method')}: {', '.join(titles)}"
+        )
     return titles[0]

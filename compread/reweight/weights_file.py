@@ -25,20 +25,21 @@ from typing import Any
 
 import numpy as np
 
-from compread import __version__
 from compread.components import KINDS, Component
-from compread.errors import StoreError
+from compread.errors import StoreError, either
 from compread.options import POOLS
 from compread.output_files import write_file
 from compread.reweight.fit import Fit, HeldOutAccuracy
 from compread.reweight.method import Fitted
 from compread.reweight.registry import METHODS
 from compread.store.schema import Labels, RunInfo
+from compread.version import __version__
 
 FORMAT = "compread-weights"
 FORMAT_VERSION = 1
 KEYS = {"format", "format_version", "compread", "checksum", "fits"}
-GIVE = "give a file that `compread reweight --save` wrote"
+SAVE = either("`compread reweight --save`", "`compread.reweight(...).save`")
+GIVE = f"give a file that {SAVE} wrote"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _check(document: dict[str, Any], path: Path) -> None:
     if "checksum" in document and document["checksum"] != checksum(document):
         raise StoreError(
             f"{path} does not agree with its checksum: it is damaged or was edited; write it again "
-            "with `compread reweight --save`, or take out its line `checksum` if the edit is meant"
+            f"with {SAVE}, or take out its line `checksum` if the edit is meant"
         )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from h5py import h5a
 
 from compread.components import Component
-from compread.errors import BusyError, StoreError
+from compread.errors import BusyError, StoreError, command, flag
 from compread.options import SPLITS
 from compread.store.axes import Axes, SplitRows
 from compread.store.datasets import Group, members
@@ -50,9 +50,12 @@ def check_file(path: Path) -> None:
     except FileNotFoundError as error:
         status = partial_status(path)
         if status is not None:
-            hint = f"{status}: run the same `compread extract` again (without --force) to finish it"
+            hint = (
+                f"{status}: run the same {command('extract')} again (without "
+                f"{flag('force')}) to finish it"
+            )
             raise StoreError(f"{path}: is not finished; {hint}") from error
-        raise StoreError(f"{path}: no such store: `compread extract` makes one") from error
+        raise StoreError(f"{path}: no such store: {command('extract')} makes one") from error
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({os.strerror(error.errno or 0)})") from error
     if b"compread journal".startswith(start) and start:
@@ -80,7 +83,8 @@ def damage_is_an_error(path: Path, where: str = "") -> Iterator[None]:
         if str(error).startswith(str(path)):
             raise
         raise StoreError(
-            f"{path}: the store is damaged: {error}: copy it again, or extract it anew with --force"
+            f"{path}: the store is damaged: {error.message}: copy it again, or extract it "
+            f"anew with {flag('force')}"
         ) from error
     except MemoryError as error:
         raise StoreError(f"{path}: needs more memory than there is ({error})") from error
@@ -91,7 +95,9 @@ def damage_is_an_error(path: Path, where: str = "") -> Iterator[None]:
         _check_busy(path, error, reason)
         at = f" at {where}" if where else ""
         damaged = f"{path}: the store is damaged or cut short{at} ({reason})"
-        raise StoreError(f"{damaged}: copy it again, or extract it anew with --force") from error
+        raise StoreError(
+            f"{damaged}: copy it again, or extract it anew with {flag('force')}"
+        ) from error
 
 
 def _check_busy(path: Path, error: Exception, reason: str) -> None:
@@ -126,7 +132,7 @@ def check_attributes(path: Path, file: Any) -> tuple[str, int]:
     if version < 1:
         raise ValueError(f"format version {version}")
     if not _scalar(file, "complete", "b"):
-        raise StoreError(f"{path}: is not finished: run the same `compread extract` again")
+        raise StoreError(f"{path}: is not finished: run the same {command('extract')} again")
     there = sum(h5a.exists(file.id, name.encode()) for name in _ATTRIBUTES)
     # Their names take h5py as long as all that they say.
     if h5a.get_num_attrs(file.id) > there and (extra := set(file.attrs) - _ATTRIBUTES):

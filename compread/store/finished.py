@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from compread.errors import BusyError, StoreError, TargetError
+from compread.errors import BusyError, StoreError, TargetError, flag, option
 from compread.store.axes import Axes
 from compread.store.paths import journal_path
 from compread.store.reader import Store, open_store
@@ -63,8 +63,8 @@ def check_same_run(target: Path, known: Mapping[str, Any]) -> None:
 def another_run(target: Path, told: str) -> TargetError:
     """The error for a target that another run's store stands at."""
     return TargetError(
-        f"{target}: exists already, {told}: choose another -o, or --force replaces it when the new "
-        "one is done"
+        f"{target}: exists already, {told}: choose another {option('o')}, or "
+        f"{flag('force')} replaces it when the new one is done"
     )
 
 
@@ -82,8 +82,8 @@ def _opened(target: Path) -> Iterator[Store]:
         raise
     except StoreError as error:
         raise StoreError(
-            f"{error}; it is left as it is: move it away or give --force, and the same command "
-            "makes it anew"
+            f"{error.message}; it is left as it is: move it away or give {flag('force')}, and "
+            "the same command makes it anew"
         ) from error
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
 
-from compread.errors import StoreError
+from compread.errors import StoreError, flag, option
 from compread.store.paths import paths_on, store_paths
 from compread.store.reader import peek_run
 from compread.store.schema import RunInfo
@@ -106,7 +106,9 @@ def _limits(runs: Iterable[RunInfo]) -> list[str]:
     found = [f"{task} ({', '.join(of)})" for task, of in tasks.items() if len(of) > 1]
     if not found:
         return []
-    return [f"runs of one task with different --limit count alike in a mean: {_some(found)}"]
+    return [
+        f"runs of one task with different {option('limit')} count alike in a mean: {_some(found)}"
+    ]
 
 
 def _unfinished(names: Iterable[str]) -> list[str]:
@@ -134,7 +136,7 @@ def _check_models(runs: dict[Path, RunInfo], models: Models) -> None:
         if run.fingerprint != one.fingerprint and not revised:
             raise StoreError(
                 f"{first} is of {_described(one)} and {path} of {_described(run)}: other weights, "
-                "so not averaged; give one model's stores, or --across-models"
+                f"so not averaged; give one model's stores, or {flag('across-models')}"
             )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from h5py import h5a, h5d, h5o, h5s, h5t, h5z
 
-from compread.errors import StoreError
+from compread.errors import StoreError, flag
 from compread.store.layout import CHUNK_BYTES
 
 _GUARD = h5z.FILTER_FLETCHER32
@@ -159,5 +159,5 @@ class Guards:
         return StoreError(
             f"{self._path}: was rewritten by another program (h5repack, h5py), which left {what} "
             "without checksums, so that damage would go unseen: use the file as compread wrote it, "
-            "or extract it anew with --force"
+            f"or extract it anew with {flag('force')}"
         )

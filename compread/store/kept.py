@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compread.errors import StoreError
+from compread.errors import StoreError, option
 from compread.store.axes import Axes, finite_rows
 from compread.store.journal import Journal, JournalError
 
@@ -101,7 +101,7 @@ def checked_records(
         if not finite.all():
             row = int(rows[~finite][0])
             where = f"{name} of row {row} (id {axes.ids[row]!r})"
-            raise StoreError(f"{where} is NaN or beyond float32: try --dtype float32")
+            raise StoreError(f"{where} is NaN or beyond float32: try {option('dtype', 'float32')}")
     return records
 
 

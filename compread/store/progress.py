@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compread.errors import StoreError
+from compread.errors import StoreError, flag
 from compread.store.header import Header
 from compread.store.journal import JournalError, peek
 from compread.store.paths import journal_path, part_journals
@@ -63,7 +63,7 @@ def _look(journal: Path) -> tuple[Header | None, int] | None:
         return None
     except JournalError as problem:
         raise StoreError(
-            f"{journal}: is {problem}; move it away or start over with --force"
+            f"{journal}: is {problem}; move it away or start over with {flag('force')}"
         ) from problem
     except OSError as error:
         raise StoreError(f"{journal}: cannot be read ({error.strerror})") from error

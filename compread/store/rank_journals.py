@@ -7,7 +7,7 @@ run after a stop, takes those rows up and deletes the file.
 
 from __future__ import annotations
 
-from compread.errors import TargetError
+from compread.errors import TargetError, option
 from compread.locks import LockedError
 from compread.store.header import read_header
 from compread.store.journal import Journal, JournalError
@@ -32,7 +32,7 @@ def merge_rank_journals(writer: StoreWriter, *, force: bool = False) -> None:
             except LockedError as error:
                 raise TargetError(
                     f"{path}: another process is writing it ({error}): wait for it, or choose "
-                    "another -o"
+                    f"another {option('o')}"
                 ) from error
             except JournalError as problem:
                 raise journal_unusable(writer.path, f"{path.name} is {problem}") from problem

@@ -63,6 +63,15 @@ class Labels:
         """Names of the classes, in the order of their first columns."""
         return tuple(dict.fromkeys(self.class_name))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """[K] the words without outer spaces.
+
+        Words that only their spaces tell apart, or that are nothing but space, keep them.
+        """
+        names = tuple(word.strip() for word in self.word)
+        return names if len(set(names)) == len(names) and all(names) else self.word
+
 
 @dataclass(frozen=True)
 class RunInfo:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from compread.errors import DiskError, TargetError
+from compread.errors import DiskError, TargetError, flag, option
 from compread.locks import LockedError
 from compread.store.journal import Journal, NotAJournalError
 from compread.store.paths import journal_path
@@ -32,11 +32,13 @@ def writing(target: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskError(
                 f"{target}: the disk is full ({reason}); the finished rows are kept in "
-                f"{journal_path(target).name}: make room, then the same command (without --force) "
-                "goes on"
+                f"{journal_path(target).name}: make room, then the same command "
+                f"(without {flag('force')}) goes on"
             ) from error
         kind = DiskError if error.errno in _FAILS else TargetError
-        raise kind(f"{target}: cannot be written ({reason}): choose another -o") from error
+        raise kind(
+            f"{target}: cannot be written ({reason}): choose another {option('o')}"
+        ) from error
 
 
 def check_store_target(target: Path) -> None:
@@ -48,13 +50,16 @@ def check_store_target(target: Path) -> None:
     if target.is_dir():
         raise TargetError(f"{target}: is a folder: name a file in it, such as {target / 'run.h5'}")
     if target.exists() and not target.is_file():
-        raise TargetError(f"{target}: is not a regular file: choose another -o")
+        raise TargetError(f"{target}: is not a regular file: choose another {option('o')}")
     nearest = next(folder for folder in target.absolute().parents if folder.exists())
     if not nearest.is_dir():
-        raise TargetError(f"{target}: cannot be written ({nearest} is a file): choose another -o")
+        raise TargetError(
+            f"{target}: cannot be written ({nearest} is a file): choose another {option('o')}"
+        )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise TargetError(
-            f"{target}: cannot be written (no permission in {nearest}): choose another -o"
+            f"{target}: cannot be written (no permission in {nearest}): choose "
+            f"another {option('o')}"
         )
 
 
@@ -70,13 +75,17 @@ def check_free(target: Path) -> None:
 
 def target_exists(target: Path) -> TargetError:
     """The error for a target that is there already."""
-    return TargetError(f"{target}: exists already: --force replaces it when the new one is done")
+    return TargetError(
+        f"{target}: exists already: {flag('force')} replaces it when the new one is done"
+    )
 
 
 def journal_unusable(target: Path, reason: str) -> TargetError:
     """The error for a journal that this run cannot go on with."""
     name = journal_path(target)
-    return TargetError(f"{name}: {reason}: finish it as it was begun, or --force starts over")
+    return TargetError(
+        f"{name}: {reason}: finish it as it was begun, or {flag('force')} starts over"
+    )
 
 
 def lock(target: Path) -> Journal:
@@ -90,7 +99,7 @@ def lock(target: Path) -> Journal:
         return Journal(journal_path(target))
     except LockedError as error:
         busy = f"{target}: another run is writing it ({error})"
-        raise TargetError(f"{busy}: wait for it, or choose another -o") from error
+        raise TargetError(f"{busy}: wait for it, or choose another {option('o')}") from error
     except NotAJournalError as problem:
         raise in_the_way(journal_path(target), problem) from problem
 

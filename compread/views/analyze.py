@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from compread.analysis.categories import COUNTED_KINDS
+from compread.errors import option
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
@@ -29,7 +30,8 @@ TRANSFER = (
     "transfer-1: the accuracy of the other run's best component, oracle-1 that of the run's own."
 )
 CHANGE = (
-    "Row by row against the stores of --versus. q: McNemar's exact test, corrected for the number "
+    f"Row by row against the stores of {option('versus')}. q: McNemar's exact test, "
+    "corrected for the number "
     "of components (Benjamini-Hochberg); pairs of stores over the same rows are one test, over "
     "others they are combined by Cauchy's rule. Interval: Agresti and Min's for one pair of "
     "stores, of several with the variance over rows and pairs. The other formats have every "
@@ -135,7 +137,11 @@ def _drawn(rows: Sequence[Row]) -> str:
         for kind, row in whole.items()
         if row["pairs"] < row["pairs_found"]
     ]
-    return f" Drawn at random: {', '.join(told)}; --pairs all compares every one." if told else ""
+    return (
+        f" Drawn at random: {', '.join(told)}; {option('pairs', 'all')} compares every one."
+        if told
+        else ""
+    )
 
 
 def _pairs(rows: Sequence[Row]) -> Table:

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
-from compread import __version__
 from compread.analysis.categories import DEFAULT_RULES, Rules
 from compread.analysis.classes import on_common_classes
 from compread.analysis.ranking import rank
 from compread.analysis.runs import RunStats
 from compread.analysis.study import study
+from compread.errors import worded
 from compread.options import TOP_SET
 from compread.store.gather import setting_names
 from compread.text import printable
+from compread.version import __version__
 from compread.views.analyze import summary_view
 from compread.views.plots import charts
 from compread.views.plots.draw import draw
@@ -80,7 +81,7 @@ def report(
         title=f"Components of {models}",
         about=f"{len(runs)} stores; tasks: {tasks}; scored on their {split} rows.",
         sections=[_safe(section) for section in _sections(runs, split, rules, top)],
-        notes=[printable(note) for note in notes],
+        notes=[printable(worded(note)) for note in notes],
         command=printable(command),
         extracted=list(dict.fromkeys(printable(run.info.command) for run in runs)),
         version=__version__,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from compread.errors import either
 from compread.reweight.results import FEWEST
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
@@ -13,9 +14,8 @@ from compread.views.tables import Column, Row, Table
 Rows = Sequence[Row]
 METHODS_A_TABLE = 5
 """As many as eighty columns hold."""
-GRID_NOTE = (
-    "Test accuracy in %: mean over the runs (population standard deviation). "
-    "--format json or csv has every run."
+GRID_NOTE = "Test accuracy in %: mean over the runs (population standard deviation). " + either(
+    "--format json or csv has every run.", 'Its list "runs" has every run.'
 )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+from compread.errors import worded
 from compread.text import printable
 
 Row = Mapping[str, Any]
@@ -86,7 +87,7 @@ def as_tables(document: Document, view: View) -> list[Table]:
         named = document.items() if isinstance(document, Mapping) else [("", document)]
         tables = [Table(columns, [rows], title=name) for name, rows in named]
     return [
-        replace(table, title=printable(table.title), note=printable(table.note, "\n"))
+        replace(table, title=printable(table.title), note=printable(worded(table.note), "\n"))
         for table in tables
     ]
 

@@ -18,7 +18,6 @@ from typing import Any
 # Imported before any fork, so that a child starts at once; nothing is computed in the parent.
 import transformers.models.llama.modeling_llama  # noqa: F401
 
-import compread.extract
 from compread.cli import main
 from compread.extract import Engine
 from compread.store import partial_status
@@ -83,7 +82,7 @@ def slow(arguments: list[str]) -> int:
         time.sleep(0.05)
         return batch
 
-    compread.extract.Engine.run = run_slowly  # type: ignore[method-assign]
+    Engine.run = run_slowly  # type: ignore[method-assign]
     return main(arguments)
 
 

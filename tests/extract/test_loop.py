@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -369,7 +370,7 @@ def test_each_set_of_labels_is_proved(
     def refuse(*args: Any) -> Any:
         raise SumError("proved again")
 
-    monkeypatch.setattr("compread.extract.sum_check.prove_structure", refuse)
+    monkeypatch.setattr(import_module("compread.extract.sum_check"), "prove_structure", refuse)
     fresh.extract(prompts, tmp_path / "same.h5", SMALL)
     others = review_rows(6, labels=(" good", " bad"))
     with pytest.raises(SumError, match="proved again"):

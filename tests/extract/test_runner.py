@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def test_a_stopped_run_goes_on_with_its_own_budget(
 ) -> None:
     """Without --batch-tokens, memory that is free now does not change a run that was begun."""
     target, auto = tmp_path / "run.h5", replace(SMALL, batch_tokens=None)
-    monkeypatch.setattr("compread.extract.loop.token_budget", lambda model: 64)
+    monkeypatch.setattr(import_module("compread.extract.loop"), "token_budget", lambda model: 64)
 
     def stop(done: int, total: int, tokens: int) -> None:
         if done:
@@ -162,7 +163,7 @@ def test_a_stopped_run_goes_on_with_its_own_budget(
 
     with pytest.raises(KeyboardInterrupt):
         extractor().extract(prompts, target, auto, stop)
-    monkeypatch.setattr("compread.extract.loop.token_budget", lambda model: 1024)
+    monkeypatch.setattr(import_module("compread.extract.loop"), "token_budget", lambda model: 1024)
     assert extractor().extract(prompts, target, auto).kept > 0
     with open_store(target) as store:
         assert store.run.batch_tokens == 64

@@ -1,5 +1,7 @@
 """What is said of a method before it begins, and that no method takes a second look at memory."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ def test_more_memory_than_is_free_is_refused():
 
 def test_the_largest_store_is_the_one_that_counts(make_store, monkeypatch):
     """Train rows as budgets ask for, or test rows where they are more."""
-    monkeypatch.setattr("compread.reweight.cost.WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(import_module("compread.reweight.cost"), "WORTH_SECONDS", 0.0)
     methods = make_methods(["blend"], "official")
     stores = [make_store(0, n_train=90, n_test=9), make_store(1, labels=3, n_test=20)]
     (line,) = forewarn(stores, methods, (None,))
@@ -59,9 +61,9 @@ def test_the_size_of_blocks_changes_nothing(make_store, monkeypatch, method):
     stores = [make_store(0, labels=3), make_store(1, labels=3)]
     methods = make_methods([method], "official")
     whole = reweight(stores, methods, (8, 20))
-    monkeypatch.setattr("compread.reweight.blocks.BLOCK_BYTES", 1)
-    monkeypatch.setattr("compread.reweight.fit.TOGETHER_BYTES", 1)
-    monkeypatch.setattr("compread.reweight.methods.prototypical.BLOCK_BYTES", 1)
+    monkeypatch.setattr(import_module("compread.reweight.blocks"), "BLOCK_BYTES", 1)
+    monkeypatch.setattr(import_module("compread.reweight.fit"), "TOGETHER_BYTES", 1)
+    monkeypatch.setattr(import_module("compread.reweight.methods.prototypical"), "BLOCK_BYTES", 1)
     pieces = reweight(stores, methods, (8, 20))
     assert [fit.row() for fit in whole] == [fit.row() for fit in pieces]
     for ours, theirs in zip(whole, pieces, strict=True):

@@ -1,6 +1,7 @@
 """From stores to fits: budgets, scores, and what is refused."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -149,7 +150,7 @@ def test_train_rows_are_gone_before_the_next_store_is_read(make_store, monkeypat
         type(stores[0]), "split", lambda s, name: read.append((s.path.name, name)) or split(s, name)
     )
     for limit, wanted in ((1, ["s0", "s0", "s1", "s1"]), (1 << 20, ["s0", "s1", "s0", "s1"])):
-        monkeypatch.setattr("compread.reweight.fit.TOGETHER_BYTES", limit)
+        monkeypatch.setattr(import_module("compread.reweight.fit"), "TOGETHER_BYTES", limit)
         read.clear()
         reweight(stores, FULL)
         seen = [(store[:2], name) for store, name in read if name != "calibration"]

@@ -8,7 +8,7 @@ import pytest
 from conftest import make_run
 from store_sample import stop_after
 
-from compread.errors import StoreError
+from compread.errors import StoreError, worded
 from compread.store import gather, journal_path, setting_names
 
 
@@ -40,7 +40,7 @@ def test_other_limits_are_told(tmp_path, write_store):
     for seed, limit in enumerate((30, None, 30)):
         write_store(tmp_path / f"{seed}.h5", seed=seed, protocol={"limit": limit})
     [note] = gather([str(tmp_path)]).notes
-    assert note.endswith("different --limit count alike in a mean: sst2 (30, all)")
+    assert worded(note).endswith("different --limit count alike in a mean: sst2 (30, all)")
     (tmp_path / "1.h5").unlink()
     write_store(tmp_path / "1.h5", seed=1, protocol={"limit": 50}, task="other")
     assert gather([str(tmp_path)]).notes == ()

@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from compread.errors import UsageError
+from compread.errors import UsageError, option
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -39,6 +39,6 @@ def choose_device(device: str) -> torch.device:
     if (chosen.index or 0) >= count:
         raise UsageError(
             f"device `{device}` is not here: this machine has {count} of type "
-            f"{chosen.type}; use --device auto to take what there is"
+            f"{chosen.type}; use {option('device', 'auto')} to take what there is"
         )
     return chosen

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from compread.errors import ModelError
+from compread.errors import ModelError, flag, option
 from compread.model.load.folders import damaged_weights, has_weights, what_is_held
 from compread.model.load.hub import gated
 
@@ -27,8 +27,8 @@ def as_model_error(name: str, what: str) -> Iterator[None]:
         first = next((line.strip() for line in text.splitlines() if line.strip()), repr(error))
         if isinstance(error, torch.cuda.OutOfMemoryError):
             reason = (
-                f"{name} does not fit into the device's memory; try --dtype bfloat16 or "
-                "--device-map auto"
+                f"{name} does not fit into the device's memory; try "
+                f"{option('dtype', 'bfloat16')} or {option('device-map', 'auto')}"
             )
         elif what == "model" and (damaged := _damaged(Path(name).expanduser())):
             reason = f"{damaged} of {name} is damaged or was cut short: fetch it again ({first})"
@@ -102,7 +102,7 @@ def untrusted(name: str, what: str) -> str:
     """Why a model is refused that brings code."""
     return (
         f"{name} brings code of its own for its {what}, and nothing has run it: read that code, "
-        "then give --trust-remote-code to run it"
+        f"then give {flag('trust-remote-code')} to run it"
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from compread.errors import ModelError
+from compread.errors import ModelError, option
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _NEEDED = (
@@ -103,11 +103,12 @@ def adapter_not_model(name: str, *, beside: bool = False) -> str:
     if beside:
         return (
             f"{name} holds an adapter (adapter_config.json) beside a model, and which of the two "
-            "is meant is unclear: move the adapter to a folder of its own and give it to --adapter"
+            "is meant is unclear: move the adapter to a folder of its own and give "
+            f"it to {option('adapter')}"
         )
     return (
-        f"{name} is an adapter, not a model: give the model that it was trained on to --model, "
-        f"and --adapter {name}"
+        f"{name} is an adapter, not a model: give the model that it was trained on to "
+        f"{option('model')}, and {option('adapter', name)}"
     )
 
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from compread.errors import ModelError
+from compread.errors import ModelError, flag
 from compread.model.load.folders import adapter_not_model
 from compread.text import one_line
 
@@ -47,7 +47,7 @@ def resolve(name: str, revision: str | None, offline: bool) -> Resolved:
         found = try_to_load_from_cache(name, "config.json", revision=revision)
         cached = Path(found).parent.name if isinstance(found, str) else None
         if offline or constants.HF_HUB_OFFLINE:
-            return _from_cache(name, cached, "the hub is off (--offline)")
+            return _from_cache(name, cached, f"the hub is off ({flag('offline')})")
         info = HfApi().model_info(name, revision=revision, timeout=_TIMEOUT)
         files = {file.rfilename for file in getattr(info, "siblings", None) or ()}
         if "adapter_config.json" in files and "config.json" not in files:

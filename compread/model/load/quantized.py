@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compread.errors import ModelError
+from compread.errors import ModelError, flag, option
 
 BITS = {"8bit": "load_in_8bit", "4bit": "load_in_4bit"}
 """The names of ``ModelRequest.quantize``, and what transformers calls them."""
@@ -43,7 +43,8 @@ def packing(asked: str | None, config: Any) -> Any:
         return known.from_dict(entries)
     raise ModelError(
         f"what weights packed by {entries.get('quant_method', 'an unnamed way')} take is not known "
-        "beforehand; expected whole ones, or bitsandbytes' of 8 or 4 bits: leave --dry-run out"
+        "beforehand; expected whole ones, or bitsandbytes' of 8 or 4 bits: leave "
+        f"{flag('dry-run')} out"
     )
 
 
@@ -81,7 +82,8 @@ def check_storage(model: nn.Module, name: str) -> None:
         plain = str(said).removeprefix("torch.")
         raise ModelError(
             f"{name} keeps its four-bit weights as {plain}, and this version of transformers has "
-            f"spoiled them by conversion: load it with --dtype {plain} or with transformers 5"
+            f"spoiled them by conversion: load it with {option('dtype', plain)} or "
+            "with transformers 5"
         )
 
 

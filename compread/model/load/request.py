@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compread.errors import UsageError
+from compread.errors import UsageError, option
 from compread.model.load.devices import DTYPES
 from compread.model.load.quantized import BITS
 
@@ -42,6 +42,7 @@ class ModelRequest:
             raise UsageError(f"no quantization `{self.quantize}`: expected {' or '.join(BITS)}")
         if self.quantize and self.name.endswith(".gguf"):
             raise UsageError(
-                f"--quantize packs weights that are whole, and those of {self.name} are packed "
-                "already; give a folder or a hub id, or leave --quantize out"
+                f"{option('quantize')} packs weights that are whole, and those of "
+                f"{self.name} are packed "
+                f"already; give a folder or a hub id, or leave {option('quantize')} out"
             )

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from compread.array_types import Floats
-from compread.errors import UsageError
+from compread.errors import UsageError, flag, option
 from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.batch_calibration import LogPrior
 from compread.reweight.probability import softmax
@@ -50,8 +50,8 @@ class Contextual(Method):
         p_cf = mean_probability(run, self.rows_used)
         if p_cf is None:
             raise UsageError(
-                f"--methods {self.name}: {run.store} has no {self.rows_used} prompts; extract it "
-                "with --calibration-prompts"
+                f"{option('methods', self.name)}: {run.store} has no {self.rows_used} "
+                f"prompts; extract it with {flag('calibration-prompts')}"
             )
         return p_cf
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compread.array_types import Floats, Ints
-from compread.errors import UsageError
+from compread.errors import UsageError, flag, option
 from compread.reweight.blocks import blocks
 from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.comprw import ComponentWeights
@@ -117,8 +117,8 @@ class TaskLearning(Method):
         """[N, C] squared lengths in the span of the label unembeddings."""
         if run.label_gram is None:
             raise UsageError(
-                f"--methods {self.name}: {run.store} was made before stores held the labels' "
-                "unembeddings; extract it again with --force"
+                f"{option('methods', self.name)}: {run.store} was made before stores "
+                f"held the labels' unembeddings; extract it again with {flag('force')}"
             )
         grams, parts = run.label_gram, run.rows.parts
         same = bool((grams == grams[:1]).all())  # as it is wherever a label is a single word

@@ -17,7 +17,7 @@ from compread.analysis.training import CURVES, training_rows
 from compread.analysis.transfer import correlations
 from compread.array_types import Floats
 from compread.components import Component
-from compread.errors import UsageError
+from compread.errors import UsageError, command, option
 from compread.reweight.fit import Fit
 from compread.reweight.select import mean_weights
 from compread.text import printable
@@ -122,7 +122,7 @@ def training(runs: Sequence[RunStats]) -> Picture:
         if len(of) < 2:
             raise UsageError(
                 f"{task}: all runs are of {of[0]['revision']}; training wants stores of several "
-                "revisions (extract --revision)"
+                f"revisions ({command('extract')}, {option('revision')})"
             )
         lines = tuple(
             Line(c, np.array([r[c] for r in of]), np.array([r[f"{c}_sd"] for r in of]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from compread.errors import UsageError
+from compread.errors import UsageError, option
 from compread.text import printable
 from compread.views.plots.palette import ONE_WAY, TWO_WAYS, group_style
 from compread.views.plots.pictures import Grid, Lines, Panel, Picture, Points
@@ -41,7 +41,7 @@ def draw(picture: Picture, format: str) -> bytes:
     except ImportError as error:
         raise UsageError(
             "pictures need matplotlib: pip install 'compread[plot]', or draw in the terminal "
-            "with -o -"
+            f"with {option('o', '-')}"
         ) from error
     out = io.BytesIO()
     with matplotlib.rc_context(STYLE):

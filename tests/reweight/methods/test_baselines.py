@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -275,8 +276,8 @@ def test_a_head_on_a_border_of_unibias_stays(make_store, monkeypatch, border, va
     """Beyond each threshold is biased, at it is not: a little further on, the head is dropped."""
     store = make_store(n_train=20)
     for name, wide in (("LEAST", 0.0), ("BIAS", (0.1,)), ("SUM", (0.01,)), ("CV", (9.0,))):
-        monkeypatch.setattr(f"compread.reweight.methods.unibias.{name}", wide)
-    monkeypatch.setattr(f"compread.reweight.methods.unibias.{border}", value)
+        monkeypatch.setattr(import_module("compread.reweight.methods.unibias"), name, wide)
+    monkeypatch.setattr(import_module("compread.reweight.methods.unibias"), border, value)
     (method,) = make_methods(["unibias"], "official")
     for further in (0.0, 0.01):
         train = store.split("train")

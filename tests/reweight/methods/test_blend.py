@@ -1,6 +1,7 @@
 """The default method against its formulas, and what it is meant for."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ DEGENERATE = {
 @pytest.mark.parametrize("block", [1, 1 << 20])
 def test_both_systems_have_the_same_answer(monkeypatch, case, labels, block):
     """Weights and left-out scores of the equations by rows are those by components."""
-    monkeypatch.setattr("compread.reweight.blocks.BLOCK_BYTES", block)
+    monkeypatch.setattr(import_module("compread.reweight.blocks"), "BLOCK_BYTES", block)
     rng = np.random.default_rng(labels)
     signal = centred(
         DEGENERATE[case](rng.normal(size=(9, 12, labels)) * rng.gamma(1, size=(12, 1)))
@@ -165,7 +166,8 @@ def test_the_smaller_system_is_solved(monkeypatch, rows, chosen):
     asked = []
     for name, solve in (("dual", dual), ("primal", primal)):
         monkeypatch.setattr(
-            f"compread.reweight.solvers.ridge.{name}",
+            import_module("compread.reweight.solvers.ridge"),
+            name,
             lambda *a, name=name, solve=solve: asked.append(name) or solve(*a),
         )
     signal = centred(np.random.default_rng(0).normal(size=(rows, 12, 2)))

@@ -1,5 +1,7 @@
 """Centred contributions made block by block."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def training(make_store):
 @pytest.mark.parametrize("block", [1, 1 << 20])
 def test_a_span_is_that_of_the_centred_array(monkeypatch, training, block):
     """Less the mean over all rows, then less the mean over the labels, whatever a block is."""
-    monkeypatch.setattr("compread.reweight.blocks.BLOCK_BYTES", block)
+    monkeypatch.setattr(import_module("compread.reweight.blocks"), "BLOCK_BYTES", block)
     monkeypatch.setattr(signal, "BLOCK_BYTES", block)
     parts = training.rows.parts[:, training.rows.reweighted()].astype(float)
     parts -= parts.mean(axis=0)
@@ -33,7 +35,7 @@ def test_a_span_is_that_of_the_centred_array(monkeypatch, training, block):
 def test_blend_has_the_same_weights_in_blocks(monkeypatch, training):
     """Whether the rows are one block or many."""
     ((_, whole),) = fit_weights([training])
-    monkeypatch.setattr("compread.reweight.blocks.BLOCK_BYTES", 1)
+    monkeypatch.setattr(import_module("compread.reweight.blocks"), "BLOCK_BYTES", 1)
     monkeypatch.setattr(signal, "BLOCK_BYTES", 1)
     ((_, blocked),) = fit_weights([training])
     np.testing.assert_allclose(blocked, whole, rtol=1e-10, atol=1e-13)

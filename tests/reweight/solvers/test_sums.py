@@ -1,5 +1,7 @@
 """Sums in each of their forms against plain products."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def diagonal(features):
 @pytest.mark.parametrize("form", ["side by side", "in blocks", "diagonal"])
 def test_every_form_is_the_plain_product(monkeypatch, form, block):
     """Scores, loss and gradient are those computed row by row, in blocks of any size."""
-    monkeypatch.setattr("compread.reweight.solvers.sums.BLOCK_BYTES", block)
+    monkeypatch.setattr(import_module("compread.reweight.solvers.sums"), "BLOCK_BYTES", block)
     rng = np.random.default_rng(3)
     features, gold = rng.normal(size=(ROWS, COLUMNS, LABELS)), rng.integers(0, LABELS, ROWS)
     if form == "diagonal":

@@ -1,0 +1,216 @@
+"""What the commands ``rank`` and ``analyze`` answer, from Python, under the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from compread.analysis.categories import COUNTED_KINDS, Rules
+from compread.analysis.change import change as change_of
+from compread.analysis.measures import DEFAULT_MEASURE, MEASURES, PER
+from compread.analysis.ranking import rank as rank_components
+from compread.analysis.runs import RunStats, read_runs
+from compread.analysis.study import study
+from compread.api.gathering import (
+    check_choice,
+    found_stores,
+    pool_of,
+    split_of,
+    tell,
+    tell_repeats,
+)
+from compread.api.python_words import told_in_python
+from compread.api.results import ComponentResult, Results, in_python, lists_of, result_of
+from compread.api.runs import StorePath, Stores
+from compread.components import KINDS
+from compread.errors import UsageError, option
+from compread.options import (
+    ALL,
+    ALPHA,
+    BIAS_SHARE,
+    MOST_PAIRS,
+    TABLES,
+    TOP_SET,
+    WEIGHT,
+)
+from compread.store.gather import Models
+from compread.views.analyze import change_view, summary_view
+from compread.views.rank import ranking_view
+
+if TYPE_CHECKING:
+    from compread.api.weights import Reweighting
+
+CHANGED = 20
+"""Components in the table of changes."""
+
+
+@told_in_python
+def rank(
+    stores: Stores,
+    by: str = DEFAULT_MEASURE,
+    *,
+    top: int = 20,
+    kind: str | Sequence[str] | None = None,
+    ascending: bool = False,
+    split: str | None = None,
+    alpha: float = ALPHA,
+    bias_share: float = BIAS_SHARE,
+    good_accuracy: float | None = None,
+    bad_accuracy: float | None = None,
+    weights: StorePath | Reweighting | None = None,
+    method: str | None = None,
+    pool: str | None = None,
+    across_models: bool = False,
+    per: str | None = None,
+) -> ComponentResult:
+    """The components by what each predicts alone; the rows of ``compread rank --format json``.
+
+    Of several stores the means; the full model stands last, as component ``full`` without a rank.
+
+    Args:
+        stores: runs, or what ``compread.open`` takes.
+        by: the measure, such as ``accuracy`` or ``margin``, or ``weight`` with ``weights``.
+        top: how many components; 0 for all.
+        kind: the kinds to rank, such as ``head``, or ``all``; None: heads, MLPs and mixers.
+        ascending: the lowest first.
+        split: ``train`` or ``test``; None: that of the runs, else ``test``.
+        alpha: largest corrected p-value that is significant.
+        bias_share: smallest share of rows with one prediction that makes a component biased.
+        good_accuracy: smallest accuracy of a good component; None: the full model's.
+        bad_accuracy: largest accuracy of a bad one; None: any below chance.
+        weights: a weights file or what ``reweight`` gave: each component's weight is shown.
+        method: whose weights, where there are several.
+        pool: how label words of one class become one label; None: as in the runs.
+        across_models: take stores of several models as one.
+        per: show the measure for each ``store``, ``template``, ``seed`` and so on as well.
+
+    Raises:
+        UsageError: an argument that is none of its choices, or that lacks another.
+        StoreError: stores that cannot be read, or that may not be averaged.
+    """
+    from compread.api.weights import fits_of
+    from compread.reweight.select import mean_weights
+
+    check_choice("by", by, (*MEASURES, WEIGHT))
+    if weights is None and (by == WEIGHT or method is not None):
+        raise UsageError(
+            f"{option('by', WEIGHT)} and {option('method')} want {option('weights')}: a file, or "
+            f"what {option('reweight')} gave"
+        )
+    if per is not None:
+        check_choice("per", per, PER)
+        if by == WEIGHT:
+            raise UsageError(f"{option('per')} shows a measure: leave out {option('by', WEIGHT)}")
+    runs, at = _scored(stores, split, pool, "any" if across_models else "one")
+    rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
+    fitted = None if weights is None else mean_weights(fits_of(weights), runs, method).values
+    values = fitted if by == WEIGHT else None
+    ranking = rank_components(runs, by, _kinds(kind), ascending, top, rules, values, per)
+    rows = ranking.rows()
+    if fitted is not None:
+        names = [component.name for component in runs[0].components]
+        weight_of = dict(zip(names, map(float, fitted), strict=True))
+        rows = [{**row, "weight": weight_of.get(row["component"])} for row in rows]
+    return result_of(ComponentResult, rows, ranking_view(rows, runs, by, at))
+
+
+@told_in_python
+def analyze(
+    stores: Stores,
+    *,
+    table: str | Sequence[str] = (),
+    split: str | None = None,
+    top: int = TOP_SET,
+    alpha: float = ALPHA,
+    bias_share: float = BIAS_SHARE,
+    good_accuracy: float | None = None,
+    bad_accuracy: float | None = None,
+    pairs: int | Literal["all"] = MOST_PAIRS,
+    pool: str | None = None,
+    across_models: bool = False,
+) -> Results:
+    """What each run shows and how far runs agree; the lists of ``compread analyze --format json``.
+
+    Args:
+        stores: runs, or what ``compread.open`` takes.
+        table: the lists wanted, such as ``pairs``; none: all but the long ones.
+        split: ``train`` or ``test``; None: that of the runs, else ``test``.
+        top: components in a top set.
+        alpha: as in ``rank``.
+        bias_share: as in ``rank``.
+        good_accuracy: as in ``rank``.
+        bad_accuracy: as in ``rank``.
+        pairs: pairs of stores of each kind to compare, drawn at random; or ``all``.
+        pool: how label words of one class become one label; None: as in the runs.
+        across_models: take stores of several models together.
+
+    Raises:
+        UsageError: an argument that is none of its choices.
+        StoreError: stores that cannot be read, or of several models.
+    """
+    names = [table] if isinstance(table, str) else list(table)
+    for name in names:
+        check_choice("table", name, TABLES)
+    if pairs != "all" and pairs < 1:
+        raise UsageError(f"{option('pairs', pairs)}: expected a whole number from 1 up, or all")
+    rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
+    models: Models = "any" if across_models else "revisions"
+    runs, at = _scored(stores, split, pool, models, resample=True)
+    document = study(runs, rules, top, names, None if pairs == "all" else pairs)
+    return Results(lists_of(document), in_python(summary_view(document, at)))
+
+
+@told_in_python
+def change(
+    before: Stores,
+    after: Stores,
+    *,
+    split: str | None = None,
+    pool: str | None = None,
+    across_models: bool = False,
+) -> ComponentResult:
+    """How each component changes from one model to another, rows paired.
+
+    The rows of ``compread analyze BEFORE --versus AFTER --format json``.
+
+    Args:
+        before: runs of one model, or what ``compread.open`` takes.
+        after: runs of the other, over the same prompts.
+        split: ``train`` or ``test``; None: that of the first runs, else ``test``.
+        pool: how label words of one class become one label; None: as in the first runs.
+        across_models: take stores of several models as one, on either side.
+
+    Raises:
+        UsageError: no run has a partner on the other side.
+        StoreError: partners of other components or rows, or stores that cannot be read.
+    """
+    at, how = split_of(before, split), pool_of(before, pool)
+    models: Models = "any" if across_models else "one"
+    found = change_of(found_stores(before, models), found_stores(after, models), at, how)
+    if found.unpaired:
+        listed = ", ".join(map(str, found.unpaired))
+        tell(f"no partner of the same task, template, seed and shots: {listed}; left out")
+    tell_repeats(found.repeats, at)
+    rows = found.rows()
+    return result_of(ComponentResult, rows, change_view(rows, CHANGED))
+
+
+def _scored(
+    stores: Stores,
+    split: str | None,
+    pool: str | None,
+    models: Models,
+    resample: bool = False,
+) -> tuple[list[RunStats], str]:
+    """The statistics of each store, and the split that they are of."""
+    at, how = split_of(stores, split), pool_of(stores, pool)
+    runs = read_runs(found_stores(stores, models), at, how, resample)
+    tell_repeats([run.repeats for run in runs if run.repeats], at)
+    return runs, at
+
+
+def _kinds(kind: str | Sequence[str] | None) -> Sequence[str]:
+    named = [kind] if isinstance(kind, str) else list(kind or ())
+    for name in named:
+        check_choice("kind", name, (*KINDS, ALL))
+    return KINDS if ALL in named else named or COUNTED_KINDS

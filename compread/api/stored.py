@@ -1,0 +1,91 @@
+"""One split of one store: what it says of itself, and its arrays when they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from compread.analysis.runs import check_rows
+from compread.array_types import Ints
+from compread.components import Component
+from compread.errors import StoreError
+from compread.store import Labels, RunInfo, Split, Store, open_store
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRun:
+    """One split of one store; a folder of a thousand is opened without reading their numbers."""
+
+    path: Path
+    split: str
+    pool: str | None
+    info: RunInfo
+    components: tuple[Component, ...]
+    labels: Labels
+    """What the columns stand for: classes, or words where nothing is pooled."""
+    texts: tuple[str, ...]
+    """[K] the exact words of each label, several of one class with ``|`` between them."""
+    ids: tuple[str, ...]
+    """[N]"""
+
+    @classmethod
+    def read(cls, path: Path, split: str, pool: str | None) -> StoredRun:
+        """What a store says of itself.
+
+        Raises:
+            UsageError: the split has no rows.
+            StoreError: the store is missing, unfinished, damaged or foreign, or has no such split.
+        """
+        with open_store(path, pool) as store:
+            check_rows(store, split)
+            return cls(
+                path,
+                split,
+                pool,
+                store.run,
+                store.components,
+                store.labels,
+                _texts(store),
+                tuple(store.axes.splits[split].id),
+            )
+
+    @cached_property
+    def data(self) -> Split:
+        """The split's arrays, read once.
+
+        Raises:
+            StoreError: the numbers are damaged, or the file is another than the one opened.
+        """
+        with open_store(self.path, self.pool) as store:
+            if store.run != self.info:
+                raise StoreError(f"{self.path} was replaced by another run since: open it again")
+            return store.split(self.split)
+
+    @cached_property
+    def predictions(self) -> Ints:
+        """[N, C] the label of each component's largest contribution, the first among equals."""
+        return np.asarray(self.data.parts.argmax(axis=2), dtype=np.int64)
+
+    def position(self, component: str) -> int:
+        """Where a component stands on the axis.
+
+        Raises:
+            KeyError: the model has none of that name.
+        """
+        for j, one in enumerate(self.components):
+            if one.name == component:
+                return j
+        raise KeyError(component)
+
+
+def _texts(store: Store) -> tuple[str, ...]:
+    if store.pooling is None:
+        return store.labels.word
+    words = store.axes.labels
+    return tuple(
+        "|".join(w for w, of in zip(words.word, words.class_name, strict=True) if of == name)
+        for name in words.classes
+    )

@@ -1,0 +1,168 @@
+"""Component weights from Python: what the command ``reweight`` fits, scores, keeps and applies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from compread.analysis.repeats import repeats
+from compread.api.gathering import found_stores, pool_of, tell, tell_repeats
+from compread.api.python_words import told_in_python
+from compread.api.results import Result, Results, in_python, lists_of, result_of
+from compread.api.runs import StorePath, Stores
+from compread.errors import UsageError, flag, option
+from compread.options import DEFAULT_METHODS
+from compread.reweight import fit as fitting
+from compread.reweight.apply import apply, forms_named, pooling_of
+from compread.reweight.fit import Fit
+from compread.reweight.registry import make_methods
+from compread.reweight.results import average, summarize
+from compread.reweight.results import versus as paired
+from compread.reweight.weights_file import Weights
+from compread.store import Store, open_store
+from compread.views.reweight import apply_view, reweight_view
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reweighting(Results):
+    """Fits and their scores: ``runs``, ``summary``, ``average``, and what was asked for beside."""
+
+    fits: tuple[Fit, ...] = ()
+    """With the fitted arrays, for ``apply_weights`` and ``rank(..., weights=...)``."""
+
+    @told_in_python
+    def save(self, path: StorePath, force: bool = False) -> Path:
+        """Keep the weights in a JSON file, as ``compread reweight --save`` does.
+
+        Raises:
+            TargetError: the file exists and ``force`` is off, or it cannot be written.
+        """
+        target = Path(path).expanduser()
+        Weights(self.fits).write(target, force)
+        return target
+
+
+AnyWeights: TypeAlias = "StorePath | Reweighting"
+"""A weights file, or what ``reweight`` gave."""
+
+
+@told_in_python
+def reweight(
+    stores: Stores,
+    *,
+    n_train: int | Sequence[int] | None = None,
+    methods: str | Sequence[str] = DEFAULT_METHODS,
+    recipe: str | None = None,
+    signed: bool = False,
+    versus: str | None = None,
+    oracle: bool = False,
+    pool: str | None = None,
+) -> Reweighting:
+    """Fit component weights on train rows and score them on test rows.
+
+    The lists of ``compread reweight --format json``.
+
+    Args:
+        stores: runs, or what ``compread.open`` takes.
+        n_train: fit on the first so many train rows of each store, or on each of several numbers;
+            None: on all.
+        methods: such as ``["full", "comprw:convex"]``.
+        recipe: how methods that have recipes are trained, such as ``convex``; None: each one's own
+            first.
+        signed: with ``convex``, weights of any sign and size.
+        versus: test each other method against this one, paired.
+        oracle: also what fitting on the test rows themselves would give.
+        pool: how label words of one class become one label; None: as in the runs.
+
+    Raises:
+        UsageError: an unknown method or recipe, or too few train rows.
+        StoreError: stores that cannot be read, or lack what a method needs.
+    """
+    if signed and recipe != "convex":
+        raise UsageError(
+            f"{flag('signed')} goes with {option('recipe', 'convex')}, not {recipe or 'official'}"
+        )
+    chosen = make_methods(_names(methods), "signed" if signed else recipe)
+    budgets = (n_train,) if n_train is None or isinstance(n_train, int) else tuple(n_train)
+    with ExitStack() as opened:
+        there = _opened(opened, stores, pool_of(stores, pool))
+        for line in fitting.forewarn(there, chosen, budgets):
+            tell(line)
+        fits = fitting.reweight(there, chosen, budgets)
+        by_task = summarize(fits)
+        document = {
+            "runs": [one.row() for one in fits],
+            "summary": by_task,
+            "average": average(by_task),
+        }
+        if versus is not None:
+            document["versus"] = paired(fits, versus)
+        found: list[Fit] = []
+        if oracle:
+            fitted = [method for method in chosen if method.needs_training]
+            # One store after the other: all test rows of all stores may be more than memory holds.
+            found = [one for s in there for one in fitting.reweight([s], fitted, learn_from="test")]
+            document["oracle"] = [one.row() for one in found]
+    for line in (*fitting.unsolved(fits), *fitting.unsolved(found)):
+        tell(line)
+    return Reweighting(lists_of(document), in_python(reweight_view(document)), fits)
+
+
+@told_in_python
+def apply_weights(
+    weights: AnyWeights,
+    stores: Stores,
+    *,
+    methods: str | Sequence[str] | None = None,
+    pool: str | None = None,
+) -> Result:
+    """Score fitted weights on the test rows of other stores of the same model.
+
+    The rows of ``compread reweight --apply FILE --format json``.
+
+    Args:
+        weights: a weights file, or what ``reweight`` gave.
+        stores: runs, or what ``compread.open`` takes.
+        methods: those of them to score; None: all.
+        pool: how label words of one class become one label; None: as the fits had them.
+
+    Raises:
+        UsageError: there are no weights of such a method, or they were pooled in another way.
+        StoreError: a store of another model, or one that cannot be read.
+    """
+    forms = forms_named(fits_of(weights), None if methods is None else _names(methods))
+    with ExitStack() as opened:
+        there = _opened(opened, stores, pooling_of(forms, pool))
+        rows = [one.row() for one in apply(forms, there)]
+    return result_of(Result, rows, apply_view(rows))
+
+
+def fits_of(weights: AnyWeights) -> tuple[Fit, ...]:
+    """The fits of a weights file, or of a result.
+
+    Raises:
+        StoreError: the file is no weights file, or damaged.
+    """
+    if isinstance(weights, Reweighting):
+        return weights.fits
+    path = Path(weights).expanduser()
+    read = Weights.read(path)
+    if not read.checked:
+        tell(f"{path} has no checksum, so a changed number would go unnoticed")
+    return read.fits
+
+
+def _opened(opened: ExitStack, stores: Stores, pool: str) -> list[Store]:
+    """The stores, open until the stack is left, with a warning of rows that stand twice."""
+    paths = found_stores(stores)
+    there = [opened.enter_context(open_store(path, pool)) for path in paths]
+    tell_repeats([repeats(store, "test") for store in there], "test")
+    return there
+
+
+def _names(methods: str | Sequence[str]) -> list[str]:
+    named = methods.split(",") if isinstance(methods, str) else methods
+    return [name.strip() for name in named]
