@@ -21,8 +21,6 @@ from compread.array_types import Float32, Floats, Ints
 from compread.errors import StoreError
 from compread.store.schema import Split
 
-__all__ = ["ComponentStats", "Scores", "component_stats", "wilson_interval"]
-
 
 @dataclass(frozen=True, eq=False)
 class Scores:

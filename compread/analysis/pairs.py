@@ -64,11 +64,6 @@ def choose_pairs(runs: Sequence[RunStats], most: int | None = MOST_PAIRS, seed: 
     return Chosen(tuple((i, j, _name(kinds[i, j])) for i, j in numbers), found)
 
 
-def pair_kind(one: RunInfo, other: RunInfo) -> str | None:
-    """The one thing that two runs differ in, or None; see the module."""
-    return _name(pair_kinds([one, other])[0, 1])
-
-
 def pair_kinds(runs: Sequence[RunInfo]) -> npt.NDArray[np.int8]:
     """[R, R] the kind of each two of R runs as its place in ``PAIR_KINDS``; -1 for none."""
     identities = [_identity(run) for run in runs]

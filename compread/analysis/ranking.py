@@ -35,7 +35,7 @@ class Ranking:
     verdicts: Verdicts
     stores: int
     """How many stores the statistics are averages of."""
-    worth: Floats | None = None
+    crossfit: Floats | None = None
     """Cross-fitted accuracy at each place (``analysis.crossfit``); None in other orders."""
     by: str = DEFAULT_MEASURE
     """The measure that was asked for."""
@@ -60,7 +60,7 @@ class Ranking:
                     "p_value": float(self.verdicts.p[j]),
                     "q_value": number(self.verdicts.q[j]),
                     "category": self.verdicts.category[j],
-                    "crossfit_accuracy": self._worth_at(position),
+                    "crossfit_accuracy": self._crossfit_at(position),
                     "n": self.stats.parts.n,
                     "stores": self.stores,
                 }
@@ -81,8 +81,8 @@ class Ranking:
             for name, stats in self.groups.items()
         }
 
-    def _worth_at(self, position: int) -> float | None:
-        return None if self.worth is None else number(self.worth[position - 1])
+    def _crossfit_at(self, position: int) -> float | None:
+        return None if self.crossfit is None else number(self.crossfit[position - 1])
 
 
 def rank(
@@ -133,7 +133,7 @@ def rank(
         stats=stats,
         verdicts=categorize(stats, components, rules),
         stores=len(runs),
-        worth=crossfit_accuracy(runs, chosen, ascending) if crossfits else None,
+        crossfit=crossfit_accuracy(runs, chosen, ascending) if crossfits else None,
         by=by,
         groups={name: average(of) for name, of in groups.items()},
     )

@@ -11,24 +11,22 @@ tokens -> contributions), ``structure`` (that each block and head is read rightl
 
 from compread.extract.batches import plan_batches
 from compread.extract.engine import Engine
-from compread.extract.finishing import ComputedRun, Finisher
+from compread.extract.finishing import Finisher
 from compread.extract.groups import Group, plan_groups, shared_length
 from compread.extract.loop import Extractor
 from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.prefix import SharedPrefix
-from compread.extract.preview import Preview, preview
+from compread.extract.preview import preview
 from compread.extract.structure import Proof
 from compread.extract.workers import Workers, join_workers, leave_workers
 
 __all__ = [
-    "ComputedRun",
     "Engine",
     "ExtractOptions",
     "Extraction",
     "Extractor",
     "Finisher",
     "Group",
-    "Preview",
     "Proof",
     "SharedPrefix",
     "Workers",

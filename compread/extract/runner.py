@@ -192,16 +192,16 @@ class Runner:
         parts = copy.wait()
         good = finite_rows(parts)
         if bool(good.all()):
-            self._judge_and_append(rows, parts)
+            self._check_and_append(rows, parts)
             return
         if bool(good.any()):
             kept = [row for row, fine in zip(rows, good.tolist(), strict=True) if fine]
-            self._judge_and_append(kept, parts.rows(good))
+            self._check_and_append(kept, parts.rows(good))
         row = rows[int((~good).to(torch.uint8).argmax())]
         why = why_not_finite(self.engine.model, self.ids[row])
         raise ModelError(f"row {self._names[row]!r}: {why}; the finished rows are kept")
 
-    def _judge_and_append(self, rows: RowNumbers, parts: BatchParts) -> None:
+    def _check_and_append(self, rows: RowNumbers, parts: BatchParts) -> None:
         try:
             worst = self._sum_check(parts, [self._names[row] for row in rows])
         except SumError:

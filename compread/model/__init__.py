@@ -7,7 +7,6 @@ otherwise), ``taps`` (hooks at the answer position), ``decompose`` (activations 
 ``tolerance`` (how far the sum may be off).
 """
 
-from compread.model.anatomy import Anatomy
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.find import find_anatomy
 from compread.model.load.adapters import load_adapter_config
@@ -24,7 +23,6 @@ from compread.model.taps import Taps
 from compread.model.tolerance import sum_tolerance
 
 __all__ = [
-    "Anatomy",
     "BatchParts",
     "Decomposer",
     "LoadedModel",

@@ -205,7 +205,7 @@ class Decomposer:
             columns += [sum(own[k][1:], own[k][0]) for k in ("mixer", "mlp") if own[k]]
         bias += sum(shift * scales[after][..., None] for shift, after in self.shifts)
         parts = torch.cat([*columns, bias + self.constant.to(place)], 1)  # [B, C, K]
-        return self._judge(parts, activations)
+        return self._with_logits(parts, activations)
 
     def apply_coefficients(self, columns: Tensor, weight: Tensor) -> Tensor:
         """What N maps read, [B, n, N·K], summed with each one's [B, N] or [B, n, N]: [B, n, K]."""
@@ -243,7 +243,7 @@ class Decomposer:
             self._index[logits.device] = torch.tensor(self.label_ids, device=logits.device)
         return logits[:, self._index[logits.device]]
 
-    def _judge(self, parts: Tensor, activations: Activations) -> BatchParts:
+    def _with_logits(self, parts: Tensor, activations: Activations) -> BatchParts:
         place, factor = parts.device, self.anatomy.logit_scale
         raw, logits = activations.raw_logits, activations.logits
         full, pre_cap = self._columns(logits), self._columns(raw) * factor

@@ -13,11 +13,10 @@ task), ``files`` (a prompt set of the user's own), ``chat`` (prompts as a chat m
 from compread.prompts.audit import audit, preflight
 from compread.prompts.build import build_prompt_set, prompt_sets
 from compread.prompts.chat import Chat
-from compread.prompts.encoder import Tokenizer
 from compread.prompts.files import prompts_of_rows, read_prompt_file
 from compread.prompts.load_tasks import every_task, load_task, mistakes_in, task_names
 from compread.prompts.nearest import Nearest, load_embedder
-from compread.prompts.sampling import Pool, Pools, make_pools
+from compread.prompts.sampling import make_pools
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.sources import load_rows
 from compread.prompts.tasks import Source, Task, Template
@@ -29,15 +28,12 @@ __all__ = [
     "Chat",
     "Nearest",
     "Pieces",
-    "Pool",
-    "Pools",
     "Prompt",
     "PromptSet",
     "Source",
     "Task",
     "Template",
     "TokenizedSet",
-    "Tokenizer",
     "Verbalizer",
     "audit",
     "build_prompt_set",

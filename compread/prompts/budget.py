@@ -84,7 +84,7 @@ class Budget:
 _BUDGET: ContextVar[Budget] = ContextVar("budget")
 
 
-def purse() -> Budget:
+def current_budget() -> Budget:
     """The budget of this rendering."""
     return _BUDGET.get()
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from compread.errors import PromptError, UsageError
 from compread.prompts.content_free import content_free_rows
+from compread.prompts.local_files import Row
 from compread.prompts.nearest import Nearest
 from compread.prompts.sampling import Labelled, Pool, Pools, draw_labelled, draw_test, make_pools
 from compread.prompts.sets import Pieces, Prompt, PromptSet
-from compread.prompts.sources import Row, load_rows
+from compread.prompts.sources import load_rows
 from compread.prompts.tasks import Task, Template
 from compread.prompts.templates import render, template_fields
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from compread.errors import PromptError, UsageError
-from compread.prompts.sources import Row
+from compread.prompts.local_files import Row
 from compread.prompts.tasks import Task, Template
 from compread.prompts.templates import fields_named, fulfils, render, template_fields
 

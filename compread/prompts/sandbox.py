@@ -68,7 +68,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def concat(self, chunks: Iterable[str]) -> str:
         """Join a template's chunks."""
-        pay, parts = budget.purse().spend, []
+        pay, parts = budget.current_budget().spend, []
         for chunk in chunks:
             pay(len(chunk))
             parts.append(chunk)
@@ -164,7 +164,7 @@ class _Turns:
         self._items = items
 
     def __iter__(self) -> Iterator[Any]:
-        pay = budget.purse().spend
+        pay = budget.current_budget().spend
         for item in self._items:
             pay(TURN)
             yield item

@@ -16,8 +16,6 @@ from compread.errors import PromptError, flag, option
 from compread.prompts.local_files import Row, half, read_rows, reason, split_files
 from compread.prompts.tasks import Source, Task
 
-__all__ = ["Row", "load_rows"]
-
 
 def load_rows(
     task: Task, split: str, data_dir: Path | None = None, offline: bool = False

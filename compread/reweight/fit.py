@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compread.analysis.components import wilson_interval
+from compread.analysis.intervals import wilson_interval
 from compread.analysis.repeats import distinct
 from compread.components import Component
 from compread.errors import StoreError, UsageError, option

@@ -11,40 +11,33 @@ of a folder are finished · ``gather`` which of them stand in one mean.
 
 from compread.store.axes import Axes, SplitRows
 from compread.store.finished import check_same_run, is_finished
-from compread.store.gather import Gathered, gather, setting_names
+from compread.store.gather import gather, setting_names
 from compread.store.paths import journal_path, part_journals, part_path, store_paths
 from compread.store.pooling import Pooling
-from compread.store.progress import PartialStatus, partial_status
+from compread.store.progress import partial_status
 from compread.store.rank_journals import merge_rank_journals
 from compread.store.reader import Store, open_store
 from compread.store.schema import (
     ALL_SPLITS,
     CALIBRATION,
-    FORMAT,
-    FORMAT_VERSION,
     Labels,
     RunInfo,
     Split,
 )
-from compread.store.states import StoreState, store_state, store_states
+from compread.store.states import store_states
 from compread.store.target import check_store_target
 from compread.store.writer import StoreWriter
 
 __all__ = [
     "ALL_SPLITS",
     "CALIBRATION",
-    "FORMAT",
-    "FORMAT_VERSION",
     "Axes",
-    "Gathered",
     "Labels",
-    "PartialStatus",
     "Pooling",
     "RunInfo",
     "Split",
     "SplitRows",
     "Store",
-    "StoreState",
     "StoreWriter",
     "check_same_run",
     "check_store_target",
@@ -58,6 +51,5 @@ __all__ = [
     "partial_status",
     "setting_names",
     "store_paths",
-    "store_state",
     "store_states",
 ]

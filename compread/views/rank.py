@@ -40,7 +40,7 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
     if len(runs) > 1:
         together, interval = JOINT if len(row_sets(runs)) == 1 else COMBINED, MANY_STORES
     note = NOTE.format(together=together, interval=interval) + _matched(runs)
-    note += _ties(ranked) + _worth(ranked)
+    note += _ties(ranked) + _crossfit(ranked)
     title = f"Components by {by.replace('_', ' ')}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])
     return [Table(_columns(full, digits, by), [[full], ranked], title=title, note=note)]
@@ -153,7 +153,7 @@ def _distinct(names: Any) -> str:
     return " and ".join(dict.fromkeys(printable(name) for name in names))
 
 
-def _worth(ranked: Sequence[Mapping[str, Any]]) -> str:
+def _crossfit(ranked: Sequence[Mapping[str, Any]]) -> str:
     """What the first of many is worth: it stands there by luck too."""
     first = ranked[0]
     if first["crossfit_accuracy"] is None:

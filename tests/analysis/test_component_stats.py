@@ -9,7 +9,8 @@ from scipy.stats import entropy as scipy_entropy
 from sklearn import metrics
 
 from compread.analysis import tally
-from compread.analysis.components import component_stats, scores_of, wilson_interval
+from compread.analysis.components import component_stats, scores_of
+from compread.analysis.intervals import wilson_interval
 from compread.analysis.tally import Resampling, Tally
 from compread.errors import StoreError
 
