@@ -133,6 +133,7 @@ def extract(
     }  # fmt: skip
 
     from compread.extract import ExtractOptions, Extractor
+    from compread.extract.label_mass import mass_warning, median_mass
 
     options = ExtractOptions(batch_tokens, share, force, "compread.extract, from Python")
     with _loaded(model, tokenizer, how, lambda found: _worded(sets, chat, found)) as loaded:
@@ -141,6 +142,8 @@ def extract(
         for one, target in zip(ready, targets, strict=True):
             for line in extractor.extract(one, target, options, progress).warnings:
                 tell(line)
+    if warning := mass_warning({target.name: median_mass(target) for target in targets}):
+        tell(warning)
     tested = all(any(prompt.split == "test" for prompt in one.prompts) for one in sets)
     return open(targets, "test" if tested else "train")
 

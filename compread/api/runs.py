@@ -147,6 +147,12 @@ class Runs(Sequence["Runs"]):
 
     @property
     @told_in_python
+    def label_mass(self) -> Float32:
+        """[N] the probability that the model puts on the label words together."""
+        return self._one.data.label_mass
+
+    @property
+    @told_in_python
     def predictions(self) -> Ints:
         """[N, C] the label number that each component alone predicts, the first among equals."""
         return self._one.predictions

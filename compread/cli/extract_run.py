@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from compread.extract import Extraction, ExtractOptions, Extractor
     from compread.model import ModelRequest
     from compread.prompts import PromptSet, TokenizedSet
-
-LOW_MASS = 0.01
-"""Median probability on the label words below which a run is warned about."""
 
 
 class Runs:
@@ -46,6 +43,8 @@ class Runs:
         return self
 
     def __exit__(self, *_: object) -> None:
+        from compread.extract.label_mass import mass_warning
+
         if warning := mass_warning(self._masses):
             note(f"warning: {warning}")
 
@@ -108,6 +107,8 @@ class Runs:
         return True
 
     def _tell(self, place: str, done: Extraction) -> None:
+        from compread.extract.label_mass import median_mass
+
         if not self._quiet:
             place = f"{place}, " if place else ""
             note(place + summary(done, "\n  " if sys.stderr.isatty() else "; "))
@@ -115,39 +116,8 @@ class Runs:
             if warning not in self._said:
                 note(f"warning: {warning}")
         self._said |= set(done.warnings)
-        self._masses[done.path.name] = _median_mass(done.path)
+        self._masses[done.path.name] = median_mass(done.path)
         write_path(done.path)
-
-
-def mass_warning(masses: Mapping[str, float]) -> str:
-    """What to say of runs whose label words have hardly any probability; empty where none has.
-
-    Args:
-        masses: the median probability of each run's label words together, by the store's name.
-    """
-    low = {name: mass for name, mass in masses.items() if mass < LOW_MASS}
-    if not low:
-        return ""
-    worst = min(low, key=lambda name: low[name])
-    what = f"{worst}: the label words have {low[worst]:.2%} of the probability in the median"
-    if len(masses) > 1:
-        what = (
-            f"the label words have less than {LOW_MASS:.0%} of the probability in the median of "
-            f"{len(low)} of {len(masses)} runs (worst {low[worst]:.2%}, {worst})"
-        )
-    return f"{what}; look at the prompt's end and the words' spaces with --show-prompts 1"
-
-
-def _median_mass(path: Path) -> float:
-    """The median probability of the label words together; 1 without rows."""
-    import numpy as np
-
-    from compread.options import SPLITS
-    from compread.store import open_store
-
-    with open_store(path) as store:
-        mass = np.concatenate([store.array(split, "label_mass") for split in SPLITS])
-    return float(np.median(mass)) if len(mass) else 1.0
 
 
 def _show(extractor: Extractor, prompt_set: PromptSet, tokens: TokenizedSet, count: int) -> None:

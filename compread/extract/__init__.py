@@ -5,8 +5,9 @@ Reading order: ``groups`` (what prompts share is run once), ``prefix``, ``lendin
 tokens -> contributions), ``structure`` (that each block and head is read rightly), ``row_wise`` and
 ``sharing`` (that a batch and a prefix change nothing), ``sum_check`` (whether numbers may be kept),
 ``runner`` (batch after batch), ``loop`` and ``outcome`` (a prompt set -> a store), ``finishing``
-(stores written while the next run computes), ``preview`` (what the model would say), ``workers``
-(several processes), ``forecast`` (what a run takes, before it is run).
+(stores written while the next run computes), ``preview`` (what the model would say), ``label_mass``
+(how likely the label words are), ``workers`` (several processes), ``forecast`` (what a run takes,
+before it is run).
 """
 
 from compread.extract.batches import plan_batches

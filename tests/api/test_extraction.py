@@ -18,6 +18,8 @@ from compread.errors import ModelError, PromptError, TargetError, UsageError
 from compread.prompts import read_prompt_file
 
 ROWS = review_rows(12, n_train=4)
+# The label words are two of 320 to a random model, which is told once, below.
+pytestmark = pytest.mark.filterwarnings("ignore:.*the label words have:compread.CompreadWarning")
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,15 @@ def test_train_rows_alone_are_opened(folder: Any, tmp_path: Any) -> None:
     """Prompts without a test row give the run of their train rows."""
     run = compread.extract(folder / "model", ROWS[:4], tmp_path)
     assert run.split == "train" and len(run.gold) == 4
+
+
+def test_label_words_without_probability_are_warned_of(folder: Any, tmp_path: Any) -> None:
+    """The warning stands at the line of the call, and says where to look in Python."""
+    words = r"prompts\.h5: the label words have 0\..*; look .* in run\.info\.sample_prompt and run"
+    with pytest.warns(compread.CompreadWarning, match=words) as seen:
+        run = compread.extract(folder / "model", ROWS, tmp_path)
+    assert [one.filename for one in seen] == [__file__]
+    assert np.median(run.label_mass) < 0.01
 
 
 def test_labels_stand_for_options(folder: Any, tmp_path: Any) -> None:

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from compread.cli.extract_run import mass_warning
 from compread.cli.grid_clock import GridClock, duration, pace, work
+from compread.extract.label_mass import mass_warning
 
 
 class Watch:
