@@ -85,7 +85,7 @@ def categorize(
     p = two_sided(parts.above, parts.below)
     is_counted = np.isin([c.kind for c in components], COUNTED_KINDS)
     q = false_discovery(np.where(is_counted, p, np.nan))
-    # A component outside the tests is judged by its own p-value.
+    # A component outside the tests goes by its own p-value.
     significant = np.where(is_counted, q, p) <= rules.alpha
     full = stats.full.accuracy[0] if rules.good_accuracy is None else rules.good_accuracy
     bar = max(full, stats.gold_share.max()) - 1e-12  # Equal means over stores may round apart.

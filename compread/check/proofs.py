@@ -8,7 +8,7 @@
    own write;
 4. head = attention's: what the anatomy calls a head is what one head of the attention fills;
 5. shared = whole: running the shared prefix once changes no contribution. Where it does, or where
-   a family's cache cannot be handed on, extract runs whole prompts, so this may be ``not shared``;
+   a family's cache cannot be reused, extract runs whole prompts, so this may be ``not shared``;
 6. alone = in a batch: a row's contributions are the same alone, beside other rows and after them,
    with rows on both sides of every length at which the model begins to compute otherwise.
 """

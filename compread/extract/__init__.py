@@ -1,7 +1,7 @@
 """Running a model over prompt sets.
 
 Reading order: ``groups`` (what prompts share is run once), ``prefix``, ``lending`` and ``joined``
-(how it is handed on), ``batches`` and ``memory`` (which rows run together), ``engine`` (a batch of
+(how it is reused), ``batches`` and ``memory`` (which rows run together), ``engine`` (a batch of
 tokens -> contributions), ``structure`` (that each block and head is read rightly), ``row_wise`` and
 ``sharing`` (that a batch and a prefix change nothing), ``sum_check`` (whether numbers may be kept),
 ``runner`` (batch after batch), ``loop`` and ``outcome`` (a prompt set -> a store), ``finishing``

@@ -36,7 +36,7 @@ class Engine:
         borrow it, batch after batch.
 
         Raises:
-            CannotShareError: the family's cache cannot be handed on.
+            CannotShareError: the family's cache cannot be reused.
         """
         if tokens and (self._prefix is None or self._prefix.tokens != tuple(tokens)):
             self.free_prefix()  # two would take twice the memory

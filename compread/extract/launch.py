@@ -56,7 +56,7 @@ def launch(engine: Engine, ids: Ids, rows: Sequence[int], prefix: Sequence[int])
     except Exception as error:  # devices have no common error for what does not fit
         if not is_out_of_memory(error):
             raise
-    # Only here, when the error has let go of the tensors that its traceback held.
+    # Only here, when the error has released the tensors that its traceback held.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None

@@ -1,8 +1,8 @@
 """New rows of a task through the model, window after window: their contributions, in order.
 
 What a prompt set's extraction does, without a store: the shared prefix is proved and run once a
-window, rows are sorted into batches, each batch's sums are judged, and the window comes back in the
-order it was given.
+window, rows are sorted into batches, each batch's sums are checked, and the window comes back in
+the order it was given.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class SharedPrefix:
         """Run the prefix as one row.
 
         Raises:
-            CannotShareError: the model keeps nothing that could be handed on.
+            CannotShareError: the model keeps nothing that could be reused.
         """
         self.tokens = tuple(tokens)
         self.lends = True

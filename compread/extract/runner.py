@@ -1,4 +1,4 @@
-"""The batches of one run, one after the other: run, judged, kept."""
+"""The batches of one run, one after the other: run, checked, kept."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Runner:
         self._names = writer.ids
         self._limit: int | None = None
         self._row_wise, self._head = row_wise, head
-        # A GPU computes while the batch before it is copied, judged and written.
+        # A GPU computes while the batch before it is copied, checked and written.
         self._overlaps = device_of(engine.model).type == "cuda"
 
     def run(

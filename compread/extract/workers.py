@@ -109,7 +109,7 @@ def join_workers() -> Workers:
 
 
 def leave_workers() -> None:
-    """Let go of the other workers."""
+    """End the connection to the other workers."""
     import torch.distributed as dist
 
     if dist.is_available() and dist.is_initialized():

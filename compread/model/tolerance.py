@@ -1,6 +1,6 @@
 """How far the parts may be from the model's own logits.
 
-A row's error is the largest |Σ parts - pre-cap logit| over the labels. It is judged against the
+A row's error is the largest |Σ parts - pre-cap logit| over the labels. It is compared with the
 logits' scale: the row's largest absolute pre-cap logit over the whole vocabulary, which no
 accident of two label logits near zero can shrink.
 

@@ -2,7 +2,7 @@
 
 A store as ``layout`` writes it has every byte under a checksum. Other programs (h5repack, h5py)
 can rewrite one without: what then changes on the disk would be read without a word. And a few
-bytes can declare an array that no memory holds: what a file declares is weighed against its size.
+bytes can declare an array that no memory holds: what a file declares is compared with its size.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Journal:
 
     @property
     def has_records(self) -> bool:
-        """Whether a batch was appended or taken up."""
+        """Whether a batch was appended or loaded."""
         return self._end > self._first
 
     @property
@@ -110,14 +110,14 @@ class Journal:
         return _read_at(self._fd, offset, size)
 
     def remove(self) -> None:
-        """Delete the file, then let go of the lock."""
+        """Delete the file, then release the lock."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
         self.close()
 
     @property
     def closed(self) -> bool:
-        """Whether the lock was let go of."""
+        """Whether the lock was released."""
         return self._fd < 0
 
     @property
@@ -126,7 +126,7 @@ class Journal:
         return self._lock.note
 
     def close(self) -> None:
-        """Let go of the lock; the file stays."""
+        """Release the lock; the file stays."""
         # A signal may come between any two lines, and have this called again.
         fd, self._fd = self._fd, -1
         if fd >= 0:

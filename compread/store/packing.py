@@ -2,7 +2,7 @@
 
 HDF5 runs its filters under one lock, and its gzip is the slowest part of finishing a store. Here a
 chunk is shuffled, deflated and put under its Fletcher-32 checksum outside of HDF5, which is handed
-the result; zlib and isal let go of the interpreter's lock. With zlib at level 1 the bytes are those
+the result; zlib and isal release the interpreter's lock. With zlib at level 1 the bytes are those
 that HDF5 makes. With isal (``pip install 'compread[fast]'``) they are other bytes of about the same
 size, in a fifth of the time; any HDF5 reads both.
 """

@@ -18,7 +18,7 @@ from compread.store.writer import StoreWriter
 
 
 def merge_rank_journals(writer: StoreWriter, *, force: bool = False) -> None:
-    """Take up the rows of the other processes' journals, and delete those.
+    """Merge in the rows of the other processes' journals, and delete those.
 
     ``force`` deletes them unread.
 

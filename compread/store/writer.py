@@ -181,7 +181,7 @@ class StoreWriter:
             self._journal.remove()
 
     def close(self) -> None:
-        """Let go of the lock; a journal of ours without rows is deleted."""
+        """Release the lock; a journal of ours without rows is deleted."""
         if self._journal.closed:
             return
         if self._journal.is_blank or (self._owned and not self._journal.has_records):
@@ -200,7 +200,7 @@ class StoreWriter:
         self.close()
 
     def _begin(self, force: bool) -> None:
-        """Take up what the locked journal holds, or start it."""
+        """Load what the locked journal holds, or start it."""
         header = self._usable_header(force)
         self._may_replace = force if header is None else header.replace
         if header is not None:

@@ -11,7 +11,7 @@ from compread.reweight.results import FEWEST
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
-Rows = Sequence[Row]
+ResultRows = Sequence[Row]
 METHODS_A_TABLE = 5
 """As many as eighty columns hold."""
 GRID_NOTE = "Test accuracy in %: mean over the runs (population standard deviation). " + either(
@@ -19,7 +19,7 @@ GRID_NOTE = "Test accuracy in %: mean over the runs (population standard deviati
 )
 
 
-def reweight_view(document: Mapping[str, Rows]) -> list[Table]:
+def reweight_view(document: Mapping[str, ResultRows]) -> list[Table]:
     """The tables of ``compread reweight``.
 
     Args:
@@ -45,7 +45,7 @@ def reweight_view(document: Mapping[str, Rows]) -> list[Table]:
 ORACLE = "oracles, fitted on the test rows themselves"
 
 
-def apply_view(rows: Rows) -> list[Table]:
+def apply_view(rows: ResultRows) -> list[Table]:
     """The tables of weights applied to other stores: a block for each store."""
 
     def fitted(row: Mapping[str, Any]) -> str:
@@ -75,7 +75,7 @@ def _title(row: Mapping[str, Any]) -> str:
     return f"{row['method']}:{row['recipe']}" if special else row["method"]
 
 
-def _store_table(runs: Rows, what: str = "") -> Table:
+def _store_table(runs: ResultRows, what: str = "") -> Table:
     """One line for each method and number of train rows of one store."""
     columns = [
         Column("method", justify="left", format=_title),
@@ -99,12 +99,12 @@ def _cell(row: Mapping[str, Any]) -> str:
     return f"{100 * row['accuracy']:.1f} ({100 * row['accuracy_sd']:.1f})"
 
 
-def _few(methods: Rows | Sequence[str]) -> Iterator[Sequence[Any]]:
+def _few(methods: ResultRows | Sequence[str]) -> Iterator[Sequence[Any]]:
     for start in range(0, len(methods), METHODS_A_TABLE):
         yield methods[start : start + METHODS_A_TABLE]
 
 
-def _grid(summary: Rows) -> Iterator[Table]:
+def _grid(summary: ResultRows) -> Iterator[Table]:
     """Tasks by methods, mean (sd) in each cell; a table for each number of train rows."""
     methods = list(dict.fromkeys(cell["method"] for cell in summary))
     for n_train, setting in dict.fromkeys((cell["n_train"], cell["setting"]) for cell in summary):
@@ -121,7 +121,7 @@ def _grid(summary: Rows) -> Iterator[Table]:
             yield Table(columns, [list(lines.values())], title=title)
 
 
-def _oracle_grid(oracle: Rows) -> Iterator[Table]:
+def _oracle_grid(oracle: ResultRows) -> Iterator[Table]:
     methods = list(dict.fromkeys(map(_title, oracle)))
     tasks: dict[str, dict[str, list[float]]] = {}
     for row in oracle:
@@ -135,7 +135,7 @@ def _oracle_grid(oracle: Rows) -> Iterator[Table]:
         yield Table(columns, [lines], title=ORACLE[0].upper() + ORACLE[1:])
 
 
-def _average_tables(average: Rows, summary: Rows) -> Iterator[Table]:
+def _average_tables(average: ResultRows, summary: ResultRows) -> Iterator[Table]:
     """The learning curves: the mean over tasks for each number of train rows."""
     methods = list(dict.fromkeys(row["method"] for row in average))
     for setting in dict.fromkeys(row["setting"] for row in average):
@@ -155,7 +155,7 @@ def _of(setting: str | None) -> str:
     return f", {setting}" if setting else ""
 
 
-def _versus_table(rows: Rows) -> Table:
+def _versus_table(rows: ResultRows) -> Table:
     def interval(row: Mapping[str, Any]) -> str:
         return "" if row["low"] is None else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
 
