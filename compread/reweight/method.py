@@ -25,6 +25,8 @@ class Fitted(ABC):
 
     axes: ClassVar[Mapping[str, str]] = {}
     """The axis letters of each fitted array: ``{"weights": "C"}``."""
+    absent: ClassVar[Mapping[str, float]] = {}
+    """What weights files of older versions lack of the arrays, and what is true of those."""
     transductive: ClassVar[bool] = False
     """Whether a row's scores depend on the rows that are scored with it."""
 

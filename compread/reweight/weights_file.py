@@ -267,6 +267,8 @@ def _fitted(
 ) -> Fitted:
     """The fitted object, its arrays of the shapes that its axis letters say."""
     given = _field(values, "parameters", dict, where)
+    if set(kind.axes) - set(given) == set(kind.absent):
+        given = {**given, **kind.absent}
     if set(given) != set(kind.axes):
         raise StoreError(
             f"{where}: `parameters` has {sorted(given)}, the method has {sorted(kind.axes)}"

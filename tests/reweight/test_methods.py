@@ -210,8 +210,10 @@ OPTIONS = {
                 "cv": [0.1, 0.15, 0.2, 0.25]},
     "tr": {"share": 0.1},
     "tl": {"share": 0.1},
-    "blend": {"ridge": 3.0, "most_uniform": 1 / 3, "turned_down": "official"},
-    "blend-row": {"ridge": 3.0, "most_uniform": 1 / 3, "turned_down": "official"},
+    "blend": {"ridge": 1.0, "loudness": 1.5, "least_learned": 1 / 3,
+              "turned_down": "official", "temper": 0.1, "concentration": 5.0, "even_odds": 5.0},
+    "blend-row": {"ridge": 1.0, "loudness": 1.5, "least_learned": 1 / 3,
+                  "turned_down": "official"},
 }  # fmt: skip
 
 

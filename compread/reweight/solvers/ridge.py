@@ -1,12 +1,17 @@
 """Ridge regression of the right label on components, each row predicted from the others too.
 
-With x [N·K, J] the contributions, each component divided by the root of its loudness s_j, the dual
-weights solve (x xᵀ + λ) a = target, N·K of them, and the primal ones (xᵀx + λ) v = xᵀ target, J of
-them: the same answer, so the smaller system is solved. A row left out is predicted as its target
-less (I - H)⁻¹ r, with r its residuals and H [K, K] its block of the hat matrix x (xᵀx + λ)⁻¹ xᵀ.
+With x [N·K, J] the contributions, each component times s_j^(-p/2), its loudness s_j to a power, the
+dual weights solve (x xᵀ + λ) a = target, N·K of them, and the primal ones (xᵀx + λ) v = xᵀ target,
+J of them: the same answer, so the smaller system is solved. x is centred over the rows, which is a
+regression with a constant for each label. With r [K] a row's residuals there and H [K, K] its block
+of the hat matrix x (xᵀx + λ)⁻¹ xᵀ, the regression on the other rows alone predicts its target less
+(I - H - 1/N)⁻¹ r; less the others' mean target, that is what their ridge makes of the row, centred
+over them. Centred over all rows, each would know of itself.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
@@ -15,14 +20,24 @@ from compread.array_types import Floats, Ints
 from compread.reweight.blocks import blocks
 from compread.reweight.solvers.signal import Signal
 
-RIDGE = 3.0
+RIDGE = 1.0
 """λ as a multiple of the kernel's mean diagonal."""
-SPREAD = 1e-9
-"""Left-out scores that differ by less, relative to their size, are one number up to rounding."""
+LOUDNESS = 1.5
+"""p: a weight's penalty grows with the loudness to this power."""
 
 
-def ridge_weights(signal: Floats | Signal, gold: Ints) -> tuple[Floats, float]:
-    """[J] the ridge weights, and the t statistic of the right label's score, each row left out.
+@dataclass(frozen=True)
+class RidgeFit:
+    """Ridge weights, and what rows that they were not fitted on say of them."""
+
+    weights: Floats
+    """[J]"""
+    left_out: Floats
+    """[N, K] what is scored by the ridge of all rows but this one."""
+
+
+def ridge_weights(signal: Floats | Signal, gold: Ints) -> RidgeFit:
+    """Fit N rows.
 
     Args:
         signal: [N, J, K] contributions centred over the rows and over the labels.
@@ -31,20 +46,18 @@ def ridge_weights(signal: Floats | Signal, gold: Ints) -> tuple[Floats, float]:
     rows, columns, labels = signal.shape
     squares = sum(np.einsum("njk,njk->j", s, s) for s in (signal[span] for span in blocks(signal)))
     loudness = np.sqrt(np.asarray(squares) / (rows * labels))
-    scale = np.divide(1, np.sqrt(loudness), out=np.zeros(columns), where=loudness > 0)
-    # The kernel's mean diagonal: Σ of x², which is Σ_j s_j, each N·K times.
-    level = RIDGE * loudness.sum()
+    scale = np.zeros(columns)
+    scale[loudness > 0] = loudness[loudness > 0] ** (-LOUDNESS / 2)
+    # The kernel's mean diagonal: Σ of x², which is Σ_j s_j^(2 - p), each N·K times.
+    level = RIDGE * ((loudness * scale) ** 2).sum()
     if level == 0:
-        return np.zeros(columns), 0.0
+        return RidgeFit(np.zeros(columns), np.zeros((rows, labels)))
     solve = dual if rows * labels <= columns else primal
-    weights, left_out = solve(signal, scale, gold, level)
-    error = left_out.std() / np.sqrt(rows)
-    known = error > SPREAD * np.abs(left_out).max()
-    return weights, float(left_out.mean() / error) if known else 0.0
+    return RidgeFit(*solve(signal, scale, gold, level))
 
 
 def dual(signal: Floats | Signal, scale: Floats, gold: Ints, level: float) -> tuple[Floats, Floats]:
-    """[J] weights and [N] left-out scores of the right labels, by a system of N·K equations.
+    """[J] weights and [N, K] left-out scores, by a system of N·K equations.
 
     Args:
         signal: [N, J, K].
@@ -53,14 +66,14 @@ def dual(signal: Floats | Signal, scale: Floats, gold: Ints, level: float) -> tu
         level: λ.
     """
     rows, _, labels = signal.shape
-    target = _target(gold, labels).ravel()
+    target, mean = _target(gold, labels).ravel(), _target(gold, labels).mean(axis=0)
     features = _features(signal[:], scale)
     inverse = np.linalg.inv(features @ features.T + level * np.eye(rows * labels))
     weights = inverse @ target
-    # (I - H)⁻¹ r, from the row's block of the inverse.
+    # λ times the inverse is I - H.
     own = inverse.reshape(rows, labels, rows, labels)[np.arange(rows), :, np.arange(rows)]
-    away = np.linalg.solve(own, weights.reshape(rows, labels, 1))[:, :, 0]
-    left_out = (target.reshape(rows, labels) - away)[np.arange(rows), gold]
+    residual = level * (inverse @ (target.reshape(rows, labels) - mean).ravel())
+    left_out = _left_out(np.multiply(level, own), residual.reshape(rows, labels), gold)
     return scale * (features.T @ weights), left_out
 
 
@@ -77,16 +90,24 @@ def primal(
         moment += target[span].ravel() @ x
     factor = cho_factor(normal, lower=True, overwrite_a=True)
     weights = cho_solve(factor, moment)
-    left_out = np.empty(rows)
+    residuals, rests = np.empty((rows, labels)), np.empty((rows, labels, labels))
     for span in blocks(signal):
         x = _features(signal[span], scale)
-        residual = target[span] - (x @ weights).reshape(-1, labels)
+        residuals[span] = target[span] - target.mean(axis=0) - (x @ weights).reshape(-1, labels)
         # xᵀ behind the factor [J, n·K]: H of a row is the product of its columns with each other.
         half = solve_triangular(factor[0], x.T, lower=True).T.reshape(-1, labels, columns)
-        rest = np.eye(labels) - half @ half.swapaxes(1, 2)
-        away = np.linalg.solve(rest, residual[:, :, None])[:, :, 0]
-        left_out[span] = (target[span] - away)[np.arange(len(away)), gold[span]]
-    return scale * weights, left_out
+        rests[span] = np.eye(labels) - half @ half.swapaxes(1, 2)
+    return scale * weights, _left_out(rests, residuals, gold)
+
+
+def _left_out(rests: Floats, residuals: Floats, gold: Ints) -> Floats:
+    """[N, K] scores of rows left out, from I - H [N, K, K] and the residuals [N, K]."""
+    rows, labels = residuals.shape
+    target = _target(gold, labels)
+    alone = np.eye(labels) / rows
+    away: Floats = np.linalg.solve(rests - alone, residuals[:, :, None])[:, :, 0]
+    others: Floats = (target.sum(axis=0) - target) / (rows - 1)
+    return target - away - others
 
 
 def _target(gold: Ints, labels: int) -> Floats:

@@ -34,8 +34,9 @@ def test_a_span_is_that_of_the_centred_array(monkeypatch, training, block):
 
 def test_blend_has_the_same_weights_in_blocks(monkeypatch, training):
     """Whether the rows are one block or many."""
-    ((_, whole),) = fit_weights([training])
+    ((_, whole, margin),) = fit_weights([training])
     monkeypatch.setattr(import_module("compread.reweight.blocks"), "BLOCK_BYTES", 1)
     monkeypatch.setattr(signal, "BLOCK_BYTES", 1)
-    ((_, blocked),) = fit_weights([training])
+    ((_, blocked, same),) = fit_weights([training])
     np.testing.assert_allclose(blocked, whole, rtol=1e-10, atol=1e-13)
+    assert same == pytest.approx(margin, rel=1e-10)
