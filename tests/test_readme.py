@@ -129,13 +129,19 @@ def test_a_listing_of_the_demo_is_real(
 
     The path of the model aside, and of a model the digits: memory and speed are the machine's.
     """
-    copy_for("", Path(REAL), tmp_path)
-    now = printed(line, tmp_path)[1][: len(shown)]
+    for path in Path(REAL).resolve().iterdir():
+        if path.name in ("compread-demo", "data", "my_tasks") or path.suffix == ".gguf":
+            (tmp_path / path.name).symlink_to(path)
+    # Bars of transformers are no part of what compread says.
+    out = [text for text in printed(line, tmp_path)[1] if "it/s]" not in text]
+    now, shown = ([text for text in each if text] for each in (out, shown))
+    now = now[: len(shown)]
     if mark == "demo":
         now, shown = ([text for text in each if ".gguf" not in text] for each in (now, shown))
         assert now == shown
     else:
-        assert masked(now) == masked(shown)
+        now, shown = ([" ".join(text.split()) for text in masked(each)] for each in (now, shown))
+        assert now == shown
 
 
 def masked(lines: list[str]) -> list[str]:
