@@ -21,6 +21,7 @@ HUB_IDS = (
     "gpt2", "meta-llama/Llama-2-7b-hf", "meta-llama/Llama-2-13b-hf", "mistralai/Mistral-7B-v0.1",
     "SmolLM2-135M-Instruct",
 )  # fmt: skip
+_STORE = "stores/sst2-review-sentiment-k4-s0.h5"
 _EXTRACT = "extract --quiet --data-dir data --tasks sst2 --seeds 0,1"
 MADE_BY = {
     "compread-demo": "demo --model SmolLM2-135M-Instruct --data-dir data",
@@ -29,7 +30,7 @@ MADE_BY = {
     "base": f"{_EXTRACT} --model gpt2 -o base",
     "chat": f"{_EXTRACT} --model meta-llama/Llama-2-7b-hf -o chat",
     "my.h5": "extract --quiet --model gpt2 --prompts my.jsonl -o my.h5",
-    "weights.json": "reweight stores/sst2-review-sentiment-k4-s0.h5 --save weights.json",
+    "weights.json": f"reweight {_STORE} --methods blend --save weights.json",
 }
 """What a page may read without having made it, and the command that makes it."""
 

@@ -154,6 +154,7 @@ def test_the_lists_of_families_are_those_of_the_sweep() -> None:
     certified, _, _ = MODELS_PAGE.partition("**certified: ")[2].partition("**refused: ")
     assert set(re.findall(r"^\| (\S+) \| \d", certified, re.MULTILINE)) == set(CERTIFIED)
     assert "**certified, prompts are run whole: " in certified
+    assert f"{len(CERTIFIED)} are certified" in TEXT
 
 
 def test_the_refusals_are_those_of_the_command() -> None:
