@@ -184,8 +184,8 @@ def test_any_method_may_have_recipes(monkeypatch):
     ]  # fmt: skip
     assert title_of("shift", "mild") == "shift:mild" and title_of("shift", "plain") == "shift"
     for names, message in (
-        (["shift:mid"], "--methods shift: 'mid': did you mean 'mild'? There is plain, mild"),
-        (["shift:convex"], "--methods shift: 'convex': there is plain, mild"),
+        (["shift:mid"], "--methods 'shift:mid': did you mean 'mild'? There is plain, mild"),
+        (["shift:convex"], "--methods 'shift:convex': there is plain, mild"),
         (["full:mild"], "--methods 'full:mild': full has no recipes"),
     ):
         with pytest.raises(UsageError) as error:
