@@ -24,6 +24,7 @@ from compread.cli import app
 from compread.errors import CompreadWarning
 from compread.model import facts
 from compread.prompts import mistakes_in
+from compread.views.check import certificate_rows
 
 README = PAGES[0]
 TEXT = README.read_text(encoding="utf-8")
@@ -155,6 +156,15 @@ def test_the_lists_of_families_are_those_of_the_sweep() -> None:
     assert set(re.findall(r"^\| (\S+) \| \d", certified, re.MULTILINE)) == set(CERTIFIED)
     assert "**certified, prompts are run whole: " in certified
     assert f"{len(CERTIFIED)} are certified" in TEXT
+
+
+@pytest.mark.parametrize(("kind", "shares"), [("gpt2", True), ("openai-gpt", False)])
+def test_a_family_that_cannot_share_a_prefix_is_said_to(kind: str, shares: bool) -> None:
+    """The page's two lists of certified types are told apart by what ``check`` finds."""
+    sharing = MODELS_PAGE.partition("**certified, prompts")[0]
+    assert (f"\n| {kind} |" in sharing) is shares
+    (row,) = certificate_rows([certify_type(kind)])["models"]
+    assert row["shared_prefix"] is shares
 
 
 def test_the_refusals_are_those_of_the_command() -> None:
