@@ -1,7 +1,8 @@
 """What a user may choose from by name: each list once, its default beside it.
 
 The command line makes its choices from these, and the rooms check against them, so that a new
-measure, format or table is entered in one place. Nothing is imported, as ``--help`` reads them.
+pool, form or table is entered in one place; measures and plots have lists of their own
+(``analysis.measures``, ``views.plots.kinds``). Nothing is imported, as ``--help`` reads them.
 """
 
 from __future__ import annotations
