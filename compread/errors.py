@@ -27,7 +27,7 @@ import re
 # Private characters: no path, name or text of a library is taken for a choice.
 _BEGIN, _VALUE, _END = "\ue0f0", "\ue0f1", "\ue0f2"
 _CHOICE = re.compile(f"{_BEGIN}([^{_VALUE}]*){_VALUE}([^{_END}]*){_END}")
-_PYTHON_NAMES = {"o": "output", "tasks": "prompts"}
+_PYTHON_NAMES = {"o": "output"}
 """Arguments that are not called as the options are."""
 
 
@@ -47,12 +47,12 @@ def flag(name: str) -> str:
 
 
 def command(name: str) -> str:
-    """A command that is a function too: ```compread extract```, or ```compread.extract```."""
+    """A command that is a function too: ``compread extract`` or ``compread.extract``."""
     return f"{_BEGIN}command {name}{_VALUE}{_END}"
 
 
 def either(on_the_command_line: str, in_python: str) -> str:
-    """Words for either door, where the choice is not called alike."""
+    """Words for a command line and for Python, where a choice is not called alike."""
     return f"{_BEGIN}either {on_the_command_line}{_VALUE}{in_python}{_END}"
 
 

@@ -53,7 +53,7 @@ AS_IT_IS_TYPED = {"demo/fetch.py", "extract/workers.py", "views/show.py"}
         ("--force is text here", "--force is text here", "--force is text here"),
     ],
 )
-def test_a_choice_is_worded_for_either_door(text: str, typed: str, python: str) -> None:
+def test_a_choice_is_worded_for_commands_and_for_python(text: str, typed: str, python: str) -> None:
     """As it is typed, and as Python spells it; other text stays as it is."""
     assert worded(text) == typed and worded(text, in_python=True) == python
     error = UsageError(text)
@@ -75,7 +75,7 @@ def test_an_error_of_an_error_keeps_its_choices() -> None:
 def texts_of(path: Path) -> list[str]:
     """The string constants of a file that a message is made of.
 
-    Not docstrings, what is worded for both doors, nor the lines of ``reweight --list-methods``.
+    Not docstrings, what is worded for both, nor the lines of ``reweight --list-methods``.
     """
     tree = ast.parse(path.read_text("utf-8"))
     apart = {
