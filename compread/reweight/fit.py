@@ -24,6 +24,7 @@ from compread.reweight.registry import title_of
 from compread.reweight.rows import Rows, Training, check_labels, row_count, rows_of, training_of
 from compread.reweight.solvers import convex
 from compread.reweight.solvers.official import train_together
+from compread.reweight.threads import blas_threads
 from compread.store import Store
 from compread.store.schema import Labels, RunInfo
 
@@ -121,11 +122,12 @@ def reweight(
     """
     for store in stores:
         _check_rows(store, methods, budgets, learn_from)
-    return tuple(
-        fit
-        for some in _groups(stores, learn_from)
-        for fit in _fit_stores(some, methods, budgets, learn_from)
-    )
+    with blas_threads(1):
+        return tuple(
+            fit
+            for some in _groups(stores, learn_from)
+            for fit in _fit_stores(some, methods, budgets, learn_from)
+        )
 
 
 def _groups(stores: Sequence[Store], learn_from: str) -> Iterator[list[Store]]:

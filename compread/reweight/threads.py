@@ -1,15 +1,17 @@
-"""Rows gone through by several threads, where a pass over them all takes longer than starting one.
+"""Threads: of BLAS, and over shares of the rows.
 
-numpy lets other threads run while it multiplies. BLAS has threads of its own, which wait for each
-other at every product by spinning: on a machine that others use, six times slower than one thread.
-So here a thread takes a share of the rows with all that is done to it, and BLAS has one thread.
+The threads of BLAS wait for each other at every product by spinning. For the small products of
+training that gains nothing on an idle machine, and on one that others use it takes many times as
+long as one thread. So fitting has one, but for the products of large matrices. Where rows are many,
+a thread takes a share of them with all that is done to it; numpy lets others run meanwhile.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
@@ -24,6 +26,13 @@ SHARES = 8
 """Of the rows: as many on every machine, so that sums over them round alike everywhere."""
 
 
+@contextmanager
+def blas_threads(count: int) -> Iterator[None]:
+    """BLAS has as many threads inside of it, and as many as before afterwards."""
+    with _blas().limit(limits=count, user_api="blas"):
+        yield
+
+
 def shares(rows: int) -> list[slice]:
     """Spans of about equal size, ``SHARES`` of them at most."""
     return list(spans(rows, max(1, -(-rows // SHARES))))
@@ -32,7 +41,7 @@ def shares(rows: int) -> list[slice]:
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """What ``work`` makes of each item, in the order of the items."""
     items = list(items)
-    with _blas().limit(limits=1, user_api="blas"):
+    with blas_threads(1):
         if (workers := min(cores(), len(items))) < 2:
             return [work(item) for item in items]
         return list(_pool(os.getpid(), workers).map(work, items))

@@ -5,8 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from compread.reweight import threads
+from compread.reweight.fit import reweight
+from compread.reweight.methods.full import Full
 from compread.reweight.solvers.sums import InBlocks
 
 
@@ -48,6 +51,28 @@ def test_omp_num_threads_is_honoured(monkeypatch, asked, count):
     there = threads.cores()
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert threads.cores() == (count or there)
+
+
+def of_blas():
+    """The threads of each BLAS that is loaded."""
+    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+
+def test_fitting_has_one_thread_of_blas(monkeypatch, make_store):
+    """While a method fits and its rows are scored, and as many as before afterwards."""
+    seen = []
+
+    def fit(self, training):
+        seen.append(of_blas())
+        return real(self, training)
+
+    real = Full.fit
+    monkeypatch.setattr(Full, "fit", fit)
+    with threads.blas_threads(2):
+        before = of_blas()
+        reweight([make_store()], [Full()])
+        assert of_blas() == before
+    assert [set(each) for each in seen] == [{1}]
 
 
 def test_a_fault_in_a_thread_is_raised():

@@ -19,11 +19,14 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from compread.array_types import Floats, Ints
 from compread.reweight.blocks import blocks
 from compread.reweight.solvers.signal import Signal
+from compread.reweight.threads import blas_threads, cores
 
 RIDGE = 1.0
 """λ as a multiple of the kernel's mean diagonal."""
 LOUDNESS = 1.5
 """p: a weight's penalty grows with the loudness to this power."""
+LARGE = 512
+"""Equations from which on several threads of BLAS are worth it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ def ridge_weights(signal: Floats | Signal, gold: Ints) -> RidgeFit:
     if level == 0:
         return RidgeFit(np.zeros(columns), np.zeros((rows, labels)))
     solve = dual if rows * labels <= columns else primal
-    return RidgeFit(*solve(signal, scale, gold, level))
+    # The one solver whose time is that of products of large matrices.
+    with blas_threads(cores() if min(columns, rows * labels) >= LARGE else 1):
+        return RidgeFit(*solve(signal, scale, gold, level))
 
 
 def dual(signal: Floats | Signal, scale: Floats, gold: Ints, level: float) -> tuple[Floats, Floats]:
