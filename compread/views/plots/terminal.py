@@ -122,7 +122,8 @@ def _plane(
 
 def _span(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    beyond = max(0.5, abs(low) / 1000)  # half of one alone would vanish beside a huge number
+    return (low, high) if high > low else (low - beyond, high + beyond)
 
 
 def _paint(text: str, colour: RGB, depth: Depth, ground: bool = False) -> str:

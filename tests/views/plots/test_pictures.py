@@ -107,6 +107,14 @@ def test_colours_are_those_of_the_terminal(depth, code):
     assert code in text and text.count("\x1b[") == 2 * text.count("\x1b[0m")
 
 
+@pytest.mark.parametrize("value", [0.0, -6.65e29, 1e-300])
+def test_one_point_of_any_size_is_drawn(value):
+    """A single point stands in the middle, however large its numbers are."""
+    one = np.array([value])
+    drawn = to_blocks(Picture([Points((Group("bad", one, one),), "x", "y", "t")]), 60)
+    assert sum("v" in line.partition("|")[2] for line in drawn.splitlines()) == 1
+
+
 def test_wide_grids_say_what_is_cut():
     """Columns that do not fit are counted."""
     grid = Grid(np.zeros((1, 99)), ("0",), tuple(map(str, range(99))), "x", 0.0, 1.0)
