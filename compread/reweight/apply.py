@@ -52,9 +52,18 @@ def apply(forms: Sequence[Fit], stores: Sequence[Store]) -> tuple[Applied, ...]:
     for store in stores:
         for fit in forms:
             check_match(fit, store)
-        for fit, scores in zip(forms, test_scores(store, [f.fitted for f in forms]), strict=True):
+        own = [_same_prompt(fit.run, store.run) for fit in forms]
+        fitted = [f.fitted if same else f.fitted.elsewhere()
+                  for f, same in zip(forms, own, strict=True)]  # fmt: skip
+        for fit, scores in zip(forms, test_scores(store, fitted), strict=True):
             done.append(Applied(fit, str(store.path), store.run, scores))
     return tuple(done)
+
+
+def _same_prompt(fitted_on: RunInfo, run: RunInfo) -> bool:
+    """Whether rows stand behind the same words, which set the level of each label's score."""
+    words = ("task", "template", "template_text", "demonstrations", "seed", "shots")
+    return all(getattr(fitted_on, name) == getattr(run, name) for name in words)
 
 
 def all_forms(fits: Sequence[Fit]) -> tuple[Fit, ...]:

@@ -41,6 +41,10 @@ class Fitted(ABC):
         """
         return None
 
+    def elsewhere(self) -> Fitted:
+        """The form for rows behind another prompt than the train rows', by default the same."""
+        return self
+
     def parameters(self) -> dict[str, Floats]:
         """The fitted arrays by name."""
         return {name: getattr(self, name) for name in self.axes}

@@ -23,7 +23,7 @@ transductive, see ``shares``), so that labels may be more frequent there than ot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -69,7 +69,7 @@ class BatchBlend(RowBlend):
     margin: Floats
     """[] how much higher a label scores where it is right, in standard deviations of the scores."""
     trained: Floats
-    """[] the train rows."""
+    """[] the train rows that the levels are of; 0 where they are of another prompt."""
 
     axes: ClassVar[Mapping[str, str]] = {**RowBlend.axes, "margin": "", "trained": ""}
     absent: ClassVar[Mapping[str, float]] = {"margin": 0.0, "trained": 1.0}
@@ -87,6 +87,10 @@ class BatchBlend(RowBlend):
     def estimate(self, raw: Floats) -> Shares:
         """The levels and shares of rows by their scores [N, K] beside the train rows' levels."""
         return estimate(raw, float(self.margin), float(self.trained))
+
+    def elsewhere(self) -> BatchBlend:
+        """What the train rows' levels were says nothing of another prompt's."""
+        return replace(self, trained=np.zeros(()))
 
     def row_wise(self) -> tuple[str, Fitted]:
         """The same weights with the train rows' levels."""

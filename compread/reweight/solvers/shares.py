@@ -50,7 +50,7 @@ def estimate(scores: Floats, margin: float, trained: float) -> Shares:
         scores: [N, K] less the train rows' mean, N at least 1.
         margin: a, as a share of the scores' standard deviation; where it is not above 0, nothing is
             known of the labels, and the shares are even and the level is the mean.
-        trained: n.
+        trained: n; 0 where the train rows' mean says nothing of these, behind another prompt.
     """
     scores = scores - scores.mean(axis=1, keepdims=True)
     rows, labels = scores.shape

@@ -148,6 +148,22 @@ def test_older_weights_are_read_as_they_were(training, tmp_path, make_store):
         _fitted(type(fitted), {"parameters": {**old, "margin": 1.0}, "epochs": 3}, sizes, "file")
 
 
+def test_behind_another_prompt_the_levels_are_its_own(training, make_store):
+    """What it adds to a label's score on every row changes nothing there, and does at home."""
+    rows = rows_of(make_store(seed=5, labels=training.rows.full.shape[1]).split("test"),
+                   training.rows.components)  # fmt: skip
+    shifted = Rows(rows.parts.copy(), rows.full, rows.components)
+    fitted = fit("blend", training)
+    shifted.parts[:, 2, 0] += np.float32(40 / fitted.weights[2])
+    away = fitted.elsewhere()
+
+    def moved(form):
+        change = form.scores(shifted) - form.scores(rows)  # one number on all labels is nothing
+        return np.abs(change - change.mean(axis=1, keepdims=True)).max()
+
+    assert moved(away) < 1e-3 and moved(fitted) > 1
+
+
 def test_one_class_leaves_the_ridge_out(make_store):
     """Its weights are rounding there, which must not be brought to the others' size."""
     store = make_store(seed=3)

@@ -1,0 +1,32 @@
+"""Weights of one run on the rows of another."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from compread.reweight.apply import apply
+from compread.reweight.fit import reweight
+from compread.reweight.registry import make_methods
+from compread.reweight.rows import rows_of
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [({}, True), ({"demonstrations": ("d9",)}, False), ({"seed": 7}, False),
+     ({"template": "other"}, False), ({"prompt_set": "0" * 16}, True)],
+)  # fmt: skip
+def test_levels_are_the_prompts_own(make_store, changed, same):
+    """Behind the same words the train rows' levels hold; behind others they are left out."""
+    store, other = make_store(seed=1, n_train=30), make_store(seed=2)
+    other = replace(other, run=replace(store.run, **changed))
+    (fit,) = reweight([store], make_methods(["blend"], "official"), (30,))
+    (done,) = apply([fit], [other])
+    split = other.split("test")
+    fitted = fit.fitted if same else fit.fitted.elsewhere()
+    scores = fitted.scores(rows_of(split, other.components))
+    assert done.test.accuracy == np.mean(scores.argmax(axis=1) == split.gold)
+    unlike = (fit.fitted.elsewhere() if same else fit.fitted).scores(
+        rows_of(split, other.components)
+    )
+    assert not np.allclose(scores, unlike)
