@@ -35,8 +35,8 @@ from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.comprw import CompRW, weighted_sum
 from compread.reweight.rows import Rows, Training
 from compread.reweight.solvers.official import CENTRED, ends
-from compread.reweight.solvers.ridge import LOUDNESS, RIDGE, RidgeFit, ridge_weights
-from compread.reweight.solvers.shares import CONCENTRATION, EVEN_ODDS, TEMPER, Shares, estimate
+from compread.reweight.solvers.ridge import LOUDNESS, RIDGE, ridge_weights
+from compread.reweight.solvers.shares import CONCENTRATION, EVEN_ODDS, TEMPER, estimate
 from compread.reweight.solvers.signal import Signal
 
 LEAST_LEARNED = 1 / 3
@@ -78,21 +78,15 @@ class BatchBlend(RowBlend):
     def scores(self, rows: Rows) -> Floats:
         """[N, K] Σ_j w_j g[j, y] - level_y, in which the labels' shares are."""
         raw = super().scores(rows)
-        return raw - self.estimate(raw).level if len(raw) else raw
-
-    def shares(self, rows: Rows) -> Floats:
-        """[K] of each label among N rows, as they are estimated; N is at least 1."""
-        return self.estimate(super().scores(rows)).shares
-
-    def estimate(self, raw: Floats) -> Shares:
-        """The levels and shares of rows by their scores [N, K] beside the train rows' levels."""
-        return estimate(raw, float(self.margin), float(self.trained))
+        if not len(raw):
+            return raw
+        return raw - estimate(raw, float(self.margin), float(self.trained)).level
 
     def elsewhere(self) -> BatchBlend:
         """What the train rows' levels were says nothing of another prompt's."""
         return replace(self, trained=np.zeros(()))
 
-    def row_wise(self) -> tuple[str, Fitted]:
+    def row_wise(self) -> tuple[str, RowBlend]:
         """The same weights with the train rows' levels."""
         return BlendRow.name, RowBlend(self.epochs, self.weights, self.levels)
 
@@ -129,14 +123,7 @@ class Blend(Method):
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The weights of each run, and what they sum to on its train rows."""
-        return tuple(
-            self._fitted(run, *found)
-            for run, found in zip(training, fit_weights(training), strict=True)
-        )
-
-    def _fitted(self, run: Training, epochs: int, weights: Floats, margin: float) -> Fitted:
-        levels = weighted_sum(run.rows.parts, weights).mean(axis=0)
-        return BatchBlend(epochs, weights, levels, np.array(margin), np.array(float(len(run))))
+        return _fit(training)
 
 
 @dataclass(frozen=True)
@@ -147,8 +134,18 @@ class BlendRow(Blend):
     about: ClassVar[str] = "blend calibrated on the train rows"
     fitted: ClassVar[type[RowBlend]] = RowBlend
 
-    def _fitted(self, run: Training, epochs: int, weights: Floats, margin: float) -> Fitted:
-        return RowBlend(epochs, weights, weighted_sum(run.rows.parts, weights).mean(axis=0))
+    def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """The same weights, and what they sum to on the train rows."""
+        return tuple(fitted.row_wise()[1] for fitted in _fit(training))
+
+
+def _fit(training: Sequence[Training]) -> tuple[BatchBlend, ...]:
+    fits = []
+    for run, (epochs, weights, margin) in zip(training, fit_weights(training), strict=True):
+        levels = weighted_sum(run.rows.parts, weights).mean(axis=0)
+        rows = np.array(float(len(run)))
+        fits.append(BatchBlend(epochs, weights, levels, np.array(margin), rows))
+    return tuple(fits)
 
 
 def fit_weights(training: Sequence[Training]) -> list[tuple[int, Floats, float]]:
@@ -158,20 +155,33 @@ def fit_weights(training: Sequence[Training]) -> list[tuple[int, Floats, float]]
         whole = np.zeros(len(run.rows.components))
         signal = Signal.of(run.rows)
         ridge = ridge_weights(signal, run.gold)
-        ahead = advantage(signal, ridge, run.gold)
-        whole[run.rows.reweighted()] = _average(signal, ridge.weights, ahead, end.weights)
-        found.append((end.epochs, whole, float(_right(ridge.left_out, run.gold, 1.0).mean())))
+        uniform = np.ones(signal.shape[1])
+        model = weighted_sum(signal, uniform)
+        margins = _right(ridge.left_out, run.gold, 1.0)
+        learned = max(LEAST_LEARNED, float(ndtr(advantage(margins, model, run.gold))))
+        rest = (1 - learned) / 2
+        whole[run.rows.reweighted()] = _average(
+            (uniform, model, rest, 0.0),
+            (end.weights, weighted_sum(signal, end.weights), rest, 0.0),
+            (ridge.weights, weighted_sum(signal, ridge.weights), learned, SMALLEST),
+        )
+        found.append((end.epochs, whole, float(margins.mean())))
     return found
 
 
-def advantage(signal: Floats | Signal, ridge: RidgeFit, gold: Ints) -> float:
-    """The paired t of ridge over the model as it is, N rows [N, J, K] scored by the others' fit."""
+def advantage(margins: Floats, model: Floats, gold: Ints) -> float:
+    """The paired t of ridge over the model as it is, each row scored by the others' fit.
+
+    Args:
+        margins: [N] how much higher ridge scores the right label.
+        model: [N, K] what the model scores, centred over the rows.
+        gold: [N] column of the right label.
+    """
     rows = len(gold)
     if rows < 2:
         return 0.0
     # Centred over all rows, a row's score is this much smaller than centred over the others.
-    model = weighted_sum(signal, np.ones(signal.shape[1])) * rows / (rows - 1)
-    ahead = _right(ridge.left_out, gold, 1.0) - _right(model, gold)
+    ahead = margins - _right(model * rows / (rows - 1), gold)
     error = ahead.std() / np.sqrt(rows)
     return float(ahead.mean() / error) if error > SMALLEST * np.abs(ahead).max() else 0.0
 
@@ -189,16 +199,12 @@ def _right(scores: Floats, gold: Ints, size: float = 0.0) -> Floats:
     return right
 
 
-def _average(signal: Floats | Signal, ridge: Floats, ahead: float, turned_down: Floats) -> Floats:
-    """[J] the average of the three weightings, of contributions as ``ridge_weights`` takes them."""
-    learned = max(LEAST_LEARNED, float(ndtr(ahead)))
-    rest = (1 - learned) / 2
-    uniform = np.ones(signal.shape[1])
-    weights = np.zeros(signal.shape[1])
-    kinds = ((uniform, rest, 0.0), (turned_down, rest, 0.0), (ridge, learned, SMALLEST))
-    for w, share, least in kinds:
-        size = np.sqrt((weighted_sum(signal, w) ** 2).mean())
+def _average(*weightings: tuple[Floats, Floats, float, float]) -> Floats:
+    """[J] weightings [J] by their scores [N, K], shares, and what a size must be more than."""
+    weights = np.zeros(len(weightings[0][0]))
+    for w, scores, share, least in weightings:
+        size = np.sqrt((scores**2).mean())
         if size > least:
             weights += share * w / size
     # Nothing varies over the train rows, as with a single one: the model as it is.
-    return weights if weights.any() else uniform
+    return weights if weights.any() else np.ones_like(weights)
