@@ -42,17 +42,16 @@ def plan_group(
     return [[group.rows[i] for i in batch] for batch in batches]
 
 
-def launch(engine: Engine, ids: Ids, rows: Sequence[int], prefix: Sequence[int]) -> HostCopy | None:
+def launch(engine: Engine, own: Ids, prefix: Sequence[int]) -> HostCopy | None:
     """Begin to compute a batch, or None where the device's memory does not suffice.
 
     Args:
         engine: computes it, on a GPU while the caller goes on.
-        ids: the tokens of each prompt.
-        rows: the batch.
-        prefix: with which all its rows begin.
+        own: the tokens of each of its rows beyond the prefix.
+        prefix: with which all of them begin.
     """
     try:
-        return HostCopy(engine.run([ids[row][len(prefix) :] for row in rows], engine.share(prefix)))
+        return HostCopy(engine.run(own, engine.share(prefix)))
     except Exception as error:  # devices have no common error for what does not fit
         if not is_out_of_memory(error):
             raise
@@ -79,7 +78,8 @@ class HeadStart:
         if not self._wanted:
             return
         rows = plan_group(self._engine, self._ids, group, self._budget)[0]
-        copy = launch(self._engine, self._ids, rows, group.prefix)
+        own = [self._ids[row][len(group.prefix) :] for row in rows]
+        copy = launch(self._engine, own, group.prefix)
         self._batch = None if copy is None else (tuple(group.prefix), rows, copy)
 
     def take(self, prefix: Sequence[int], rows: Sequence[int]) -> HostCopy | None:

@@ -172,7 +172,7 @@ class Runner:
             size = len(piece) * max(map(len, own))
             if self._limit is None or size <= self._limit or len(piece) == 1:
                 parts = self._head.take(prefix, piece) if self._head else None
-                parts = parts or launch(self.engine, self.ids, piece, prefix)
+                parts = parts or launch(self.engine, own, prefix)
                 if parts is not None:
                     self._count(piece, own)
                     yield piece, parts
