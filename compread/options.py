@@ -28,6 +28,8 @@ MOST_PAIRS = 500
 """Pairs of stores of a kind that are compared unless more are asked for."""
 TOP_SET = 5
 """Size of the top set, as in the paper."""
+CHANGED = 20
+"""Components in the table of changes."""
 
 ALPHA = 0.05
 """Largest corrected p-value that is significant: the false discoveries that are accepted."""

@@ -62,6 +62,13 @@ class Change:
     unpaired: tuple[Path, ...] = ()
     """Stores without a partner on the other side, which are left out."""
 
+    @property
+    def unpaired_note(self) -> str | None:
+        """What a user should know of them, where there are any."""
+        listed = ", ".join(map(str, self.unpaired))
+        told = f"no partner of the same task, template, seed and shots: {listed}; left out"
+        return told if self.unpaired else None
+
     def rows(self) -> list[dict[str, Any]]:
         """One row a component in axis order, then the full model's."""
         names = [(c.name, c.kind, c.layer, c.head) for c in self.components]

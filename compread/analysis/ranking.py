@@ -42,8 +42,11 @@ class Ranking:
     groups: Mapping[str, ComponentStats] = field(default_factory=dict)
     """The statistics of parts of the stores, such as those of each template."""
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row a ranked component, and as the last row the full model, without a rank."""
+    def rows(self, weights: Floats | None = None) -> list[dict[str, Any]]:
+        """One row a ranked component, and as the last row the full model, without a rank.
+
+        With ``weights`` [C] each has its ``weight``, the full model's None.
+        """
         names = predicted_keys(self.labels)
         rows: list[dict[str, Any]] = []
         for position, j in enumerate(self.order, start=1):
@@ -63,6 +66,7 @@ class Ranking:
                     "crossfit_accuracy": self._crossfit_at(position),
                     "n": self.stats.parts.n,
                     "stores": self.stores,
+                    **({} if weights is None else {"weight": float(weights[j])}),
                 }
             )
         full: dict[str, Any] = {"rank": None, "component": "full", "kind": "model"}
@@ -72,6 +76,7 @@ class Ranking:
         full |= {"p_value": p, "q_value": p}  # One test alone has nothing to be corrected for.
         full |= {"category": None, "crossfit_accuracy": None}
         full |= {"n": self.stats.full.n, "stores": self.stores}
+        full |= {} if weights is None else {"weight": None}
         return [*rows, full]
 
     def _in_groups(self, side: str, j: int) -> dict[str, float]:

@@ -28,6 +28,7 @@ from compread.options import (
     ALL,
     ALPHA,
     BIAS_SHARE,
+    CHANGED,
     MOST_PAIRS,
     TABLES,
     TOP_SET,
@@ -39,9 +40,6 @@ from compread.views.rank import ranking_view
 
 if TYPE_CHECKING:
     from compread.api.weights import Reweighting
-
-CHANGED = 20
-"""Components in the table of changes."""
 
 
 @told_in_python
@@ -106,11 +104,7 @@ def rank(
     fitted = None if weights is None else mean_weights(fits_of(weights), runs, method).values
     values = fitted if by == WEIGHT else None
     ranking = rank_components(runs, by, _kinds(kind), ascending, top, rules, values, per)
-    rows = ranking.rows()
-    if fitted is not None:
-        names = [component.name for component in runs[0].components]
-        weight_of = dict(zip(names, map(float, fitted), strict=True))
-        rows = [{**row, "weight": weight_of.get(row["component"])} for row in rows]
+    rows = ranking.rows(fitted)
     return result_of(ComponentResult, rows, ranking_view(rows, runs, by, at))
 
 
@@ -187,9 +181,8 @@ def change(
     at, how = split_of(before, split), pool_of(before, pool)
     models: Models = "any" if across_models else "one"
     found = change_of(found_stores(before, models), found_stores(after, models), at, how)
-    if found.unpaired:
-        listed = ", ".join(map(str, found.unpaired))
-        tell(f"no partner of the same task, template, seed and shots: {listed}; left out")
+    if (told := found.unpaired_note) is not None:
+        tell(told)
     tell_repeats(found.repeats, at)
     rows = found.rows()
     return result_of(ComponentResult, rows, change_view(rows, CHANGED))

@@ -13,14 +13,12 @@ from compread.api.gathering import found_stores, pool_of, tell, tell_repeats
 from compread.api.python_words import told_in_python
 from compread.api.results import Result, Results, in_python, lists_of, result_of
 from compread.api.runs import StorePath, Stores
-from compread.errors import UsageError, flag, option
 from compread.options import DEFAULT_METHODS
 from compread.reweight import fit as fitting
 from compread.reweight.apply import apply, forms_named, pooling_of
 from compread.reweight.fit import Fit
-from compread.reweight.registry import make_methods
-from compread.reweight.results import average, summarize
-from compread.reweight.results import versus as paired
+from compread.reweight.registry import make_methods, recipe_of
+from compread.reweight.results import document as document_of
 from compread.reweight.weights_file import Weights
 from compread.store import Store, open_store
 from compread.views.reweight import apply_view, reweight_view
@@ -81,30 +79,17 @@ def reweight(
         UsageError: an unknown method or recipe, or too few train rows.
         StoreError: stores that cannot be read, or lack what a method needs.
     """
-    if signed and recipe != "convex":
-        raise UsageError(
-            f"{flag('signed')} goes with {option('recipe', 'convex')}, not {recipe or 'official'}"
-        )
-    chosen = make_methods(_names(methods), "signed" if signed else recipe)
+    chosen = make_methods(_names(methods), recipe_of(recipe, signed))
     budgets = (n_train,) if n_train is None or isinstance(n_train, int) else tuple(n_train)
     with ExitStack() as opened:
         there = _opened(opened, stores, pool_of(stores, pool))
         for line in fitting.forewarn(there, chosen, budgets):
             tell(line)
         fits = fitting.reweight(there, chosen, budgets)
-        by_task = summarize(fits)
-        document = {
-            "runs": [one.row() for one in fits],
-            "summary": by_task,
-            "average": average(by_task),
-        }
-        if versus is not None:
-            document["versus"] = paired(fits, versus)
-        found: list[Fit] = []
+        document = document_of(fits, versus)
+        found: tuple[Fit, ...] = ()
         if oracle:
-            fitted = [method for method in chosen if method.needs_training]
-            # One store after the other: all test rows of all stores may be more than memory holds.
-            found = [one for s in there for one in fitting.reweight([s], fitted, learn_from="test")]
+            found = fitting.oracles(there, chosen)
             document["oracle"] = [one.row() for one in found]
     for line in (*fitting.unsolved(fits), *fitting.unsolved(found)):
         tell(line)
@@ -150,8 +135,8 @@ def fits_of(weights: AnyWeights) -> tuple[Fit, ...]:
         return weights.fits
     path = Path(weights).expanduser()
     read = Weights.read(path)
-    if not read.checked:
-        tell(f"{path} has no checksum, so a changed number would go unnoticed")
+    if (doubt := read.doubt(path)) is not None:
+        tell(doubt)
     return read.fits
 
 

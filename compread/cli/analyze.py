@@ -54,8 +54,6 @@ PAIRS = Annotated[
         help="Pairs of stores of each kind to compare, drawn at random; or all.",
     ),
 ]
-CHANGED = 20
-"""Components in the table of changes."""
 
 
 def analyze(
@@ -97,7 +95,7 @@ def analyze(
     if versus:
         before, after = (found_stores(s, "one", across_models).paths for s in (stores, versus))
         rows = changed(before, after, split.value, pool.value).rows()
-        emit(rows, change_view(rows, CHANGED), format.value)
+        emit(rows, change_view(rows, options.CHANGED), format.value)
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     most = _most_pairs(pairs)

@@ -73,9 +73,8 @@ def changed(before: Sequence[Path], after: Sequence[Path], split: str, pool: str
     from compread.analysis.change import change
 
     found = change(before, after, split, pool)
-    if found.unpaired:
-        listed = ", ".join(map(str, found.unpaired))
-        note(f"warning: no partner of the same task, template, seed and shots: {listed}; left out")
+    if (told := found.unpaired_note) is not None:
+        note(f"warning: {told}")
     tell_repeats(found.repeats, split)
     return found
 
@@ -90,6 +89,6 @@ def read_weights(path: Path) -> tuple[Fit, ...]:
     from compread.reweight.weights_file import Weights
 
     weights = Weights.read(path)
-    if not weights.checked:
-        note(f"{path} has no checksum, so a changed number would go unnoticed")
+    if (doubt := weights.doubt(path)) is not None:
+        note(doubt)
     return weights.fits

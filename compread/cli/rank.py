@@ -127,11 +127,7 @@ def rank(
     values = fitted if by is WEIGHT else None
     parts = None if per is None else per.value
     ranking = rank_components(runs, by.value, kinds, ascending, top, rules, values, parts)
-    rows = ranking.rows()
-    if fitted is not None:
-        names = [component.name for component in runs[0].components]
-        of = dict(zip(names, map(float, fitted), strict=True))
-        rows = [{**row, "weight": of.get(row["component"])} for row in rows]
+    rows = ranking.rows(fitted)
     emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)
 
 

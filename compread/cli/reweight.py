@@ -120,8 +120,7 @@ def reweight(
         return
     if not stores:
         raise UsageError("no STORE: name .h5 files, folders of them, or - for paths on stdin")
-    if signed and recipe != "convex":
-        raise UsageError(f"--signed goes with --recipe convex, not {recipe or 'official'}")
+    trained = registry.recipe_of(recipe, signed)
     names = [name.strip() for name in methods.split(",")]
     if apply is not None:
         named = named_options(context)
@@ -132,7 +131,7 @@ def reweight(
         _apply(apply, stores, titles, pool.value if "--pool" in named else None, format.value)
         return
     budgets = _budgets(n_train)
-    chosen = registry.make_methods(names, "signed" if signed else recipe)
+    chosen = registry.make_methods(names, trained)
     if save is not None:
         check_target(save, force)
     fits, document = _fit(stores, chosen, budgets, pool.value, versus, oracle)
@@ -153,7 +152,7 @@ def _fit(
     """The fits of all stores, and the document of what they show."""
     from compread.analysis.repeats import repeats
     from compread.cli.output import note
-    from compread.reweight import fit
+    from compread.reweight import fit, results
     from compread.store import open_store
 
     with ExitStack() as opened:
@@ -165,11 +164,9 @@ def _fit(
         fits = fit.reweight(there, methods, budgets)
         for line in fit.unsolved(fits):
             note(f"warning: {line}")
-        document = _document(fits, versus)
+        document = results.document(fits, versus)
         if oracle:
-            fitted = [method for method in methods if method.needs_training]
-            # One store after the other: all test rows of all stores may be more than memory holds.
-            found = [one for s in there for one in fit.reweight([s], fitted, learn_from="test")]
+            found = fit.oracles(there, methods)
             for line in fit.unsolved(found):
                 note(f"warning: oracle: {line}")
             document["oracle"] = [one.row() for one in found]
@@ -196,20 +193,6 @@ def _list_methods(format: str) -> None:
         Column("alone", "row\nalone", format=lambda r: "" if r["transductive"] else "yes"),
     ]
     emit(rows, columns, format)
-
-
-def _document(fits: Sequence[Fit], versus: str | None) -> dict[str, list[dict[str, Any]]]:
-    from compread.reweight import results
-
-    by_task = results.summarize(fits)
-    document = {
-        "runs": [one.row() for one in fits],
-        "summary": by_task,
-        "average": results.average(by_task),
-    }
-    if versus is not None:
-        document["versus"] = results.versus(fits, versus)
-    return document
 
 
 def _apply(

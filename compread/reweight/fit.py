@@ -191,6 +191,13 @@ def _in_turn(method: Method, training: Sequence[Training]) -> Iterator[Fitted]:
     yield from method.fit(some)
 
 
+def oracles(stores: Sequence[Store], methods: Sequence[Method]) -> tuple[Fit, ...]:
+    """Those of the methods that are trained, fitted on the test rows that they are scored on."""
+    trained = [method for method in methods if method.needs_training]
+    # One store after the other: all test rows of all stores may be more than memory holds.
+    return tuple(fit for one in stores for fit in reweight([one], trained, learn_from="test"))
+
+
 def forewarn(
     stores: Sequence[Store], methods: Sequence[Method], budgets: Sequence[int | None]
 ) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from compread.errors import UsageError, option
+from compread.errors import UsageError, flag, option
 from compread.reweight.method import Method
 from compread.reweight.methods.affine import Affine
 from compread.reweight.methods.batch_calibration import (
@@ -63,6 +63,19 @@ def make_methods(names: Sequence[str], recipe: str | None = None) -> tuple[Metho
         method = METHODS[name].make(own or (recipe if recipe in recipes else None))
         made[name, method.recipe] = method
     return tuple(made.values())
+
+
+def recipe_of(recipe: str | None, signed: bool) -> str | None:
+    """The recipe that is asked for by its name, and whether weights may have any sign.
+
+    Raises:
+        UsageError: ``signed`` with another recipe than ``convex``.
+    """
+    if signed and recipe != "convex":
+        raise UsageError(
+            f"{flag('signed')} goes with {option('recipe', 'convex')}, not {recipe or 'official'}"
+        )
+    return "signed" if signed else recipe
 
 
 def title_of(method: str, recipe: str | None) -> str:

@@ -23,6 +23,19 @@ from compread.reweight.fit import Fit
 from compread.store.gather import setting_names
 
 
+def document(fits: Sequence[Fit], against: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """The lists of ``compread reweight``: runs, summary, average, and ``versus`` one method.
+
+    Raises:
+        UsageError: as in ``versus``.
+    """
+    by_task = summarize(fits)
+    found = {"runs": [fit.row() for fit in fits], "summary": by_task, "average": average(by_task)}
+    if against is not None:
+        found["versus"] = versus(fits, against)
+    return found
+
+
 def summarize(fits: Sequence[Fit]) -> list[dict[str, Any]]:
     """One row for each task, method, number of train rows and setting (``settings``).
 

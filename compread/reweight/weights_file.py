@@ -50,6 +50,11 @@ class Weights:
     checked: bool = True
     """Whether a checksum vouches for them; files of older versions have none."""
 
+    def doubt(self, path: Path) -> str | None:
+        """What a user should know of the file that they were read from."""
+        unchecked = f"{path} has no checksum, so a changed number would go unnoticed"
+        return None if self.checked else unchecked
+
     def write(self, path: Path, force: bool = False) -> None:
         """Writes the file beside its target and renames it, so that it is there whole or not.
 

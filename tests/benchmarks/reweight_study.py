@@ -31,7 +31,7 @@ from pathlib import Path
 
 from compread.reweight.fit import Fit, reweight
 from compread.reweight.registry import DEFAULT, make_methods
-from compread.reweight.results import average, summarize, versus
+from compread.reweight.results import document, versus
 from compread.store import Store, open_store
 from compread.views.render import render
 from compread.views.reweight import reweight_view
@@ -46,10 +46,10 @@ METHODS = (
 
 def report(title: str, fits: Sequence[Fit], n_stores: int) -> None:
     """Print everything about one half of the tasks."""
-    by_task = summarize(fits)
-    document = {"runs": [f.row() for f in fits], "summary": by_task, "average": average(by_task)}
+    found = document(fits)
+    by_task = found["summary"]
     print(f"\n=== {title}: {n_stores} stores, {dict(Counter(f.run.task for f in _of(fits)))}\n")
-    print(render(document, reweight_view(document), width=100))
+    print(render(found, reweight_view(found), width=100))
     for other in ("comprw", "bc"):
         if other not in {fit.title for fit in fits}:
             continue
