@@ -7,7 +7,8 @@ Axis letters used everywhere in compread:
 
 The component axis is ``embed``, then for each layer its heads and its MLP, then ``bias``; for a
 model with H heads in each of its L layers, C = 2 + L·(H + 1). A token mixer that cannot be split
-by head stands as one component of kind ``mixer`` in the place of its layer's heads.
+by head stands as one component of kind ``mixer`` in the place of its layer's heads. Where answers
+have several tokens, ``normalizer`` comes last.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Kind = Literal["embed", "head", "mixer", "mlp", "bias"]
-KINDS: tuple[Kind, ...] = ("embed", "head", "mixer", "mlp", "bias")
+Kind = Literal["embed", "head", "mixer", "mlp", "bias", "normalizer"]
+KINDS: tuple[Kind, ...] = ("embed", "head", "mixer", "mlp", "bias", "normalizer")
 LAYERED: tuple[Kind, ...] = ("head", "mixer", "mlp")
 """The kinds that a layer has; the others stand once."""
 
@@ -34,7 +35,7 @@ class Component(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name shown in tables: ``embed``, ``L3H5``, ``L3MIX``, ``L3MLP`` or ``bias``."""
+        """The name shown in tables: ``embed``, ``L3H5``, ``L3MIX``, ``L3MLP``, ``bias``..."""
         if self.kind == "head":
             return f"L{self.layer}H{self.head}"
         if self.kind == "mixer":
@@ -66,3 +67,10 @@ def component_axis(layers: Sequence[LayerShape]) -> tuple[Component, ...]:
         if shape.mlp:
             axis.append(Component("mlp", layer))
     return (*axis, Component("bias"))
+
+
+NORMALIZER = Component("normalizer")
+"""What all components together say of every token alike: Σ (mean logit - log Z) of an answer.
+
+It stands behind the axis of ``component_axis`` where answers are whole texts, and only there.
+"""

@@ -7,6 +7,8 @@ knows a weight's name or orientation.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -14,6 +16,9 @@ from torch.func import functional_call
 from compread.model.load.quantized import holds_packed
 
 _UNITS_AT_A_TIME = 512
+_ROWS_AT_A_TIME = 4096
+# Types whose weight is their matrix, and whether it lies [in, out].
+_PLAIN = {"Linear": False, "Conv1D": True}
 
 
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -72,6 +77,8 @@ def pull_back(module: nn.Module, width: int, directions: Tensor) -> Tensor:
     Returns:
         [K, width], in the type and on the device of ``directions``.
     """
+    if (matrix := plain_matrix(module)) is not None:
+        return (directions.to(matrix.device) @ matrix.to(directions.dtype)).to(directions)
     if is_packed(module):
         return _by_unit_vectors(module, width, directions)
     place = device_of(module)
@@ -82,6 +89,27 @@ def pull_back(module: nn.Module, width: int, directions: Tensor) -> Tensor:
         out = run_precisely(module, point)
         pulled = _gradient(out, point, directions.clone().to(out))
     return pulled.to(directions)
+
+
+def plain_matrix(module: nn.Module) -> Tensor | None:
+    """The matrix [D, width] of a module that is only that and a bias; None: run it to know.
+
+    No copy is made. A subclass, an adapter, packed or offloaded weights, or code that was hung on
+    the module from outside may do more than its weight says.
+    """
+    kind = type(module).__name__
+    known = kind in _PLAIN and type(module).__module__.startswith(("torch.nn.", "transformers."))
+    if not known or "forward" in vars(module) or any(_hooks_of(module)):
+        return None
+    weight: Any = module.weight
+    if type(weight) not in (Tensor, nn.Parameter) or weight.is_meta or holds_packed(weight):
+        return None
+    matrix: Tensor = weight.detach()
+    return matrix.T if _PLAIN[kind] else matrix
+
+
+def _hooks_of(module: nn.Module) -> tuple[Any, ...]:
+    return module._forward_hooks, module._forward_pre_hooks, getattr(module, "_hf_hook", None)
 
 
 def _gradient(out: Tensor, point: Tensor, cotangent: Tensor) -> Tensor:
@@ -121,6 +149,11 @@ def unembedding_rows(head: nn.Module, width: int, token_ids: Tensor) -> tuple[Te
     """
     place, dtype = device_of(head), dtype_of(head)
     wide = accumulation_dtype(dtype)
+    if (matrix := plain_matrix(head)) is not None:
+        chosen = token_ids.to(matrix.device)
+        own: Any = head.bias
+        own = matrix.new_zeros(len(matrix)) if own is None else own.detach()
+        return matrix[chosen].to(wide), own[chosen].to(wide)
     if is_packed(head):
         return _packed_rows(head, width, token_ids, wide)
     with torch.inference_mode(False), torch.enable_grad():
@@ -131,6 +164,26 @@ def unembedding_rows(head: nn.Module, width: int, token_ids: Tensor) -> tuple[Te
         rows = _gradient(out, point, pick)
     bias = out.detach()[0, token_ids.to(place)]
     return rows.to(wide), bias.to(wide)
+
+
+def unembedding_mean(head: nn.Module, width: int) -> tuple[Tensor, Tensor]:
+    """The mean of an unembedding's rows [D] and of its biases [], over the whole vocabulary.
+
+    No widened copy of a [V, D] matrix is made.
+    """
+    wide = accumulation_dtype(dtype_of(head))
+    nothing = torch.zeros(1, width, dtype=dtype_of(head), device=device_of(head))
+    with torch.no_grad():
+        bias = _first(head(nothing))[0].to(wide)  # [V]
+        if (matrix := plain_matrix(head)) is not None:
+            blocks = [rows.to(wide).sum(0) for rows in torch.split(matrix, _ROWS_AT_A_TIME)]
+            return torch.stack(blocks).sum(0) / len(matrix), bias.mean()
+        mean = torch.empty(width, dtype=wide, device=bias.device)
+        for units in torch.split(torch.arange(width, device=bias.device), _UNITS_AT_A_TIME // 8):
+            one = nothing.repeat(len(units), 1)
+            one[torch.arange(len(units)), units] = 1
+            mean[units] = (_first(head(one)).to(wide) - bias).mean(-1)
+    return mean, bias.mean()
 
 
 def _packed_rows(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from compread.errors import ModelError
-from compread.model.activations import Activations
+from compread.model.activations import Activations, Positions
 from compread.model.anatomy import Anatomy
 from compread.model.linear import accumulation_dtype, dtype_of
 from compread.model.streams import modules_to_hook
@@ -52,13 +52,15 @@ class Taps:
         around = [self.anatomy.final_norm] if self.anatomy.final_norm is not None else []
         return [*self._readers, *self._writers, *self._computers, *self._blocks, *around]
 
-    def run(self, answer: Tensor, forward: Callable[[], Any]) -> Activations:
+    def run(self, answer: Tensor | Positions, forward: Callable[[], Any]) -> Activations:
         """Watch ``forward()``, a call of the model on B prompts that end at ``answer`` [B].
+
+        Rows may be read at several positions each instead.
 
         Raises:
             ModelError: a hook was not reached, so the forward took another way than the anatomy.
         """
-        activations = Activations(answer, self.dtype)
+        activations = Activations.at(answer, self.dtype)
         with self._hooked(activations), torch.inference_mode():
             output = forward()
         activations.logits = output.logits[:, -1].to(self.dtype)
