@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from compread.extract.branches import branching
 from compread.extract.joined import joined, kernel_for
 from compread.model.trace import CausalLM
 
@@ -72,8 +73,13 @@ def can_lend(model: CausalLM, cache: Any, longest: int) -> bool:
 
 
 @contextmanager
-def lent(model: CausalLM, cache: Any) -> Iterator[Any]:
+def lent(model: CausalLM, cache: Any, seen: Tensor | None = None) -> Iterator[Any]:
     """A cache to call the model with, whose prefix every row borrows.
+
+    Args:
+        model: what is run.
+        cache: with the prefix.
+        seen: [B, T, T] which of a row's own tokens each of them sees; None: all up to itself.
 
     Raises:
         CannotLendError: an attention asks for what cannot be lent, or does not ask at all.
@@ -85,7 +91,7 @@ def lent(model: CausalLM, cache: Any) -> Iterator[Any]:
     borrowed.layers = [loan.layer for loan in loans]
 
     def attention(module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Tensor, None]:
-        return _attend(loans, module, *args, **kwargs), None
+        return _attend(loans, module, *args, **kwargs, seen=seen), None
 
     AttentionInterface.register(LENDING, attention)
     # Every module asks its config; a shell's language model has one of its own.
@@ -115,6 +121,7 @@ def _attend(
     value: Tensor,
     attention_mask: Tensor | None = None,
     scaling: float | None = None,
+    seen: Tensor | None = None,
     **kwargs: Any,
 ) -> Tensor:
     """What a module's attention returns: query [B, H, T, E] -> [B, T, H, E]."""
@@ -132,22 +139,33 @@ def _attend(
         raise CannotLendError("the window is shorter than the prompts")
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     if (kernel := kernel_for(query, value)) is not None:
+        kernel = kernel if seen is None else branching(kernel, seen)
         return joined(kernel, query, key, value, (loan.keys, loan.values), scale)
-    return _at_once(query, key, value, loan.keys, loan.values, scale)
+    return _at_once(query, key, value, loan.keys, loan.values, scale, seen)
 
 
 def _at_once(
-    query: Tensor, key: Tensor, value: Tensor, keys: Tensor, values: Tensor, scale: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    scale: float,
+    own: Tensor | None,
 ) -> Tensor:
     """One ``sdpa`` over the prefix and the row, repeated for this layer and no longer."""
     batch, heads, tokens, _ = query.shape
     group = heads // keys.shape[1]
-    seen = torch.ones(tokens, keys.shape[-2] + tokens, dtype=torch.bool, device=query.device)
+    seen = torch.ones(1, 1, tokens, keys.shape[-2] + tokens, dtype=torch.bool, device=query.device)
+    seen = seen.tril(keys.shape[-2])
+    if own is not None:
+        seen = seen.repeat(batch, 1, 1, 1)
+        seen[..., keys.shape[-2] :] = own[:, None]
     out = scaled_dot_product_attention(
         query,
         _repeat(torch.cat([keys.expand(batch, -1, -1, -1), key], -2), group),
         _repeat(torch.cat([values.expand(batch, -1, -1, -1), value], -2), group),
-        attn_mask=seen.tril(keys.shape[-2]),
+        attn_mask=seen,
         scale=scale,
     )
     return out.transpose(1, 2)

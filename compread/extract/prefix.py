@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from compread.errors import ModelError
+from compread.extract.branches import Branches
 from compread.extract.lending import can_lend, lent
 from compread.extract.memory import is_out_of_memory
 from compread.model.linear import device_of
@@ -74,8 +75,20 @@ class SharedPrefix:
         with cache_errors_as_cannot_share():
             return self._run(tokens, self._copies(len(tokens)))
 
-    def _run(self, tokens: Tensor, cache: Any) -> Any:
-        return self._model(input_ids=tokens, **{self._argument: cache})
+    def branch(self, tokens: Tensor, branches: Branches) -> Any:
+        """Run rows [B, T] behind the prefix, each of which is a prompt and several answers.
+
+        Raises:
+            CannotShareError: the family cannot borrow a prefix, or not so.
+        """
+        position = branches.position + len(self.tokens)
+        if self.held(int(position.max()) + 1):
+            raise CannotShareError("its attention is not plain")
+        with handing_on(), lent(self._model, self._cache, branches.seen) as cache:
+            return self._run(tokens, cache, position_ids=position)
+
+    def _run(self, tokens: Tensor, cache: Any, **more: Any) -> Any:
+        return self._model(input_ids=tokens, **{self._argument: cache}, **more)
 
     def _copies(self, count: int) -> Any:
         """A cache for a batch of ``count`` rows; the forward adds its own tokens to it."""
