@@ -91,7 +91,7 @@ def lent(model: CausalLM, cache: Any, seen: Tensor | None = None) -> Iterator[An
     borrowed.layers = [loan.layer for loan in loans]
 
     def attention(module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Tensor, None]:
-        return _attend(loans, module, *args, **kwargs, seen=seen), None
+        return _attend(loans, module, *args, **{**kwargs, "seen": seen}), None
 
     AttentionInterface.register(LENDING, attention)
     # Every module asks its config; a shell's language model has one of its own.
