@@ -4,15 +4,18 @@
      "split": "test", "id": "17"}
 
 An option is a word, or a list of words that stand for one class. ``options`` may be given for the
-whole file instead; ``split`` is ``test`` and ``id`` the row's
-number (from 0) where they are left out. Other keys are ignored.
+whole file instead; ``split`` is ``test`` and ``id`` the row's number (from 0) where they are left
+out. Other keys are ignored.
+
+Where ``options`` differ from row to row, each row has answers of its own: 2 to 26 texts, of any
+number of tokens. ``label`` is the right option's text, or its number among them (from 0).
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from compread.prompts.names import check_name
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.templates import fields_named
 from compread.prompts.verbalizers import Verbalizer
+
+_MOST_ANSWERS = 26
 
 
 @dataclass(frozen=True)
@@ -109,22 +114,25 @@ def _prompt_set(
     task: str, lines: Iterable[_Line], labels: Sequence[Option] | None
 ) -> PromptSet | None:
     """The lines' prompt set; None where there are no lines."""
-    options: Verbalizer | None = None
-    if labels is not None:
-        options = _checked_options(_Line("", {}), list(labels))
+    lines = list(lines)
+    if not lines:
+        return None
+    given = _checked_options(_Line("", {}), list(labels)) if labels is not None else None
+    options = [_options(line, given) for line in lines]
+    own = len(set(options)) > 1
     rows: dict[tuple[str, str], Prompt] = {}
-    for index, line in enumerate(lines):
-        options = _options(line, options, given=labels is not None)
-        prompt = _prompt(line, index, options)
+    for index, (line, of_line) in enumerate(zip(lines, options, strict=True)):
+        prompt = _prompt(line, index, of_line)
+        if own:
+            _check_own(line, of_line)
+            prompt = replace(prompt, answers=of_line.columns)
         if (prompt.split, prompt.id) in rows:
             raise line.error(f"id {prompt.id!r} stands twice in split {prompt.split!r}")
         rows[prompt.split, prompt.id] = prompt
-    if options is None or not rows:
-        return None
     return PromptSet(
         task=task,
-        labels=options.columns,
-        classes=options.column_classes,
+        labels=() if own else options[0].columns,
+        classes=() if own else options[0].column_classes,
         prompts=tuple(sorted(rows.values(), key=lambda row: SPLITS.index(row.split))),
     )
 
@@ -137,18 +145,32 @@ def _lines(path: str | Path, name: str) -> list[_Line]:
     return [_Line(f"{name}, line {number}", row) for number, row in parse_json_lines(data, name)]
 
 
-def _options(line: _Line, known: Verbalizer | None, given: bool) -> Verbalizer:
-    """The row's options, which must be those of the rows before it."""
+def _options(line: _Line, given: Verbalizer | None) -> Verbalizer:
+    """The row's options, or those of the whole file."""
     found = line.row.get("options")
     if found is None:
-        if given and known is not None:
-            return known
+        if given is not None:
+            return given
         raise line.error(f"'options' is missing; add it to every row, or give {option('labels')}")
     options = _checked_options(line, found)
-    if known is not None and options != known:
-        where = f"{option('labels')} has" if given else "the rows before have"
-        raise line.error(f"options {_plain(options)} differ from the {_plain(known)} that {where}")
+    if given is not None and options != given:
+        raise line.error(
+            f"options {_plain(options)} differ from the {_plain(given)} that {option('labels')} has"
+        )
     return options
+
+
+def _check_own(line: _Line, options: Verbalizer) -> None:
+    """Refuse what rows with options of their own cannot have."""
+    if any(len(words) > 1 for words in options.words):
+        raise line.error(
+            f"options {_plain(options)} have several words for one class, and differ from other "
+            "rows': where rows have options of their own, each is one text"
+        )
+    if len(options.columns) > _MOST_ANSWERS:
+        raise line.error(
+            f"{len(options.columns)} options; a row may have {_MOST_ANSWERS} of its own"
+        )
 
 
 def _checked_options(line: _Line, options: Any) -> Verbalizer:
@@ -178,14 +200,27 @@ def _plain(options: Verbalizer) -> list[Any]:
 
 
 def _prompt(line: _Line, index: int, options: Verbalizer) -> Prompt:
-    text, label = line.text("prompt"), line.text("label")
-    right = next((k for k, words in enumerate(options.words) if label in words), None)
-    if right is None:
-        known = _plain(options)
-        raise line.error(f"label {label!r} is not among the options {known}; mind the space")
+    text, right = line.text("prompt"), _right(line, options)
     split = line.row.get("split", "test")
     if split not in SPLITS:
         raise line.error(f"split {split!r} is neither 'train' nor 'test'")
     name = row_id(line.row, index, line.place)
     line.check_no_null("id", name)
     return Prompt(text, options.column(right), split, name)
+
+
+def _right(line: _Line, options: Verbalizer) -> int:
+    """The number of the right class, which the label names or is."""
+    label = line.row.get("label")
+    if isinstance(label, int) and not isinstance(label, bool):
+        if not 0 <= label < len(options.words):
+            raise line.error(
+                f"label {label} is no option's number; expected 0 to {len(options.words) - 1}"
+            )
+        return label
+    label = line.text("label")
+    right = next((k for k, words in enumerate(options.words) if label in words), None)
+    if right is None:
+        known = _plain(options)
+        raise line.error(f"label {label!r} is not among the options {known}; mind the space")
+    return right

@@ -28,7 +28,10 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Prompt:
-    """One row: the text up to the label, the column of the right label, its split and its id."""
+    """One row: the text up to the label, the column of the right label, its split and its id.
+
+    Where a row has ``answers`` of its own, these are its labels.
+    """
 
     text: str
     gold: int
@@ -36,6 +39,8 @@ class Prompt:
     id: str
     pieces: Pieces | None = field(default=None, compare=False, repr=False)
     """What the text was put together from; None: it was given whole."""
+    answers: tuple[str, ...] = ()
+    """The exact continuations that this row alone chooses from."""
 
     @property
     def hash(self) -> str:
@@ -51,7 +56,8 @@ class PromptSet:
     ``calibration`` (content-free, ``gold`` 0), each in the order that budgets count in: the first n
     train rows are what a budget of n labels may use. ``labels`` are the exact continuations in
     column order, leading space included; several of them may stand for one class, and a row's
-    ``gold`` is then the column of the right class's first word.
+    ``gold`` is then the column of the right class's first word. Where rows have answers of their
+    own, ``labels`` is empty.
     """
 
     task: str
@@ -72,9 +78,21 @@ class PromptSet:
     """Whether the tokenizer adds its special tokens; chat templates write theirs into the text."""
 
     @property
+    def has_own_answers(self) -> bool:
+        """Whether each row chooses from answers of its own."""
+        return not self.labels
+
+    def answers(self, prompt: Prompt) -> tuple[str, ...]:
+        """What a row chooses from."""
+        return prompt.answers or self.labels
+
+    @property
     def hash(self) -> str:
         """SHA-256 over the labels and every row, the first 16 hexadecimal digits."""
-        rows = [[p.text, p.gold, p.split, p.id] for p in self.prompts]
+        rows = [
+            [p.text, p.gold, p.split, p.id, *([p.answers] if p.answers else [])]
+            for p in self.prompts
+        ]
         pooled = [self.classes] if self.classes not in ((), self.labels) else []
         text = json.dumps([self.labels, rows, *pooled], ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

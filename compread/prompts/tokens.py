@@ -6,10 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from compread.errors import PromptError, option
+from compread.prompts.answer_tokens import AnswerIds, answer_token_ids, without_last_spaces
 from compread.prompts.encoder import Encoder, Ids, Tokenizer
 from compread.prompts.label_tokens import label_token_ids
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.token_warnings import warnings_of
+
+# First tokens of some answers, which a model's structure is proved with.
+_PROOF_ROWS, _PROOF_IDS = 4, 4
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,13 @@ class TokenizedSet:
     ids: tuple[Ids, ...]
     """One list a prompt, in the set's order; the answer is read at the last token."""
     label_ids: tuple[int, ...]
-    """[K] the token of each label."""
+    """[K] the token of each label; where answers are whole texts, some of theirs."""
     warnings: tuple[str, ...]
     """What the tokenizer changes, a sentence each."""
     names: tuple[str, ...] = ()
     """The prompts' ids, in the set's order."""
+    answers: tuple[AnswerIds, ...] = ()
+    """The tokens of each prompt's answers; empty where labels are one token each."""
 
 
 def tokenize(
@@ -49,13 +55,34 @@ def tokenize(
         raise PromptError(f"prompt set {prompt_set.task!r} has no rows")
     _check_not_empty(prompts, [len(prompt.text) for prompt in prompts])
     encode = Encoder.of(tokenizer, prompts[0].text, prompt_set.special_tokens)
-    ids = encode([prompt.text for prompt in prompts])
+    own = prompt_set.has_own_answers
+    texts = [prompt.text for prompt in prompts]
+    ids = encode([without_last_spaces(text) if own else text for text in texts])
     _check_not_empty(prompts, [len(row) - len(encode.before) for row in ids])
     _check_lengths(prompts, ids, max_length)
     warnings = warnings_of(prompt_set, ids, encode)
-    label_ids = label_token_ids(prompt_set, ids, encode)
     names = tuple(prompt.id for prompt in prompts)
-    return TokenizedSet(tuple(ids), label_ids, warnings, names)
+    if not own:
+        label_ids = label_token_ids(prompt_set, ids, encode)
+        return TokenizedSet(tuple(ids), label_ids, warnings, names)
+    answers = answer_token_ids(prompt_set, ids, encode)
+    longest = [max(map(len, row)) - 1 for row in answers]
+    _check_lengths(prompts, ids, max_length, longest)
+    first = dict.fromkeys(tokens[0] for row in answers[:_PROOF_ROWS] for tokens in row)
+    warnings = (*warnings, _told(answers))
+    return TokenizedSet(tuple(ids), tuple(first)[:_PROOF_IDS], warnings, names, answers)
+
+
+def _told(answers: Sequence[AnswerIds]) -> str:
+    """What a user must know of answers that differ from row to row."""
+    sizes = [len(tokens) for row in answers for tokens in row]
+    counts = [len(row) for row in answers]
+    few, many = min(counts), max(counts)
+    of = f"{few}" if few == many else f"{few} to {many}"
+    return (
+        f"options differ from row to row, so each row has answers of its own: {of} a row, of "
+        f"{min(sizes)} to {max(sizes)} tokens; components are read for log-probabilities"
+    )
 
 
 def _check_not_empty(prompts: Sequence[Prompt], sizes: Iterable[int]) -> None:
@@ -67,14 +94,21 @@ def _check_not_empty(prompts: Sequence[Prompt], sizes: Iterable[int]) -> None:
             )
 
 
-def _check_lengths(prompts: Sequence[Prompt], ids: Sequence[Ids], max_length: int | None) -> None:
+def _check_lengths(
+    prompts: Sequence[Prompt],
+    ids: Sequence[Ids],
+    max_length: int | None,
+    more: Sequence[int] | None = None,
+) -> None:
+    """Refuse prompts, with so many tokens ``more`` behind each, that no context can hold."""
     if max_length is None:
         return
-    for prompt, row in zip(prompts, ids, strict=True):
-        if len(row) > max_length:
+    for prompt, row, own in zip(prompts, ids, more or [0] * len(ids), strict=True):
+        if len(row) + own > max_length:
+            answer = " with its longest answer" if own else ""
             raise PromptError(
-                f"the prompt of row {prompt.id!r} ({prompt.split}) has {len(row)} tokens, the "
-                f"model's context has {max_length}: use fewer shots "
+                f"the prompt of row {prompt.id!r} ({prompt.split}){answer} has {len(row) + own} "
+                f"tokens, the model's context has {max_length}: use fewer shots "
                 f"({option('num-fewshot')}), drop the row, "
                 "or take a model with a longer context"
             )

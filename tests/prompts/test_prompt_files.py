@@ -58,6 +58,34 @@ def test_labels_for_the_whole_file(tmp_path: Path) -> None:
     assert [prompt.gold for prompt in made.prompts] == [0, 1]
 
 
+def test_options_of_each_rows_own(tmp_path: Path) -> None:
+    """Where options differ in words, number or order, each row keeps its own."""
+    shown = [OPTIONS, OPTIONS[::-1], [" a long answer", " b", " c"]]
+    rows = [row(options=options, label=options[-1]) for options in shown]
+    made = read_prompt_file(write(tmp_path, *rows))
+    assert (made.labels, made.classes, made.has_own_answers) == ((), (), True)
+    assert [list(made.answers(prompt)) for prompt in made.prompts] == shown
+    assert [prompt.gold for prompt in made.prompts] == [1, 1, 2]
+
+
+def test_a_label_by_its_number(tmp_path: Path) -> None:
+    """The right option's number does as well as its text, for options in common too."""
+    own = [row(label=1), row(label=0, options=[" x", " y", " z"])]
+    assert [p.gold for p in read_prompt_file(write(tmp_path, *own)).prompts] == [1, 0]
+    of_classes = row(label=1, options=[[" bad", " dull"], [" good"]])
+    assert read_prompt_file(write(tmp_path, of_classes)).prompts[0].gold == 2
+
+
+def test_options_of_its_own_are_part_of_the_prompt_sets_hash(tmp_path: Path) -> None:
+    """Another wrong answer is another prompt set; options in common hash as before."""
+    made = [
+        read_prompt_file(write(tmp_path, row(), row(label=1, options=[wrong, " positive"])))
+        for wrong in (" a", " b")
+    ]
+    assert made[0].hash != made[1].hash
+    assert read_prompt_file(write(tmp_path, row())).hash == "8a96232bbcbd9c28"
+
+
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dash reads standard input."""
     data = json.dumps(row()).encode()
@@ -78,11 +106,15 @@ MISTAKES: list[tuple[list[object], int, str]] = [
     ([row(), row(prompt="")], 2, "'prompt' is ''"),
     ([row(prompt=["x"])], 1, r"'prompt' is \['x'\]"),
     ([row(label=None, lable="x")], 1, "'label' is missing"),
-    ([row(label=1)], 1, "'label' is 1"),
+    ([row(label=True)], 1, "'label' is True"),
+    ([row(label=2)], 1, "label 2 is no option's number; expected 0 to 1"),
+    ([row(label=-1)], 1, "label -1 is no option's number"),
     ([row(label="positive")], 1, "label 'positive' is not among the options .*mind the space"),
     ([row(options=None)], 1, "'options' is missing; add it to every row, or give --labels"),
     ([row(), row(options=None)], 2, "'options' is missing"),
-    ([row(), row(options=OPTIONS[::-1])], 2, "options .* differ from .* the rows before have"),
+    ([row(), row(options=[[" positive", " good"], " bad"])], 2, "several words for one class"),
+    ([row(), row(label=3, options=list(map(str, range(27))))], 2, "27 options; .* 26 of its own"),
+    ([row(), row(options=["", " positive"])], 2, "is not a list of words"),
     ([row(options=[" positive"])], 1, "has 1 words; two or more"),
     ([row(options=OPTIONS + OPTIONS[:1])], 1, "has a word twice"),
     ([row(options=" positive")], 1, "is not a list of words"),
