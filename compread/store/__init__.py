@@ -1,14 +1,16 @@
 """The store: one run, one HDF5 file.
 
-``schema`` what a store holds · ``axes`` its components, labels and rows · ``typed`` JSON out of a
-file · ``layout`` the HDF5 format · ``journal`` the rows of an unfinished run, ``header`` whose,
-``kept`` which they are · ``writer`` and ``reader``, with ``checks`` of a file's structure and
-``guards`` of its bytes · ``target`` the place a store is written to, ``finished`` what stands there
-· ``rank_journals`` what several processes kept · ``pooling`` from words to classes · ``paths`` the
-files a command line names · ``progress`` how far an unfinished run has come · ``states`` which runs
-of a folder are finished · ``gather`` which of them stand in one mean.
+``schema`` what a store holds · ``axes`` its components, labels and rows · ``answers`` what a row
+has of its own · ``typed`` JSON out of a file · ``layout`` the HDF5 format · ``journal`` the rows of
+an unfinished run, ``header`` whose, ``kept`` which they are · ``writer`` and ``reader``, with
+``checks`` of a file's structure and ``guards`` of its bytes · ``target`` the place a store is
+written to, ``finished`` what stands there · ``rank_journals`` what several processes kept ·
+``pooling`` from words to classes · ``paths`` the files a command line names · ``progress`` how far
+an unfinished run has come · ``states`` which runs of a folder are finished · ``gather`` which of
+them stand in one mean.
 """
 
+from compread.store.answers import NO_TOKEN, POSITIONS, RowAnswers
 from compread.store.axes import Axes, SplitRows
 from compread.store.finished import check_same_run, is_finished
 from compread.store.gather import gather, setting_names
@@ -31,9 +33,12 @@ from compread.store.writer import StoreWriter
 __all__ = [
     "ALL_SPLITS",
     "CALIBRATION",
+    "NO_TOKEN",
+    "POSITIONS",
     "Axes",
     "Labels",
     "Pooling",
+    "RowAnswers",
     "RunInfo",
     "Split",
     "SplitRows",

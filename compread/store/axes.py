@@ -9,7 +9,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from compread.components import KINDS, LAYERED, Component, Kind
 from compread.errors import StoreError
 from compread.options import SPLITS
+from compread.store.answers import NO_TOKEN, RowAnswers, absent_columns, check_answers
 from compread.store.schema import ALL_SPLITS, FORMAT_VERSION, Labels
 from compread.store.typed import typed
 
@@ -33,6 +34,8 @@ class SplitRows:
     """[N] column of the right label."""
     id: Sequence[str]
     prompt_hash: Sequence[str]
+    answers: Sequence[RowAnswers] = ()
+    """[N] the answers of each row, where they are whole texts; empty: labels of one token."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -65,6 +68,26 @@ class Axes:
             raise StoreError(f"a row of {self.shape} numbers is more than HDF5 keeps in one piece")
         for split in ALL_SPLITS:
             _check_rows(split, rows[split], self.labels)
+        if len({bool(of.answers) for of in rows.values() if len(of)}) > 1:
+            raise StoreError("some splits have answers of several tokens, and others have not")
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether columns are whole answers, of any number of tokens."""
+        return any(rows.answers for rows in self.splits.values())
+
+    @property
+    def version(self) -> int:
+        """The format version that a store of these axes needs; others can then be read by all."""
+        return FORMAT_VERSION if self.has_answers else 2
+
+    @cached_property
+    def absent(self) -> npt.NDArray[np.bool_] | None:
+        """[N of all splits, K] the columns without an answer; None where each row has all."""
+        if not self.has_answers:
+            return None
+        answers = [row for split in ALL_SPLITS for row in self.splits[split].answers]
+        return absent_columns(answers, len(self.labels.word))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -87,8 +110,9 @@ class Axes:
         numbers = [("parts", "<f4", (c, k)), ("full", "<f4", (k,))]
         return np.dtype([("row", "<i8"), *numbers, ("sum_error", "<f4"), ("label_mass", "<f4")])
 
-    def to_dict(self, version: int = FORMAT_VERSION) -> dict[str, Any]:
+    def to_dict(self, version: int | None = None) -> dict[str, Any]:
         """A dictionary that JSON can hold and gives back equal, as of a format version."""
+        version = version or self.version
         labels = {"word": list(self.labels.word), "token_id": _ints(self.labels.token_id)}
         return {
             "components": [list(component) for component in self.components],
@@ -98,6 +122,7 @@ class Axes:
                     "gold": _ints(rows.gold),
                     "id": list(rows.id),
                     "prompt_hash": list(rows.prompt_hash),
+                    **({"answers": [a.to_dict() for a in rows.answers]} if version > 2 else {}),
                 }
                 for split, rows in self.splits.items()
                 if version > 1 or split in SPLITS
@@ -123,15 +148,11 @@ class Axes:
             splits,
         )
 
-    def checksum(self, run: str, version: int = FORMAT_VERSION) -> str:
+    def checksum(self, run: str, version: int | None = None) -> str:
         """SHA-256 over the format version, the ``run`` JSON and the axes: all but the numbers."""
+        version = version or self.version
         text = json.dumps([version, run, self.to_dict(version)])
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def finite_rows(values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """[N] whether all numbers of a row are finite; ``values`` is [N, ...]."""
-    return np.asarray(np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
 
 
 _PARTS: dict[str, Any] = {
@@ -149,7 +170,15 @@ _ROWS: dict[str, Any] = {
 
 def _rows_of(values: dict[str, Any], split: str) -> SplitRows:
     rows = {name: typed(values.get(name), hint, f"{split}.{name}") for name, hint in _ROWS.items()}
-    return SplitRows(**rows)
+    listed = typed(values.get("answers", ()), tuple[dict[str, Any], ...], f"{split}.answers")
+    answers = tuple(
+        RowAnswers(
+            typed(one.get("text"), tuple[str, ...], f"{split}.answers.text"),
+            typed(one.get("tokens"), tuple[int, ...], f"{split}.answers.tokens"),
+        )
+        for one in listed
+    )
+    return SplitRows(**rows, answers=answers)
 
 
 def _ints(values: Sequence[int] | npt.NDArray[np.int64]) -> list[int]:
@@ -184,7 +213,8 @@ def _check_labels(labels: Labels) -> None:
         sizes = f"{len(labels.word)} label words and {len(labels.class_name)} class names"
         raise StoreError(f"{sizes}: a store needs the class of each of its labels")
     _check_distinct(labels.word, "label")
-    _check_distinct(labels.token_id, "label token")
+    if set(labels.token_id) != {NO_TOKEN}:
+        _check_distinct(labels.token_id, "label token")
     for word in labels.word:
         _check_text(word, "label")
     for name in labels.classes:
@@ -196,6 +226,8 @@ def _check_rows(split: str, rows: SplitRows, labels: Labels) -> None:
     if len(set(lengths)) > 1:
         raise StoreError(f"{split}: gold, id and prompt_hash have {lengths} rows, wanted the same")
     _check_distinct(rows.id, f"{split} id")
+    if rows.answers:
+        _check_answers(split, rows, labels)
     n_labels = len(labels.word)
     first = {name: k for k, name in reversed(list(enumerate(labels.class_name)))}
     for gold, id_ in zip(rows.gold, rows.id, strict=True):
@@ -208,6 +240,18 @@ def _check_rows(split: str, rows: SplitRows, labels: Labels) -> None:
             raise StoreError(f"{where}, wanted {wanted}")
     for hash_ in rows.prompt_hash:
         _check_text(hash_, f"{split} prompt_hash")
+
+
+def _check_answers(split: str, rows: SplitRows, labels: Labels) -> None:
+    if len(rows.answers) != len(rows):
+        raise StoreError(f"{split}: answers of {len(rows.answers)} rows, wanted {len(rows)}")
+    if set(labels.token_id) != {NO_TOKEN}:
+        raise StoreError(f"{split}: answers beside labels of one token")
+    for answers, gold, id_ in zip(rows.answers, rows.gold, rows.id, strict=True):
+        where = f"{split} row {id_!r}"
+        check_answers(answers, int(gold), len(labels.word), where)
+        for text in answers.text:
+            _check_text(text, f"an answer of {where}")
 
 
 def _check_text(text: str, what: str) -> None:

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from h5py import h5a
 from compread.components import Component
 from compread.errors import BusyError, StoreError, command, flag
 from compread.options import SPLITS
+from compread.store.answers import answers_from
 from compread.store.axes import Axes, SplitRows
 from compread.store.datasets import Group, members
 from compread.store.guards import Guarded, Guards
-from compread.store.layout import COMPONENTS, LABELS, NUMBERS, ROWS
+from compread.store.layout import ANSWERS, COMPONENTS, LABELS, NUMBERS, ROWS
 from compread.store.progress import partial_status
 from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, Labels
 
@@ -211,6 +213,14 @@ def read_axes(groups: dict[str, Group], version: int) -> Axes:
     label = groups["labels"].columns(columns)
     labels = Labels(*(tuple(label.get(name, ())) for name in LABELS))
     splits = {split: SplitRows(**groups[split].columns(ROWS)) for split in splits_of(version)}
+    if version > 2:
+        width = len(labels.word)
+        splits = {
+            split: replace(rows, answers=answers_from(groups[split].tables(ANSWERS, width)))
+            for split, rows in splits.items()
+        }
+        if not any(rows.answers for rows in splits.values()):
+            raise ValueError("no row has answers, as a store of version 3 must")
     return Axes(components, labels, splits)
 
 
@@ -249,7 +259,8 @@ def check_members(file: Any, groups: dict[str, Group], version: int) -> None:
     """
     labels = set(LABELS) - ({"class"} if version == 1 else set())
     known = {"components": set(COMPONENTS), "labels": labels}
-    known |= {split: {*ROWS, *NUMBERS} for split in splits_of(version)}
+    answers = set(ANSWERS) if version > 2 else set()
+    known |= {split: {*ROWS, *NUMBERS, *answers} for split in splits_of(version)}
     extra = {f"/{name}" for name in members(file.id) - set(known)}
     extra |= {f"/{name}/{inner}" for name in known for inner in groups[name].members - known[name]}
     if extra:

@@ -6,6 +6,7 @@ open and read one in a tenth of the time that its ``File`` and ``Dataset`` take.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any
 
@@ -93,10 +94,22 @@ class Group:
             raise ValueError(f"/{self.name}: columns of different lengths")
         return found
 
-    def _column(self, name: str, kind: str) -> list[Any]:
+    def tables(self, kinds: dict[str, str], width: int) -> dict[str, list[list[Any]]]:
+        """Datasets of two axes, the second of a known width, as lists of rows.
+
+        Raises:
+            ValueError: one is missing, of another type or shape, or longer than another.
+        """
+        found = {name: self._column(name, kind, (width,)) for name, kind in kinds.items()}
+        if len({len(column) for column in found.values()}) > 1:
+            raise ValueError(f"/{self.name}: tables of different lengths")
+        return found
+
+    def _column(self, name: str, kind: str, rest: tuple[int, ...] = ()) -> list[Any]:
         found = self.dataset(name)
-        if len(found.shape) != 1:
-            raise ValueError(f"{found.path} has shape {found.shape}, wanted one axis")
+        if len(found.shape) != 1 + len(rest) or found.shape[1:] != rest:
+            wanted = f"(rows, {', '.join(map(str, rest))})" if rest else "one axis"
+            raise ValueError(f"{found.path} has shape {found.shape}, wanted {wanted}")
         n, dtype = found.shape[0], found.dtype
         if self.name == "components" and n > MOST_COMPONENTS:
             raise ValueError(f"{found.path} has {n} components, wanted {MOST_COMPONENTS} at most")
@@ -107,10 +120,14 @@ class Group:
             raise ValueError(f"{found.path} has type {dtype}, wanted text of fixed length")
         values: list[Any] = []
         # Piece by piece: one long text pads all the others in memory.
-        for span in spans(n, chunk_rows(n, dtype.itemsize)):
+        for span in spans(n, chunk_rows(n, dtype.itemsize * math.prod(rest))):
             piece = found.read(span).tolist()
-            values += piece if kind != TEXT else map(bytes.decode, piece)
+            values += piece if kind != TEXT else map(_decoded, piece)
         return values
+
+
+def _decoded(value: Any) -> Any:
+    return [text.decode() for text in value] if isinstance(value, list) else value.decode()
 
 
 def members(group: Any) -> set[str]:

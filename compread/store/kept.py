@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.errors import StoreError, option
-from compread.store.axes import Axes, finite_rows
+from compread.store.answers import good_rows
+from compread.store.axes import Axes
 from compread.store.journal import Journal, JournalError
 
 
@@ -86,8 +87,8 @@ def checked_records(
     """A batch as records (``Axes.row_dtype``) of float32, one per row.
 
     Raises:
-        StoreError: a row that does not exist or is done, a wrong shape, or a number that is not
-            finite in float32.
+        StoreError: a row that does not exist or is done, a wrong shape, a number that is not
+            finite in float32, or one where a row has no answer.
     """
     _check_rows(axes, done, rows)
     records = np.empty(len(rows), dtype=axes.row_dtype())
@@ -97,7 +98,7 @@ def checked_records(
             raise StoreError(f"{name}: shape {np.shape(values)}, wanted {records[name].shape}")
         with np.errstate(over="ignore"):
             records[name] = values
-        finite = finite_rows(records[name])
+        finite = good_rows(name, records[name], None if axes.absent is None else axes.absent[rows])
         if not finite.all():
             row = int(rows[~finite][0])
             where = f"{name} of row {row} (id {axes.ids[row]!r})"

@@ -1,16 +1,20 @@
-"""The HDF5 layout of a store, format version 2, and the one function that writes it.
+"""The HDF5 layout of a store, format version 3, and the one function that writes it.
 
 ::
 
-    /             attributes: format "compread", format_version 2, complete, run (JSON), checksum
+    /             attributes: format "compread", format_version 3, complete, run (JSON), checksum
     /components   name, kind  utf-8 [C]        layer, head  int32 [C]  (-1 where they don't apply)
     /labels       word, class utf-8 [K]        token_id     int64 [K]
     /train, /test, /calibration
                   parts  float32 [N, C, K]     full         float32 [N, K]
                   gold   int64 [N]             id           utf-8 [N]
                   sum_error, label_mass  float32 [N]        prompt_hash  utf-8 [N]
+                  answer utf-8 [N, K]    answer_tokens, answer_bytes  int32 [N, K]
 
-Version 1 has neither ``class`` (each word is its own) nor ``/calibration`` (no rows).
+The last line is there where answers are whole texts, and only such a store is of version 3: a
+column that a row has no answer for holds an empty text, two zeros, and NaN in ``parts`` and
+``full``. Version 2 lacks that line, and version 1 has neither ``class`` (each word is its own) nor
+``/calibration`` (no rows).
 
 Every byte is under a checksum. HDF5 guards the numbers with Fletcher-32 and, from its 1.10 file
 format on, its own structures too; strings are of fixed length (padded with NUL), because those of
@@ -30,15 +34,17 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from compread.store.answers import columns_of
 from compread.store.axes import Axes
 from compread.store.packing import LEVEL, ahead, pack
-from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, RunInfo
+from compread.store.schema import ALL_SPLITS, FORMAT, RunInfo
 from compread.store.sink import Sink, signals_kept
 
 TEXT = "text"
 NUMBERS = {"parts": "<f4", "full": "<f4", "sum_error": "<f4", "label_mass": "<f4"}
 ROWS = {"gold": "<i8", "id": TEXT, "prompt_hash": TEXT}
 COMPONENTS = {"name": TEXT, "kind": TEXT, "layer": "<i4", "head": "<i4"}
+ANSWERS = {"answer": TEXT, "answer_tokens": "<i4", "answer_bytes": "<i4"}
 LABELS = {"word": TEXT, "token_id": "<i8", "class": TEXT}
 
 CHUNK_BYTES = 1 << 20
@@ -80,7 +86,7 @@ def spans(n: int, step: int) -> Iterator[slice]:
 def _write_attributes(file: Any, run: RunInfo, axes: Axes) -> None:
     text = run_json(run)
     file.attrs["format"] = _text_array(FORMAT)
-    file.attrs["format_version"] = np.int64(FORMAT_VERSION)
+    file.attrs["format_version"] = np.int64(axes.version)
     file.attrs["run"] = _text_array(text)
     file.attrs["checksum"] = _text_array(axes.checksum(text))
     file.attrs["complete"] = np.bool_(True)
@@ -98,6 +104,10 @@ def _write_axes(file: Any, axes: Axes) -> None:
         rows = file.create_group(split)
         for name, kind in ROWS.items():
             _write_column(rows, name, kind, getattr(axes.splits[split], name))
+        if axes.has_answers:
+            columns = columns_of(axes.splits[split].answers, len(axes.labels.word))
+            for name, kind in ANSWERS.items():
+                _write_column(rows, name, kind, columns[name], len(axes.labels.word))
 
 
 def _write_numbers(file: Any, axes: Axes, read_rows: ReadRows, sink: Sink) -> None:
@@ -128,16 +138,23 @@ def _packed(
     return small, pack(records["parts"].astype(NUMBERS["parts"]), step)
 
 
-def _write_column(group: Any, name: str, kind: str, values: Sequence[Any]) -> None:
+def _write_column(
+    group: Any, name: str, kind: str, values: Sequence[Any], width: int | None = None
+) -> None:
+    """A dataset of one axis, or of two where each value is a list of ``width``."""
+    shape = (len(values),) if width is None else (len(values), width)
     if kind != TEXT:
-        _create(group, name, (len(values),), np.dtype(kind))[...] = np.asarray(values, dtype=kind)
+        _create(group, name, shape, np.dtype(kind))[...] = np.asarray(values, kind).reshape(shape)
         return
-    encoded = [value.encode() for value in values]
+    flat = values if width is None else [text for row in values for text in row]
+    encoded = [text.encode() for text in flat]
     dtype = h5py.string_dtype("utf-8", max([1, *map(len, encoded)]))
-    dataset = _create(group, name, (len(values),), dtype)
+    dataset = _create(group, name, shape, dtype)
     # In pieces: one long id pads all the others in memory, though not in the file.
-    for span in spans(len(values), chunk_rows(len(values), dtype.itemsize)):
-        dataset[span] = np.array(encoded[span], dtype=dtype)
+    each = width or 1
+    for span in spans(len(values), chunk_rows(len(values), dtype.itemsize * each)):
+        piece = np.array(encoded[span.start * each : span.stop * each], dtype=dtype)
+        dataset[span] = piece.reshape(-1, *shape[1:])
 
 
 def _create(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:

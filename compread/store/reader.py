@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from compread.components import Component
 from compread.errors import StoreError
-from compread.store.axes import Axes, SplitRows, finite_rows
+from compread.store.answers import RowAnswers, good_rows
+from compread.store.axes import Axes, SplitRows
 from compread.store.checks import (
     check_attributes,
     check_checksum,
@@ -83,6 +84,10 @@ class Store:
             prompt_hash=tuple(rows.prompt_hash),
             **numbers,
         )
+
+    def answers(self, split: str) -> tuple[RowAnswers, ...]:
+        """[N] the answers of each row of a split; empty where labels are one token each."""
+        return tuple(self._split_rows(split).answers)
 
     def gold(self, split: str) -> npt.NDArray[np.int64]:
         """[N] the right label of each row of a split."""
@@ -183,11 +188,18 @@ class Store:
                 found.check_whole()
                 self._whole.add(where)
             values: npt.NDArray[np.float32] = found.read(span)
-        finite = finite_rows(values)
+        finite = good_rows(name, values, self._absent(split, span))
         if not finite.all():
             row = self._split_rows(split).id[span.start + int(np.argmin(finite))]
             raise StoreError(f"{self.path}: /{split}/{name} of row {row!r} is NaN or infinite")
         return values
+
+    def _absent(self, split: str, span: slice) -> npt.NDArray[np.bool_] | None:
+        if self.axes.absent is None:
+            return None
+        before = ALL_SPLITS[: ALL_SPLITS.index(split)]
+        first = sum(len(self.axes.splits[name]) for name in before)
+        return self.axes.absent[first + span.start : first + span.stop]
 
 
 def open_store(path: str | Path, pool: str | None = None) -> Store:

@@ -19,7 +19,8 @@ from compread.options import SPLITS
 from compread.store.typed import typed
 
 FORMAT = "compread"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+"""The newest that is read; a store is written in the oldest that can hold it (``Axes.version``)."""
 CALIBRATION = "calibration"
 """The split of content-free prompts, without right labels (``gold`` is 0); often without rows."""
 ALL_SPLITS = (*SPLITS, CALIBRATION)
@@ -46,7 +47,9 @@ PROTOCOL: dict[str, Any] = {
 class Labels:
     """The label words in column order, the one token and the class each stands for (length K).
 
-    Several words may stand for one class; where each is its own, the class's name is the word.
+    Where answers are whole texts, ``token_id`` is -1 throughout, and the words are the positions
+    ``A``, ``B``, ... if each row has answers of its own. Several words may stand for one class;
+    where each is its own, the class's name is the word.
     """
 
     word: tuple[str, ...]

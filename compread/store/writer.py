@@ -22,6 +22,7 @@ import numpy.typing as npt
 from compread.components import Component
 from compread.errors import StoreError, TargetError
 from compread.output_files import sync_folder
+from compread.store.answers import without_absent
 from compread.store.axes import Axes, SplitRows
 from compread.store.finished import axes_differences, run_differences
 from compread.store.header import Header, read_header
@@ -126,6 +127,8 @@ class StoreWriter:
     ) -> None:
         """Keep a batch: ``rows`` [B], ``parts`` [B, C, K], ``full`` [B, K], and [B] of the others.
 
+        Columns for which a row has no answer are left out, whatever is given there.
+
         When it returns, the batch outlives the process.
 
         Raises:
@@ -134,7 +137,12 @@ class StoreWriter:
             TargetError: the disk is full, or fails; the rows kept before stay kept.
         """
         numbers = {"parts": parts, "full": full, "sum_error": sum_error, "label_mass": label_mass}
-        records = checked_records(self.axes, self.done, np.asarray(rows, dtype=np.int64), numbers)
+        rows = np.asarray(rows, dtype=np.int64)
+        if self.axes.absent is not None:
+            known = rows[(rows >= 0) & (rows < len(self.done))]
+            absent = self.axes.absent[known]
+            numbers = {k: without_absent(k, v, absent) for k, v in numbers.items()}
+        records = checked_records(self.axes, self.done, rows, numbers)
         if not len(records):
             return
         with writing(self.path):

@@ -14,7 +14,7 @@ from compread.prompts import Prompt, PromptSet, tokenize
 ROWS = (
     ("The bell rang, so\nAnswer:", (" everyone", " everyone left", " it was not heard at all")),
     ("A: ", ("yes", "no, thanks")),
-    ("質問: 東京は 答え", ("日本", "日本の首都です", "フランス")),
+    ("質問: 東京は 答え:", ("日本", "日本の首都です", "フランス")),
     ("Where?\n\n", ("\tin the yard", "at home", " at home")),
 )
 TEXTS = [text + answer for text, answers in ROWS for answer in answers]

@@ -34,7 +34,7 @@ from store_sample import (
 )
 
 from compread.errors import StoreError
-from compread.store import journal_path, open_store
+from compread.store import FORMAT_VERSION, journal_path, open_store
 from compread.store.reader import peek_store
 
 
@@ -171,9 +171,9 @@ def test_inner_products_that_are_none(tmp_path: Path, gram: Any) -> None:
 def test_a_newer_version(store_file: Path) -> None:
     """A newer format version is refused before anything else of the file is looked at."""
     with h5py.File(store_file, "r+") as file:
-        file.attrs["format_version"] = 3
+        file.attrs["format_version"] = FORMAT_VERSION + 1
         del file["components"], file.attrs["run"]
-    assert "made by a newer compread (format version 3" in refusal(store_file)
+    assert "made by a newer compread (format version 4" in refusal(store_file)
 
 
 def _set_column(name: str, row: int, value: Any) -> Callable[[Any], None]:
