@@ -49,18 +49,24 @@ class AnswerEngine(Engine):
         """
         super().__init__(model, anatomy, proof_ids)
         self.answers = AnswerDecomposer(self.decomposer)
-        self._most = most
+        self.most = most
 
-    def ask(self, rows: Sequence[AnswerRow], prefix: SharedPrefix | None = None) -> BatchParts:
-        """Decompose the answers of a batch; columns that a row has no answer for are zero.
+    def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
+        """Decompose a batch of prompts, or of ``AnswerRow``s.
+
+        Columns that a row has no answer for are zero.
 
         Args:
-            rows: prompts beyond the prefix, with their answers; all ``apart``, or none.
+            rows: prompts beyond the prefix; with answers all ``apart``, or none.
             prefix: what the prompts share, run already.
 
         Raises:
             CannotShareError: the family cannot go on from a prefix, or not with several answers.
         """
+        answered = [row for row in rows if isinstance(row, AnswerRow)]
+        return self._ask(answered, prefix) if answered else super().run(rows, prefix)
+
+    def _ask(self, rows: Sequence[AnswerRow], prefix: SharedPrefix | None) -> BatchParts:
         apart = rows[0].apart
         asked = _apart(rows) if apart else _side_by_side(rows)
         device = device_of(self.model)
@@ -84,7 +90,7 @@ class AnswerEngine(Engine):
             branches = Branches.of([len(row.prompt) for row in rows], lengths, device)
             seen = self.taps.run(positions, lambda: prefix.branch(tokens, branches))
         found = self.answers.decompose(seen, own)
-        return _by_row(found, [len(row.answers) for row in rows], self._most)
+        return _by_row(found, [len(row.answers) for row in rows], self.most)
 
 
 def _side_by_side(rows: Sequence[AnswerRow]) -> _Asked:

@@ -36,6 +36,12 @@ class AnswerRow(Sequence[int]):
         """[K] the prompt with each answer, less its last token."""
         return replace(self, apart=True).pieces
 
+    @property
+    def reads(self) -> int:
+        """At how many positions it is read; all answers' first tokens are predicted at one."""
+        first = len(self.answers) if self.apart else 1
+        return first + sum(len(answer) - 1 for answer in self.answers)
+
     def __len__(self) -> int:
         copies = len(self.answers) if self.apart else 1
         return copies * len(self.prompt) + sum(len(answer) - 1 for answer in self.answers)
@@ -52,3 +58,8 @@ class AnswerRow(Sequence[int]):
         if at.stop is not None or at.step is not None or not 0 <= start < len(self.prompt):
             raise IndexError(f"{at}: a row is cut within its prompt of {len(self.prompt)} tokens")
         return replace(self, prompt=self.prompt[start:])
+
+
+def reads_of(row: Sequence[int]) -> int:
+    """At how many positions a row is read: a prompt at its last one."""
+    return row.reads if isinstance(row, AnswerRow) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 import torch
 
 from compread.model.load.loading import LoadedModel
-from compread.prompts import PromptSet
-from compread.store import RunInfo, SplitRows
+from compread.prompts import AnswerIds, PromptSet
+from compread.store import RowAnswers, RunInfo, SplitRows
 from compread.version import __version__
 
 
@@ -54,10 +55,22 @@ def ending(worst_sum_error: float, command: str) -> dict[str, Any]:
     }
 
 
-def split_rows(prompt_set: PromptSet, split: str) -> SplitRows:
-    """The rows of one split, without what the model says about them."""
+def split_rows(prompt_set: PromptSet, split: str, answers: Sequence[AnswerIds] = ()) -> SplitRows:
+    """The rows of one split, without what the model says about them.
+
+    Args:
+        prompt_set: the prompts.
+        split: which of them.
+        answers: the tokens of each prompt's answers, where these are whole texts.
+    """
     rows = [prompt for prompt in prompt_set.prompts if prompt.split == split]
+    own = [
+        RowAnswers(prompt_set.answers(prompt), tuple(map(len, tokens)))
+        for prompt, tokens in zip(prompt_set.prompts, answers, strict=False)
+        if prompt.split == split
+    ]
     return SplitRows(
+        answers=tuple(own),
         gold=np.array([prompt.gold for prompt in rows], dtype=np.int64),
         id=tuple(prompt.id for prompt in rows),
         prompt_hash=tuple(prompt.hash for prompt in rows),

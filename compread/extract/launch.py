@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from compread.extract.answer_rows import reads_of
 from compread.extract.batches import most_rows, plan_batches
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
@@ -32,12 +33,14 @@ def plan_group(
         ResumableError: the prefix does not fit into the device's memory.
     """
     start, model = len(group.prefix), engine.model
-    own = tuple(len(ids[row]) - start for row in group.rows)
+    rows = [ids[row][start:] for row in group.rows]
+    own = tuple(map(len, rows))
     with must_fit(f"the shared prefix of {start} tokens"):
         shared = engine.share(group.prefix)
     # How many tokens of it each row of a batch holds.
     held = shared.held(start + max(own)) if shared else 0
     most = most_rows(model.config.get_text_config().vocab_size, device_of(model))
+    most = max(1, most // max(map(reads_of, rows)))
     batches = plan_batches(own, budget, held, 1 if row_wise else most)
     return [[group.rows[i] for i in batch] for batch in batches]
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from compread.errors import CompreadError, SumError
+from compread.errors import CompreadError, ModelError, SumError
 from compread.extract import joined
+from compread.extract.answer_engine import AnswerEngine
+from compread.extract.answer_sharing import answers_to_run, longest_pieces
 from compread.extract.describe import describe, split_rows
 from compread.extract.engine import Engine
 from compread.extract.finishing import ComputedRun, Finisher
@@ -20,7 +22,7 @@ from compread.extract.launch import HeadStart
 from compread.extract.memory import peak_memory, reset_peak, token_budget
 from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.runner import Progress, RowCounts, Runner
-from compread.extract.sharing import groups_to_run
+from compread.extract.sharing import Ids, groups_to_run
 from compread.extract.sum_check import SumCheck
 from compread.extract.workers import Workers
 from compread.model.find import find_anatomy
@@ -32,6 +34,8 @@ from compread.model.taps import Taps
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 from compread.store import (
     ALL_SPLITS,
+    NO_TOKEN,
+    POSITIONS,
     Axes,
     Labels,
     RunInfo,
@@ -131,15 +135,10 @@ class Extractor:
             CompreadError: as ``extract``.
         """
         tokens = tokens or self._tokenize(prompt_set)
-        engine = self._engine_for(tokens.label_ids)
-        seen = self.sum_check.prove(engine, tokens)
-        groups = whole_groups(tokens.ids, engine.switches)
-        warnings = self.sum_check.warnings
+        engine = self._engine_for(tokens)
         budget = self.workers.first(lambda: self._budget(options, target))
         head = HeadStart(engine, tokens.ids, budget, wanted=self._starts_anew(options, target))
-        if options.share and not self.sum_check.row_wise:
-            tolerance = self.sum_check.tolerance
-            groups, warnings = groups_to_run(engine, tokens.ids, tolerance, seen, head.launch)
+        rows, groups, warnings = self._plan(engine, tokens, options, head)
         run = self._describe(prompt_set, groups, budget, options, engine)
         warnings = (*tokens.warnings, *warnings)
         axes = _axes(prompt_set, tokens, engine)
@@ -153,7 +152,7 @@ class Extractor:
         try:
             runner = Runner(
                 engine,
-                tokens.ids,
+                rows,
                 writer,
                 self.sum_check,
                 self.workers,
@@ -171,12 +170,39 @@ class Extractor:
         mine = writer if self.workers.is_first else None
         return ComputedRun(report, started, run, mine, options.command)
 
-    def _engine_for(self, label_ids: tuple[int, ...]) -> Engine:
+    def _plan(
+        self, engine: Engine, tokens: TokenizedSet, options: ExtractOptions, head: HeadStart
+    ) -> tuple[Sequence[Ids], Sequence[Group], tuple[str, ...]]:
+        """Prove the model on some rows; all rows as they are run, their groups, and warnings."""
+        if isinstance(engine, AnswerEngine):
+            self.sum_check.prove(engine, longest_pieces(tokens))
+            if self.sum_check.row_wise:
+                raise ModelError(
+                    f"{self.sum_check.warnings[0]}, which answers of several tokens cannot be: "
+                    "try --dtype float32, or labels of one token"
+                )
+            return answers_to_run(engine, tokens, self.sum_check.tolerance, share=options.share)
+        seen = self.sum_check.prove(engine, tokens)
+        groups = whole_groups(tokens.ids, engine.switches)
+        warnings = self.sum_check.warnings
+        if options.share and not self.sum_check.row_wise:
+            tolerance = self.sum_check.tolerance
+            groups, warnings = groups_to_run(engine, tokens.ids, tolerance, seen, head.launch)
+        return tokens.ids, groups, warnings
+
+    def _engine_for(self, tokens: TokenizedSet) -> Engine:
         """The engine of the run before where it has the same labels, which take a while to fold."""
-        if self._engine is None or self._engine.decomposer.label_ids != label_ids:
-            self._engine = Engine(self.loaded.model, self.anatomy, label_ids)
-        self._engine.free_prefix()
-        return self._engine
+        before, ids, most = self._engine, tokens.label_ids, max(map(len, tokens.answers), default=0)
+        kept = before.most if isinstance(before, AnswerEngine) else 0
+        if before is None or before.decomposer.label_ids != ids or kept != most:
+            model = self.loaded.model
+            self._engine = before = (
+                AnswerEngine(model, self.anatomy, ids, most)
+                if most
+                else Engine(model, self.anatomy, ids)
+            )
+        before.free_prefix()
+        return before
 
     def _starts_anew(self, options: ExtractOptions, target: Path) -> bool:
         """Whether this process is surely to run the first batch, and on a GPU beside the host."""
@@ -277,7 +303,9 @@ class Extractor:
             tolerance=self.sum_check.tolerance,
             batch_tokens=budget,
             checkpoint=options.checkpoint,
-            label_gram=tuple(map(tuple, engine.decomposer.label_gram.tolist())),
+            label_gram=()
+            if isinstance(engine, AnswerEngine)
+            else tuple(map(tuple, engine.decomposer.label_gram.tolist())),
         )
 
     def _report(
@@ -312,8 +340,13 @@ class Extractor:
 
 def _axes(prompt_set: PromptSet, tokens: TokenizedSet, engine: Engine) -> Axes:
     """The store's axes."""
+    components, labels = engine.decomposer.components, prompt_set.labels
+    ids = tokens.label_ids
+    if isinstance(engine, AnswerEngine):
+        components, labels = engine.answers.components, labels or POSITIONS[: engine.most]
+        ids = (NO_TOKEN,) * len(labels)
     return Axes(
-        engine.decomposer.components,
-        Labels(prompt_set.labels, tokens.label_ids, prompt_set.classes),
-        {split: split_rows(prompt_set, split) for split in ALL_SPLITS},
+        components,
+        Labels(labels, ids, prompt_set.classes),
+        {split: split_rows(prompt_set, split, tokens.answers) for split in ALL_SPLITS},
     )

@@ -84,7 +84,7 @@ class SharedPrefix:
         position = branches.position + len(self.tokens)
         if self.held(int(position.max()) + 1):
             raise CannotShareError("its attention is not plain")
-        with handing_on(), lent(self._model, self._cache, branches.seen) as cache:
+        with cache_errors_as_cannot_share(), lent(self._model, self._cache, branches.seen) as cache:
             return self._run(tokens, cache, position_ids=position)
 
     def _run(self, tokens: Tensor, cache: Any, **more: Any) -> Any:

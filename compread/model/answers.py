@@ -25,7 +25,7 @@ from torch import Tensor
 
 from compread.components import NORMALIZER, Component, Kind
 from compread.model.activations import Activations
-from compread.model.anatomy import StreamTransform, Layer, Write, like
+from compread.model.anatomy import Layer, StreamTransform, Write, like
 from compread.model.decompose import Decomposer, Fold
 from compread.model.linear import bias_of, pull_back, unembedding_mean, unembedding_rows
 

@@ -7,9 +7,11 @@ a file's name), ``task_files`` (its YAML, through ``template_files``, ``yaml_sec
 ``sampling`` (which rows), ``nearest`` (demonstrations like the row), ``build`` (prompt sets of a
 task), ``files`` (a prompt set of the user's own), ``chat`` (prompts as a chat model's turns;
 ``chat_sandbox``), ``encoder`` (special tokens), ``label_tokens`` (the one token of each label),
-``tokens`` (token ids of a prompt set), ``audit`` (what the tokenizer makes of it).
+``answer_tokens`` (those of answers of a row's own), ``tokens`` (token ids of a prompt set),
+``audit`` (what the tokenizer makes of it).
 """
 
+from compread.prompts.answer_tokens import AnswerIds
 from compread.prompts.audit import audit, preflight
 from compread.prompts.build import build_prompt_set, prompt_sets
 from compread.prompts.chat import Chat
@@ -25,6 +27,7 @@ from compread.prompts.tokens import TokenizedSet, tokenize
 from compread.prompts.verbalizers import Verbalizer
 
 __all__ = [
+    "AnswerIds",
     "Chat",
     "Nearest",
     "Pieces",

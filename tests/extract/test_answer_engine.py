@@ -35,13 +35,13 @@ def engine_for(name: str, dtype: torch.dtype = torch.float64, device: str = "cpu
 
 def whole(engine: AnswerEngine) -> BatchParts:
     """Each answer behind a whole prompt of its own."""
-    return engine.ask([replace(row, apart=True) for row in ROWS])
+    return engine.run([replace(row, apart=True) for row in ROWS])
 
 
 def behind(engine: AnswerEngine, apart: bool = False) -> BatchParts:
     """The rows behind the prefix that they share."""
     rows = [replace(row, apart=apart)[len(PREFIX) :] for row in ROWS]
-    return engine.ask(rows, engine.share(PREFIX))
+    return engine.run(rows, engine.share(PREFIX))
 
 
 def misfit(a: BatchParts, b: BatchParts) -> float:
@@ -137,7 +137,7 @@ def test_the_scale_makes_a_rows_error_that_of_its_worst_answer() -> None:
     found = whole(engine)
     assert (found.sum_error / found.scale).max() < 1e-6
     alone = [
-        engine.ask([AnswerRow(row.prompt, (answer,), apart=True)]) for row in ROWS[:1]
+        engine.run([AnswerRow(row.prompt, (answer,), apart=True)]) for row in ROWS[:1]
         for answer in row.answers
     ]  # fmt: skip
     shares = torch.cat([one.sum_error / one.scale for one in alone])
