@@ -8,6 +8,7 @@ with the prompt's end has no tokens of its own, so it is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from compread.errors import PromptError
 from compread.prompts.encoder import Encoder, Ids, shown
@@ -17,9 +18,10 @@ AnswerIds = tuple[tuple[int, ...], ...]
 """[K] the tokens of each answer of a row."""
 
 
-def without_last_spaces(text: str) -> str:
-    """A prompt without the spaces that belong to its answers."""
-    return text.rstrip()
+def without_last_spaces(prompt_set: PromptSet) -> PromptSet:
+    """The prompts without the spaces at their ends, which belong to their answers."""
+    prompts = (replace(prompt, text=prompt.text.rstrip()) for prompt in prompt_set.prompts)
+    return replace(prompt_set, prompts=tuple(prompts))
 
 
 def answer_token_ids(

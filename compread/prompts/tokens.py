@@ -56,11 +56,11 @@ def tokenize(
     _check_not_empty(prompts, [len(prompt.text) for prompt in prompts])
     encode = Encoder.of(tokenizer, prompts[0].text, prompt_set.special_tokens)
     own = prompt_set.has_own_answers
-    texts = [prompt.text for prompt in prompts]
-    ids = encode([without_last_spaces(text) if own else text for text in texts])
+    run = without_last_spaces(prompt_set) if own else prompt_set
+    ids = encode([prompt.text for prompt in run.prompts])
     _check_not_empty(prompts, [len(row) - len(encode.before) for row in ids])
     _check_lengths(prompts, ids, max_length)
-    warnings = warnings_of(prompt_set, ids, encode)
+    warnings = warnings_of(run, ids, encode)
     names = tuple(prompt.id for prompt in prompts)
     if not own:
         label_ids = label_token_ids(prompt_set, ids, encode)
