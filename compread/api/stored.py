@@ -67,7 +67,9 @@ class StoredRun:
     @cached_property
     def predictions(self) -> Ints:
         """[N, C] the label of each component's largest contribution, the first among equals."""
-        return np.asarray(self.data.parts.argmax(axis=2), dtype=np.int64)
+        # NaN, where a row has no such answer, would be the largest.
+        parts = np.nan_to_num(self.data.parts, nan=-np.inf)
+        return np.asarray(parts.argmax(axis=2), dtype=np.int64)
 
     def position(self, component: str) -> int:
         """Where a component stands on the axis.

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
+from compread.extract.groups import Group
+from compread.prompts import TokenizedSet
+
 Tokens = tuple[int, ...]
 
 
@@ -63,3 +66,24 @@ class AnswerRow(Sequence[int]):
 def reads_of(row: Sequence[int]) -> int:
     """At how many positions a row is read: a prompt at its last one."""
     return row.reads if isinstance(row, AnswerRow) else 1
+
+
+def whole_tokens(row: Sequence[int]) -> int:
+    """How many tokens a row would take that shares nothing, not even its prompt."""
+    return len(replace(row, apart=True)) if isinstance(row, AnswerRow) else len(row)
+
+
+def rows_of(tokens: TokenizedSet) -> list[AnswerRow]:
+    """The rows of a prompt set, each answer behind a whole prompt of its own."""
+    return [
+        AnswerRow(tuple(prompt), answers, apart=True)
+        for prompt, answers in zip(tokens.ids, tokens.answers, strict=True)
+    ]
+
+
+def rows_in(groups: Sequence[Group], tokens: TokenizedSet) -> list[AnswerRow]:
+    """The rows with their answers side by side wherever a group has a prefix."""
+    rows = rows_of(tokens)
+    for n in (n for group in groups if group.prefix for n in group.rows):
+        rows[n] = replace(rows[n], apart=False)
+    return rows

@@ -13,20 +13,12 @@ from dataclasses import replace
 
 from compread.errors import ModelError
 from compread.extract.answer_engine import AnswerEngine
-from compread.extract.answer_rows import AnswerRow
+from compread.extract.answer_rows import AnswerRow, rows_in, rows_of
 from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.memory import must_fit
 from compread.extract.prefix import CannotShareError
 from compread.model.switches import Switches
 from compread.prompts import TokenizedSet
-
-
-def rows_of(tokens: TokenizedSet) -> list[AnswerRow]:
-    """The rows of a prompt set, each answer behind a whole prompt of its own."""
-    return [
-        AnswerRow(tuple(prompt), answers, apart=True)
-        for prompt, answers in zip(tokens.ids, tokens.answers, strict=True)
-    ]
 
 
 def longest_pieces(tokens: TokenizedSet) -> TokenizedSet:
@@ -59,10 +51,7 @@ def answers_to_run(
             firsts.setdefault(engine.switches.start(len(group.prefix)), group)
     reasons: list[str] = []
     for apart in (False, True) if firsts else ():
-        rows = list(whole)
-        for group in groups:
-            for n in group.rows if group.prefix else ():
-                rows[n] = replace(whole[n], apart=apart)
+        rows = whole if apart else rows_in(groups, tokens)
         # The largest group is run first, and finds its prefix there.
         found = (_why_not(engine, g, rows, whole, tolerance) for g in reversed(firsts.values()))
         if (reason := next(filter(None, found), None)) is None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compread.extract.answer_rows import reads_of, rows_in, rows_of
 from compread.extract.batches import most_rows
 from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.memory import bytes_per_token, resident_memory, token_budget
@@ -70,15 +71,21 @@ class Forecaster:
         rows = len(tokens.ids)
         plan = plan_groups if share else whole_groups
         groups = plan(tokens.ids, find_switches(self.model.config))
-        run = sum(group.tokens_run(tokens.ids) for group in groups)
-        labels = len(prompt_set.labels)
-        numbers = rows * (self._components * labels + labels + 2) * 4
+        ids = rows_in(groups, tokens) if tokens.answers else tokens.ids
+        run = sum(
+            len(group.prefix) + sum(len(ids[n][len(group.prefix) :]) for n in group.rows)
+            for group in groups
+        )
+        # Columns without an answer pack to next to nothing.
+        columns = sum(map(len, tokens.answers)) or rows * len(prompt_set.labels)
+        components = self._components + bool(tokens.answers)
+        numbers = (columns * (components + 1) + rows * 2) * 4
         return Forecast(
             run=prompt_set.file_name,
             rows=rows,
-            tokens=sum(map(len, tokens.ids)),
+            tokens=sum(map(len, rows_of(tokens) if tokens.answers else tokens.ids)),
             tokens_run=run,
-            flops=forward_flops(self.model, run, rows),
+            flops=forward_flops(self.model, run, sum(map(reads_of, ids))),
             store_bytes=int(numbers * _COMPRESSED) + rows * _TEXT_BYTES + _FILE_BYTES,
             memory=self._memory(groups),
         )

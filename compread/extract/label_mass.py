@@ -36,7 +36,12 @@ def mass_warning(masses: Mapping[str, float]) -> str:
 
 
 def median_mass(path: Path) -> float:
-    """The median probability of the label words together over a store's rows; 1 without rows."""
+    """The median probability of the label words together over a store's rows; 1 without rows.
+
+    Whole answers are many to choose from: that all of them are unlikely says nothing, so it is 1.
+    """
     with open_store(path) as store:
+        if store.axes.has_answers:
+            return 1.0
         mass = np.concatenate([store.array(split, "label_mass") for split in SPLITS])
     return float(np.median(mass)) if len(mass) else 1.0

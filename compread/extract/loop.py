@@ -332,7 +332,7 @@ class Extractor:
             tokens_whole=sum(tally.tokens_whole for tally in tallies),
             tokens_run=tokens_run,
             worst_error=max(tally.worst_error for tally in tallies),
-            flops=forward_flops(self.loaded.model, tokens_run, rows),
+            flops=forward_flops(self.loaded.model, tokens_run, sum(t.reads for t in tallies)),
             memory=max(memory),
             warnings=warnings,
         )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from compread.array_types import Float32
 from compread.errors import ModelError, SumError
+from compread.extract.answer_rows import reads_of, whole_tokens
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
 from compread.extract.host_copy import HostCopy
@@ -58,6 +59,8 @@ class RowCounts:
     """What was run by now."""
 
     rows: int = 0
+    reads: int = 0
+    """Positions whose logits were computed."""
     tokens_run: int = 0
     """Shared prefixes once each, and each row's own tokens."""
     tokens_whole: int = 0
@@ -186,7 +189,8 @@ class Runner:
     def _count(self, rows: RowNumbers, own: Sequence[Sequence[int]]) -> None:
         self.counts.rows += len(rows)
         self.counts.tokens_run += sum(map(len, own))
-        self.counts.tokens_whole += sum(len(self.ids[row]) for row in rows)
+        self.counts.tokens_whole += sum(whole_tokens(self.ids[row]) for row in rows)
+        self.counts.reads += sum(map(reads_of, own))
 
     def _keep(self, rows: RowNumbers, copy: HostCopy) -> None:
         parts = copy.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from compread.errors import PromptError
@@ -45,19 +46,29 @@ def audit(
     tokens = tokenize(prompt_set, tokenizer, max_length)
     encode = Encoder.of(tokenizer, prompt_set.prompts[0].text, prompt_set.special_tokens)
     lines = []
-    for prompt, ids in zip(prompt_set.prompts[:n], tokens.ids, strict=False):
+    for number, (prompt, ids) in enumerate(zip(prompt_set.prompts[:n], tokens.ids, strict=False)):
+        answers = prompt_set.answers(prompt)
         lines += [
             f"--- {prompt_set.task} {prompt.split} row {prompt.id}, {len(ids)} tokens",
             prompt.text,
-            f"--- right label: {prompt_set.labels[prompt.gold]!r}",
+            f"--- right label: {answers[prompt.gold]!r}",
             f"--- last tokens: {shown(tokenizer, ids[-LAST_TOKENS:])}",
         ]
-    pairs = zip(prompt_set.labels, tokens.label_ids, strict=True)
-    labels = ", ".join(f"{word!r} = {shown(tokenizer, [id])} ({id})" for word, id in pairs)
-    lines.append(f"--- labels: {labels}")
+        if tokens.answers:
+            pairs = zip(answers, tokens.answers[number], strict=True)
+            lines += [f"--- answer {_answer(tokenizer, text, own)}" for text, own in pairs]
+    if not tokens.answers:
+        labels = zip(prompt_set.labels, tokens.label_ids, strict=True)
+        each = ", ".join(f"{word!r} = {shown(tokenizer, [id])} ({id})" for word, id in labels)
+        lines.append(f"--- labels: {each}")
     begins = shown(tokenizer, encode.before) if encode.before else "no special token added"
     lines.append(f"--- every prompt begins with: {begins}")
     return [*lines, *(f"--- warning: {warning}" for warning in tokens.warnings)]
+
+
+def _answer(tokenizer: Tokenizer, text: str, tokens: Sequence[int]) -> str:
+    count = f"{len(tokens)} token{'s' if len(tokens) > 1 else ''}"
+    return f"{text!r}, {count}: {shown(tokenizer, tokens)}"
 
 
 _LAST_TAG = re.compile(r".*[}%#]}", re.DOTALL)

@@ -208,7 +208,8 @@ def open_store(path: str | Path, pool: str | None = None) -> Store:
     Args:
         path: the store.
         pool: how to pool the words of each class into one label (``compread.options.POOLS``), so
-            that K is the number of classes; None: the columns as they are stored.
+            that K is the number of classes; None: the columns as they are stored. Whole answers are
+            read only so.
 
     Raises:
         StoreError: no such file, a folder, an unfinished run, somebody else's file, a newer
@@ -229,6 +230,11 @@ def open_store(path: str | Path, pool: str | None = None) -> Store:
         numbers = find_numbers(groups, axes, version)
         check_members(file, groups, version)
         run = RunInfo.from_dict(parse(run_text))
+        if pool and axes.has_answers:
+            raise StoreError(
+                f"{path}: its columns are whole answers, of which statistics of labels say "
+                "nothing; expected a store of labels of one token: `compread show` shows this one"
+            )
         pooling = Pooling.of(axes.labels, pool) if pool else None
         store = Store(path, run, axes, file, numbers, pooling)
         on_error.pop_all()

@@ -17,6 +17,10 @@ PROMPT_LINES = 8
 FIELDS = [Column("field", justify="left"), Column("value", justify="left")]
 LABELS = [Column("column"), Column("word", justify="left", format=lambda r: repr(r["word"]))]
 LABELS += [Column("token_id", "token")]
+ANSWERS = [Column("answer", justify="left", format=lambda r: repr(r["answer"]), shorten="end")]
+ANSWERS += [Column("tokens"), Column("bytes")]
+ANSWERS += [Column("log_probability", "log\nprobability", format=".3f")]
+ANSWERS += [Column("right", format=lambda r: "yes" if r["right"] else "")]
 CLASS = Column("class", justify="left")
 KINDS = [Column("kind", justify="left"), Column("count")]
 
@@ -35,7 +39,22 @@ def store_rows(store: Store) -> dict[str, list[dict[str, Any]]]:
         ],
         "components": [{"store": path, "kind": k, "count": n} for k, n in kinds.items()],
         "splits": [{"store": path, **_split_row(store, name)} for name in splits],
+        **({"answers": _answers(store)} if store.axes.has_answers else {}),
     }
+
+
+def _answers(store: Store) -> list[dict[str, Any]]:
+    """The first test row's answers and what the model says of them, or the first train row's."""
+    split = next(name for name in ("test", "train", CALIBRATION) if store.rows(name))
+    answers, full = store.answers(split)[0], store.array(split, "full")[0]
+    of = {"store": str(store.path), "split": split, "id": store.axes.splits[split].id[0]}
+    gold = int(store.gold(split)[0])
+    each = zip(answers.text, answers.tokens, answers.n_bytes, strict=True)
+    return [
+        {**of, "column": k, "answer": text, "tokens": tokens, "bytes": size,
+         "log_probability": float(full[k]), "right": k == gold}
+        for k, (text, tokens, size) in enumerate(each)
+    ]  # fmt: skip
 
 
 def store_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
@@ -51,12 +70,19 @@ def store_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
         Column("worst_sum_error", "worst sum error\n(logits)", format=".1e"),
         Column("mean_label_mass", "mean\nlabel mass", format=".3f"),
     ]
+    answers = document.get("answers", [])
+    labels = document["labels"]
     return [
         Table(FIELDS, [_run_rows(run)], title=printable(run["store"])),
-        Table(columns_of_labels(document["labels"]), [document["labels"]], title="Labels"),
+        *([] if answers else [Table(columns_of_labels(labels), [labels], title="Labels")]),
         Table(KINDS, [document["components"]], title="Components"),
         Table(columns, [splits], title="Rows"),
+        *([Table(ANSWERS, [answers], title=_heading(answers[0]))] if answers else []),
     ]
+
+
+def _heading(answer: Row) -> str:
+    return f"Answers of {answer['split']} row {printable(answer['id'])}"
 
 
 def columns_of_labels(labels: Sequence[Row]) -> list[Column]:

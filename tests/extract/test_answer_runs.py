@@ -19,10 +19,11 @@ from compread.components import NORMALIZER, component_axis
 from compread.errors import ModelError, SumError
 from compread.extract import ExtractOptions, Extractor
 from compread.extract.answer_engine import AnswerEngine
+from compread.extract.forecast import Forecaster
 from compread.model import LoadedModel, ModelRequest
 from compread.model.answers import AnswerDecomposer
 from compread.model.load.fingerprint import fingerprint
-from compread.prompts import PromptSet, read_prompt_file
+from compread.prompts import PromptSet, audit, read_prompt_file, tokenize
 from compread.store import open_store
 
 SMALL = ExtractOptions(batch_tokens=64, command="compread extract")
@@ -219,3 +220,26 @@ def test_the_engine_is_kept_from_run_to_run(tmp_path: Path) -> None:
     before = one._engine
     one.extract(made(tmp_path), tmp_path / "b.h5", SMALL)
     assert isinstance(before, AnswerEngine) and one._engine is before and before.most == 4
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_the_run_takes_what_was_forecast(tmp_path: Path, share: bool) -> None:
+    """Rows, tokens and operations are those of the dry run, the store's size nearly."""
+    prompts = read_prompt_file(write_rows(tmp_path / "cloze.jsonl", rows(280)))
+    request = ModelRequest("tiny", dtype="float32", device="cpu")
+    forecaster = Forecaster(request, extractor().loaded.model.config)
+    said = forecaster.run(prompts, tokenize(prompts, byte_tokenizer()), share=share)
+    options = replace(SMALL, share=share, batch_tokens=None)
+    done = extractor().extract(prompts, tmp_path / "run.h5", options)
+    assert (said.rows, said.tokens) == (done.rows, done.tokens_whole)
+    assert (said.tokens_run, said.flops) == (done.tokens_run, done.flops)
+    assert said.store_bytes == pytest.approx(done.store_bytes, rel=0.1)
+
+
+def test_an_audit_shows_the_answers_tokens(tmp_path: Path) -> None:
+    """Each answer of a shown row, with how many tokens it has and which."""
+    lines = audit(made(tmp_path), byte_tokenizer(), n=1)
+    assert "--- right label: ' good'" in lines
+    assert "--- answer ' good', 1 token: 'Ġgood'" in lines
+    assert "--- answer ' a film', 3 tokens: 'Ġ' 'a' 'Ġfilm'" in lines
+    assert any("each row has answers of its own" in line for line in lines)

@@ -1,0 +1,49 @@
+"""Stores whose columns are whole answers: what shows them, and what refuses them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compread.cli import main
+
+sys.path.append(str(Path(__file__).parents[1] / "store"))
+from test_row_answers import ANSWERS, FULL, write
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store of four rows with two to four answers."""
+    return write(tmp_path / "cloze.h5")
+
+
+def test_show_prints_a_row_with_its_answers(store: Path, capsys: Any) -> None:
+    """The first test row's answers, their lengths and log-probabilities, and which is right."""
+    assert main(["show", str(store)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Answers of test row b" in out and "normalizer 1" in out
+    assert f"' y ' 2 3 {FULL[1, 3]:.3f} yes" in out and "Labels" not in out
+
+
+def test_show_in_json(store: Path, capsys: Any) -> None:
+    """The answers are rows of their own."""
+    assert main(["show", str(store), "--format", "json"]) == 0
+    answers = json.loads(capsys.readouterr().out)["answers"]
+    assert [row["answer"] for row in answers] == list(ANSWERS[1].text)
+    assert [row["right"] for row in answers] == [False, False, False, True]
+    assert answers[0]["log_probability"] == float(FULL[1, 0])
+
+
+@pytest.mark.parametrize(
+    "command", [["analyze"], ["rank"], ["reweight"], ["plot", "heatmap"], ["report"]]
+)
+def test_statistics_of_labels_refuse_them(command: list[str], store: Path, capsys: Any) -> None:
+    """In one line and with the status of a store that does not fit."""
+    end = ["-o", str(store.with_suffix(".out"))] if command[0] in ("plot", "report") else []
+    assert main([*command, str(store), *end]) == 4
+    err = capsys.readouterr().err
+    assert "its columns are whole answers" in err and len(err.strip().splitlines()) == 1
