@@ -26,6 +26,8 @@ from compread.prompts import PromptSet, TokenizedSet
 _COMPRESSED = 0.86
 # A row's hash and id; HDF5's own headers with the description of the run.
 _TEXT_BYTES, _FILE_BYTES = 12, 10_500
+# An answer's two counts, packed, and its padding.
+_COUNT_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,10 @@ class Forecaster:
             tokens=sum(map(len, rows_of(tokens) if tokens.answers else tokens.ids)),
             tokens_run=run,
             flops=forward_flops(self.model, run, sum(map(reads_of, ids))),
-            store_bytes=int(numbers * _COMPRESSED) + rows * _TEXT_BYTES + _FILE_BYTES,
+            store_bytes=int(numbers * _COMPRESSED)
+            + rows * _TEXT_BYTES
+            + _FILE_BYTES
+            + (_answer_bytes(prompt_set) if tokens.answers else 0),
             memory=self._memory(groups),
         )
 
@@ -99,6 +104,12 @@ class Forecaster:
         held = prefix * 4 * 2 * int(getattr(config, "hidden_size", 0)) * config.num_hidden_layers
         working = budget * bytes_per_token(self.model) + logits + held
         return int(self._resident + working)
+
+
+def _answer_bytes(prompt_set: PromptSet) -> int:
+    """What answers and their counts take, packed: text to a half."""
+    texts = [text for prompt in prompt_set.prompts for text in prompt_set.answers(prompt)]
+    return sum(len(text.encode()) for text in texts) // 2 + len(texts) * _COUNT_BYTES
 
 
 def total(forecasts: Sequence[Forecast]) -> Forecast:

@@ -43,7 +43,8 @@ def test_show_in_json(store: Path, capsys: Any) -> None:
 )
 def test_statistics_of_labels_refuse_them(command: list[str], store: Path, capsys: Any) -> None:
     """In one line and with the status of a store that does not fit."""
-    end = ["-o", str(store.with_suffix(".out"))] if command[0] in ("plot", "report") else []
+    file = {"plot": "plot.png", "report": "report.html"}.get(command[0])
+    end = ["-o", str(store.parent / file)] if file else []
     assert main([*command, str(store), *end]) == 4
     err = capsys.readouterr().err
     assert "its columns are whole answers" in err and len(err.strip().splitlines()) == 1
