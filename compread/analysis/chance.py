@@ -16,6 +16,7 @@ same has a p-value of 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,18 +40,36 @@ class LuckTest:
         return LuckTest(self.chance[scorers], self.above[scorers], self.below[scorers])
 
 
-def luck_test(confusion: Ints) -> LuckTest:
-    """The test of each confusion matrix in [C, K, K], rows by predicted and by right label."""
-    predicted, gold = confusion.sum(axis=2), confusion[0].sum(axis=0)  # (C, K), (K)
-    n = int(gold.sum())
-    right = np.einsum("ckk->c", confusion)
-    chance: Floats = predicted @ gold / n**2
-    if len(gold) <= 2:
+def luck_test(*strata: Ints) -> LuckTest:
+    """The test of each confusion matrix in [C, K, K], rows by predicted and by right label.
+
+    Right labels are shuffled within a stratum: rows that choose from other numbers of answers
+    cannot have one another's.
+    """
+    if len(strata) == 1 and strata[0].shape[1] <= 2:
+        (confusion,) = strata
+        predicted, gold = confusion.sum(axis=2), confusion[0].sum(axis=0)  # (C, K), (K)
+        n = int(gold.sum())
         # All right predictions follow from those of the first label.
         above, below = hypergeometric_tails(confusion[:, 0, 0], predicted[:, 0], int(gold[0]), n)
-    else:
-        above, below = pearson_tails(right, *null_moments(predicted, gold))
-    return LuckTest(chance, above, below)
+        return LuckTest(_chance(strata), above, below)
+    # What is shuffled apart is independent, so that its cumulants add up.
+    cumulants = sum(
+        np.stack(null_moments(confusion.sum(axis=2), confusion[0].sum(axis=0)))
+        for confusion in strata
+    )
+    right = np.asarray(sum(np.einsum("ckk->c", confusion) for confusion in strata))
+    return LuckTest(_chance(strata), *pearson_tails(right, *np.asarray(cumulants)))
+
+
+def _chance(strata: Sequence[Ints]) -> Floats:
+    """[C] the mean accuracy where right labels are shuffled within each stratum."""
+    rows = sum(int(confusion[0].sum()) for confusion in strata)
+    shares = [
+        confusion.sum(axis=2) @ (gold := confusion[0].sum(axis=0)) / (int(gold.sum()) * rows)
+        for confusion in strata
+    ]
+    return np.asarray(sum(shares))
 
 
 def two_sided(above: Floats, below: Floats) -> Floats:

@@ -3,7 +3,8 @@
 A component predicts the label with its largest contribution, argmax_y g[j, y], with no bias, no
 softmax and no prior correction (paper section 2.2). Ties go to the first label, as in the paper's
 code, and how many rows are tied is reported. The full model is scored in the same way on the
-logits it returned itself.
+logits it returned itself. Where rows have answers of their own, each chooses among its own alone,
+and a label is the position of an answer.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def collect(
     if not len(gold):
         raise StoreError("without rows there are no accuracies; choose a split that has rows")
     k = full.shape[1]
-    choice = top_two(full.T[:, :, None])[0][:, 0].astype(np.int64)  # (N)
+    present = np.where(np.isnan(full), -np.inf, full).astype(full.dtype)
+    choice = top_two(present.T[:, :, None])[0][:, 0].astype(np.int64)  # (N)
     whole, parts = Tally(1, k, Resampling.none(gold)), None
     whole.add(full[:, None, :], gold, choice, slice(0, len(gold)))
     for rows, logits in pieces:
@@ -118,7 +120,9 @@ def stats_of(parts: Tally, whole: Tally) -> ComponentStats:
     """The statistics that follow from the tallies of the components and of the full model."""
     gold_share = parts.confusion[0].sum(axis=0) / parts.n
     # Of all scorers at once: the time goes into steps, whose number is that of the slowest tail.
-    luck = luck_test(np.concatenate([parts.confusion, whole.confusion]))
+    luck = luck_test(
+        *(np.concatenate([parts.strata[k], whole.strata[k]]) for k in sorted(parts.strata))
+    )
     c = len(parts.confusion)
     of_parts = scores_of(parts, float(parts.direct.sum()), luck.of(slice(c)))
     return ComponentStats(of_parts, scores_of(whole, None, luck.of(slice(c, None))), gold_share)
@@ -137,7 +141,7 @@ def scores_of(
     n, right = tally.n, tally.right
     share = tally.predicted
     low, high = wilson_interval(right, n)
-    luck = luck or luck_test(tally.confusion)
+    luck = luck or luck_test(*tally.strata.values())
     whole = tally.direct if all_direct is None else all_direct
     with np.errstate(divide="ignore", invalid="ignore"):
         direct_share = np.where(whole == 0, np.nan, tally.direct / whole)

@@ -107,7 +107,9 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
     check_rows(store, split)
     kept = distinct(store.axes.splits[split].prompt_hash)
     gold, ids = store.gold(split)[kept], np.array(store.axes.splits[split].id)[kept]
-    drawn = _drawn(gold.tobytes(), seed) if resample else None
+    counts = np.array([len(answers) for answers in store.answers(split)], dtype=np.int64)
+    counts = counts[kept] if len(counts) else counts
+    drawn = _drawn(gold.tobytes(), counts.tobytes(), seed) if resample else None
     full = store.array(split, "full")[kept]
     parts, whole = collect(_pieces(store, split, kept), full, gold, drawn)
     resampled = train = None
@@ -152,9 +154,10 @@ def _pieces(
 
 
 @lru_cache(maxsize=8)
-def _drawn(gold: bytes, seed: int) -> Resampling:
+def _drawn(gold: bytes, counts: bytes, seed: int) -> Resampling:
     """Runs of one task have the same right labels, and drawing takes as long as counting."""
-    return Resampling.draw(np.frombuffer(gold, np.int64), HALVINGS, SHUFFLES, seed)
+    of = np.frombuffer(counts, np.int64) if counts else None
+    return Resampling.draw(np.frombuffer(gold, np.int64), HALVINGS, SHUFFLES, seed, of)
 
 
 def _trained(store: Store) -> Trained:
@@ -179,7 +182,7 @@ def read_runs(
     """
     runs = []
     for path in paths:
-        with open_store(path, pool) as store:
+        with open_store(path, pool, answers=True) as store:
             runs.append(run_stats(store, split, resample, seed))
     return runs
 

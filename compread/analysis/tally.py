@@ -36,15 +36,25 @@ class Resampling:
     """[P, N] the right labels in P random orders: the null, under which no component knows them."""
 
     @classmethod
-    def draw(cls, gold: Ints, splits: int, shuffles: int, seed: int = 0) -> Resampling:
-        """Random splits and shuffles of right labels ``gold`` [N]."""
+    def draw(
+        cls, gold: Ints, splits: int, shuffles: int, seed: int = 0, counts: Ints | None = None
+    ) -> Resampling:
+        """Random splits and shuffles of right labels ``gold`` [N].
+
+        Where rows choose from different numbers of answers, ``counts`` [N], labels are shuffled
+        among rows of one number.
+        """
         rng = np.random.default_rng(seed)
         # In an order by label, random within it, every other row makes a half of half of each.
         order = np.argsort(gold + rng.random((splits, len(gold))), axis=1)
         halves = np.zeros((splits, len(gold)), bool)
         np.put_along_axis(halves, order[:, ::2], True, axis=1)
         copies = np.tile(gold.astype(np.int16), (shuffles, 1))
-        return cls(halves, rng.permuted(copies, axis=1))
+        if counts is None:
+            return cls(halves, rng.permuted(copies, axis=1))
+        for count in np.unique(counts):
+            copies[:, counts == count] = rng.permuted(copies[:, counts == count], axis=1)
+        return cls(halves, copies)
 
     @classmethod
     def none(cls, gold: Ints) -> Resampling:
@@ -58,6 +68,7 @@ class Tally:
     Attributes:
         n: rows.
         confusion: [C, K, K] rows by predicted label and right label.
+        strata: the same, apart by how many answers a row chooses from.
         first_half: [R, C] right predictions on the first half of each split.
         shuffled_right: [P, C] right predictions by each shuffle of the labels.
         agreed: [C] rows on which the prediction is the full model's.
@@ -70,6 +81,7 @@ class Tally:
         self._resampling = resampling
         splits, shuffles = len(resampling.halves), len(resampling.shuffled)
         self.confusion = np.zeros((c, k, k), np.int64)
+        self.strata: dict[int, Ints] = {}
         self.first_half = np.zeros((splits, c))
         self.shuffled_right = np.zeros((shuffles, c))
         self.agreed = np.zeros(c, np.int64)
@@ -120,21 +132,23 @@ class Tally:
 
     def _add_chunk(self, logits: Float32, gold: Ints, full_choice: Ints, rows: slice) -> None:
         x = np.ascontiguousarray(np.moveaxis(logits, 2, 0))  # (K, n, C)
-        mean_of_all = x.mean(axis=(0, 1), dtype=np.float64)  # (C)
-        if not np.isfinite(mean_of_all).all():
-            raise StoreError("a logit is NaN or infinite, wanted finite numbers: extract it again")
+        absent = np.isnan(x[:, :, 0])  # (K, n)
+        counts = (~absent).sum(axis=0)  # (n)
+        totals = _totals(x, absent, gold)
+        if absent.any():
+            x[absent] = -np.inf  # no largest one
         choice, best, second = top_two(x)  # (n, C) each
         hit = choice == gold[:, None]
         of_gold = np.take_along_axis(x, gold[None, :, None], axis=0)[0]  # (n, C)
         self._add_margin(np.where(hit, best - second, of_gold - best))
-        n, k = len(gold), len(x)
-        of_right = of_gold.sum(axis=0, dtype=np.float64)
-        self.direct += (of_right - n * mean_of_all) * (k / max(1, k - 1))
-        self.n += n
+        self.direct += _direct(of_gold, totals, counts)
+        self.n += len(gold)
         self.tied += (best == second).sum(axis=0)
         self.agreed += (choice == full_choice[:, None]).sum(axis=0)
-        self._choices.append(Choices.pack(choice, k))
-        self._count(choice, gold, rows)
+        self._choices.append(Choices.pack(choice, len(x)))
+        for count in np.unique(counts).tolist():
+            of = np.flatnonzero(counts == count)
+            self._count(count, choice[of], gold[of], rows.start + of)
 
     def _add_margin(self, margin: Float32) -> None:
         if self._shift is None:
@@ -144,17 +158,48 @@ class Tally:
         self._margin[0] += left.sum(axis=0, dtype=np.float64)
         self._margin[1] += np.square(left, dtype=np.float64).sum(axis=0)
 
-    def _count(self, choice: npt.NDArray[np.int16], gold: Ints, rows: slice) -> None:
+    def _count(self, answers: int, choice: npt.NDArray[np.int16], gold: Ints, rows: Ints) -> None:
+        """Count rows that choose from so many answers."""
         k, splits = self.confusion.shape[1], len(self.first_half)
+        stratum = self.strata.setdefault(answers, np.zeros_like(self.confusion))
         halves, shuffled = self._resampling.halves[:, rows], self._resampling.shuffled[:, rows]
         of_gold = np.arange(k)[:, None] == gold  # (K, n)
         for label in range(k):
             design = np.concatenate([of_gold, halves & of_gold[label], shuffled == label])
             # Counts of a chunk are far below 2²⁴, so that float32 keeps them exactly.
             counts = _product(design.astype(np.float32), (choice == label).astype(np.float32))
-            self.confusion[:, label] += np.rint(counts[:k].T).astype(np.int64)
+            found = np.rint(counts[:k].T).astype(np.int64)
+            self.confusion[:, label] += found
+            stratum[:, label] += found
             self.first_half += counts[k : k + splits]
             self.shuffled_right += counts[k + splits :]
+
+
+def _totals(x: Float32, absent: Bools, gold: Ints) -> Floats:
+    """The sum of each row's logits, x [K, n, C] with NaN where a row has no answer: [n, C].
+
+    Raises:
+        StoreError: another logit is NaN, or one is infinite.
+    """
+    present, misplaced = x, False
+    if absent.any():
+        if not np.isnan(x[absent]).all():
+            raise StoreError("a logit stands where its row has no answer: extract it again")
+        present = np.where(absent[:, :, None], np.float32(0), x)
+        # Two answers or more, and the right one among them, stand before the absent ones.
+        misplaced = bool(absent[:2].any() or (absent[:-1] & ~absent[1:]).any())
+        misplaced |= bool(absent[gold, np.arange(len(gold))].any())
+    totals = present.sum(axis=0, dtype=np.float64)
+    if misplaced or not np.isfinite(totals).all():
+        raise StoreError("a logit is NaN or infinite, wanted finite numbers: extract it again")
+    return np.asarray(totals)
+
+
+def _direct(of_gold: Float32, totals: Floats, counts: Ints) -> Floats:
+    """[C] sum over the rows of the right answer's logit less the mean of the others'."""
+    k = counts[:, None]
+    own = of_gold.astype(np.float64)
+    return np.asarray(((k * own - totals) / np.maximum(1, k - 1)).sum(axis=0))
 
 
 def _product(one: Float32, other: Float32) -> Float32:

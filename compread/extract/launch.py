@@ -16,6 +16,9 @@ from compread.model.linear import device_of
 
 Ids = Sequence[Sequence[int]]
 
+# Of rows that are read at many positions so many times the logits, or a batch were one row.
+_ON_CPU = 4
+
 
 def plan_group(
     engine: Engine, ids: Ids, group: Group, budget: int, *, row_wise: bool = False
@@ -39,8 +42,10 @@ def plan_group(
         shared = engine.share(group.prefix)
     # How many tokens of it each row of a batch holds.
     held = shared.held(start + max(own)) if shared else 0
-    most = most_rows(model.config.get_text_config().vocab_size, device_of(model))
-    most = max(1, most // max(map(reads_of, rows)))
+    device, reads = device_of(model), max(map(reads_of, rows))
+    most = most_rows(model.config.get_text_config().vocab_size, device)
+    if reads > 1:
+        most = max(1, most * (_ON_CPU if device.type == "cpu" else 1) // reads)
     batches = plan_batches(own, budget, held, 1 if row_wise else most)
     return [[group.rows[i] for i in batch] for batch in batches]
 

@@ -202,14 +202,15 @@ class Store:
         return self.axes.absent[first + span.start : first + span.stop]
 
 
-def open_store(path: str | Path, pool: str | None = None) -> Store:
+def open_store(path: str | Path, pool: str | None = None, *, answers: bool = False) -> Store:
     """Open a finished store and check all of it but the numbers, which are checked when read.
 
     Args:
         path: the store.
         pool: how to pool the words of each class into one label (``compread.options.POOLS``), so
-            that K is the number of classes; None: the columns as they are stored. Whole answers are
-            read only so.
+            that K is the number of classes; None: the columns as they are stored.
+        answers: whether a store that is to be pooled may be one of whole answers, with NaN where a
+            row has none.
 
     Raises:
         StoreError: no such file, a folder, an unfinished run, somebody else's file, a newer
@@ -230,9 +231,9 @@ def open_store(path: str | Path, pool: str | None = None) -> Store:
         numbers = find_numbers(groups, axes, version)
         check_members(file, groups, version)
         run = RunInfo.from_dict(parse(run_text))
-        if pool and axes.has_answers:
+        if pool and axes.has_answers and not answers:
             raise StoreError(
-                f"{path}: its columns are whole answers, of which statistics of labels say "
+                f"{path}: its columns are whole answers, of which this says "
                 "nothing; expected a store of labels of one token: `compread show` shows this one"
             )
         pooling = Pooling.of(axes.labels, pool) if pool else None

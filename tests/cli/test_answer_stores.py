@@ -39,12 +39,27 @@ def test_show_in_json(store: Path, capsys: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["analyze"], ["rank"], ["reweight"], ["plot", "heatmap"], ["report"]]
+    "command", [["analyze"], ["rank"], ["plot", "heatmap"], ["report"]], ids=" ".join
 )
-def test_statistics_of_labels_refuse_them(command: list[str], store: Path, capsys: Any) -> None:
-    """In one line and with the status of a store that does not fit."""
+def test_components_are_scored(command: list[str], store: Path, capsys: Any) -> None:
+    """A row chooses among its own answers; labels are their positions."""
     file = {"plot": "plot.png", "report": "report.html"}.get(command[0])
     end = ["-o", str(store.parent / file)] if file else []
-    assert main([*command, str(store), *end]) == 4
+    assert main([*command, str(store), *end]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_normalizer_is_not_ranked_among_components(store: Path, capsys: Any) -> None:
+    """It is there where all kinds are asked for, as embed and bias are."""
+    found = {}
+    for kind in ("head", "all"):
+        assert main(["rank", str(store), "--kind", kind, "--top", "0", "--format", "json"]) == 0
+        found[kind] = {row["component"] for row in json.loads(capsys.readouterr().out)}
+    assert "normalizer" not in found["head"] and "normalizer" in found["all"]
+
+
+def test_what_cannot_read_answers_refuses_them(store: Path, capsys: Any) -> None:
+    """In one line, with the status of a store that does not fit."""
+    assert main(["reweight", str(store)]) == 4
     err = capsys.readouterr().err
     assert "its columns are whole answers" in err and len(err.strip().splitlines()) == 1
