@@ -41,7 +41,7 @@ def median_mass(path: Path) -> float:
     Whole answers are many to choose from: that all of them are unlikely says nothing, so it is 1.
     """
     with open_store(path) as store:
-        if store.axes.has_answers:
+        if store.axes.has_own_answers:
             return 1.0
         mass = np.concatenate([store.array(split, "label_mass") for split in SPLITS])
     return float(np.median(mass)) if len(mass) else 1.0

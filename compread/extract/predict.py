@@ -22,6 +22,7 @@ from compread.extract.memory import token_budget
 from compread.extract.runner import Runner
 from compread.extract.sharing import ReferenceRun, groups_to_run
 from compread.prompts import PromptSet, TokenizedSet, tokenize
+from compread.store import NO_TOKEN
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,11 @@ def check_labels(prompt_set: PromptSet, tokens: TokenizedSet, label_ids: Sequenc
     Raises:
         PromptError: they are.
     """
+    if tokens.answers or NO_TOKEN in label_ids:
+        raise PromptError(
+            f"label words {list(prompt_set.labels)} are not one token each for the model, or were "
+            "not for the one the weights were fitted on; expected words of one token"
+        )
     if tokens.label_ids != tuple(label_ids):
         raise PromptError(
             f"label words {list(prompt_set.labels)} are the tokens {list(tokens.label_ids)} here, "

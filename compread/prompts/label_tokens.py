@@ -23,6 +23,10 @@ _ADVICE = (
 )
 
 
+class LongLabelError(PromptError):
+    """Labels that are several tokens after some prompts, or one that changes, and nothing worse."""
+
+
 def label_token_ids(prompt_set: PromptSet, ids: Sequence[Ids], encode: Encoder) -> tuple[int, ...]:
     """The token of each label, tried on one prompt for each distinct ending.
 
@@ -34,22 +38,26 @@ def label_token_ids(prompt_set: PromptSet, ids: Sequence[Ids], encode: Encoder) 
         encode: what made them.
 
     Raises:
-        PromptError: labels that are not one known token after every prompt, all of them told, or
-            two labels that are the same token.
+        LongLabelError: labels that are not one token after every prompt, all of them told.
+        PromptError: one that is unknown, or merges with a prompt's end, or two labels that are the
+            same token.
     """
     prompts = prompt_set.prompts
     shortest: dict[str, int] = {}
     for n in sorted(range(len(prompts)), key=lambda n: len(ids[n])):
         shortest.setdefault(prompts[n].text[-ENDING:], n)
     rows = [(prompts[n], ids[n]) for n in shortest.values()]
-    found, mistakes = [], []
+    found: list[int] = []
+    mistakes: list[PromptError] = []
     for label in prompt_set.labels:
         try:
             found.append(_token(label, rows, encode))
         except PromptError as error:
-            mistakes.append(str(error))
+            mistakes.append(error)
     if mistakes:
-        raise PromptError(f"{'; '.join(mistakes)}: {_ADVICE}")
+        told = "; ".join(map(str, mistakes))
+        long = all(isinstance(error, LongLabelError) for error in mistakes)
+        raise (LongLabelError if long else PromptError)(f"{told}: {_ADVICE}")
     _check_distinct(prompt_set.labels, found, encode.tokenizer)
     return tuple(found)
 
@@ -65,7 +73,7 @@ def _token(label: str, rows: Sequence[tuple[Prompt, Ids]], encode: Encoder) -> i
         each = ", ".join(
             f"{shown(encode.tokenizer, [token])} after row {row!r}" for token, row in tokens.items()
         )
-        raise PromptError(f"label {label!r} is not one token throughout: {each}")
+        raise LongLabelError(f"label {label!r} is not one token throughout: {each}")
     return next(iter(tokens))
 
 
@@ -78,7 +86,7 @@ def _next_token(prompt: Prompt, label: str, ids: Ids, joined: Ids, tokenizer: To
             f"{shown(tokenizer, ids[same:])} becomes {shown(tokenizer, joined[same:])}"
         )
     if len(more) != 1:
-        raise PromptError(
+        raise (LongLabelError if more else PromptError)(
             f"label {label!r} is {len(more)} tokens after prompt {prompt.id!r} "
             f"({shown(tokenizer, more)}), not one"
         )

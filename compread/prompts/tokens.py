@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from compread.errors import PromptError, option
 from compread.prompts.answer_tokens import AnswerIds, answer_token_ids, without_last_spaces
 from compread.prompts.encoder import Encoder, Ids, Tokenizer
-from compread.prompts.label_tokens import label_token_ids
+from compread.prompts.label_tokens import LongLabelError, label_token_ids
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.token_warnings import warnings_of
 
@@ -35,7 +35,7 @@ class TokenizedSet:
 def tokenize(
     prompt_set: PromptSet, tokenizer: Tokenizer, max_length: int | None = None
 ) -> TokenizedSet:
-    """Encode every prompt and find the token of every label.
+    """Encode every prompt and find the token of every label, or all tokens of every answer.
 
     Special tokens are the tokenizer's own, except that none is left after the prompt: an EOS there
     would move the answer's position.
@@ -47,41 +47,71 @@ def tokenize(
 
     Raises:
         PromptError: a prompt without tokens, of unknown ones alone, or beyond ``max_length``; a
-            label that is not one token after every prompt; two labels with one token; a tokenizer
-            that drops all spaces.
+            label that merges with a prompt's end; two labels of the same tokens; a tokenizer that
+            drops all spaces.
     """
     prompts = prompt_set.prompts
     if not prompts:
         raise PromptError(f"prompt set {prompt_set.task!r} has no rows")
     _check_not_empty(prompts, [len(prompt.text) for prompt in prompts])
     encode = Encoder.of(tokenizer, prompts[0].text, prompt_set.special_tokens)
-    own = prompt_set.has_own_answers
-    run = without_last_spaces(prompt_set) if own else prompt_set
-    ids = encode([prompt.text for prompt in run.prompts])
+    if prompt_set.has_own_answers:
+        return _with_answers(prompt_set, encode, max_length)
+    ids, warnings = _encoded(prompt_set, encode, max_length)
+    try:
+        label_ids = label_token_ids(prompt_set, ids, encode)
+    except LongLabelError:
+        return _with_answers(prompt_set, encode, max_length)
+    return TokenizedSet(tuple(ids), label_ids, warnings, tuple(prompt.id for prompt in prompts))
+
+
+def _encoded(
+    prompt_set: PromptSet, encode: Encoder, max_length: int | None
+) -> tuple[list[Ids], tuple[str, ...]]:
+    """The prompts' tokens, and what is odd about them."""
+    prompts = prompt_set.prompts
+    ids = encode([prompt.text for prompt in prompts])
     _check_not_empty(prompts, [len(row) - len(encode.before) for row in ids])
     _check_lengths(prompts, ids, max_length)
-    warnings = warnings_of(run, ids, encode)
-    names = tuple(prompt.id for prompt in prompts)
-    if not own:
-        label_ids = label_token_ids(prompt_set, ids, encode)
-        return TokenizedSet(tuple(ids), label_ids, warnings, names)
+    return ids, warnings_of(prompt_set, ids, encode)
+
+
+def _with_answers(prompt_set: PromptSet, encode: Encoder, max_length: int | None) -> TokenizedSet:
+    """A prompt set whose labels are whole answers, of any number of tokens."""
+    prompts = prompt_set.prompts
+    ids, warnings = _encoded(without_last_spaces(prompt_set), encode, max_length)
     answers = answer_token_ids(prompt_set, ids, encode)
     longest = [max(map(len, row)) - 1 for row in answers]
     _check_lengths(prompts, ids, max_length, longest)
     first = dict.fromkeys(tokens[0] for row in answers[:_PROOF_ROWS] for tokens in row)
-    warnings = (*warnings, _told(answers))
-    return TokenizedSet(tuple(ids), tuple(first)[:_PROOF_IDS], warnings, names, answers)
+    return TokenizedSet(
+        ids=tuple(ids),
+        label_ids=tuple(first)[:_PROOF_IDS],
+        warnings=(*warnings, _told(prompt_set, answers)),
+        names=tuple(prompt.id for prompt in prompts),
+        answers=answers,
+    )
 
 
-def _told(answers: Sequence[AnswerIds]) -> str:
-    """What a user must know of answers that differ from row to row."""
-    sizes = [len(tokens) for row in answers for tokens in row]
+def _told(prompt_set: PromptSet, answers: Sequence[AnswerIds]) -> str:
+    """What a user must know of answers of several tokens."""
+    if not prompt_set.has_own_answers:
+        each = [sorted({len(row[k]) for row in answers}) for k in range(len(prompt_set.labels))]
+        sizes = (
+            f"{label!r} {' or '.join(map(str, of))}"
+            for label, of in zip(prompt_set.labels, each, strict=True)
+        )
+        return (
+            f"label words are not one token each ({', '.join(sizes)} tokens), so that components "
+            "are read for their log-probabilities"
+        )
+    lengths = [len(tokens) for row in answers for tokens in row]
     counts = [len(row) for row in answers]
     few, many = min(counts), max(counts)
     of = f"{few}" if few == many else f"{few} to {many}"
     return (
         f"options differ from row to row, so each row has answers of its own: {of} a row, of "
-        f"{min(sizes)} to {max(sizes)} tokens; components are read for log-probabilities"
+        f"{min(lengths)} to {max(lengths)} tokens; components are read for log-probabilities"
     )
 
 

@@ -77,6 +77,15 @@ class Axes:
         return any(rows.answers for rows in self.splits.values())
 
     @property
+    def has_own_answers(self) -> bool:
+        """Whether rows have answers of their own, so that a column is no label in common."""
+        return any(
+            answers.text != self.labels.word
+            for of in self.splits.values()
+            for answers in of.answers
+        )
+
+    @property
     def version(self) -> int:
         """The format version that a store of these axes needs; others can then be read by all."""
         return FORMAT_VERSION if self.has_answers else 2

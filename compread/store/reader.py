@@ -231,7 +231,7 @@ def open_store(path: str | Path, pool: str | None = None, *, answers: bool = Fal
         numbers = find_numbers(groups, axes, version)
         check_members(file, groups, version)
         run = RunInfo.from_dict(parse(run_text))
-        if pool and axes.has_answers and not answers:
+        if pool and axes.has_own_answers and not answers:
             raise StoreError(
                 f"{path}: its columns are whole answers, of which this says "
                 "nothing; expected a store of labels of one token: `compread show` shows this one"

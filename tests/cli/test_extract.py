@@ -16,12 +16,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
+import numpy as np
 import pytest
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from stores import contents, rot
 from tiny_folder import CONTEXT, LABELS, review_rows, save_tiny, write_rows
 
 from compread.cli import main
+from compread.components import NORMALIZER
 from compread.extract import Finisher
 from compread.extract.runner import Runner
 from compread.extract.sum_check import SumCheck
@@ -142,14 +144,14 @@ def test_a_grid_goes_on_where_it_was(run: Run, data: Path, tmp_path: Path) -> No
 
 
 def test_all_templates(run: Run, data: Path) -> None:
-    """``--templates all`` makes a store of each; one whose labels are not tokens says which."""
+    """``--templates all`` makes a store of each; one whose labels are not one token says which."""
     grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 4, "--num-fewshot", 0, "-o", "out")
     wanted = "review-sentiment,review-question"
     status, out, _ = run(*grid, "--n-train", 2, "--templates", wanted)
     assert status == 0
     assert out.split() == [f"out/sst2-{name}-k0-s0.h5" for name in wanted.split(",")]
     status, _, err = run(*grid, "--n-train", 2, "--templates", "all")
-    assert status == 1 and "' sad'" in err
+    assert status == 0 and "label words are not one token each (' sad' 4" in " ".join(err.split())
 
 
 def test_prompts_from_standard_input(
@@ -285,7 +287,6 @@ def with_options(*options: str) -> Callable[[Rows], None]:
 
 BAD_ROWS: dict[str, tuple[Callable[[Rows], None], str]] = {
     "empty prompt": (with_row(prompt=""), "reviews.jsonl, line 2: 'prompt' is ''"),
-    "two tokens": (with_options(" negative", " awful"), "label ' awful' is 6 tokens"),
     "not an option": (with_row(label=" great"), "line 2: label ' great' is not among the options"),
     "too long": (with_row(prompt="x" * CONTEXT), f"has {CONTEXT + 1} tokens, the model's context"),
     "one option": (with_options(" negative"), "two or more are needed"),
@@ -327,15 +328,31 @@ def test_two_labels_of_one_token(run: Run, models: Path, tmp_path: Path) -> None
 
 
 def test_bad_labels_are_all_told_before_the_weights_are_read(run: Run, tmp_path: Path) -> None:
-    """Every word that is not one token is in the one message, which no weights are needed for."""
+    """Every word that cannot be read is in the one message, which no weights are needed for."""
     folder = save_tiny(tmp_path / "m")
     (folder / "model.safetensors").write_bytes(b"not read")
-    rows = review_rows(2, labels=(" dull", " positive", " shiny"))
-    write_rows(tmp_path / "p.jsonl", rows)
+    rows = review_rows(2, labels=("negative", "positive"))
+    write_rows(tmp_path / "p.jsonl", [{**row, "prompt": row["prompt"] + " "} for row in rows])
     status, out, err = run("--prompts", "p.jsonl", "-o", "run.h5", model=folder)
     assert (status, out, err.count("\n")) == (1, "", 1)
-    assert "label ' dull' is 5 tokens" in err and "label ' shiny' is 6 tokens" in err
-    assert "' positive'" not in err and err.count("choose a word") == 1
+    assert "label 'negative' merges" in err and "label 'positive' merges" in err
+    assert err.count("choose a word") == 1
+
+
+def test_label_words_of_several_tokens(run: Run, tmp_path: Path) -> None:
+    """They are read as whole answers, and then as any labels: ranked, reweighted, pooled."""
+    rows = review_rows(12, n_train=6, labels=(" negative", " awful"))
+    write_rows(tmp_path / "p.jsonl", rows)
+    status, _, err = run("--prompts", "p.jsonl", "-o", "run.h5")
+    told = "label words are not one token each (' negative' 1, ' awful' 6 tokens)"
+    assert status == 0 and told in " ".join(err.split())
+    with open_store(tmp_path / "run.h5", "mean") as store:
+        assert store.labels.word == (" negative", " awful") and store.components[-1] == NORMALIZER
+        assert [answers.tokens for answers in store.answers("test")] == [(1, 6)] * 6
+        split = store.split("test")
+        np.testing.assert_allclose(split.parts.sum(1), split.full, atol=1e-4)
+    assert main(["rank", "run.h5"]) == 0
+    assert main(["reweight", "run.h5", "--n-train", "4"]) == 0
 
 
 def test_a_tokenizer_that_changes_the_text_is_a_warning(
