@@ -34,8 +34,9 @@ from store_sample import (
 )
 
 from compread.errors import StoreError
-from compread.store import FORMAT_VERSION, journal_path, open_store
+from compread.store import journal_path, open_store
 from compread.store.reader import peek_store
+from compread.store.schema import FORMAT_VERSION
 
 
 @pytest.fixture(scope="module")
