@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from compread.errors import ModelError
+from compread.errors import ModelError, option
 from compread.extract.answer_engine import AnswerEngine
 from compread.extract.answer_rows import AnswerRow, rows_in, rows_of
 from compread.extract.groups import Group, plan_groups, whole_groups
@@ -103,5 +103,5 @@ def _check_stretches(rows: Sequence[AnswerRow], names: Sequence[str], switches: 
             raise ModelError(
                 f"row {name!r} goes from {len(row.prompt)} to {longest} tokens with its answers, "
                 f"and the model computes longer rows otherwise from {switches.start(longest)} "
-                "tokens on: use fewer shots (--num-fewshot), or drop the row"
+                f"tokens on: use fewer shots ({option('num-fewshot')}), or drop the row"
             )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compread.errors import CompreadError, ModelError, SumError
+from compread.errors import CompreadError, ModelError, SumError, option
 from compread.extract import joined
 from compread.extract.answer_engine import AnswerEngine
 from compread.extract.answer_sharing import answers_to_run, longest_pieces
@@ -179,7 +179,7 @@ class Extractor:
             if self.sum_check.row_wise:
                 raise ModelError(
                     f"{self.sum_check.warnings[0]}, which answers of several tokens cannot be: "
-                    "try --dtype float32, or labels of one token"
+                    f"try {option('dtype', 'float32')}, or labels of one token"
                 )
             return answers_to_run(engine, tokens, self.sum_check.tolerance, share=options.share)
         seen = self.sum_check.prove(engine, tokens)
