@@ -121,14 +121,20 @@ class Runs:
 
 
 def _show(extractor: Extractor, prompt_set: PromptSet, tokens: TokenizedSet, count: int) -> None:
-    from compread.extract import preview
+    from compread.extract import preview, preview_answers
     from compread.prompts import audit
 
     loaded = extractor.loaded
     for line in audit(prompt_set, loaded.tokenizer, loaded.context_length, count):
         note(line)
-    for prompt, ids in zip(prompt_set.prompts[:count], tokens.ids, strict=False):
-        note(f"--- row {prompt.id}: {preview(loaded, ids, tokens.label_ids)}")
+    for number, prompt in enumerate(prompt_set.prompts[:count]):
+        ids = tokens.ids[number]
+        said = (
+            preview_answers(loaded, ids, tokens.answers[number], prompt_set.answers(prompt))
+            if tokens.answers
+            else preview(loaded, ids, tokens.label_ids)
+        )
+        note(f"--- row {prompt.id}: {said}")
 
 
 def summary(done: Extraction, between: str = "\n  ") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -142,7 +142,7 @@ def validate(
     ],
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Also whether label words are one token of this tokenizer."),
+        typer.Option("--model", help="Also the label words' tokens by this tokenizer."),
     ] = None,
     revision: REVISION = None,
     offline: OFFLINE = False,
@@ -150,8 +150,8 @@ def validate(
 ) -> None:
     """Say what is wrong in task files, each mistake with its line and the fix.
 
-    With --model (a hub id, a folder or a .gguf file; its tokenizer alone is read) also which label
-    words are not one token, and the tokens of the others. Exit status 1 where something is wrong.
+    With --model (a hub id, a folder or a .gguf file; its tokenizer alone is read) also the tokens
+    of each label word. Exit status 1 where something is wrong.
     """
     from compread.prompts import mistakes_in
     from compread.views.tasks import VALIDATE_VIEW
@@ -172,7 +172,7 @@ def validate(
         for row in rows:
             write(f"{row['mistake'] or row['file'] + ': valid'}\n")
             for id, words in (row.get("tokens") or {}).items():
-                each = ", ".join(f"{word!r} = {token}" for word, token in words.items())
+                each = ", ".join(f"{word!r} = {_counted(ids)}" for word, ids in words.items())
                 write(f"  {id}: {each}\n")
     else:
         emit(rows, VALIDATE_VIEW, format.value)
@@ -206,7 +206,15 @@ def _tokenizer(model: str, revision: str | None, offline: bool) -> Any:
     return load_tokenizer(ModelRequest(model, revision, offline=offline))
 
 
-def _label_tokens(file: Path, tokenizer: Any) -> tuple[dict[str, dict[str, int]], list[str]]:
+def _counted(ids: Sequence[int]) -> str:
+    """The tokens of a label word, and how many they are where they are several."""
+    count = f" ({len(ids)} tokens)" if len(ids) > 1 else ""
+    return " ".join(map(str, ids)) + count
+
+
+def _label_tokens(
+    file: Path, tokenizer: Any
+) -> tuple[dict[str, dict[str, tuple[int, ...]]], list[str]]:
     from compread.prompts import load_task
     from compread.prompts.audit import label_tokens_of
 

@@ -17,7 +17,7 @@ from compread.extract.groups import Group, plan_groups, shared_length
 from compread.extract.loop import Extractor
 from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.prefix import SharedPrefix
-from compread.extract.preview import preview
+from compread.extract.preview import preview, preview_answers
 from compread.extract.structure import Proof
 from compread.extract.workers import Workers, join_workers, leave_workers
 
@@ -36,5 +36,6 @@ __all__ = [
     "plan_batches",
     "plan_groups",
     "preview",
+    "preview_answers",
     "shared_length",
 ]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compread.errors import PromptError
+from compread.prompts.answer_tokens import AnswerIds, answer_token_ids, without_last_spaces
 from compread.prompts.encoder import Encoder, Tokenizer, shown
-from compread.prompts.label_tokens import label_token_ids
+from compread.prompts.label_tokens import LongLabelError, label_token_ids
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.tasks import Task, Template
 from compread.prompts.tokens import TokenizedSet, tokenize
@@ -78,12 +79,12 @@ STAND_IN = "word"
 
 def label_tokens_of(
     task: Task, tokenizer: Tokenizer
-) -> tuple[dict[str, dict[str, int]], list[str]]:
-    """The token of each label word by template, and a line for each template whose words are bad.
+) -> tuple[dict[str, dict[str, tuple[int, ...]]], list[str]]:
+    """The tokens of each label word by template, and a line for each template whose words are bad.
 
     The words are tried behind what the template ends in, which is all of a prompt that decides.
     """
-    tokens: dict[str, dict[str, int]] = {}
+    tokens: dict[str, dict[str, tuple[int, ...]]] = {}
     mistakes = []
     for id, template in task.templates.items():
         try:
@@ -93,9 +94,15 @@ def label_tokens_of(
     return tokens, mistakes
 
 
-def _tokens(task: Task, template: Template, tokenizer: Tokenizer) -> dict[str, int]:
+def _tokens(task: Task, template: Template, tokenizer: Tokenizer) -> dict[str, tuple[int, ...]]:
     text = STAND_IN + _LAST_TAG.sub("", template.text)
     labels = template.verbalizer.columns
     made = PromptSet(task.name, labels, (Prompt(text, 0, "test", f"...{text[-20:]}"),))
     encode = Encoder.of(tokenizer, text)
-    return dict(zip(labels, label_token_ids(made, encode([text]), encode), strict=True))
+    found: AnswerIds
+    try:
+        found = tuple((id,) for id in label_token_ids(made, encode([text]), encode))
+    except LongLabelError:
+        bare = encode([prompt.text for prompt in without_last_spaces(made).prompts])
+        (found,) = answer_token_ids(made, bare, encode)
+    return dict(zip(labels, found, strict=True))

@@ -17,10 +17,7 @@ from compread.prompts.sets import Prompt, PromptSet
 ENDING = 32
 """Characters at a prompt's end that decide how a label joins it."""
 
-_ADVICE = (
-    "choose a word that is one token for this model, its leading space included, "
-    "and end no prompt in a space"
-)
+_ADVICE = "choose words that this model has, with their leading space, and end no prompt in a space"
 
 
 class LongLabelError(PromptError):
@@ -38,9 +35,9 @@ def label_token_ids(prompt_set: PromptSet, ids: Sequence[Ids], encode: Encoder) 
         encode: what made them.
 
     Raises:
-        LongLabelError: labels that are not one token after every prompt, all of them told.
-        PromptError: one that is unknown, or merges with a prompt's end, or two labels that are the
-            same token.
+        LongLabelError: labels that are not one token after every prompt, and nothing worse.
+        PromptError: labels that are unknown, or merge with a prompt's end, all of them told, or two
+            that are the same token.
     """
     prompts = prompt_set.prompts
     shortest: dict[str, int] = {}
@@ -54,10 +51,11 @@ def label_token_ids(prompt_set: PromptSet, ids: Sequence[Ids], encode: Encoder) 
             found.append(_token(label, rows, encode))
         except PromptError as error:
             mistakes.append(error)
+    worse = [error for error in mistakes if not isinstance(error, LongLabelError)]
+    if worse:
+        raise PromptError(f"{'; '.join(map(str, worse))}: {_ADVICE}")
     if mistakes:
-        told = "; ".join(map(str, mistakes))
-        long = all(isinstance(error, LongLabelError) for error in mistakes)
-        raise (LongLabelError if long else PromptError)(f"{told}: {_ADVICE}")
+        raise LongLabelError("; ".join(map(str, mistakes)))
     _check_distinct(prompt_set.labels, found, encode.tokenizer)
     return tuple(found)
 

@@ -18,7 +18,8 @@ from tokenizers import (
 from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
 
 from compread.errors import PromptError
-from compread.prompts import Prompt, PromptSet, tokenize
+from compread.prompts import Prompt, PromptSet, load_task, tokenize
+from compread.prompts.audit import label_tokens_of
 
 TEXTS = ("Review: a fine film\nSentiment:", "Review: dull , and a  mess\nSentiment:")
 LABELS = (" negative", " positive")
@@ -220,6 +221,31 @@ def test_labels_of_several_tokens(
     for ids, answers in zip(made.ids, made.answers, strict=True):
         for label, tokens in zip(labels, answers, strict=True):
             assert tokenizer.decode([*ids, *tokens]).endswith(f":{label}")
+
+
+def test_a_long_label_beside_a_bad_one_is_no_mistake() -> None:
+    """What is told is the label that no text can be chosen by, not one that has several tokens."""
+    with pytest.raises(PromptError, match=r"^label '  ' is 0 tokens") as caught:
+        stripping = byte_level()
+        stripping.backend_tokenizer.normalizer = normalizers.Strip()
+        tokenize(prompts(labels=(" positively", "  ")), stripping)
+    assert "positively" not in str(caught.value)
+
+
+def test_the_tokens_of_a_task_s_label_words() -> None:
+    """They are told of each template; words that merge with its end are a line of text."""
+    task = load_task("sst2")
+    tokens, mistakes = label_tokens_of(task, byte_level())
+    assert set(tokens) == set(task.templates) and not mistakes
+    spelled = {word: byte_level().decode(ids) for word, ids in tokens["said"].items()}
+    assert spelled == {word: word for word in (" sad", " happy")}
+    assert all(len(ids) > 1 for ids in tokens["said"].values())
+    assert {len(ids) for ids in tokens["review-sentiment"].values()} == {1}
+    alphabet = sorted({*map(chr, range(32, 127)), "\n"})
+    core = Tokenizer(models.BPE({c: n for n, c in enumerate([*alphabet, ": "])}, [(":", " ")]))
+    _, mistakes = label_tokens_of(task, wrap(core))
+    (line,) = mistakes
+    assert line.startswith("template 'review-sentiment': label ' negative' merges with the end of")
 
 
 @pytest.mark.parametrize("place", [0, 5, 10])
