@@ -15,6 +15,16 @@ POOLS = ("logsumexp", "max", "mean", "first")
 """How the label words of one class become one label (``compread.store.pooling``)."""
 DEFAULT_POOL = "logsumexp"
 
+NORMALIZATIONS = {
+    "none": "",
+    "tokens": "per token",
+    "bytes": "per UTF-8 byte",
+    "characters": "per character",
+}
+"""What makes answers of different lengths alike (``compread.store.normalizing``), and what is then
+said of their log-probabilities."""
+DEFAULT_NORMALIZATION = "none"
+
 WEIGHT = "weight"
 """What components can be ranked by where weights are given, beside the measures."""
 ALL = "all"

@@ -18,7 +18,7 @@ from compread.analysis.classes import common_classes
 from compread.array_types import Float32
 from compread.components import Component
 from compread.errors import StoreError, UsageError
-from compread.options import DEFAULT_POOL
+from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL, NORMALIZATIONS
 from compread.store import open_store
 from compread.store.schema import Labels, RunInfo
 
@@ -29,6 +29,8 @@ class Leaning:
 
     component: Component
     words: tuple[str, str]
+    number: str
+    """What the numbers are, such as ``logit``."""
     settings: tuple[str, ...]
     """What the demonstrations' labels are in each run."""
     logits: tuple[Float32, ...]
@@ -42,6 +44,7 @@ def leanings(
     split: str = "test",
     pool: str = DEFAULT_POOL,
     labels: tuple[int, int] = (0, 1),
+    normalize: str = DEFAULT_NORMALIZATION,
 ) -> tuple[Leaning, Leaning]:
     """The component that leans most to the first of two labels, and that to the second.
 
@@ -55,10 +58,13 @@ def leanings(
     runs: list[tuple[RunInfo, Float32]] = []
     seen: list[Labels] = []
     for path in paths:
-        with open_store(path, pool) as store:
+        with open_store(path, pool, normalize) as store:
             k = len(store.labels.word)
             if max(labels) >= k or labels[0] == labels[1]:
                 raise UsageError(f"{path} has {k} labels; give two of the numbers 0 to {k - 1}")
+            number = (
+                f"log p {NORMALIZATIONS[normalize]}".rstrip() if store.axes.has_answers else "logit"
+            )
             if not runs:
                 components, first, task = store.components, store.labels, store.run.task
             elif store.components != components:
@@ -84,7 +90,7 @@ def leanings(
         logits = tuple(two[:, i] for _, two in runs)
         shares = tuple(float((x[:, i] > x[:, 1 - i]).mean()) for x in logits)
         pair = (words[labels[0]], words[labels[1]])
-        found.append(Leaning(components[j], pair, settings, logits, shares))
+        found.append(Leaning(components[j], pair, number, settings, logits, shares))
     return found[0], found[1]
 
 

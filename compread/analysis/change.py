@@ -31,12 +31,13 @@ from compread.analysis.intervals import Z95
 from compread.analysis.joint import cauchy
 from compread.analysis.pairs import demonstrations_key
 from compread.analysis.repeats import Repeats, distinct, repeats
+from compread.analysis.runs import normalize_key
 from compread.analysis.spread import RowSet, change_interval
 from compread.analysis.tally import top_two
 from compread.array_types import Bools, Floats, Ints
 from compread.components import Component
 from compread.errors import StoreError, UsageError
-from compread.options import DEFAULT_POOL
+from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL
 from compread.store import Store, open_store
 from compread.store.schema import RunInfo
 
@@ -61,6 +62,8 @@ class Change:
     """Rows that were left out of each pair because their prompt stood before."""
     unpaired: tuple[Path, ...] = ()
     """Stores without a partner on the other side, which are left out."""
+    normalize: str = DEFAULT_NORMALIZATION
+    """How answers of different lengths are made alike."""
 
     @property
     def unpaired_note(self) -> str | None:
@@ -86,6 +89,7 @@ class Change:
                 "p_value": float(self.p[j]),
                 "q_value": None if np.isnan(self.q[j]) else float(self.q[j]),
                 "pairs": self.pairs,
+                **normalize_key(self.normalize),
             }
             for j, (name, kind, layer, head) in enumerate([*names, ("full", "model", -1, -1)])
         ]
@@ -96,6 +100,7 @@ def change(
     after: Sequence[str | Path],
     split: str = "test",
     pool: str = DEFAULT_POOL,
+    normalize: str = DEFAULT_NORMALIZATION,
 ) -> Change:
     """The change between the runs of two lists of stores, paired by task, template and seed.
 
@@ -113,7 +118,7 @@ def change(
             f"{unpaired[0]} has no partner of the same task, template, seed and shots on the other "
             "side, nor has any other store; give the same runs of both models"
         )
-    results = [_pair(first[key], second[key], split, pool) for key in both]
+    results = [_pair(first[key], second[key], split, pool, normalize) for key in both]
     components, told = results[0].components, tuple(one.repeats for one in results)
     if any(one.components != components for one in results):
         raise StoreError("the pairs of stores have different components; compare one model at once")
@@ -133,7 +138,9 @@ def change(
         low, high = paired_interval(results[0].lost, results[0].won, len(results[0].net))
     else:
         low, high = change_interval([_row_set(members) for members in sets.values()], tested)
-    return Change(components, before_, after_, low, high, p, q, len(results), told, unpaired)
+    return Change(
+        components, before_, after_, low, high, p, q, len(results), told, unpaired, normalize
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,12 +216,16 @@ def _prompt_key(info: RunInfo) -> tuple[Any, ...]:
     return info.task, info.template, demonstrations_key(info)
 
 
-def _pair(one: Path, other: Path, split: str, pool: str) -> _Pair:
-    with open_store(one, pool) as a, open_store(other, pool) as b:
+def _pair(one: Path, other: Path, split: str, pool: str, normalize: str) -> _Pair:
+    with open_store(one, pool, normalize) as a, open_store(other, pool, normalize) as b:
         if a.components != b.components:
             raise StoreError(f"{one} and {other} have different components: not one architecture")
         if a.axes.splits[split].id != b.axes.splits[split].id:
             raise StoreError(f"{one} and {other} have different {split} rows: not one prompt set")
+        if [of.text for of in a.answers(split)] != [of.text for of in b.answers(split)]:
+            raise StoreError(
+                f"{one} and {other} have other answers of {split} rows: not one prompt set"
+            )
         if not a.rows(split):
             raise UsageError(f"{one} has no {split} rows")
         kept = distinct(a.axes.splits[split].prompt_hash)
@@ -231,7 +242,8 @@ def _hits(store: Store, split: str) -> Bools:
     gold = store.gold(split)
 
     def hits(logits: npt.NDArray[np.float32], rows: slice) -> Bools:
-        choice = top_two(np.ascontiguousarray(np.moveaxis(logits, 2, 0)))[0]
+        present = np.where(np.isnan(logits), -np.inf, logits)  # a row may have fewer answers
+        choice = top_two(np.ascontiguousarray(np.moveaxis(present, 2, 0)))[0]
         return np.asarray(choice == gold[rows, None])
 
     parts = [hits(logits, rows) for rows, logits in store.iter_parts(split)]

@@ -16,10 +16,11 @@ from compread.analysis.classes import on_common_classes
 from compread.analysis.components import ComponentStats, Scores
 from compread.analysis.crossfit import crossfit_accuracy
 from compread.analysis.measures import DEFAULT_MEASURE, PER, PER_STORE
-from compread.analysis.runs import RunStats
+from compread.analysis.runs import RunStats, normalize_key
 from compread.array_types import Floats
 from compread.components import Component
 from compread.errors import UsageError
+from compread.options import DEFAULT_NORMALIZATION
 from compread.store.schema import Labels
 
 
@@ -41,6 +42,8 @@ class Ranking:
     """The measure that was asked for."""
     groups: Mapping[str, ComponentStats] = field(default_factory=dict)
     """The statistics of parts of the stores, such as those of each template."""
+    normalize: str = DEFAULT_NORMALIZATION
+    """How answers of different lengths are made alike."""
 
     def rows(self, weights: Floats | None = None) -> list[dict[str, Any]]:
         """One row a ranked component, and as the last row the full model, without a rank.
@@ -66,6 +69,7 @@ class Ranking:
                     "crossfit_accuracy": self._crossfit_at(position),
                     "n": self.stats.parts.n,
                     "stores": self.stores,
+                    **normalize_key(self.normalize),
                     **({} if weights is None else {"weight": float(weights[j])}),
                 }
             )
@@ -75,7 +79,7 @@ class Ranking:
         p = float(two_sided(self.stats.full.above, self.stats.full.below)[0])
         full |= {"p_value": p, "q_value": p}  # One test alone has nothing to be corrected for.
         full |= {"category": None, "crossfit_accuracy": None}
-        full |= {"n": self.stats.full.n, "stores": self.stores}
+        full |= {"n": self.stats.full.n, "stores": self.stores} | normalize_key(self.normalize)
         full |= {} if weights is None else {"weight": None}
         return [*rows, full]
 
@@ -141,6 +145,7 @@ def rank(
         crossfit=crossfit_accuracy(runs, chosen, ascending) if crossfits else None,
         by=by,
         groups={name: average(of) for name, of in groups.items()},
+        normalize=runs[0].info.normalize,
     )
 
 

@@ -19,7 +19,7 @@ from compread.analysis.tally import Resampling, Tally
 from compread.array_types import Float32, Floats, Ints
 from compread.components import Component
 from compread.errors import StoreError, UsageError, option
-from compread.options import DEFAULT_POOL
+from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL
 from compread.store import Store, open_store
 from compread.store.schema import Labels, RunInfo
 
@@ -171,20 +171,28 @@ def read_runs(
     pool: str = DEFAULT_POOL,
     resample: bool = False,
     seed: int = 0,
+    normalize: str = DEFAULT_NORMALIZATION,
 ) -> list[RunStats]:
     """Score the components of each store in turn, one open at a time; see ``run_stats``.
 
-    ``pool`` is how the label words of one class become one label (``compread.options.POOLS``).
+    ``pool`` is how the label words of one class become one label (``compread.options.POOLS``), and
+    ``normalize`` how answers of different lengths are made alike (``NORMALIZATIONS`` there).
 
     Raises:
         UsageError: a store has no rows in the split.
-        StoreError: a store is missing, unfinished, damaged or foreign.
+        StoreError: a store is missing, unfinished, damaged or foreign, or lacks what ``normalize``
+            takes.
     """
     runs = []
     for path in paths:
-        with open_store(path, pool, answers=True) as store:
+        with open_store(path, pool, normalize) as store:
             runs.append(run_stats(store, split, resample, seed))
     return runs
+
+
+def normalize_key(how: str) -> dict[str, str]:
+    """What a result says of how answers are made alike: nothing where they are as stored."""
+    return {} if how == DEFAULT_NORMALIZATION else {"normalize": how}
 
 
 def check_same_components(one: RunStats, other: RunStats) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from compread.analysis.categories import COUNTED_KINDS, DEFAULT_RULES, Rules, categorize, counted
-from compread.analysis.runs import RunStats
+from compread.analysis.runs import RunStats, normalize_key
 from compread.analysis.selection import Pick, pick
 
 LABELLED = {"seed", "shots", "n", "best_p_value", "worst_p_value"}
@@ -82,6 +82,7 @@ def run_keys(run: RunStats) -> dict[str, Any]:
         "template": info.template,
         "seed": info.seed,
         "shots": info.shots,
+        **normalize_key(info.normalize),
     }
 
 

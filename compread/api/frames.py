@@ -27,7 +27,8 @@ def library(name: str) -> Any:
 def long_frame(runs: Sequence[StoredRun]) -> Any:
     """A DataFrame with a row for each store, example, component and label.
 
-    Layer and head are missing where a component has none.
+    Layer and head are missing where a component has none. Where rows have answers of their own,
+    labels are their positions, and there is no row for those that an example lacks.
 
     Raises:
         UsageError: pandas is not installed.
@@ -51,7 +52,7 @@ def _frame(pandas: Any, run: StoredRun) -> Any:
         return column.take(component)
 
     names = run.labels.names
-    return pandas.DataFrame(
+    frame = pandas.DataFrame(
         {
             "store": str(run.path),
             "model": info.model,
@@ -72,6 +73,11 @@ def _frame(pandas: Any, run: StoredRun) -> Any:
             "gold": spread(names, data.gold)[row],
         }
     )
+    if not run.answers:
+        return frame
+    texts = np.array([[*of.text, *[""] * (k - len(of))] for of in run.answers], dtype=object)
+    frame["label_text"] = texts[row, label]
+    return frame[np.arange(k)[label] < np.array(list(map(len, run.answers)))[row]]
 
 
 def dataset(run: StoredRun) -> Any:

@@ -10,7 +10,14 @@ from pathlib import Path
 from compread.analysis.repeats import Repeats, repeats_note
 from compread.api.runs import Runs, Stores, names_of
 from compread.errors import CompreadWarning, UsageError, option, worded
-from compread.options import DEFAULT_POOL, DEFAULT_SPLIT, POOLS, SPLITS
+from compread.options import (
+    DEFAULT_NORMALIZATION,
+    DEFAULT_POOL,
+    DEFAULT_SPLIT,
+    NORMALIZATIONS,
+    POOLS,
+    SPLITS,
+)
 from compread.store import gather
 from compread.store.gather import Models
 from compread.text import nearest
@@ -69,4 +76,12 @@ def pool_of(stores: Stores, pool: str | None) -> str:
     own = stores.pool if isinstance(stores, Runs) and len(stores) else None
     chosen = pool or own or DEFAULT_POOL
     check_choice("pool", chosen, POOLS)
+    return chosen
+
+
+def normalization_of(stores: Stores, normalize: str | None) -> str:
+    """The normalisation that is asked for; None: that of the runs, else none."""
+    own = stores.normalize if isinstance(stores, Runs) and len(stores) else DEFAULT_NORMALIZATION
+    chosen = own if normalize is None else normalize
+    check_choice("normalize", chosen, NORMALIZATIONS)
     return chosen

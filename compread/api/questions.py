@@ -14,6 +14,7 @@ from compread.analysis.study import study
 from compread.api.gathering import (
     check_choice,
     found_stores,
+    normalization_of,
     pool_of,
     split_of,
     tell,
@@ -58,6 +59,7 @@ def rank(
     weights: StorePath | Reweighting | None = None,
     method: str | None = None,
     pool: str | None = None,
+    normalize: str | None = None,
     across_models: bool = False,
     per: str | None = None,
 ) -> ComponentResult:
@@ -79,6 +81,7 @@ def rank(
         weights: a weights file or what ``reweight`` gave: each component's weight is shown.
         method: whose weights, where there are several.
         pool: how label words of one class become one label; None: as in the runs.
+        normalize: what makes answers of different lengths alike; None: as in the runs.
         across_models: take stores of several models as one.
         per: show the measure for each ``store``, ``template``, ``seed`` and so on as well.
 
@@ -99,7 +102,7 @@ def rank(
         check_choice("per", per, PER)
         if by == WEIGHT:
             raise UsageError(f"{option('per')} shows a measure: leave out {option('by', WEIGHT)}")
-    runs, at = _scored(stores, split, pool, "any" if across_models else "one")
+    runs, at = _scored(stores, split, pool, normalize, "any" if across_models else "one")
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     fitted = None if weights is None else mean_weights(fits_of(weights), runs, method).values
     values = fitted if by == WEIGHT else None
@@ -121,6 +124,7 @@ def analyze(
     bad_accuracy: float | None = None,
     pairs: int | Literal["all"] = MOST_PAIRS,
     pool: str | None = None,
+    normalize: str | None = None,
     across_models: bool = False,
 ) -> Results:
     """What each run shows and how far runs agree; the lists of ``compread analyze --format json``.
@@ -136,6 +140,7 @@ def analyze(
         bad_accuracy: as in ``rank``.
         pairs: pairs of stores of each kind to compare, drawn at random; or ``all``.
         pool: how label words of one class become one label; None: as in the runs.
+        normalize: what makes answers of different lengths alike; None: as in the runs.
         across_models: take stores of several models together.
 
     Raises:
@@ -149,7 +154,7 @@ def analyze(
         raise UsageError(f"{option('pairs', pairs)}: expected a whole number from 1 up, or all")
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     models: Models = "any" if across_models else "revisions"
-    runs, at = _scored(stores, split, pool, models, resample=True)
+    runs, at = _scored(stores, split, pool, normalize, models, resample=True)
     document = study(runs, rules, top, names, None if pairs == "all" else pairs)
     return Results(lists_of(document), in_python(summary_view(document, at)))
 
@@ -161,6 +166,7 @@ def change(
     *,
     split: str | None = None,
     pool: str | None = None,
+    normalize: str | None = None,
     across_models: bool = False,
 ) -> ComponentResult:
     """How each component changes from one model to another, rows paired.
@@ -172,6 +178,7 @@ def change(
         after: runs of the other, over the same prompts.
         split: ``train`` or ``test``; None: that of the first runs, else ``test``.
         pool: how label words of one class become one label; None: as in the first runs.
+        normalize: what makes answers of different lengths alike; None: as in the first runs.
         across_models: take stores of several models as one, on either side.
 
     Raises:
@@ -180,7 +187,8 @@ def change(
     """
     at, how = split_of(before, split), pool_of(before, pool)
     models: Models = "any" if across_models else "one"
-    found = change_of(found_stores(before, models), found_stores(after, models), at, how)
+    alike = normalization_of(before, normalize)
+    found = change_of(found_stores(before, models), found_stores(after, models), at, how, alike)
     if (told := found.unpaired_note) is not None:
         tell(told)
     tell_repeats(found.repeats, at)
@@ -192,12 +200,14 @@ def _scored(
     stores: Stores,
     split: str | None,
     pool: str | None,
+    normalize: str | None,
     models: Models,
     resample: bool = False,
 ) -> tuple[list[RunStats], str]:
     """The statistics of each store, and the split that they are of."""
     at, how = split_of(stores, split), pool_of(stores, pool)
-    runs = read_runs(found_stores(stores, models), at, how, resample)
+    alike = normalization_of(stores, normalize)
+    runs = read_runs(found_stores(stores, models), at, how, resample, normalize=alike)
     tell_repeats([run.repeats for run in runs if run.repeats], at)
     return runs, at
 

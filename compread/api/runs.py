@@ -25,11 +25,11 @@ from compread.analysis.runs import read_runs
 from compread.api.frames import dataset, long_frame
 from compread.api.python_words import told_in_python
 from compread.api.results import ComponentResult, result_of
-from compread.api.stored import StoredRun
+from compread.api.stored import StoredRun, predicted
 from compread.array_types import Float32, Ints
 from compread.components import KINDS, Component
 from compread.errors import UsageError
-from compread.options import DEFAULT_POOL, DEFAULT_SPLIT
+from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL, DEFAULT_SPLIT
 from compread.store import Labels, RunInfo, store_paths
 from compread.text import nearest
 from compread.views.html import to_html
@@ -97,6 +97,11 @@ class Runs(Sequence["Runs"]):
         return self._stored[0].pool
 
     @property
+    def normalize(self) -> str:
+        """How answers of different lengths are made alike."""
+        return self._stored[0].normalize
+
+    @property
     def info(self) -> RunInfo:
         """Where the numbers come from: model, task, template, demonstrations and the like."""
         return self._one.info
@@ -125,6 +130,11 @@ class Runs(Sequence["Runs"]):
     def label_texts(self) -> tuple[str, ...]:
         """[K] the exact text of each label's word; of several that are one class, ``a|b``."""
         return self._one.texts
+
+    @property
+    def answers(self) -> tuple[tuple[str, ...], ...]:
+        """[N] the answers of each row, where rows have their own; empty where labels are shared."""
+        return tuple(of.text for of in self._one.answers)
 
     # --- the numbers
     @property
@@ -185,7 +195,9 @@ class Runs(Sequence["Runs"]):
         """
         from compread.analysis.ranking import rank
 
-        runs = read_runs(self.paths, self.split, self.pool or DEFAULT_POOL)
+        runs = read_runs(
+            self.paths, self.split, self.pool or DEFAULT_POOL, normalize=self.normalize
+        )
         *rows, full = rank(runs, kinds=KINDS).rows()
         order = {component.name: j for j, component in enumerate(runs[0].components)}
         rows.sort(key=lambda row: order[row["component"]])
@@ -256,7 +268,7 @@ class ComponentLogits:
     @property
     def predictions(self) -> Ints:
         """[N] the label with the largest logit, the first among equals."""
-        return np.asarray(self.values.argmax(axis=1), dtype=np.int64)
+        return predicted(self.values)
 
     @told_in_python
     def __getitem__(self, label: str) -> Float32:
@@ -296,6 +308,7 @@ def open(
     stores: Stores,
     split: str = DEFAULT_SPLIT,
     pool: str | None = DEFAULT_POOL,
+    normalize: str = DEFAULT_NORMALIZATION,
 ) -> Runs:
     """Open stores: what each says of its run is read, the numbers when they are asked for.
 
@@ -305,13 +318,15 @@ def open(
         split: ``train`` or ``test`` rows.
         pool: how the label words of one class become one label (``logsumexp``, ``max``, ``mean`` or
             ``first``); None: each word is a label.
+        normalize: what makes answers of different lengths alike (``none``, ``tokens``, ``bytes``,
+            ``characters`` or ``pmi``).
 
     Raises:
         UsageError: a store has no rows in the split.
         StoreError: there is no store, or one is missing, unfinished, damaged or foreign.
     """
     found = store_paths(names_of(stores))
-    return Runs([StoredRun.read(path, split, pool) for path in found])
+    return Runs([StoredRun.read(path, split, pool, normalize) for path in found])
 
 
 def names_of(stores: Stores) -> list[str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from compread.analysis.runs import check_rows
-from compread.array_types import Ints
+from compread.array_types import Float32, Ints
 from compread.components import Component
 from compread.errors import StoreError
-from compread.store import Labels, RunInfo, Split, Store, open_store
+from compread.store import Labels, RowAnswers, RunInfo, Split, Store, open_store
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +22,7 @@ class StoredRun:
     path: Path
     split: str
     pool: str | None
+    normalize: str
     info: RunInfo
     components: tuple[Component, ...]
     labels: Labels
@@ -30,26 +31,30 @@ class StoredRun:
     """[K] the exact words of each label, several of one class with ``|`` between them."""
     ids: tuple[str, ...]
     """[N]"""
+    answers: tuple[RowAnswers, ...] = ()
+    """[N] where each row has answers of its own, those; else empty."""
 
     @classmethod
-    def read(cls, path: Path, split: str, pool: str | None) -> StoredRun:
+    def read(cls, path: Path, split: str, pool: str | None, normalize: str) -> StoredRun:
         """What a store says of itself.
 
         Raises:
             UsageError: the split has no rows.
             StoreError: the store is missing, unfinished, damaged or foreign, or has no such split.
         """
-        with open_store(path, pool) as store:
+        with open_store(path, pool, normalize) as store:
             check_rows(store, split)
             return cls(
                 path,
                 split,
                 pool,
+                normalize,
                 store.run,
                 store.components,
                 store.labels,
                 _texts(store),
                 tuple(store.axes.splits[split].id),
+                store.answers(split) if store.axes.has_own_answers else (),
             )
 
     @cached_property
@@ -59,7 +64,7 @@ class StoredRun:
         Raises:
             StoreError: the numbers are damaged, or the file is another than the one opened.
         """
-        with open_store(self.path, self.pool) as store:
+        with open_store(self.path, self.pool, self.normalize) as store:
             if store.run != self.info:
                 raise StoreError(f"{self.path} was replaced by another run since: open it again")
             return store.split(self.split)
@@ -67,9 +72,7 @@ class StoredRun:
     @cached_property
     def predictions(self) -> Ints:
         """[N, C] the label of each component's largest contribution, the first among equals."""
-        # NaN, where a row has no such answer, would be the largest.
-        parts = np.nan_to_num(self.data.parts, nan=-np.inf)
-        return np.asarray(parts.argmax(axis=2), dtype=np.int64)
+        return predicted(self.data.parts)
 
     def position(self, component: str) -> int:
         """Where a component stands on the axis.
@@ -81,6 +84,12 @@ class StoredRun:
             if one.name == component:
                 return j
         raise KeyError(component)
+
+
+def predicted(logits: Float32) -> Ints:
+    """[N, ..] the label with the largest logit [N, .., K], the first among equals."""
+    # NaN, where a row has no such answer, would be the largest.
+    return np.asarray(np.where(np.isnan(logits), -np.inf, logits).argmax(axis=-1), dtype=np.int64)
 
 
 def _texts(store: Store) -> tuple[str, ...]:

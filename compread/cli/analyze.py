@@ -11,10 +11,12 @@ from compread.cli.inputs import changed, found_stores, scored_runs
 from compread.cli.options import (
     ACROSS_MODELS,
     ALPHA,
+    AS_STORED,
     BAD_ACCURACY,
     BIAS_SHARE,
     FORMAT,
     GOOD_ACCURACY,
+    NORMALIZE,
     POOL,
     POOLED,
     SPLIT,
@@ -68,6 +70,7 @@ def analyze(
     bad_accuracy: BAD_ACCURACY = None,
     pairs: PAIRS = str(options.MOST_PAIRS),
     pool: POOL = POOLED,
+    normalize: NORMALIZE = AS_STORED,
     across_models: ACROSS_MODELS = False,
     format: FORMAT = TABLE,
 ) -> None:
@@ -94,13 +97,13 @@ def analyze(
 
     if versus:
         before, after = (found_stores(s, "one", across_models).paths for s in (stores, versus))
-        rows = changed(before, after, split.value, pool.value).rows()
+        rows = changed(before, after, split.value, pool.value, normalize.value).rows()
         emit(rows, change_view(rows, options.CHANGED), format.value)
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     most = _most_pairs(pairs)
     paths = found_stores(stores, "revisions", across_models).paths
-    runs = scored_runs(paths, split.value, pool.value, resample=True)
+    runs = scored_runs(paths, split.value, pool.value, True, normalize.value)
     document = study(runs, rules, top, [name.value for name in table or []], most)
     emit(document, summary_view(document, split.value), format.value)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compread.cli.output import note
+from compread.options import DEFAULT_NORMALIZATION
 
 if TYPE_CHECKING:
     from compread.analysis.change import Change
@@ -40,7 +41,11 @@ def found_stores(
 
 
 def scored_runs(
-    paths: Iterable[Path], split: str, pool: str, resample: bool = False
+    paths: Iterable[Path],
+    split: str,
+    pool: str,
+    resample: bool = False,
+    normalize: str = DEFAULT_NORMALIZATION,
 ) -> list[RunStats]:
     """The statistics of each store, and on stderr what a user should know of their rows.
 
@@ -50,7 +55,7 @@ def scored_runs(
     """
     from compread.cli.parallel import read_all
 
-    runs = read_all(list(paths), split, pool, resample)
+    runs = read_all(list(paths), split, pool, resample, normalize)
     tell_repeats([run.repeats for run in runs if run.repeats], split)
     return runs
 
@@ -63,7 +68,9 @@ def tell_repeats(found: Sequence[Repeats], split: str) -> None:
         note(told)
 
 
-def changed(before: Sequence[Path], after: Sequence[Path], split: str, pool: str) -> Change:
+def changed(
+    before: Sequence[Path], after: Sequence[Path], split: str, pool: str, normalize: str
+) -> Change:
     """The change between two models, and on stderr what a user should know of their stores.
 
     Raises:
@@ -72,7 +79,7 @@ def changed(before: Sequence[Path], after: Sequence[Path], split: str, pool: str
     """
     from compread.analysis.change import change
 
-    found = change(before, after, split, pool)
+    found = change(before, after, split, pool, normalize)
     if (told := found.unpaired_note) is not None:
         note(f"warning: {told}")
     tell_repeats(found.repeats, split)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     By: TypeAlias = Choice
     Format: TypeAlias = Choice
     Kind: TypeAlias = Choice
+    Normalize: TypeAlias = Choice
     Per: TypeAlias = Choice
     Plot: TypeAlias = Choice
     Pool: TypeAlias = Choice
@@ -40,6 +41,7 @@ else:
     By = Choice("By", {name: name for name in (*MEASURES, options.WEIGHT)})
     Format = Choice("Format", {name: name for name in options.FORMATS})
     Kind = Choice("Kind", {name: name for name in (*KINDS, options.ALL)})
+    Normalize = Choice("Normalize", {name: name for name in options.NORMALIZATIONS})
     Per = Choice("Per", {name: name for name in (PER_STORE, *PER)})
     Plot = Choice("Plot", {name: name for name in PLOTS})
     Pool = Choice("Pool", {name: name for name in options.POOLS})
@@ -50,6 +52,7 @@ ACCURACY = By(DEFAULT_MEASURE)
 WEIGHT = By(options.WEIGHT)
 TABLE = Format(options.DEFAULT_FORMAT)
 POOLED = Pool(options.DEFAULT_POOL)
+AS_STORED = Normalize(options.DEFAULT_NORMALIZATION)
 TEST = Split(options.DEFAULT_SPLIT)
 MEASURE_NAMES = ", ".join(MEASURES)
 
@@ -66,6 +69,13 @@ STORES = Annotated[list[str], _STORES]
 ANY_STORES = Annotated[list[str] | None, _STORES]
 POOL = Annotated[
     Pool, typer.Option("--pool", help="How several label words of one class become one label.")
+]
+NORMALIZE = Annotated[
+    Normalize,
+    typer.Option(
+        "--normalize",
+        help="What makes answers of different lengths alike: characters is lm-eval's acc_norm.",
+    ),
 ]
 SPLIT = Annotated[Split, typer.Option("--split", help="Which rows to score the components on.")]
 ACROSS_MODELS = Annotated[

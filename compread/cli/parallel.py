@@ -19,6 +19,8 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from compread.options import DEFAULT_NORMALIZATION
+
 if TYPE_CHECKING:
     from compread.analysis.runs import RunStats
     from compread.components import Component
@@ -37,14 +39,20 @@ PIECES = 100
 """Pieces of the stores for each worker, after any of which it looks for an end again."""
 
 
-def read_all(paths: Sequence[Path], split: str, pool: str, resample: bool) -> list[RunStats]:
+def read_all(
+    paths: Sequence[Path],
+    split: str,
+    pool: str,
+    resample: bool,
+    normalize: str = DEFAULT_NORMALIZATION,
+) -> list[RunStats]:
     """``read_runs`` with as many processes as the number of stores and of cores is worth.
 
     Raises:
         UsageError: a store has no rows in the split.
         StoreError: the first store, in order, that is missing, unfinished, damaged or foreign.
     """
-    work = partial(_scored, split=split, pool=pool, resample=resample)
+    work = partial(_scored, split=split, pool=pool, resample=resample, normalize=normalize)
     known: dict[tuple[Component, ...], tuple[Component, ...]] = {}
     # One copy of an axis of components, as where this process reads the stores.
     return [
@@ -91,10 +99,12 @@ def _spread(work: Work[Found], paths: Sequence[Path], workers: int) -> Iterator[
             executor.shutdown(cancel_futures=True)
 
 
-def _scored(paths: Sequence[Path], split: str, pool: str, resample: bool) -> list[RunStats]:
+def _scored(
+    paths: Sequence[Path], split: str, pool: str, resample: bool, normalize: str
+) -> list[RunStats]:
     from compread.analysis.runs import read_runs
 
-    return read_runs(paths, split, pool, resample)
+    return read_runs(paths, split, pool, resample, normalize=normalize)
 
 
 def _states(targets: Sequence[Path], verify: bool) -> list[StoreState]:

@@ -16,8 +16,10 @@ from compread.cli.options import (
     ACCURACY,
     ACROSS_MODELS,
     ALPHA,
+    AS_STORED,
     BIAS_SHARE,
     MEASURE_NAMES,
+    NORMALIZE,
     POOL,
     POOLED,
     SPLIT,
@@ -81,6 +83,7 @@ def plot(
     bias_share: BIAS_SHARE = options.BIAS_SHARE,
     split: SPLIT = TEST,
     pool: POOL = POOLED,
+    normalize: NORMALIZE = AS_STORED,
     across_models: ACROSS_MODELS = False,
     force: FORCE = False,
 ) -> None:
@@ -111,14 +114,15 @@ def plot(
             paths=paths,
             split=split.value,
             pool=pool.value,
+            normalize=normalize.value,
             rules=Rules(alpha, bias_share),
             by=by.value,
             by_kind=color is ColorBy.kind,
             labels=number_ranges("--labels", labels),
             method=method,
-            runs=lambda: scored_runs(paths, split.value, pool.value),
+            runs=lambda: scored_runs(paths, split.value, pool.value, normalize=normalize.value),
             fits=lambda: [fit for path in paths for fit in read_weights(path)],
-            change=lambda: changed(paths, others, split.value, pool.value),
+            change=lambda: changed(paths, others, split.value, pool.value, normalize.value),
         )
     )
     if out == "-":

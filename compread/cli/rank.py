@@ -14,11 +14,13 @@ from compread.cli.options import (
     ACCURACY,
     ACROSS_MODELS,
     ALPHA,
+    AS_STORED,
     BAD_ACCURACY,
     BIAS_SHARE,
     FORMAT,
     GOOD_ACCURACY,
     MEASURE_NAMES,
+    NORMALIZE,
     POOL,
     POOLED,
     SPLIT,
@@ -92,6 +94,7 @@ def rank(
     weights: WEIGHTS_FILE = None,
     method: METHOD = None,
     pool: POOL = POOLED,
+    normalize: NORMALIZE = AS_STORED,
     across_models: ACROSS_MODELS = False,
     per: SHOWN_PER = None,
     heatmap: HEATMAP = False,
@@ -118,7 +121,8 @@ def rank(
         raise UsageError("--per shows a measure in a table: leave out --by weight, --heatmap")
     named = [k.value for k in kind or []]
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
-    runs = scored_runs(found_stores(stores, "one", across_models).paths, split.value, pool.value)
+    paths = found_stores(stores, "one", across_models).paths
+    runs = scored_runs(paths, split.value, pool.value, normalize=normalize.value)
     if heatmap:
         _draw(runs, by.value)
         return

@@ -13,9 +13,11 @@ from compread.cli.inputs import found_stores, scored_runs
 from compread.cli.options import (
     ACROSS_MODELS,
     ALPHA,
+    AS_STORED,
     BAD_ACCURACY,
     BIAS_SHARE,
     GOOD_ACCURACY,
+    NORMALIZE,
     POOL,
     POOLED,
     SPLIT,
@@ -41,6 +43,7 @@ def report(
     good_accuracy: GOOD_ACCURACY = None,
     bad_accuracy: BAD_ACCURACY = None,
     pool: POOL = POOLED,
+    normalize: NORMALIZE = AS_STORED,
     across_models: ACROSS_MODELS = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:
@@ -58,7 +61,7 @@ def report(
         check_target(out, force)
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     found = found_stores(stores, "revisions", across_models)
-    runs = scored_runs(found.paths, split.value, pool.value, resample=True)
+    runs = scored_runs(found.paths, split.value, pool.value, True, normalize.value)
     page = report_of(runs, split.value, rules, top, str(context.obj or ""), found.notes)
     if str(out) == "-":
         write_styled(page)

@@ -9,7 +9,7 @@ from typing import Any
 from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
 from compread.reweight.fit import Fit, HeldOutAccuracy, test_scores
-from compread.reweight.rows import check_labels
+from compread.reweight.rows import check_labels, check_shared
 from compread.store import Store
 from compread.store.schema import RunInfo
 
@@ -127,6 +127,7 @@ def check_match(fit: Fit, store: Store) -> None:
     """
     name = str(store.path)
     check_labels(store.labels, name)
+    check_shared(store.axes.has_own_answers, name)
     check_model(fit, store.run.fingerprint, f"{name} is of {model_of(store.run)}")
     if tuple(store.components) != fit.components:
         raise StoreError(

@@ -21,7 +21,15 @@ from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.comprw import ComponentWeights
 from compread.reweight.registry import title_of
-from compread.reweight.rows import Rows, Training, check_labels, row_count, rows_of, training_of
+from compread.reweight.rows import (
+    Rows,
+    Training,
+    check_labels,
+    check_shared,
+    row_count,
+    rows_of,
+    training_of,
+)
 from compread.reweight.solvers import convex
 from compread.reweight.solvers.official import train_together
 from compread.reweight.threads import blas_threads
@@ -250,6 +258,7 @@ def _check_rows(
     """Refuses what no fit can come of, before the first one is begun."""
     name, there = str(store.path), store.rows(learn_from)
     check_labels(store.labels, name)
+    check_shared(store.axes.has_own_answers, name)
     if not store.rows("test"):
         raise StoreError(f"{store.path} has no test rows; extract it with a test split")
     fitted = [method.name for method in methods if method.needs_training]

@@ -127,6 +127,18 @@ def row_count(n_train: int | None, there: int, store: str) -> int:
     return count
 
 
+def check_shared(own: bool, store: str) -> None:
+    """Refuses a store whose rows have answers of their own.
+
+    Raises:
+        StoreError: they have.
+    """
+    if own:
+        raise StoreError(
+            f"{store}: each row has answers of its own; expected labels that all rows have"
+        )
+
+
 def check_labels(labels: Labels, store: str) -> None:
     """Refuses a store of a single label, where every method is right without looking.
 

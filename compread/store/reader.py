@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from compread.components import Component
 from compread.errors import StoreError
+from compread.options import DEFAULT_NORMALIZATION
 from compread.store.answers import RowAnswers, good_rows
 from compread.store.axes import Axes, SplitRows
 from compread.store.checks import (
@@ -31,6 +32,7 @@ from compread.store.checks import (
 from compread.store.datasets import Group
 from compread.store.guards import Guarded, Guards
 from compread.store.layout import NUMBERS, chunk_rows, spans
+from compread.store.normalizing import Normalizing
 from compread.store.pooling import Pooling
 from compread.store.schema import ALL_SPLITS, Labels, RunInfo, Split
 from compread.store.typed import parse
@@ -53,6 +55,8 @@ class Store:
     _numbers: dict[str, Guarded] = field(repr=False)
     pooling: Pooling | None = None
     """How several words of a class become one label; None: labels are the columns as stored."""
+    normalizing: Normalizing | None = None
+    """How answers of different lengths are made alike; None: the numbers are as stored."""
     _whole: set[str] = field(default_factory=set, repr=False)
     """The arrays whose chunks are known to be all there."""
 
@@ -169,13 +173,21 @@ class Store:
         return self.axes.splits[split]
 
     def _pooled(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
-        values = self._read(split, name, span)
+        values = self._normalized(split, name, span)
         if self.pooling is None or name not in ("parts", "full"):
             return values
         if name == "full":
             return self.pooling.full(values)
         bias = next(j for j, c in enumerate(self.components) if c.kind == "bias")
-        return self.pooling.parts(values, self._read(split, "full", span), bias)
+        return self.pooling.parts(values, self._normalized(split, "full", span), bias)
+
+    def _normalized(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
+        values = self._read(split, name, span)
+        return (
+            values
+            if self.normalizing is None
+            else self.normalizing.apply(name, values, split, span)
+        )
 
     def _read(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
         if span.stop == span.start:  # a store of version 1 has no calibration group
@@ -202,19 +214,22 @@ class Store:
         return self.axes.absent[first + span.start : first + span.stop]
 
 
-def open_store(path: str | Path, pool: str | None = None, *, answers: bool = False) -> Store:
+def open_store(
+    path: str | Path, pool: str | None = None, normalize: str = DEFAULT_NORMALIZATION
+) -> Store:
     """Open a finished store and check all of it but the numbers, which are checked when read.
 
     Args:
         path: the store.
         pool: how to pool the words of each class into one label (``compread.options.POOLS``), so
             that K is the number of classes; None: the columns as they are stored.
-        answers: whether a store that is to be pooled may be one of whole answers, with NaN where a
-            row has none.
+        normalize: how answers of different lengths are made alike
+            (``compread.options.NORMALIZATIONS``).
 
     Raises:
         StoreError: no such file, a folder, an unfinished run, somebody else's file, a newer
-            format, one that another program has rewritten or has open, or a damaged store.
+            format, one that another program has rewritten or has open, a damaged store, or one
+            without what ``normalize`` takes.
     """
     path = Path(path)
     check_file(path)
@@ -231,13 +246,10 @@ def open_store(path: str | Path, pool: str | None = None, *, answers: bool = Fal
         numbers = find_numbers(groups, axes, version)
         check_members(file, groups, version)
         run = RunInfo.from_dict(parse(run_text))
-        if pool and axes.has_own_answers and not answers:
-            raise StoreError(
-                f"{path}: its columns are whole answers, of which this says "
-                "nothing; expected a store of labels of one token: `compread show` shows this one"
-            )
         pooling = Pooling.of(axes.labels, pool) if pool else None
-        store = Store(path, run, axes, file, numbers, pooling)
+        normalizing = Normalizing.of(axes, run, normalize, path)
+        run = replace(run, normalize=normalize)
+        store = Store(path, run, axes, file, numbers, pooling, normalizing)
         on_error.pop_all()
     return store
 

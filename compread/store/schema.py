@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from compread.array_types import Float32
 from compread.errors import StoreError
-from compread.options import SPLITS
+from compread.options import DEFAULT_NORMALIZATION, SPLITS
 from compread.store.typed import typed
 
 FORMAT = "compread"
@@ -38,6 +38,7 @@ PROTOCOL: dict[str, Any] = {
     "system_instruction": str | None,
     "chat_template": str | None,
     "fewshot_as_multiturn": bool,
+    "target_delimiter": str | None,
     "calibration_prompts": bool,
 }
 """The entries of ``RunInfo.protocol`` that a later stage reads, and their types."""
@@ -137,6 +138,9 @@ class RunInfo:
     """The command line that made the store."""
     sample_prompt: str = ""
     """The first row's prompt, for people."""
+    normalize: str = DEFAULT_NORMALIZATION
+    """How answers of different lengths are made alike in what was read of the store
+    (``compread.options.NORMALIZATIONS``); its file has them as they are."""
 
     _NOT_IDENTITY = (
         "protocol",
@@ -147,6 +151,7 @@ class RunInfo:
         "versions",
         "date",
         "command",
+        "normalize",
     )
 
     def to_dict(self) -> dict[str, Any]:

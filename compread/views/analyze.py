@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from compread.analysis.categories import COUNTED_KINDS
 from compread.errors import option
+from compread.views.normalized import normalized
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
@@ -72,6 +73,7 @@ def _accuracies(runs: Sequence[Row], summary: Sequence[Row], split: str) -> Tabl
         Column("worst_crossfit_accuracy", "cross-\nfit", format=".3f", drop=2, name="cross-fit"),
     ]
     title = f"Accuracy on the {split} rows: full model, best and worst component"
+    title += normalized(runs[0].get("normalize"))
     return Table(columns, [runs, summary], title=title, note=PICKED_NOTE)
 
 
@@ -185,6 +187,7 @@ def change_view(rows: Sequence[Row], top: int) -> list[Table]:
     pairs = full["pairs"]
     over = f", mean of {pairs} pairs of stores" if pairs > 1 else ""
     title = f"Change of accuracy{over}: {len(most)} of {len(parts)} components"
+    title += normalized(full.get("normalize"))
     return [Table(columns, [[full], most], title=title, note=CHANGE)]
 
 

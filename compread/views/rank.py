@@ -15,6 +15,7 @@ from compread.analysis.measures import MEASURES
 from compread.analysis.ranking import group_key
 from compread.analysis.runs import RunStats
 from compread.text import printable
+from compread.views.normalized import normalized
 from compread.views.tables import Column, Row, Table, plain
 
 SHARE = "predicted_"
@@ -146,7 +147,7 @@ def _source(runs: Sequence[RunStats], split: str) -> str:
     models = _distinct(run.info.model for run in runs)
     sizes = _distinct(str(run.stats.full.n) for run in runs)
     over = f", averaged over {len(runs)} stores" if len(runs) > 1 else ""
-    return f"{tasks}, {sizes} {split} rows{over}, {models}"
+    return f"{tasks}, {sizes} {split} rows{over}, {models}{normalized(runs[0].info.normalize)}"
 
 
 def _distinct(names: Any) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import make_run
 
 from compread.analysis.components import component_stats
 from compread.analysis.measures import MEASURES
@@ -72,7 +73,7 @@ def test_equal_components_keep_the_axis_order(make_split, ascending):
     """Components with equal values stand in axis order, whichever way the list runs."""
     axis = component_axis([LayerShape(3)])
     stats = component_stats(make_split(np.zeros((4, len(axis), 2)), [0, 1, 0, 1]))
-    run = RunStats("s.h5", None, axis, Labels((" a", " b"), (1, 2)), stats)
+    run = RunStats("s.h5", make_run(), axis, Labels((" a", " b"), (1, 2)), stats)
     names = [row["component"] for row in rank([run], ascending=ascending).rows()]
     assert names == ["L0H0", "L0H1", "L0H2", "L0MLP", "full"]
 

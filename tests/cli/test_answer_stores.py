@@ -38,15 +38,35 @@ def test_show_in_json(store: Path, capsys: Any) -> None:
     assert answers[0]["log_probability"] == float(FULL[1, 0])
 
 
-@pytest.mark.parametrize(
-    "command", [["analyze"], ["rank"], ["plot", "heatmap"], ["report"]], ids=" ".join
-)
-def test_components_are_scored(command: list[str], store: Path, capsys: Any) -> None:
-    """A row chooses among its own answers; labels are their positions."""
-    file = {"plot": "plot.png", "report": "report.html"}.get(command[0])
-    end = ["-o", str(store.parent / file)] if file else []
-    assert main([*command, str(store), *end]) == 0
-    assert "Traceback" not in capsys.readouterr().err
+SCORED = [
+    ["analyze"], ["rank"], ["plot", "heatmap"], ["plot", "scatter"], ["plot", "transfer"],
+    ["plot", "bias"], ["report"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["none", "tokens", "bytes", "characters"])
+@pytest.mark.parametrize("command", SCORED, ids=" ".join)
+def test_components_are_scored(command: list[str], how: str, store: Path, capsys: Any) -> None:
+    """A row chooses among its own answers; a normalisation stands in titles."""
+    file = {"plot": "-", "report": "-"}.get(command[0])
+    end = ["-o", file] if file else []
+    assert main([*command, str(store), "--normalize", how, *end]) == 0
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    told = {"none": "log p per", "tokens": "log p per token"}.get(how, f"per {how[:-1]}")
+    assert (told.replace("byte", "UTF-8 byte") in " ".join(out.split())) == (how != "none")
+
+
+def test_a_change_is_read_of_answers(store: Path, tmp_path: Path, capsys: Any) -> None:
+    """Two runs over the same answers are paired, and made alike in length in the same way."""
+    other = tmp_path / "other" / "o.h5"
+    other.parent.mkdir()
+    write(other, fingerprint="beef")
+    command = ["analyze", str(store), "--versus", str(other), "--normalize", "bytes"]
+    assert main([*command, "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows[-1]["component"] == "full" and rows[-1]["change"] == 0
+    assert {row["normalize"] for row in rows} == {"bytes"}
 
 
 def test_the_normalizer_is_not_ranked_among_components(store: Path, capsys: Any) -> None:
@@ -62,4 +82,4 @@ def test_what_cannot_read_answers_refuses_them(store: Path, capsys: Any) -> None
     """In one line, with the status of a store that does not fit."""
     assert main(["reweight", str(store)]) == 4
     err = capsys.readouterr().err
-    assert "its columns are whole answers" in err and len(err.strip().splitlines()) == 1
+    assert "each row has answers of its own" in err and len(err.strip().splitlines()) == 1

@@ -36,9 +36,11 @@ ABSENT = np.arange(K) >= np.array([len(row) for row in ANSWERS])[:, None]
 ARCHIVE = Path(__file__).parent / "data" / "store-v3.h5"
 
 
-def open_writer(path: Path, splits: Any = SPLITS, labels: Labels = POSITIONS) -> StoreWriter:
-    """A writer of the sample."""
-    return StoreWriter.open(path, RUN, AXIS, labels, splits)
+def open_writer(
+    path: Path, splits: Any = SPLITS, labels: Labels = POSITIONS, **changes: Any
+) -> StoreWriter:
+    """A writer of the sample; the run may be another one."""
+    return StoreWriter.open(path, replace(RUN, **changes), AXIS, labels, splits)
 
 
 def keep(writer: StoreWriter, rows: list[int]) -> None:
@@ -46,12 +48,12 @@ def keep(writer: StoreWriter, rows: list[int]) -> None:
     writer.append(rows, PARTS[rows], FULL[rows], np.full(len(rows), 1e-6), np.full(len(rows), 0.5))
 
 
-def write(path: Path) -> Path:
+def write(path: Path, **changes: Any) -> Path:
     """The sample, whole."""
-    with open_writer(path) as writer:
+    with open_writer(path, **changes) as writer:
         keep(writer, [2, 0])
         keep(writer, [1, 3])
-        return writer.finish(END)
+        return writer.finish(replace(END, **changes))
 
 
 def assert_equals_sample(store: Store) -> None:

@@ -21,6 +21,7 @@ from compread.errors import UsageError, command, option
 from compread.reweight.fit import Fit
 from compread.reweight.select import mean_weights
 from compread.text import printable
+from compread.views.normalized import normalized
 from compread.views.plots.pictures import Grid, Group, Line, Lines, Picture, Points
 
 MOST_PANELS = 9
@@ -81,6 +82,7 @@ def heatmap(runs: Sequence[RunStats], by: str = DEFAULT_MEASURE) -> Picture:
     over = f", mean of {len(runs)} stores" if len(runs) > 1 else ""
     full = stats.full[by][0]
     title = f"{words} of each component{over}; full model {full:.3f}"
+    title += normalized(runs[0].info.normalize)
     return Picture([layer_grid(runs[0].components, values, words, low, high, centre, title)])
 
 
@@ -103,7 +105,7 @@ def bias(leanings: Sequence[Leaning]) -> Picture:
         for setting, several in pooled.items():
             both = np.concatenate(several).astype(np.float64)
             groups.append(Group(f"{setting} demonstrations", both[:, 0], both[:, 1]))
-        x, y = (f"logit of “{printable(word.strip())}”" for word in one.words)
+        x, y = (f"{one.number} of “{printable(word.strip())}”" for word in one.words)
         title = f"{one.component.name}: one label on {min(one.biased):.0%} of the rows"
         panels.append(Points(tuple(groups), x, y, title))
     return Picture(panels)
@@ -141,6 +143,7 @@ def change_map(found: Change) -> Picture:
     full = found.after[-1] - found.before[-1]
     runs = "one pair of runs" if found.pairs == 1 else f"{found.pairs} pairs of runs"
     title = f"Change of accuracy, {runs}; full model {full:+.3f}"
+    title += normalized(found.normalize)
     return Picture(
         [layer_grid(found.components, values, "change of accuracy", -reach, reach, 0.0, title)]
     )
@@ -186,7 +189,7 @@ def run_name(run: RunStats) -> str:
     seed = f" s{info.seed}" if info.seed is not None else ""
     template = f" {info.template}" if info.template else ""
     checkpoint = f" {info.checkpoint}" if info.checkpoint else ""
-    return printable(f"{info.task}{template}{seed}{checkpoint}")
+    return printable(f"{info.task}{template}{seed}{checkpoint}{normalized(info.normalize)}")
 
 
 def _names(components: Sequence[Component], of: Iterable[int]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ class Asked:
     paths: Sequence[Path]
     split: str
     pool: str
+    normalize: str
     rules: Rules
     by: str
     """A measure."""
@@ -80,7 +81,7 @@ def _bias(asked: Asked) -> Picture:
     if len(asked.labels) != 2:
         raise UsageError("--labels: expected two numbers, such as 0,1")
     one, two = asked.labels
-    return bias(leanings(asked.paths, asked.split, asked.pool, (one, two)))
+    return bias(leanings(asked.paths, asked.split, asked.pool, (one, two), asked.normalize))
 
 
 def _training(asked: Asked) -> Picture:

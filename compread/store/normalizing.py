@@ -1,0 +1,88 @@
+"""Answers of different lengths: what their log-probabilities are divided by.
+
+The longer an answer is, the less likely, whatever it says. Of a row's answer y is read
+
+    none        log p(y | x), lm-evaluation-harness's acc
+    tokens      log p(y | x) / its tokens
+    bytes       log p(y | x) / its bytes in UTF-8, acc_bytes there
+    characters  log p(y | x) / its characters, acc_norm there
+
+The same length divides every component's contribution to the answer, so that these add up to the
+normalised log-probability as they do to the whole. Bytes and characters are counted as in the
+harness, without what joins an answer to its prompt: the space that most begin with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from compread.array_types import Float32
+from compread.errors import StoreError, UsageError, option
+from compread.options import NORMALIZATIONS
+from compread.store.answers import PER_ANSWER, RowAnswers
+from compread.store.axes import Axes
+from compread.store.schema import RunInfo
+
+JOINT = " "
+"""What stands between a prompt and an answer unless the run says otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Normalizing:
+    """How a store's numbers are normalised when they are read."""
+
+    axes: Axes
+    length: Callable[[RowAnswers], tuple[int, ...]]
+    """How long each of a row's answers is."""
+
+    @classmethod
+    def of(cls, axes: Axes, run: RunInfo, how: str, path: Path) -> Normalizing | None:
+        """The normalisation of a store; None where it changes nothing.
+
+        Raises:
+            UsageError: there is none of that name.
+            StoreError: this store has no numbers for it.
+        """
+        if how not in NORMALIZATIONS:
+            raise UsageError(f"{option('normalize', how)}: there is {', '.join(NORMALIZATIONS)}")
+        if how == "none" or (how == "tokens" and not axes.has_answers):
+            return None
+        if not axes.has_answers:
+            raise StoreError(
+                f"{path}: {option('normalize', how)}: its labels are one token each, and its "
+                "numbers logits, which no length makes alike; leave it out"
+            )
+        joint = run.protocol.get("target_delimiter")
+        joint = JOINT if joint is None else joint
+        counted: Mapping[str, Callable[[str], int]] = {
+            "bytes": lambda text: len(text.encode()),
+            "characters": len,
+        }
+        if how == "tokens":
+            return cls(axes, lambda row: row.tokens)
+        return cls(axes, lambda row: tuple(counted[how](own(t, joint)) for t in row.text))
+
+    def apply(self, name: str, values: Float32, split: str, span: slice) -> Float32:
+        """An array of some rows of a split, [n, .., K], with its answers normalised."""
+        if name not in PER_ANSWER:
+            return values
+        lengths = self._lengths(split, span)
+        return values / (lengths if values.ndim == 2 else lengths[:, None])
+
+    def _lengths(self, split: str, span: slice) -> npt.NDArray[np.float32]:
+        """[n, K] how long each answer is; 1 where a row has none."""
+        answers = self.axes.splits[split].answers[span]
+        lengths = np.ones((len(answers), self.axes.shape[1]), np.float32)
+        for row, of in zip(lengths, answers, strict=True):
+            row[: len(of)] = self.length(of)
+        return lengths
+
+
+def own(text: str, joint: str) -> str:
+    """An answer without what joins it to its prompt; whole where nothing else is in it."""
+    return text.removeprefix(joint) or text
