@@ -35,6 +35,8 @@ class Reweighting(Results):
     def save(self, path: StorePath, force: bool = False) -> Path:
         """Keep the weights in a JSON file, as ``compread reweight --save`` does.
 
+        They have temperatures, which ``compread predict`` asks for, if ``metrics`` was asked for.
+
         Raises:
             TargetError: the file exists and ``force`` is off, or it cannot be written.
         """
@@ -57,6 +59,7 @@ def reweight(
     signed: bool = False,
     versus: str | None = None,
     oracle: bool = False,
+    metrics: bool = False,
     pool: str | None = None,
 ) -> Reweighting:
     """Fit component weights on train rows and score them on test rows.
@@ -73,6 +76,8 @@ def reweight(
         signed: with ``convex``, weights of any sign and size.
         versus: test each other method against this one, paired.
         oracle: also what fitting on the test rows themselves would give.
+        metrics: fit temperatures too, which a file saved from the result then has, and show how
+            far the probabilities can be trusted.
         pool: how label words of one class become one label; None: as in the runs.
 
     Raises:
@@ -85,7 +90,7 @@ def reweight(
         there = _opened(opened, stores, pool_of(stores, pool))
         for line in fitting.forewarn(there, chosen, budgets):
             tell(line)
-        fits = fitting.reweight(there, chosen, budgets)
+        fits = fitting.reweight(there, chosen, budgets, temperatures=metrics)
         document = document_of(fits, versus)
         found: tuple[Fit, ...] = ()
         if oracle:
@@ -93,7 +98,7 @@ def reweight(
             document["oracle"] = [one.row() for one in found]
     for line in (*fitting.unsolved(fits), *fitting.unsolved(found)):
         tell(line)
-    return Reweighting(lists_of(document), in_python(reweight_view(document)), fits)
+    return Reweighting(lists_of(document), in_python(reweight_view(document, metrics)), fits)
 
 
 @told_in_python
@@ -102,6 +107,7 @@ def apply_weights(
     stores: Stores,
     *,
     methods: str | Sequence[str] | None = None,
+    metrics: bool = False,
     pool: str | None = None,
 ) -> Result:
     """Score fitted weights on the test rows of other stores of the same model.
@@ -112,6 +118,7 @@ def apply_weights(
         weights: a weights file, or what ``reweight`` gave.
         stores: runs, or what ``compread.open`` takes.
         methods: those of them to score; None: all.
+        metrics: show how far the probabilities can be trusted.
         pool: how label words of one class become one label; None: as the fits had them.
 
     Raises:
@@ -122,7 +129,7 @@ def apply_weights(
     with ExitStack() as opened:
         there = _opened(opened, stores, pooling_of(forms, pool))
         rows = [one.row() for one in apply(forms, there)]
-    return result_of(Result, rows, apply_view(rows))
+    return result_of(Result, rows, apply_view(rows, metrics))
 
 
 def fits_of(weights: AnyWeights) -> tuple[Fit, ...]:

@@ -26,6 +26,10 @@ compread predict --model gpt2 --weights weights.json --input texts.jsonl > label
 echo '{"sentence": "a gem"}' | compread predict --model gpt2 --weights weights.json --input -"""
 FIRST_WINDOW, FILE_WINDOW, LAST_WINDOW = 16, 256, 1024
 """Rows that are run together: few at first of a stream, so that a slow one is answered soon."""
+UNSCALED = (
+    "its probabilities are the softmax of the scores, whose size says little of how often they are "
+    "right; fit it again on two or more rows with reweight --save"
+)
 
 
 WEIGHTS = Annotated[
@@ -73,10 +77,11 @@ def predict(
     A row is a JSON object: the fields of the task's template, which is put behind the run's
     demonstrations, or {"prompt": a whole prompt}; "id" is its number unless given. Prints one JSON
     object a row, in order: id, label, and the probability of each label, the softmax of the
-    scores. Labels are those of `reweight --apply` on the same rows.
+    scores over the weights' temperature. Labels are those of `reweight --apply` on the same rows.
     """
     hide_foreign_bars()
     from compread.cli.inputs import read_weights
+    from compread.cli.output import note
     from compread.extract import Extractor
     from compread.extract.predict import Predictor, check_labels
     from compread.model import ModelRequest, load_model, quieten_libraries
@@ -109,6 +114,8 @@ def predict(
 
     loaded = load_model(request, begins)
     check_model(fit, loaded.fingerprint, f"{model} is in {loaded.dtype}")
+    if fit.temperature is None:
+        note(f"{weights} has no temperature for {fit.title}: {UNSCALED}")
     predictor = Predictor(Extractor(loaded), fit.words.token_id)
     names: list[list[str]] = []
 
@@ -142,10 +149,12 @@ def _streams(path: str) -> bool:
 
 def _tell(fit: Fit, window: Window, names: list[str], top: int) -> None:
     """Print a window's rows."""
+    import numpy as np
+
     from compread.cli.output import note, write_styled
     from compread.reweight.explain import explain
     from compread.reweight.fit import finite_scores
-    from compread.reweight.probability import softmax
+    from compread.reweight.temperature import scaled
     from compread.text import json_text
 
     for warning in window.warnings:
@@ -153,7 +162,7 @@ def _tell(fit: Fit, window: Window, names: list[str], top: int) -> None:
     rows = _pooled(fit, window.parts, window.full)
     scores = finite_scores(fit.fitted, rows)
     why = explain(fit, rows, scores, top) if top else [{}] * len(names)
-    chances = softmax(scores)
+    chances = np.exp(scaled(scores, fit.temperature))
     lines = []
     for n, name in enumerate(names):
         row = {

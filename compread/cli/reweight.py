@@ -29,7 +29,7 @@ EXAMPLE = """\
 compread reweight stores/sst2.h5 --n-train 20 --save weights.json
 compread reweight stores/ --n-train 8,20 --methods full,comprw,blend --versus comprw
 compread reweight --apply weights.json other.h5"""
-BESIDE_APPLY = {"--apply", "--methods", "--pool", "--format"}
+BESIDE_APPLY = {"--apply", "--methods", "--metrics", "--pool", "--format"}
 
 
 N_TRAIN = Annotated[
@@ -66,6 +66,12 @@ ORACLE = Annotated[
     bool,
     typer.Option("--oracle", help="Show what fitting on the test rows themselves would give."),
 ]
+METRICS = Annotated[
+    bool,
+    typer.Option(
+        "--metrics", help="Also show how far probabilities can be trusted: ECE, Brier, log loss."
+    ),
+]
 APPLY = Annotated[
     Path | None,
     typer.Option(
@@ -96,6 +102,7 @@ def reweight(
     signed: SIGNED = False,
     versus: VERSUS = None,
     oracle: ORACLE = False,
+    metrics: METRICS = False,
     apply: APPLY = None,
     save: SAVE = None,
     force: FORCE = False,
@@ -108,6 +115,9 @@ def reweight(
     JSON has `runs`, one row for each store, number of train rows and method; `summary`, their mean
     and standard deviation over the stores of a task; `average`, the mean over tasks; `versus` and
     `oracle` where asked for. `epochs` is the epoch at which training stopped, counted from 0.
+    `ece`, `ece_adaptive`, `brier` and `log_loss` are of the softmax of the scores; with --metrics
+    or --save, `scaled_ece` and so on are of the probabilities at the `temperature`, which is fitted
+    on train rows left out.
     """
     from compread.cli.output import emit, note
     from compread.errors import UsageError
@@ -128,17 +138,19 @@ def reweight(
             off = ", ".join(sorted(named - BESIDE_APPLY))
             raise UsageError(f"--apply fits nothing, so leave out {off}")
         titles = names if "--methods" in named else None
-        _apply(apply, stores, titles, pool.value if "--pool" in named else None, format.value)
+        how = pool.value if "--pool" in named else None
+        _apply(apply, stores, titles, how, metrics, format.value)
         return
     budgets = _budgets(n_train)
     chosen = registry.make_methods(names, trained)
     if save is not None:
         check_target(save, force)
-    fits, document = _fit(stores, chosen, budgets, pool.value, versus, oracle)
+    calibrates = metrics or save is not None
+    fits, document = _fit(stores, chosen, budgets, pool.value, versus, oracle, calibrates)
     if save is not None:
         weights_file.Weights(fits).write(save, force)
         note(f"weights: {save}")
-    emit(document, reweight_view(document), format.value)
+    emit(document, reweight_view(document, metrics), format.value)
 
 
 def _fit(
@@ -148,6 +160,7 @@ def _fit(
     pool: str,
     versus: str | None,
     oracle: bool,
+    calibrates: bool,
 ) -> tuple[tuple[Fit, ...], dict[str, list[dict[str, Any]]]]:
     """The fits of all stores, and the document of what they show."""
     from compread.analysis.repeats import repeats
@@ -161,7 +174,7 @@ def _fit(
         tell_repeats([repeats(store, "test") for store in there], "test")
         for line in fit.forewarn(there, methods, budgets) if there else ():
             note(line)
-        fits = fit.reweight(there, methods, budgets)
+        fits = fit.reweight(there, methods, budgets, temperatures=calibrates)
         for line in fit.unsolved(fits):
             note(f"warning: {line}")
         document = results.document(fits, versus)
@@ -196,7 +209,12 @@ def _list_methods(format: str) -> None:
 
 
 def _apply(
-    file: Path, stores: Sequence[str], titles: list[str] | None, pool: str | None, format: str
+    file: Path,
+    stores: Sequence[str],
+    titles: list[str] | None,
+    pool: str | None,
+    metrics: bool,
+    format: str,
 ) -> None:
     from compread.analysis.repeats import repeats
     from compread.cli.inputs import read_weights
@@ -212,7 +230,7 @@ def _apply(
         there = [opened.enter_context(open_store(path, how)) for path in paths]
         tell_repeats([repeats(store, "test") for store in there], "test")
         rows = [one.row() for one in apply(forms, there)]
-    emit(rows, apply_view(rows), format)
+    emit(rows, apply_view(rows, metrics), format)
 
 
 def _budgets(text: str | None) -> tuple[int | None, ...]:

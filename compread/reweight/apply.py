@@ -55,7 +55,8 @@ def apply(forms: Sequence[Fit], stores: Sequence[Store]) -> tuple[Applied, ...]:
         own = [_same_prompt(fit.run, store.run) for fit in forms]
         fitted = [f.fitted if same else f.fitted.elsewhere()
                   for f, same in zip(forms, own, strict=True)]  # fmt: skip
-        for fit, scores in zip(forms, test_scores(store, fitted), strict=True):
+        at = [fit.temperature for fit in forms]
+        for fit, scores in zip(forms, test_scores(store, fitted, at), strict=True):
             done.append(Applied(fit, str(store.path), store.run, scores))
     return tuple(done)
 

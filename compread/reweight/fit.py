@@ -5,20 +5,22 @@ A store's test rows are read after its fits are done, their right labels only to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from compread.analysis.calibration import Calibration, calibration
 from compread.analysis.intervals import wilson_interval
 from compread.analysis.repeats import distinct
 from compread.components import Component
 from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
 from compread.reweight.cost import Size, forewarnings, free_memory
-from compread.reweight.method import Fitted, Method
+from compread.reweight.method import TOGETHER_BYTES, Fitted, Method, in_turn
 from compread.reweight.methods.comprw import ComponentWeights
 from compread.reweight.registry import title_of
 from compread.reweight.rows import (
@@ -32,12 +34,10 @@ from compread.reweight.rows import (
 )
 from compread.reweight.solvers import convex
 from compread.reweight.solvers.official import train_together
+from compread.reweight.temperature import scaled, temperature
 from compread.reweight.threads import blas_threads
 from compread.store import Store
 from compread.store.schema import Labels, RunInfo
-
-TOGETHER_BYTES = 64 << 20
-"""Of train rows in memory together; a single store's may be more."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,23 @@ class HeldOutAccuracy:
     accuracy_high: float
     n: int
     """Test rows."""
+    calibration: Calibration | None = None
+    """Of the softmax of the scores; None where it was not counted, as in older weights files."""
+    scaled: Calibration | None = None
+    """Of the probabilities at the fit's temperature; None without one."""
+
+    def keys(self) -> dict[str, float | None]:
+        """``ece`` and the like, and ``scaled_ece`` and the like."""
+        return {
+            f"{prefix}{name}": None if found is None else getattr(found, name)
+            for prefix, found in (("", self.calibration), ("scaled_", self.scaled))
+            for name in CALIBRATION
+        }
+
+
+CALIBRATION = tuple(field.name for field in fields(Calibration))
+CALIBRATION_KEYS = (*CALIBRATION, *(f"scaled_{name}" for name in CALIBRATION))
+"""Of ``HeldOutAccuracy.keys``."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,8 @@ class Fit:
     fitted: Fitted
     test: HeldOutAccuracy | None = None
     """None until it is scored."""
+    temperature: float | None = None
+    """What scores are divided by before they become probabilities; None where it was not fitted."""
 
     @property
     def pooled_by(self) -> str | None:
@@ -104,6 +123,8 @@ class Fit:
             "train_accuracy": self.train_accuracy,
             "epochs": self.fitted.epochs,
             "n": test.n if test else 0,
+            "temperature": self.temperature,
+            **(test.keys() if test else {}),
         }
 
 
@@ -112,6 +133,7 @@ def reweight(
     methods: Sequence[Method],
     budgets: Sequence[int | None] = (None,),
     learn_from: str = "train",
+    temperatures: bool = False,
 ) -> tuple[Fit, ...]:
     """Fits every method on every store with every budget of train rows, and scores it.
 
@@ -120,6 +142,7 @@ def reweight(
         methods: from ``compread.reweight.registry.make_methods``.
         budgets: numbers of train rows, the first ones of each store; None is all of them.
         learn_from: the split to fit on; ``test`` makes oracles (paper section 5.3).
+        temperatures: fit each one's temperature too, which takes about five times as long.
 
     Returns:
         Fits in the order store, budget, method.
@@ -134,7 +157,7 @@ def reweight(
         return tuple(
             fit
             for some in _groups(stores, learn_from)
-            for fit in _fit_stores(some, methods, budgets, learn_from)
+            for fit in _fit_stores(some, methods, budgets, learn_from, temperatures)
         )
 
 
@@ -158,13 +181,16 @@ def _fit_stores(
     methods: Sequence[Method],
     budgets: Sequence[int | None],
     learn_from: str,
+    temperatures: bool,
 ) -> Iterator[Fit]:
     """The scored fits of stores; their train rows are gone before test rows are read."""
-    unscored = _unscored(stores, methods, budgets, learn_from)
+    unscored = _unscored(stores, methods, budgets, learn_from, temperatures)
     per_store = len(budgets) * len(methods)
     for index, store in enumerate(stores):
         fits = unscored[index * per_store : (index + 1) * per_store]
-        for fit, scores in zip(fits, test_scores(store, [f.fitted for f in fits]), strict=True):
+        at = [fit.temperature for fit in fits]
+        found = test_scores(store, [fit.fitted for fit in fits], at)
+        for fit, scores in zip(fits, found, strict=True):
             yield replace(fit, test=scores)
 
 
@@ -173,30 +199,27 @@ def _unscored(
     methods: Sequence[Method],
     budgets: Sequence[int | None],
     learn_from: str,
+    temperatures: bool,
 ) -> list[Fit]:
     cells = [
         (store, training) for store in stores for training in _trainings(store, budgets, learn_from)
     ]
-    train_together([t for _, t in cells], [method.official_form for method in methods])
-    by_method = [list(_in_turn(method, [t for _, t in cells])) for method in methods]
+    training = [run for _, run in cells]
+    train_together(training, [method.official_form for method in methods])
+    by_method = [_fits_of_cells(method, training, len(budgets)) for method in methods]
     return [
-        _fit(store, training, method, fitted)
-        for (store, training), of_cell in zip(cells, zip(*by_method, strict=True), strict=True)
+        _fit(store, run, method, fitted, temperature(method, run) if temperatures else None)
+        for (store, run), of_cell in zip(cells, zip(*by_method, strict=True), strict=True)
         for method, fitted in zip(methods, of_cell, strict=True)
     ]
 
 
-def _in_turn(method: Method, training: Sequence[Training]) -> Iterator[Fitted]:
-    """A method's fits, side by side as long as their copies of the rows are small."""
-    some: list[Training] = []
-    size = 0
-    for run in training:
-        if some and size + run.rows.parts.nbytes > TOGETHER_BYTES:
-            yield from method.fit(some)
-            some, size = [], 0
-        some.append(run)
-        size += run.rows.parts.nbytes
-    yield from method.fit(some)
+def _fits_of_cells(method: Method, training: Sequence[Training], budgets: int) -> list[Fitted]:
+    """What a method makes of each run; it is one object for a store's budgets if it reads none."""
+    if method.needs_training:
+        return list(in_turn(method, training))
+    once = in_turn(method, training[::budgets])
+    return [fitted for fitted in once for _ in range(budgets)]
 
 
 def oracles(stores: Sequence[Store], methods: Sequence[Method]) -> tuple[Fit, ...]:
@@ -279,7 +302,7 @@ def _trainings(store: Store, budgets: Sequence[int | None], learn_from: str) -> 
         yield training_of(split, store.components, budget, str(store.path), calibration, gram)
 
 
-def _fit(store: Store, training: Training, method: Method, fitted: Fitted) -> Fit:
+def _fit(store: Store, training: Training, method: Method, fitted: Fitted, at: float | None) -> Fit:
     count = len(training)
     right = hits(fitted, training.rows, training.gold) if count else 0
     return Fit(
@@ -295,11 +318,19 @@ def _fit(store: Store, training: Training, method: Method, fitted: Fitted) -> Fi
         train_ids=training.id,
         train_accuracy=right / count if count else None,
         fitted=fitted,
+        temperature=at,
     )
 
 
-def test_scores(store: Store, fitted: Sequence[Fitted]) -> list[HeldOutAccuracy]:
+def test_scores(
+    store: Store, fitted: Sequence[Fitted], temperatures: Sequence[float | None]
+) -> list[HeldOutAccuracy]:
     """How each does on the store's test rows, which are read once; equal prompts count as one.
+
+    Args:
+        store: the run.
+        fitted: what to score; one that stands several times scores the rows once.
+        temperatures: of each, None where it has none.
 
     Raises:
         StoreError: the store has no test rows, or a damaged value.
@@ -307,12 +338,30 @@ def test_scores(store: Store, fitted: Sequence[Fitted]) -> list[HeldOutAccuracy]
     split = store.split("test")
     if not len(split):
         raise StoreError(f"{store.path} has no test rows; extract it with a test split")
-    rows, gold, scores = rows_of(split, store.components), split.gold, []
+    rows, gold = rows_of(split, store.components), split.gold
     if not (kept := distinct(split.prompt_hash)).all():
         rows, gold = replace(rows, parts=rows.parts[kept], full=rows.full[kept]), gold[kept]
-    n = len(gold)
-    for one in fitted:
-        right = hits(one, rows, gold)
-        low, high = wilson_interval(np.array([right]), n)
-        scores.append(HeldOutAccuracy(right / n, float(low[0]), float(high[0]), n))
-    return scores
+    uses = Counter(map(id, fitted))
+    known: dict[int, npt.NDArray[np.float64]] = {}
+    found = []
+    for one, at in zip(fitted, temperatures, strict=True):
+        scores = known[id(one)] if id(one) in known else finite_scores(one, rows)
+        if uses[id(one)] > 1:
+            known[id(one)] = scores
+        found.append(_held_out(scores, gold, at))
+    return found
+
+
+def _held_out(
+    scores: npt.NDArray[np.float64], gold: npt.NDArray[np.int64], at: float | None
+) -> HeldOutAccuracy:
+    n, right = len(gold), int((scores.argmax(axis=1) == gold).sum())
+    low, high = wilson_interval(np.array([right]), n)
+    return HeldOutAccuracy(
+        accuracy=right / n,
+        accuracy_low=float(low[0]),
+        accuracy_high=float(high[0]),
+        n=n,
+        calibration=calibration(scaled(scores, None), gold),
+        scaled=None if at is None else calibration(scaled(scores, at), gold),
+    )

@@ -7,13 +7,16 @@ arrays. Neither sees the right labels of the rows it is asked to score.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from compread.array_types import Floats
 from compread.reweight.cost import Size, Work
 from compread.reweight.rows import Rows, Training
+
+TOGETHER_BYTES = 64 << 20
+"""Of train rows in memory together; a single run's may be more."""
 
 
 @dataclass(frozen=True)
@@ -94,3 +97,17 @@ class Method(ABC):
     @abstractmethod
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """Fits each run on its own rows; several runs in one call are fitted side by side."""
+
+
+def in_turn(method: Method, training: Iterable[Training]) -> Iterator[Fitted]:
+    """A method's fits, side by side as long as their copies of the rows are small."""
+    some: list[Training] = []
+    size = 0
+    for run in training:
+        if some and size + run.rows.parts.nbytes > TOGETHER_BYTES:
+            yield from method.fit(some)
+            some, size = [], 0
+        some.append(run)
+        size += run.rows.parts.nbytes
+    if some:
+        yield from method.fit(some)

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from compread.errors import UsageError, option
-from compread.reweight.fit import Fit
+from compread.reweight.fit import CALIBRATION_KEYS, Fit, HeldOutAccuracy
 from compread.store.gather import setting_names
 
 
@@ -40,26 +40,27 @@ def summarize(fits: Sequence[Fit]) -> list[dict[str, Any]]:
     """One row for each task, method, number of train rows and setting (``settings``).
 
     ``accuracy`` is the mean over the runs and ``accuracy_sd`` their population standard deviation,
-    which is what the paper prints.
+    which is what the paper prints. ``ece`` and the like are means over the runs too.
     """
     setting_of = settings(fits)
-    cells: dict[tuple[str, str, int, str | None], list[float]] = defaultdict(list)
+    cells: dict[tuple[str, str, int, str | None], list[HeldOutAccuracy]] = defaultdict(list)
     for fit in fits:
         if fit.test is not None:
             setting = setting_of[fit.store]
             key = fit.run.task, fit.title, len(fit.train_ids), setting
-            cells[key].append(fit.test.accuracy)
+            cells[key].append(fit.test)
     return [
         {
             "task": task,
             "method": method,
             "n_train": n_train,
             "setting": setting,
-            "accuracy": float(np.mean(shares)),
-            "accuracy_sd": float(np.std(shares)),
-            "runs": len(shares),
+            "accuracy": float(np.mean([one.accuracy for one in tests])),
+            "accuracy_sd": float(np.std([one.accuracy for one in tests])),
+            "runs": len(tests),
+            **_means([one.keys() for one in tests]),
         }
-        for (task, method, n_train, setting), shares in cells.items()
+        for (task, method, n_train, setting), tests in cells.items()
     ]
 
 
@@ -81,9 +82,19 @@ def average(summary: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "accuracy_sd": float(np.mean([row["accuracy_sd"] for row in rows])),
             "tasks": len(rows),
             "runs": sum(row["runs"] for row in rows),
+            **_means([{key: row[key] for key in CALIBRATION_KEYS} for row in rows]),
         }
         for (method, n_train, setting), rows in cells.items()
     ]
+
+
+def _means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """The mean of each number; None where a row has none."""
+    found: dict[str, float | None] = {}
+    for key in CALIBRATION_KEYS:
+        values = [value for row in rows if (value := row[key]) is not None]
+        found[key] = float(np.mean(values)) if len(values) == len(rows) else None
+    return found
 
 
 def settings(fits: Sequence[Fit]) -> dict[str, str | None]:

@@ -8,8 +8,8 @@ The checksum is the SHA-256 of all else in its shortest form with sorted keys, s
 a value is found and none of the spaces. It has a line of its own: without that line the file is
 read as those are that older versions wrote. A fit has the method with its recipe and
 hyperparameters, the component axis, the labels with their tokens, the fitted arrays, the run and
-the rows it was fitted on, and its scores. Numbers are written so that reading gives the same bits
-back.
+the rows it was fitted on, its temperature, and its scores. Numbers are written so that reading
+gives the same bits back.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from compread.analysis.calibration import Calibration
 from compread.components import KINDS, Component
 from compread.errors import StoreError, either
 from compread.options import POOLS
 from compread.output_files import write_file
-from compread.reweight.fit import Fit, HeldOutAccuracy
+from compread.reweight.fit import CALIBRATION, Fit, HeldOutAccuracy
 from compread.reweight.method import Fitted
 from compread.reweight.registry import METHODS
 from compread.store.schema import Labels, RunInfo
@@ -146,6 +147,7 @@ def _to_json(fit: Fit) -> dict[str, Any]:
         "n_train": len(fit.train_ids),
         "train_ids": fit.train_ids,
         "train_accuracy": fit.train_accuracy,
+        "temperature": fit.temperature,
         "test": None if fit.test is None else asdict(fit.test),
         "labels": asdict(fit.labels),
         "words": asdict(fit.words),
@@ -189,6 +191,7 @@ def fit_from_json(values: Any, where: str) -> Fit:
         train_accuracy=_field(values, "train_accuracy", float, where, optional=True),
         fitted=_fitted(METHODS[method].fitted, values, sizes, where),
         test=None if test is None else _scores(test, where),
+        temperature=_temperature(values, where),
     )
 
 
@@ -261,10 +264,35 @@ def _run(values: dict[str, Any], where: str) -> RunInfo:
 
 
 def _scores(values: dict[str, Any], where: str) -> HeldOutAccuracy:
-    kinds = {field.name: int if field.name == "n" else float for field in fields(HeldOutAccuracy)}
+    shares = {
+        name: _field(values, name, float, where)
+        for name in ("accuracy", "accuracy_low", "accuracy_high")
+    }
     return HeldOutAccuracy(
-        **{name: _field(values, name, kind, where) for name, kind in kinds.items()}
+        **shares,
+        n=_field(values, "n", int, where),
+        calibration=_calibration(values.get("calibration"), "calibration", where),
+        scaled=_calibration(values.get("scaled"), "scaled", where),
     )
+
+
+def _calibration(values: Any, name: str, where: str) -> Calibration | None:
+    """None in files of older versions, too."""
+    if values is None:
+        return None
+    if not isinstance(values, dict):
+        raise StoreError(f"{where}: `{name}` should be of type dict, not {values!r:.60}")
+    return Calibration(**{key: _field(values, key, float, where) for key in CALIBRATION})
+
+
+def _temperature(values: dict[str, Any], where: str) -> float | None:
+    """None where the file is of a version without temperatures, or none was fitted."""
+    if values.get("temperature") is None:
+        return None
+    found: float = _field(values, "temperature", float, where)
+    if not found > 0:
+        raise StoreError(f"{where}: `temperature` is {found!r}, expected more than 0")
+    return found
 
 
 def _fitted(

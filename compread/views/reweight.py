@@ -8,6 +8,7 @@ from typing import Any
 
 from compread.errors import either
 from compread.reweight.results import FEWEST
+from compread.views.calibration import calibration_tables, calibration_view
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
@@ -19,21 +20,21 @@ GRID_NOTE = "Test accuracy in %: mean over the runs (population standard deviati
 )
 
 
-def reweight_view(document: Mapping[str, ResultRows]) -> list[Table]:
+def reweight_view(document: Mapping[str, ResultRows], metrics: bool = False) -> list[Table]:
     """The tables of ``compread reweight``.
 
     Args:
         document: ``runs``, ``summary`` and ``average``, and where asked for ``versus`` and
             ``oracle``.
+        metrics: also how far the probabilities can be trusted.
     """
     runs = document["runs"]
     one = len({run["store"] for run in runs}) == 1
-    tables = [_store_table(runs)] if one else list(_grid(document["summary"]))
+    tables = [_store_table(runs)] if one else _grids(document["summary"], document["average"])
     if not one:
-        methods = {row["method"] for row in document["average"]}
-        if len(document["summary"]) > len(methods):  # else the mean is the grid itself
-            tables += _average_tables(document["average"], document["summary"])
         tables[-1] = replace(tables[-1], note=GRID_NOTE)
+    if metrics:
+        tables += calibration_view(document)
     if document.get("oracle"):
         oracle = document["oracle"]
         tables += [_store_table(oracle, ORACLE)] if one else list(_oracle_grid(oracle))
@@ -45,8 +46,11 @@ def reweight_view(document: Mapping[str, ResultRows]) -> list[Table]:
 ORACLE = "oracles, fitted on the test rows themselves"
 
 
-def apply_view(rows: ResultRows) -> list[Table]:
-    """The tables of weights applied to other stores: a block for each store."""
+def apply_view(rows: ResultRows, metrics: bool = False) -> list[Table]:
+    """The tables of weights applied to other stores: a block for each store.
+
+    ``metrics`` adds how far the probabilities can be trusted.
+    """
 
     def fitted(row: Mapping[str, Any]) -> str:
         named = (row["fitted_task"], row["fitted_template"], row["fitted_seed"])
@@ -63,7 +67,8 @@ def apply_view(rows: ResultRows) -> list[Table]:
         Column("accuracy", "test\naccuracy", format=".3f"),
         Column("interval", "95 %\ninterval", format=_interval, drop=1),
     ]
-    return [Table(columns, list(blocks.values()))]
+    tables = [Table(columns, list(blocks.values()))]
+    return [*tables, *calibration_tables(rows)] if metrics else tables
 
 
 def _interval(row: Mapping[str, Any]) -> str:
@@ -104,14 +109,40 @@ def _few(methods: ResultRows | Sequence[str]) -> Iterator[Sequence[Any]]:
         yield methods[start : start + METHODS_A_TABLE]
 
 
+def _grids(summary: ResultRows, average: ResultRows) -> list[Table]:
+    """The tasks by methods, and the learning curves; of a single task these are the same numbers.
+
+    So one task has its curves where there are several numbers of train rows, else its line.
+    """
+    grids: list[Table] = []
+    curves: list[Table] = []
+    for setting in dict.fromkeys(row["setting"] for row in summary):
+        cells = [row for row in summary if row["setting"] == setting]
+        means = [row for row in average if row["setting"] == setting]
+        tasks = list(dict.fromkeys(row["task"] for row in cells))
+        if len(tasks) > 1:
+            grids += _grid(cells)
+            curves += _curves(means, f"Mean over {len(tasks)} tasks{_of(setting)}")
+        elif len({row["n_train"] for row in cells}) > 1:
+            curves += _curves(means, f"{tasks[0]}, {_runs(cells)}{_of(setting)}")
+        else:
+            grids += _grid(cells)
+    return grids + curves
+
+
+def _runs(cells: ResultRows) -> str:
+    """``3 runs``, or ``2 to 3 runs``, as the cells are of."""
+    counts = sorted({cell["runs"] for cell in cells})
+    runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"{runs} run{'s' * (counts[-1] > 1)}"
+
+
 def _grid(summary: ResultRows) -> Iterator[Table]:
     """Tasks by methods, mean (sd) in each cell; a table for each number of train rows."""
     methods = list(dict.fromkeys(cell["method"] for cell in summary))
     for n_train, setting in dict.fromkeys((cell["n_train"], cell["setting"]) for cell in summary):
         cells = [c for c in summary if (c["n_train"], c["setting"]) == (n_train, setting)]
-        counts = sorted({cell["runs"] for cell in cells})
-        runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        title = f"{n_train} train rows, {runs} run{'s' * (counts[-1] > 1)} a task{_of(setting)}"
+        title = f"{n_train} train rows, {_runs(cells)} a task{_of(setting)}"
         for some in _few(methods):
             lines: dict[str, dict[str, Any]] = {}
             for cell in cells:
@@ -135,20 +166,15 @@ def _oracle_grid(oracle: ResultRows) -> Iterator[Table]:
         yield Table(columns, [lines], title=ORACLE[0].upper() + ORACLE[1:])
 
 
-def _average_tables(average: ResultRows, summary: ResultRows) -> Iterator[Table]:
-    """The learning curves: the mean over tasks for each number of train rows."""
-    methods = list(dict.fromkeys(row["method"] for row in average))
-    for setting in dict.fromkeys(row["setting"] for row in average):
-        means = [row for row in average if row["setting"] == setting]
-        tasks = len({row["task"] for row in summary if row["setting"] == setting})
-        title = f"Mean over {tasks} task{'s' * (tasks > 1)}{_of(setting)}"
-        for some in _few(methods):
-            lines: dict[int, dict[str, Any]] = {}
-            for row in means:
-                line = lines.setdefault(row["n_train"], {"n_train": row["n_train"]})
-                line[row["method"]] = _cell(row)
-            columns = [Column("n_train", "train rows"), *map(Column, some)]
-            yield Table(columns, [list(lines.values())], title=title)
+def _curves(means: ResultRows, title: str) -> Iterator[Table]:
+    """The learning curves: a line for each number of train rows."""
+    for some in _few(list(dict.fromkeys(row["method"] for row in means))):
+        lines: dict[int, dict[str, Any]] = {}
+        for row in means:
+            line = lines.setdefault(row["n_train"], {"n_train": row["n_train"]})
+            line[row["method"]] = _cell(row)
+        columns = [Column("n_train", "train rows"), *map(Column, some)]
+        yield Table(columns, [list(lines.values())], title=title)
 
 
 def _of(setting: str | None) -> str:

@@ -80,8 +80,9 @@ def test_change_is_that_of_versus(stores, told, tmp_path, write_store):
 def test_reweight_is_the_commands(stores, told, tmp_path):
     """Every list equal to the command's, and the file that it saves too."""
     found = compread.reweight(
-        stores, n_train=[4, 8], methods=["full", "comprw", "blend"], versus="full", oracle=True
-    )
+        stores, n_train=[4, 8], methods=["full", "comprw", "blend"], versus="full", oracle=True,
+        metrics=True,
+    )  # fmt: skip
     file = tmp_path / "w.json"
     assert {name: list(rows) for name, rows in found.items()} == told(
         "reweight", stores, "--n-train", "4,8", "--methods", "full,comprw,blend", "--versus",

@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,10 +92,26 @@ def test_labels_are_those_of_reweight(made: SimpleNamespace, run: Run, method: s
     fit, wanted = scores(made, method)
     assert fit.method == (method or "blend-row")
     got = np.array([[row["probabilities"][word] for word in fit.labels.word] for row in rows])
-    np.testing.assert_allclose(got, softmax(wanted, axis=1), atol=1e-4)
+    assert fit.temperature is not None and fit.temperature != 1
+    np.testing.assert_allclose(got, softmax(wanted / fit.temperature, axis=1), atol=1e-4)
     words = [fit.labels.word[k] for k in wanted.argmax(axis=1)]
     assert [row["label"] for row in rows] == words
     assert method or len(set(words)) == 2  # the default tells the rows apart
+
+
+def test_weights_without_a_temperature_say_so(
+    made: SimpleNamespace, run: Run, tmp_path: Path
+) -> None:
+    """A file of before has the softmax of the scores, as it had, and a note on stderr."""
+    fits = [replace(fit, temperature=None) for fit in Weights.read(made.weights).fits]
+    Weights(tuple(fits)).write(old := tmp_path / "old.json")
+    status, out, err = run(made.new, "--weights", old)
+    fit, wanted = scores(made)
+    rows = list(map(json.loads, out.splitlines()))
+    got = np.array([[row["probabilities"][word] for word in fit.labels.word] for row in rows])
+    np.testing.assert_allclose(got, softmax(wanted, axis=1), atol=1e-4)
+    assert status == 0 and err.count("\n") == 1
+    assert "has no temperature for blend-row" in err and "reweight --save" in err
 
 
 def test_the_order_is_that_of_the_input(made: SimpleNamespace, run: Run) -> None:
@@ -133,7 +150,7 @@ def test_a_whole_prompt_is_the_row_behind_the_demonstrations(
     with open_store(made.store) as store:
         train = store.split("train")
     fit, _ = scores(made)
-    wanted = softmax(fit.fitted.scores(rows_of(train, made.components))[0])
+    wanted = softmax(fit.fitted.scores(rows_of(train, made.components))[0] / fit.temperature)
     assert list(row["probabilities"].values()) == pytest.approx(list(wanted), abs=1e-4)
 
 
@@ -212,7 +229,8 @@ def test_words_of_one_class_are_pooled(
         found = [json.loads(line)["probabilities"] for line in capsys.readouterr().out.splitlines()]
         fit = choose(Weights.read(weights).fits, method)
         with open_store(store, fit.pool) as opened:
-            wanted = softmax(fit.fitted.scores(rows_of(opened.split("test"), opened.components)), 1)
+            scores = fit.fitted.scores(rows_of(opened.split("test"), opened.components))
+        wanted = softmax(scores / fit.temperature, axis=1)
         assert fit.labels.word == (" negative", " positive") and len(fit.words.word) == 4
         got = [[row[word] for word in fit.labels.word] for row in found]
         np.testing.assert_allclose(got, wanted, atol=1e-4)

@@ -18,6 +18,10 @@ from compread.store.schema import Labels, RunInfo
 
 AXIS = component_axis([LayerShape(3), LayerShape(3)])
 METHODS = ["full", "calib+", "bc", "comprw", "blend"]
+CALIBRATED = [
+    "ece", "ece_adaptive", "brier", "log_loss", "scaled_ece", "scaled_ece_adaptive",
+    "scaled_brier", "scaled_log_loss",
+]  # fmt: skip
 
 
 def write_store(
@@ -83,13 +87,14 @@ def test_json_has_runs_and_their_summary(run, stores):
     assert [row["method"] for row in document["runs"]] == METHODS
     assert list(document["runs"][0]) == [
         "store", "task", "template", "seed", "method", "recipe", "n_train", "accuracy",
-        "accuracy_low", "accuracy_high", "train_accuracy", "epochs", "n",
+        "accuracy_low", "accuracy_high", "train_accuracy", "epochs", "n", "temperature",
+        *CALIBRATED,
     ]  # fmt: skip
     row = next(row for row in document["runs"] if row["method"] == "comprw")
     assert (row["store"], row["n_train"], row["n"]) == (str(store), 12, 40)
     assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
     assert list(document["summary"][0]) == [
-        "task", "method", "n_train", "setting", "accuracy", "accuracy_sd", "runs",
+        "task", "method", "n_train", "setting", "accuracy", "accuracy_sd", "runs", *CALIBRATED,
     ]  # fmt: skip
 
 
@@ -356,6 +361,61 @@ def test_weights_of_another_model_are_refused(run, stores, tmp_path):
     assert (status, out) == (4, "") and "has 3 labels" in err
     run(stores / "sst2-s0.h5", "--methods", "comprw", "--save", path, "--force")
     assert run("--apply", path, three)[0] == 0
+
+
+def test_metrics_say_how_far_probabilities_can_be_trusted(run, stores, tmp_path):
+    """A table of its own, with the numbers of JSON; means over runs and tasks of several stores."""
+    methods = ["full", "bc", "comprw"]
+    asked = ["--metrics", "--n-train", "4,12", "--methods", ",".join(methods)]
+    for several, where in ((False, stores / "sst2-s0.h5"), (True, stores)):
+        out = run(where, *asked)[1]
+        document = json.loads(run(where, *asked, "--format", "json")[1])
+        lines = out[out.index("\nCalibration\n") :].splitlines()
+        assert max(map(len, out.splitlines())) <= 80
+        rows = document["average" if several else "runs"]
+        shown = [line.split() for line in lines if line.split()[:1] in [[m] for m in methods]]
+        assert len(shown) == len(rows) == 6
+        for cells, row in zip(shown, rows, strict=True):
+            assert (cells[0], int(cells[1])) == (row["method"], row["n_train"])
+            keys = ("scaled_ece", "scaled_ece_adaptive", "scaled_brier", "scaled_log_loss")
+            wanted = [f"{row[key]:.3f}" for key in (*keys, "ece", "log_loss")]
+            assert cells[-6:] == wanted
+        for key in CALIBRATED:
+            by_run = [r[key] for r in document["runs"] if (r["task"], r["n_train"]) == ("rte", 4)]
+            by_task = [r[key] for r in document["summary"] if r["task"] == "rte"]
+            assert by_task[: len(by_run)] == by_run
+    plain = json.loads(run(stores, "--format", "json")[1])["runs"][0]
+    assert plain["ece"] is not None and plain["scaled_ece"] is plain["temperature"] is None
+
+
+def test_metrics_of_applied_weights(run, stores, tmp_path):
+    """With the temperature of the file; a file of before has none, and none is made up."""
+    saved, old = tmp_path / "w.json", tmp_path / "old.json"
+    run(stores / "sst2-s0.h5", "--methods", "comprw", "--save", saved)
+    document = json.loads(saved.read_text())
+    at = document["fits"][0].pop("temperature")
+    for name in ("calibration", "scaled"):
+        document["fits"][0]["test"].pop(name)
+    seal(old, document)
+    other = stores / "sst2-s1.h5"
+    rows = [
+        json.loads(run("--apply", file, other, "--format", "json")[1])[0] for file in (saved, old)
+    ]
+    assert (rows[0]["temperature"], rows[1]["temperature"]) == (at, None)
+    assert rows[0]["ece"] == rows[1]["ece"] and rows[0]["scaled_ece"] is not None
+    assert rows[1]["scaled_ece"] is None and Weights.read(old).fits[0].test.calibration is None
+    status, out, _ = run("--apply", saved, stores, "--metrics")
+    assert status == 0 and "as is:" in out and max(map(len, out.splitlines())) <= 80
+
+
+def test_a_task_is_not_shown_twice(run, stores):
+    """One task has its learning curves or its line, never both; several have tables of both."""
+    pair = [stores / "sst2-s0.h5", stores / "sst2-s1.h5"]
+    one, two = run(*pair, "--n-train", "4,8")[1], run(*pair)[1]
+    assert one.startswith("sst2, 2 runs\ntrain rows") and one.count("train rows") == 1
+    assert two.startswith("12 train rows, 2 runs a task\n") and "Mean over" not in two
+    many = run(stores, "--n-train", "4,8")[1]
+    assert many.count("runs a task") == 2 and many.count("Mean over 2 tasks") == 1
 
 
 def test_save_keeps_the_weights(run, stores, tmp_path):

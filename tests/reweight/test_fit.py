@@ -1,5 +1,6 @@
 """From stores to fits: budgets, scores, and what is refused."""
 
+from collections import Counter
 from dataclasses import replace
 from importlib import import_module
 
@@ -156,3 +157,26 @@ def test_train_rows_are_gone_before_the_next_store_is_read(make_store, monkeypat
         seen = [(store[:2], name) for store, name in read if name != "calibration"]
         assert [store for store, _ in seen] == wanted
         assert seen[-1] == ("s1", "test")
+
+
+def test_what_reads_no_train_row_scores_the_test_rows_once(make_store, monkeypatch):
+    """Whatever the numbers of train rows; each still has the fit's line, and its own train rows."""
+    store = make_store(0)
+    methods = make_methods(["full", "bc", "bc-prob", "cc", "dc", "procal", "comprw"], "official")
+    alone = [reweight([store], methods, (budget,)) for budget in (4, 8, 20)]
+    scored = []
+    for kind in {method.fitted for method in methods}:  # cc and dc make one kind
+        monkeypatch.setattr(
+            kind,
+            "scores",
+            lambda self, rows, kind=kind, own=kind.scores: (
+                scored.append((kind.__name__, len(rows))) or own(self, rows)
+            ),
+        )
+    fits = reweight([store], methods, (4, 8, 20))
+    on_test = Counter(name for name, rows in scored if rows == 60)
+    assert on_test == {
+        "FullModel": 1, "LogBatch": 1, "ProbabilityBatch": 1, "LogPrior": 2, "Clusters": 1,
+        "ComponentWeights": 3,
+    }  # fmt: skip
+    assert [fit.row() for fit in fits] == [fit.row() for some in alone for fit in some]

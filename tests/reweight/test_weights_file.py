@@ -41,6 +41,25 @@ def test_what_is_read_is_what_was_written(fits, written):
         np.testing.assert_equal(ours.fitted.parameters(), theirs.fitted.parameters())
 
 
+def test_temperatures_are_kept_and_older_files_read(make_store, tmp_path):
+    """To the bit, under the checksum; a file that has none, as those of before, says so."""
+    methods = make_methods(["full", "comprw"], "official")
+    fits = reweight([make_store(0)], methods, temperatures=True)
+    Weights(fits).write(path := tmp_path / "w.json")
+    assert [fit.row() for fit in Weights.read(path).fits] == [fit.row() for fit in fits]
+    document = json.loads(path.read_text())
+    document["fits"][0]["temperature"] *= 2
+    path.write_text(json.dumps(document))
+    with pytest.raises(StoreError, match="does not agree with its checksum"):
+        Weights.read(path)
+    for fit in document["fits"]:
+        del fit["temperature"], fit["test"]["calibration"], fit["test"]["scaled"]
+    del document["checksum"]
+    path.write_text(json.dumps(document))
+    for fit in Weights.read(path).fits:
+        assert (fit.temperature, fit.test.calibration, fit.test.scaled) == (None, None, None)
+
+
 def test_the_file_says_what_it_is(written):
     """Format, version, component names and labels are readable without compread."""
     document = json.loads(written.read_text(encoding="utf-8"))
@@ -163,6 +182,10 @@ DAMAGE = {
     "an accuracy that is NaN": (("test", "accuracy"), NAN, "`accuracy` should be of type float"),
     "epochs as a fraction": (("epochs",), 1.5, "`epochs` should be of type int"),
     "ids that are numbers": (("train_ids",), [1] * 8, "a list of type str"),
+    "no temperature above 0": (("temperature",), 0.0, "`temperature` is 0.0, expected more than 0"),
+    "a temperature in words": (("temperature",), "hot", "`temperature` should be of type float"),
+    "a calibration in words": (("test", "calibration"), "good", "`calibration` should be of type"),
+    "a calibration without a number": (("test", "scaled"), {"ece": 0.1}, "has no `ece_adaptive`"),
     "a run without a field": (("run",), {"model": "m"}, "`run` is not that of a store"),
 }
 

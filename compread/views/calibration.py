@@ -1,0 +1,59 @@
+"""The table of how far the probabilities of reweighting can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from compread.views.tables import Column, Row, Table
+
+NOTE = (
+    "How far probabilities are from what happens on the test rows, 0 at best. ECE: mean distance "
+    "of accuracy and probability in 15 bins of equal width; adapt.: of equal numbers of rows. "
+    "Brier: squared error of the probabilities. loss: -log p of the right label, in nats. as is: "
+    "of the softmax of the scores, whatever their size; the others are of scores / T, where T is "
+    "fitted on the train rows, each scored by a fit without it. predict prints those."
+)
+
+
+def calibration_view(document: Mapping[str, Sequence[Row]]) -> list[Table]:
+    """A line for each method and number of train rows: of one store, or the means over tasks."""
+    runs, average = document["runs"], document["average"]
+    one = len({run["store"] for run in runs}) == 1
+    return calibration_tables(runs if one else average)
+
+
+def calibration_tables(rows: Sequence[Row]) -> list[Table]:
+    """The lines of rows that have the keys of ``HeldOutAccuracy.keys``, where any has a number."""
+    if all(row["ece"] is None for row in rows):
+        return []
+
+    def any_has(key: str) -> bool:
+        return any(row.get(key) is not None for row in rows)
+
+    columns = [Column("method", justify="left", format=_method)]
+    if len({row.get("store") for row in rows}) > 1:
+        columns.insert(0, Column("store", justify="left", shorten="start"))
+    columns.append(Column("n_train", "train\nrows", drop=2))
+    if any_has("setting"):
+        columns.append(Column("setting", justify="left", shorten="end"))
+    columns.append(Column("accuracy", "accu-\nracy", format=".3f", name="accuracy", drop=1))
+    if any_has("temperature"):
+        columns.append(Column("temperature", "T", format=".3g"))
+    columns += [
+        Column("scaled_ece", "ECE", format=".3f"),
+        Column("scaled_ece_adaptive", "adapt.\nECE", format=".3f", drop=3),
+        Column("scaled_brier", "Brier", format=".3f"),
+        Column("scaled_log_loss", "loss", format=".3f"),
+        Column("ece", "as is:\nECE", format=".3f"),
+        Column("log_loss", "as is:\nloss", format=".3f"),
+    ]
+    blocks: dict[Any, list[Row]] = {}
+    for row in rows:
+        blocks.setdefault((row.get("store"), row["n_train"], row.get("setting")), []).append(row)
+    return [Table(columns, list(blocks.values()), title="Calibration", note=NOTE)]
+
+
+def _method(row: Row) -> str:
+    special = row.get("recipe") not in (None, "official")
+    return f"{row['method']}:{row['recipe']}" if special else str(row["method"])
