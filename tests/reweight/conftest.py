@@ -29,7 +29,7 @@ class MemoryStore:
     @property
     def axes(self) -> SimpleNamespace:
         """The labels as stored."""
-        return SimpleNamespace(labels=self.labels)
+        return SimpleNamespace(labels=self.labels, has_own_answers=False)
 
     def split(self, name: str) -> Split:
         """A split by name."""
