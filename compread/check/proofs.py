@@ -10,7 +10,8 @@
 5. shared = whole: running the shared prefix once changes no contribution. Where it does, or where
    a family's cache cannot be reused, extract runs whole prompts, so this may be ``not shared``;
 6. alone = in a batch: a row's contributions are the same alone, beside other rows and after them,
-   with rows on both sides of every length at which the model begins to compute otherwise.
+   with rows on both sides of every length at which the model begins to compute otherwise;
+7. the same of answers of several tokens, see ``answer_proofs``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 
 import torch
 
+from compread.check.answer_proofs import prove_answers
 from compread.check.splits import split_misfit
 from compread.extract.engine import Engine
 from compread.extract.prefix import CannotShareError
@@ -42,7 +44,7 @@ class _Prompt:
 
 
 def prove(engine: Engine) -> tuple[Proof, ...]:
-    """Prove the six identities on a model.
+    """Prove the identities on a model.
 
     Raises:
         ModelError: the model's anatomy is not found, or its forward takes another way.
@@ -65,6 +67,7 @@ def prove(engine: Engine) -> tuple[Proof, ...]:
         Proof("capped sum = output", float(((returned - whole.full).abs() / scale).max()), bound),
         _row_wise_proof(dependence),
         _shared_proof(engine, prompts),
+        *prove_answers(engine, [(p.tokens, p.shared) for p in prompts], bound, ROUNDED),
     )
 
 

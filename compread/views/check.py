@@ -35,8 +35,8 @@ NOTE = (
 
 def _shares(certificate: Certificate) -> bool | None:
     """Whether a prefix can be run once for many prompts; None where nothing was proved."""
-    proofs = [proof for proof in certificate.proofs if not proof.needed]
-    return all(proof.holds for proof in proofs) if proofs else None
+    found = (proof.holds for proof in certificate.proofs if proof.name == "shared prefix = whole")
+    return next(found, None)
 
 
 def sweep_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:

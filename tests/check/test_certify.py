@@ -72,7 +72,7 @@ def test_a_type_is_certified(kind: str) -> None:
     """Every identity is tested and holds within what the type's norms allow."""
     certificate = certify(AutoConfig.for_model(kind))
     assert certificate.verdict == "certified", certificate.reason
-    assert len(certificate.proofs) == 8
+    assert len(certificate.proofs) == 10
     assert certificate.worst_error is not None and certificate.worst_error < 1e-6
 
 
