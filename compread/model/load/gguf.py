@@ -2,8 +2,37 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+
+@contextmanager
+def parsed_once(name: str) -> Iterator[None]:
+    """Have a model's file, if it is a ``.gguf`` one, parsed once in the block.
+
+    transformers opens it for the config, for the tokenizer and for the weights, and each time
+    parses the vocabulary token by token, which takes seconds.
+    """
+    if not name.endswith(".gguf"):
+        yield
+        return
+    try:
+        import gguf
+    except ImportError:  # transformers says so, and what to do
+        yield
+        return
+    library: Any = gguf
+    parse = library.GGUFReader
+    kept = lru_cache(maxsize=1)(parse)
+    library.GGUFReader = lambda path, *mode: kept(os.fspath(path), *mode)
+    try:
+        yield
+    finally:
+        library.GGUFReader = parse
 
 
 def unpacked() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from compread.model.load.adapters import with_adapter
 from compread.model.load.devices import DTYPES, choose_device
 from compread.model.load.failures import as_model_error, has_vocabulary, no_tokenizer, untrusted
 from compread.model.load.fingerprint import fingerprint
-from compread.model.load.gguf import begin_as_stated, unpacked
+from compread.model.load.gguf import begin_as_stated, parsed_once, unpacked
 from compread.model.load.kinds import check_kind, no_head
 from compread.model.load.quantized import check_storage, is_quantized, quantization
 from compread.model.load.request import ModelRequest
@@ -80,6 +80,23 @@ def load_model(
     """
     device = None if request.device_map else choose_device(request.device)
     source = _source(request)
+    with parsed_once(request.name):
+        tokenizer, model = _loaded(request, source, device, begins)
+    if request.adapter:
+        model = with_adapter(
+            model, request.adapter, merge=request.merge_adapter, offline=request.offline
+        )
+    model = model.eval().requires_grad_(False)
+    return LoadedModel(request, source.revision, model, tokenizer, fingerprint(model))
+
+
+def _loaded(
+    request: ModelRequest,
+    source: ModelSource,
+    device: torch.device | None,
+    begins: Callable[[ModelRequest, Any], object],
+) -> tuple[Any, CausalLM]:
+    """The tokenizer and the model without an adapter."""
     config = None if "gguf_file" in source.options else _config(request.name, source)
     if config is not None:
         check_kind(config, request.name, request.trust_remote_code)
@@ -87,13 +104,7 @@ def load_model(
     tokenizer = _tokenizer(request.name, source)
     packed = getattr(config, "quantization_config", None) is not None
     begins(request, tokenizer)
-    model = _weights(request, source, device, packed=packed)
-    if request.adapter:
-        model = with_adapter(
-            model, request.adapter, merge=request.merge_adapter, offline=request.offline
-        )
-    model = model.eval().requires_grad_(False)
-    return LoadedModel(request, source.revision, model, tokenizer, fingerprint(model))
+    return tokenizer, _weights(request, source, device, packed=packed)
 
 
 def _weights(
@@ -157,7 +168,7 @@ def _source(request: ModelRequest) -> ModelSource:
 def _tokenizer(name: str, source: ModelSource) -> Any:
     from transformers import AutoTokenizer
 
-    with as_model_error(name, "tokenizer"):
+    with as_model_error(name, "tokenizer"), parsed_once(name):
         tokenizer = AutoTokenizer.from_pretrained(source.place, **source.options)
         if "gguf_file" in source.options:
             begin_as_stated(tokenizer, Path(source.place, source.options["gguf_file"]))

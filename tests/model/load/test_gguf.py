@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from tiny_folder import byte_tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from compread.model import LoadedModel, ModelRequest, load_model
+from compread.model import LoadedModel, ModelRequest, load_model, load_tokenizer
 from compread.model.load.gguf import begin_as_stated
 
 gguf = pytest.importorskip("gguf")
@@ -106,3 +107,23 @@ def test_the_weights_are_the_files(tmp_path: Path) -> None:
         expected = torch.from_numpy(tensors[f"{theirs}.weight"])
         assert torch.equal(weights[f"{ours}.weight"], expected)
     assert (loaded.model_type, loaded.context_length) == ("llama", 64)
+
+
+@pytest.mark.parametrize("make", [load_model, load_tokenizer])
+def test_a_file_is_parsed_once(
+    make: Callable[[ModelRequest], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser runs once a model or tokenizer, again for the next, and is left as it was."""
+    parsed: list[str] = []
+
+    class Counting(gguf.GGUFReader):
+        def __init__(self, path: str, *mode: str) -> None:
+            parsed.append(path)
+            super().__init__(path, *mode)
+
+    monkeypatch.setattr(gguf, "GGUFReader", Counting)
+    write_gguf(tmp_path / "tiny.gguf")
+    for times in (1, 2):
+        make(ModelRequest(str(tmp_path / "tiny.gguf"), dtype="float32", device="cpu"))
+        assert parsed == [str(tmp_path / "tiny.gguf")] * times
+    assert gguf.GGUFReader is Counting
