@@ -142,7 +142,7 @@ def fits_of(weights: AnyWeights) -> tuple[Fit, ...]:
         return weights.fits
     path = Path(weights).expanduser()
     read = Weights.read(path)
-    if (doubt := read.doubt(path)) is not None:
+    for doubt in read.doubts(path):
         tell(doubt)
     return read.fits
 

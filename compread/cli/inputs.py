@@ -87,7 +87,7 @@ def changed(
 
 
 def read_weights(path: Path) -> tuple[Fit, ...]:
-    """The fits of a weights file; a note where the file has no checksum.
+    """The fits of a weights file; a note where numbers may be in doubt.
 
     Raises:
         StoreError: it is not one, or damaged.
@@ -96,6 +96,6 @@ def read_weights(path: Path) -> tuple[Fit, ...]:
     from compread.reweight.weights_file import Weights
 
     weights = Weights.read(path)
-    if (doubt := weights.doubt(path)) is not None:
+    for doubt in weights.doubts(path):
         note(doubt)
     return weights.fits

@@ -114,7 +114,8 @@ def reweight(
 
     JSON has `runs`, one row for each store, number of train rows and method; `summary`, their mean
     and standard deviation over the stores of a task; `average`, the mean over tasks; `versus` and
-    `oracle` where asked for. `epochs` is the epoch at which training stopped, counted from 0.
+    `oracle` where asked for. `epochs` is the epoch at which training stopped, counted from 0;
+    `gap` how far a convex fit's objective can be above its minimum, as a share of it.
     `ece`, `ece_adaptive`, `brier` and `log_loss` are of the softmax of the scores; with --metrics
     or --save, `scaled_ece` and so on are of the probabilities at the `temperature`, which is fitted
     on train rows left out.

@@ -21,7 +21,6 @@ from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
 from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import TOGETHER_BYTES, Fitted, Method, in_turn
-from compread.reweight.methods.comprw import ComponentWeights
 from compread.reweight.registry import title_of
 from compread.reweight.rows import (
     Rows,
@@ -122,6 +121,7 @@ class Fit:
             "accuracy_high": test and test.accuracy_high,
             "train_accuracy": self.train_accuracy,
             "epochs": self.fitted.epochs,
+            "gap": self.fitted.gap,
             "n": test.n if test else 0,
             "temperature": self.temperature,
             **(test.keys() if test else {}),
@@ -253,7 +253,7 @@ def unsolved(fits: Sequence[Fit]) -> tuple[str, ...]:
         f"{fit.title} on {len(fit.train_ids)} rows of {fit.store}: the solver stopped where the "
         f"objective may be {fit.fitted.gap:.1%} above its minimum"
         for fit in fits
-        if isinstance(fit.fitted, ComponentWeights) and fit.fitted.gap > convex.ENOUGH
+        if fit.fitted.gap is not None and fit.fitted.gap > convex.ENOUGH
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from compread.array_types import Floats
@@ -25,6 +25,9 @@ class Fitted(ABC):
 
     epochs: int | None
     """The epoch at which training stopped, counted from 0; None if there was no training."""
+    gap: float | None = field(default=None, kw_only=True)
+    """How far the objective can be above its minimum, as a share of itself; None where the method
+    seeks no minimum."""
 
     axes: ClassVar[Mapping[str, str]] = {}
     """The axis letters of each fitted array: ``{"weights": "C"}``."""

@@ -7,9 +7,9 @@
 The checksum is the SHA-256 of all else in its shortest form with sorted keys, so that any change of
 a value is found and none of the spaces. It has a line of its own: without that line the file is
 read as those are that older versions wrote. A fit has the method with its recipe and
-hyperparameters, the component axis, the labels with their tokens, the fitted arrays, the run and
-the rows it was fitted on, its temperature, and its scores. Numbers are written so that reading
-gives the same bits back.
+hyperparameters, the component axis, the labels with their tokens, the fitted arrays, how training
+ended (``epochs``, ``gap``), the run and the rows it was fitted on, its temperature, and its scores.
+Numbers are written so that reading gives the same bits back.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from compread.components import KINDS, Component
 from compread.errors import StoreError, either
 from compread.options import POOLS
 from compread.output_files import write_file
-from compread.reweight.fit import CALIBRATION, Fit, HeldOutAccuracy
+from compread.reweight.fit import CALIBRATION, Fit, HeldOutAccuracy, unsolved
 from compread.reweight.method import Fitted
 from compread.reweight.registry import METHODS
 from compread.store.schema import Labels, RunInfo
@@ -51,10 +51,11 @@ class Weights:
     checked: bool = True
     """Whether a checksum vouches for them; files of older versions have none."""
 
-    def doubt(self, path: Path) -> str | None:
-        """What a user should know of the file that they were read from."""
+    def doubts(self, path: Path) -> tuple[str, ...]:
+        """What a user should know of the file that they were read from, a line each."""
         unchecked = f"{path} has no checksum, so a changed number would go unnoticed"
-        return None if self.checked else unchecked
+        far = (f"{path}: {line}" for line in unsolved(self.fits))
+        return (*([] if self.checked else [unchecked]), *far)
 
     def write(self, path: Path, force: bool = False) -> None:
         """Writes the file beside its target and renames it, so that it is there whole or not.
@@ -142,6 +143,7 @@ def _to_json(fit: Fit) -> dict[str, Any]:
         "recipe": fit.recipe,
         "hyperparameters": fit.hyperparameters,
         "epochs": fit.fitted.epochs,
+        "gap": fit.fitted.gap,
         "store": fit.store,
         "run": fit.run.to_dict(),
         "n_train": len(fit.train_ids),
@@ -323,4 +325,9 @@ def _fitted(
                 f"{where}: parameter `{name}` has a number that is not finite; fit it again"
             )
         arrays[name] = array
-    return kind(epochs=_field(values, "epochs", int, where, optional=True), **arrays)
+    return kind(
+        epochs=_field(values, "epochs", int, where, optional=True),
+        # Files of older versions lack it.
+        gap=_field({"gap": None, **values}, "gap", float, where, optional=True),
+        **arrays,
+    )

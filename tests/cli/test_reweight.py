@@ -87,7 +87,7 @@ def test_json_has_runs_and_their_summary(run, stores):
     assert [row["method"] for row in document["runs"]] == METHODS
     assert list(document["runs"][0]) == [
         "store", "task", "template", "seed", "method", "recipe", "n_train", "accuracy",
-        "accuracy_low", "accuracy_high", "train_accuracy", "epochs", "n", "temperature",
+        "accuracy_low", "accuracy_high", "train_accuracy", "epochs", "gap", "n", "temperature",
         *CALIBRATED,
     ]  # fmt: skip
     row = next(row for row in document["runs"] if row["method"] == "comprw")

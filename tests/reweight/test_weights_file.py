@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,7 @@ DAMAGE = {
     "an accuracy in words": (("test", "accuracy"), "high", "`accuracy` should be of type float"),
     "an accuracy that is NaN": (("test", "accuracy"), NAN, "`accuracy` should be of type float"),
     "epochs as a fraction": (("epochs",), 1.5, "`epochs` should be of type int"),
+    "a gap in words": (("gap",), "wide", "`gap` should be of type float"),
     "ids that are numbers": (("train_ids",), [1] * 8, "a list of type str"),
     "no temperature above 0": (("temperature",), 0.0, "`temperature` is 0.0, expected more than 0"),
     "a temperature in words": (("temperature",), "hot", "`temperature` should be of type float"),
@@ -274,3 +276,18 @@ def test_a_field_of_another_kind_is_one_line(written, field, value):
     with pytest.raises(StoreError) as error:
         Weights.read(written)
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_how_far_a_fit_can_be_from_the_minimum_is_kept(fits, tmp_path):
+    """The gap comes back; a wide one is told of with the file, and older files say none."""
+    fit = next(fit for fit in fits if fit.method == "comprw")
+    path = tmp_path / "weights.json"
+    for gap, told in ((None, 0), (0.004, 0), (0.25, 1)):
+        Weights((replace(fit, fitted=replace(fit.fitted, gap=gap)),)).write(path, force=True)
+        weights = Weights.read(path)
+        assert weights.fits[0].fitted.gap == gap and len(weights.doubts(path)) == told
+    assert "25.0% above its minimum" in weights.doubts(path)[0]
+    document = json.loads(path.read_text(encoding="utf-8"))
+    del document["fits"][0]["gap"], document["checksum"]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert Weights.read(path).fits[0].fitted.gap is None

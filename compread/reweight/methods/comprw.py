@@ -47,8 +47,6 @@ class ComponentWeights(Fitted):
 
     weights: Floats
     """[C] 0 where a component carries none."""
-    gap: float = 0.0
-    """How far the objective can be above its minimum, as a share; 0 where none is sought."""
 
     axes: ClassVar[Mapping[str, str]] = {"weights": "C"}
 
@@ -101,18 +99,21 @@ class CompRW(Method):
             used = run.rows.reweighted()
             whole = np.zeros(len(used))
             whole[used] = weights
-            fits.append(ComponentWeights(epochs, whole, gap))
+            fits.append(ComponentWeights(epochs, whole, gap=gap))
         return tuple(fits)
 
-    def _found(self, training: Sequence[Training]) -> list[tuple[int | None, Floats, float]]:
-        """The epoch at which training ended, if any, the weights [J] and the gap of each run."""
+    def _found(self, training: Sequence[Training]) -> list[tuple[int | None, Floats, float | None]]:
+        """The epoch at which training ended, the weights [J] and the gap; None where there is none.
+
+        One for each run.
+        """
         if self.recipe == "official":
-            return [(end.epochs, end.weights, 0.0) for end in ends(training, RAW)]
+            return [(end.epochs, end.weights, None) for end in ends(training, RAW)]
         features = [run.rows.carrying() for run in training]
         gold = [run.gold for run in training]
         if self.recipe in TRAINERS:
             trained = descend_each(features, gold, TRAINERS[self.recipe])
-            return [(end.epochs, end.weights, 0.0) for end in trained]
+            return [(end.epochs, end.weights, None) for end in trained]
         solved = map(self._solve, features, gold)
         return [(None, end.weights, end.gap) for end in solved]
 
