@@ -57,8 +57,8 @@ class Lock:
         if not _flock(fd, path, wait=patience > 0):
             self._take(until)
             self.note = (
-                f"the file system of {path.parent} has no locks: while a run goes on, a file such "
-                f"as {self._owner.name} keeps others away"
+                f"the file system of {path.parent} has no locks: meanwhile a file such as "
+                f"{self._owner.name} keeps others away"
             )
         elif self._owner.exists():  # of a host on which the same disk knows no locks
             self._take(until)

