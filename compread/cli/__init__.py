@@ -36,7 +36,7 @@ from compread.cli import (
     status,
     tasks,
 )
-from compread.cli.output import Unfailing, discard, note
+from compread.cli.output import Named, Unfailing, discard, note
 from compread.errors import CompreadError
 from compread.text import one_line, printable
 from compread.version import __version__
@@ -132,13 +132,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _streams() -> Iterator[None]:
-    """Streams that are there, take and give any text, and, on stderr, never fail."""
-    before = sys.stderr
+    """Streams that are there, take and give any text, name themselves, and on stderr never fail."""
     # A process started with a closed one, as by ``>&-``, has None there.
     nowhere = Path(os.devnull)
     sys.stdin = sys.stdin or nowhere.open(encoding="utf-8")
     sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
     sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+    before = sys.stdout, sys.stderr
     if hasattr(sys.stdin, "reconfigure"):
         # Paths, one a line, need not be UTF-8.
         sys.stdin.reconfigure(errors="surrogateescape")
@@ -146,12 +146,13 @@ def _streams() -> Iterator[None]:
         # A label word that the terminal's encoding lacks must not end the command.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    sys.stdout = cast("TextIO", Named(sys.stdout, "stdout"))
     sys.stderr = cast("TextIO", Unfailing(sys.stderr))
     try:
         yield
     finally:
         sys.stderr.flush()
-        sys.stderr = before
+        sys.stdout, sys.stderr = before
 
 
 def _show_traceback(

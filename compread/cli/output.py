@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -90,6 +91,46 @@ def note(text: str, *, bold: bool = False) -> None:
     print(
         f"\x1b[1m{text}\x1b[0m" if bold and color(sys.stderr) else text, file=sys.stderr, flush=True
     )
+
+
+class Named:
+    """A stream whose failures say which it is, as files' do.
+
+    Their errors would else be "No space left on device", and no word of where.
+    """
+
+    def __init__(self, stream: Any, name: str) -> None:
+        """Write to ``stream``, text or bytes, which messages call ``name``."""
+        self._stream, self._name = stream, name
+
+    def write(self, data: Any) -> int:
+        """Write.
+
+        Raises:
+            OSError: with the stream's name for a file's.
+        """
+        with self._naming():
+            return int(self._stream.write(data))
+
+    def flush(self) -> None:
+        """Hand on what is buffered.
+
+        Raises:
+            OSError: as ``write`` does.
+        """
+        with self._naming():
+            self._stream.flush()
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._name) from error
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._stream, name)
+        return Named(found, self._name) if name == "buffer" else found
 
 
 class Unfailing:

@@ -214,10 +214,17 @@ def test_a_reader_that_left_is_no_error(stores, form):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+FULL = "error: stdout: No space left on device\n"
+
+
 @pytest.mark.parametrize(
     ("shell", "status", "out"),
     [
-        ("{} rank {} >/dev/full", 1, "error: No space left on device\n"),
+        ("{} --help >/dev/full", 1, FULL),
+        ("{} rank {} >/dev/full", 1, FULL),
+        ("{} rank {} --format parquet >/dev/full", 1, FULL),
+        ("PYTHONUNBUFFERED=1 {} --version >/dev/full", 1, FULL),
+        ("PYTHONUNBUFFERED=1 {} show {} >/dev/full", 1, FULL),
         ("{} rank {} >&-", 0, ""),
         ("{} rank {} 2>/dev/full >&-", 0, ""),
         ("{} rank nowhere.h5 2>/dev/full", 4, ""),
