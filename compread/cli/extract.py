@@ -93,7 +93,7 @@ def extract(
         _check_places(places, sets, points, chat)
 
     from compread.cli.extract_run import forecast
-    from compread.extract import ExtractOptions
+    from compread.extract import ExtractOptions, speaks_for_all
     from compread.model import ModelRequest, quieten_libraries
 
     quieten_libraries(bars=False)
@@ -105,7 +105,8 @@ def extract(
         for point in points
     ]  # fmt: skip
     if dry_run:
-        forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
+        if speaks_for_all():
+            forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
         return
     options = ExtractOptions(
         batch_tokens=batch_tokens, share=share, force=force, command=context.obj

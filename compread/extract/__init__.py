@@ -19,7 +19,7 @@ from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.prefix import SharedPrefix
 from compread.extract.preview import preview, preview_answers
 from compread.extract.structure import Proof
-from compread.extract.workers import Workers, join_workers, leave_workers
+from compread.extract.workers import Workers, join_workers, leave_workers, speaks_for_all
 
 __all__ = [
     "Engine",
@@ -38,4 +38,5 @@ __all__ = [
     "preview",
     "preview_answers",
     "shared_length",
+    "speaks_for_all",
 ]

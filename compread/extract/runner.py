@@ -27,7 +27,8 @@ from compread.model.linear import device_of
 Progress = Callable[[int, int, int], None]
 """Called with rows kept, rows in all, and tokens run by now, after each batch.
 
-Of several workers all are counted as being where this one is: they share the batches in turn.
+They share the batches in turn, and of several workers all are counted as being where this one is,
+so that the last call has all rows and the time left is that of this one's share.
 """
 RowNumbers = list[int]
 Tokens = tuple[int, ...]
@@ -100,6 +101,7 @@ class Runner:
         self.counts = RowCounts()
         self._sum_check = sum_check
         self._names = writer.ids
+        self._others = 0  # rows of other workers' batches that stand before this one's next
         self._limit: int | None = None
         self._row_wise, self._head = row_wise, head
         # A GPU computes while the batch before it is copied, checked and written.
@@ -119,16 +121,19 @@ class Runner:
             ModelError: a row's numbers are not finite; the others, kept before it, stay.
             ResumableError: a single row does not fit into the device's memory.
         """
-        kept_before, workers = int(done.sum()), self.workers.size
+        kept_before = int(done.sum())
 
-        def tell() -> None:
-            kept = min(len(self.ids), kept_before + self.counts.rows * workers)
-            progress(kept, len(self.ids), self.counts.tokens_run * workers)
+        def tell(round: int = 0) -> None:
+            """After so many rows of a batch: those who come behind have batches of its size."""
+            behind = (self.workers.size - 1 - self.workers.rank) * round
+            kept = min(len(self.ids), kept_before + self.counts.rows + self._others + behind)
+            progress(kept, len(self.ids), self.counts.tokens_run * self.workers.size)
 
         tell()
         waiting: tuple[RowNumbers, HostCopy] | None = None
         try:
             for prefix, rows in self._batches(groups, budget, done):
+                begun = self.counts.rows
                 for piece, parts in self._fitting(prefix, rows):
                     if waiting is not None:
                         ready, waiting = waiting, (piece, parts)
@@ -137,7 +142,7 @@ class Runner:
                         waiting = piece, parts
                     else:
                         self._keep(piece, parts)
-                    tell()
+                    tell(self.counts.rows - begun)
         except SumError:
             raise
         except BaseException:
@@ -146,6 +151,7 @@ class Runner:
             raise
         if waiting is not None:
             self._keep(*waiting)
+        if waiting is not None or self._others:
             tell()
         return self.counts
 
@@ -163,6 +169,8 @@ class Runner:
                 rows = [row for row in batch if not done[row]]
                 if rows and self.workers.mine(number):
                     yield group.prefix, rows
+                elif rows:
+                    self._others += len(rows)
                 number += bool(rows)
 
     def _fitting(self, prefix: Tokens, rows: RowNumbers) -> Iterator[tuple[RowNumbers, HostCopy]]:

@@ -108,6 +108,11 @@ def join_workers() -> Workers:
     return Workers(dist.get_rank(), dist.get_world_size())
 
 
+def speaks_for_all() -> bool:
+    """Whether this process is the one that prints, told before the workers are joined."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def leave_workers() -> None:
     """End the connection to the other workers."""
     import torch.distributed as dist

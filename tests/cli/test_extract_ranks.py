@@ -133,6 +133,21 @@ def test_a_finished_store_is_kept_by_all(folder: Path) -> None:
     assert sorted(out for _, out, _ in said) == ["", f"{folder / 'one.h5'}\n"]
 
 
+@pytest.mark.parametrize(("rank", "tables"), [("0", 1), ("1", 0)])
+def test_one_rank_tells_what_a_run_will_take(
+    folder: Path,
+    rank: str,
+    tables: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """With ``--dry-run`` the first of several prints the forecast, the others nothing."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", rank)
+    assert main(["extract", *command(folder), "-o", str(folder / "new.h5"), "--dry-run"]) == 0
+    assert capfd.readouterr().out.count("Nothing was run.") == tables
+
+
 def test_standard_input_is_one_process_s(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

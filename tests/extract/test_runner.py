@@ -255,17 +255,28 @@ def test_an_interrupted_run_keeps_the_batch_that_waits(overlaps: bool, before: i
     assert isinstance(error, KeyboardInterrupt) and sorted(kept.rows) == [0, 1, 2]
 
 
-def test_progress_is_that_of_all_ranks() -> None:
-    """A worker of three that has a third of the rows ends with all of them, and no more."""
-    told: list[tuple[int, int, int]] = []
-    ids = [[3 + n, 4, 5, 6 + n] for n in range(8)]
-    runner = Runner(
-        loud_engine("llama tied", torch.float64), ids, Kept(8), lambda *batch: 0.0, Workers(0, 3)
-    )
-    done = np.arange(8) == 7
-    runner.run([Group((), tuple(range(8)))], 4, done, lambda *counts: told.append(counts))
-    assert [(kept, total) for kept, total, _ in told] == [(1, 8), (4, 8), (7, 8), (8, 8)]
-    assert [tokens for _, _, tokens in told] == [0, 12, 24, 36]
+@pytest.mark.parametrize(
+    ("lengths", "rank", "ranks", "told"),
+    [
+        ([4] * 8, 0, 3, [(1, 0), (4, 12), (7, 24), (8, 36), (8, 36)]),
+        ([4] * 8, 2, 3, [(1, 0), (4, 12), (7, 24), (8, 24)]),
+        # Of five rows that are left, one batch has one and the other has four.
+        ([4, 1, 1, 1, 1, 4], 0, 2, [(1, 0), (3, 8), (6, 8)]),
+        ([4, 1, 1, 1, 1, 4], 1, 2, [(1, 0), (6, 8), (6, 8)]),
+    ],
+)
+def test_progress_is_that_of_all_ranks(
+    lengths: list[int], rank: int, ranks: int, told: list[tuple[int, int]]
+) -> None:
+    """A worker that is through its batches, however many rows they have, has told of all rows."""
+    heard: list[tuple[int, int]] = []
+    ids = [[3 + n, 4, 5, 6 + n][-length:] for n, length in enumerate(lengths)]
+    engine, kept = loud_engine("llama tied", torch.float64), Kept(len(ids))
+    runner = Runner(engine, ids, kept, lambda *batch: 0.0, Workers(rank, ranks))
+    done = np.arange(len(ids)) == len(ids) - 1
+    groups = [Group((), tuple(range(len(ids))))]
+    runner.run(groups, 4, done, lambda kept, total, tokens: heard.append((kept, tokens)))
+    assert heard == told
 
 
 @pytest.mark.parametrize("overlaps", [True, False])
