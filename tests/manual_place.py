@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from prompts.made_rows import VALUES, made_rows, write_data, write_json_lines
+from prompts.own_rows import OWN_ROWS
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -44,9 +45,16 @@ def make_inputs(folder: Path, task_file: str) -> None:
         write_json_lines(folder / f"data/movie_snippets/{split}.jsonl", rows)
         questions = [{"question": f"is it {split} {n}", "answer": n % 2 == 1} for n in range(count)]
         write_json_lines(folder / f"data/mine/{split}.jsonl", questions)
-    for task in map(load_task, tasks):
+    own = [name for name in OWN_ROWS if name not in tasks]
+    for name in own:
+        for split, count in (("train", 60), ("test", 24)):
+            rows = [OWN_ROWS[name](n, split) for n in range(count)]
+            write_json_lines(folder / "data" / name.replace(":", "/") / f"{split}.jsonl", rows)
+    for task in map(load_task, [*tasks, *own]):
         _write_hub_data(folder, task)
-    tokenizer = _tokenizer([path.read_text("utf-8") for path in folder.rglob("*.jsonl")])
+    texts = [path.read_text("utf-8") for path in folder.rglob("*.jsonl")]
+    # Options begin with a space in a prompt, and with a quote in their file.
+    tokenizer = _tokenizer([*texts, *(text.replace('"', " ") for text in texts)])
     for seed, name in enumerate(HUB_IDS):
         torch.manual_seed(seed)
         _model(len(tokenizer)).save_pretrained(folder / name)
@@ -77,12 +85,10 @@ def _write_hub_data(folder: Path, task: Any) -> None:
         return
     at = folder / task.source.id
     at.mkdir(parents=True, exist_ok=True)
-    files = ""
+    files, file = "", task.name.replace(":", "-")
     for split, name in task.source.splits.items():
-        shutil.copy(
-            folder / "data" / task.name / f"{split}.jsonl", at / f"{task.name}-{split}.jsonl"
-        )
-        files += f"  - split: {name}\n    path: {task.name}-{split}.jsonl\n"
+        shutil.copy(folder / "data" / task.folder / f"{split}.jsonl", at / f"{file}-{split}.jsonl")
+        files += f"  - split: {name}\n    path: {file}-{split}.jsonl\n"
     readme = at / "README.md"
     before = (
         readme.read_text("utf-8").removesuffix("---\n") if readme.exists() else "---\nconfigs:\n"
@@ -93,7 +99,7 @@ def _write_hub_data(folder: Path, task: Any) -> None:
 
 def _tokenizer(texts: list[str]) -> Any:
     """One token a word of the texts, of the templates and of their label words."""
-    for task in map(load_task, task_names()):
+    for task in (load_task(name, any_subject=True) for name in task_names()):
         for template in task.templates.values():
             texts += [
                 template.text,

@@ -90,7 +90,7 @@ def show(
             rows.append({
                 "task": one.task, "template": one.template, "shots": one.shots,
                 "seed": one.seed, "id": prompt.id, "prompt": prompt.text,
-                "label": one.labels[prompt.gold], "labels": list(one.labels),
+                "label": one.answers(prompt)[prompt.gold], "labels": list(one.answers(prompt)),
                 "wording": one.protocol.get("wording"),
             })  # fmt: skip
     if format is not TABLE:
@@ -127,6 +127,9 @@ def fetch(
             if one.source is None:
                 note(f"{one.name}: not on the hub; {one.access or 'its data are local'}")
                 continue
+            if one.source.subjects:
+                note(f"{one.name}: fetched by subject, as in {one.name}:{one.source.subjects[0]}")
+                break
             n = len(load_rows(one, split))
             rows.append({
                 "task": task.name, "split": split, "rows": n, "source": one.source.id,
@@ -173,7 +176,7 @@ def validate(
             write(f"{row['mistake'] or row['file'] + ': valid'}\n")
             for id, words in (row.get("tokens") or {}).items():
                 each = ", ".join(f"{word!r} = {_counted(ids)}" for word, ids in words.items())
-                write(f"  {id}: {each}\n")
+                write(f"  {id}: {each or 'options of each row'}\n")
     else:
         emit(rows, VALIDATE_VIEW, format.value)
     if any(row["verdict"] == "wrong" for row in rows):
@@ -218,6 +221,6 @@ def _label_tokens(
     from compread.prompts import load_task
     from compread.prompts.audit import label_tokens_of
 
-    task = load_task(file.stem, file.absolute().parent)
+    task = load_task(file.stem, file.absolute().parent, any_subject=True)
     tokens, found = label_tokens_of(task, tokenizer)
     return tokens, [f"{file}: {mistake}" for mistake in found]

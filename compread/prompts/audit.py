@@ -82,11 +82,16 @@ def label_tokens_of(
 ) -> tuple[dict[str, dict[str, tuple[int, ...]]], list[str]]:
     """The tokens of each label word by template, and a line for each template whose words are bad.
 
+    A template whose options are each row's own has no words.
+
     The words are tried behind what the template ends in, which is all of a prompt that decides.
     """
     tokens: dict[str, dict[str, tuple[int, ...]]] = {}
     mistakes = []
     for id, template in task.templates.items():
+        if template.options:
+            tokens[id] = {}
+            continue
         try:
             tokens[id] = _tokens(task, template, tokenizer)
         except PromptError as error:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compread.errors import PromptError, UsageError
+from compread.errors import PromptError, UsageError, flag
 from compread.prompts.content_free import content_free_rows
 from compread.prompts.local_files import Row
 from compread.prompts.nearest import Nearest
@@ -58,6 +58,11 @@ def build_prompt_set(
     template = task.template(template_id)
     if calibration and nearest is not None:
         raise UsageError("content-free prompts have no nearest demonstrations: choose one of both")
+    if calibration and template.options:
+        raise UsageError(
+            f"template {template_id!r} has options of each row's own, and content-free prompts "
+            f"need label words in common: leave {flag('calibration-prompts')} out"
+        )
     if demo_labels is not None:
         shots = _shots_of(task, shots, demo_labels, nearest)
     shots = task.shots if shots is None else shots
@@ -77,12 +82,15 @@ def build_prompt_set(
     chosen += [(pools.test, n) for n in draw_test(pools.test.queues, task.name, limit)]
     if nearest is not None:
         nearest.learn([pool.text(template, n) for pool, n in chosen])
-    prompts = [_prompt(task, template, pool, n, shown) for pool, n in chosen]
+    made = [_prompt(task, template, pool, n, shown) for pool, n in chosen]
+    prompts, twins = without_twins(made)
     if calibration:
         prompts += _content_free(task, template, pools.train, shown)
     protocol = _protocol(
         task, template, shown, demo_labels, n_train=n_train, limit=limit, calibration=calibration
     )
+    if template.options:
+        protocol |= {"options": template.options, "answer": template.answer, "left_out": twins}
     return PromptSet(
         task=task.name,
         labels=template.verbalizer.columns,
@@ -147,8 +155,17 @@ def _prompt(
     """One row behind its demonstrations."""
     instruction = _instruction(task, template, pool, number)
     pieces = Pieces(instruction, shown(pool, number), pool.text(template, number))
-    gold = template.verbalizer.column(pool.classes[number])
+    answers, right = pool.answers(template, number), pool.classes[number]
+    if template.options:
+        return Prompt(pieces.text, right, pool.split, pool.id(number), pieces, answers)
+    gold = template.verbalizer.column(right)
     return Prompt(pieces.text, gold, pool.split, pool.id(number), pieces)
+
+
+def without_twins(prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[str]]:
+    """The prompts that can be chosen in, and the ids of those two of whose answers are one text."""
+    twins = [prompt.id for prompt in prompts if len({*prompt.answers}) < len(prompt.answers)]
+    return [prompt for prompt in prompts if prompt.id not in twins], twins
 
 
 def _protocol(
@@ -214,7 +231,8 @@ class _Demonstrations:
         self.numbers = (*drawn.demonstrations, *(drawn.train if nearest else ()))
         """Rows that are shown, or that are chosen among."""
         self.fixed = [
-            (pool.text(template, n), template.labels[pool.classes[n]]) for n in self.numbers
+            (pool.text(template, n), pool.answers(template, n)[pool.classes[n]])
+            for n in self.numbers
         ]
 
     def __call__(self, pool: Pool, number: int) -> tuple[tuple[str, str], ...]:
@@ -239,9 +257,13 @@ def _shots_of(
         raise UsageError(f"demo labels {given}: nearest demonstrations have no set classes")
     if shots is not None and shots != len(demo_labels):
         raise UsageError(f"demo labels {given} are {len(demo_labels)} demonstrations, not {shots}")
+    if task.label.index:
+        raise UsageError(
+            f"demo labels {given}: {task.name!r} has no classes, its rows have options of their own"
+        )
     for label in demo_labels:
-        if not 0 <= label < len(task.label_values):
-            last = len(task.label_values) - 1
+        if not 0 <= label < len(task.label.values):
+            last = len(task.label.values) - 1
             raise UsageError(f"demo label {label}: the classes of {task.name!r} are 0 to {last}")
     return len(demo_labels)
 

@@ -63,15 +63,18 @@ class Chat:
         turns = [self._messages(prompt) for prompt in prompt_set.prompts]
         texts = [_rendered(tokenizer, messages, opened=True) for messages in turns]
         labels = _labels(tokenizer, turns[0], texts[0], prompt_set.labels)
+        prompts = tuple(
+            replace(prompt, text=text)
+            for prompt, text in zip(prompt_set.prompts, texts, strict=True)
+        )
+        if prompt_set.has_own_answers:
+            prompts = _with_answers(tokenizer, turns[0], prompts)
         own = prompt_set.classes in ((), prompt_set.labels)
         return replace(
             named,
             labels=labels,
             classes=() if own else prompt_set.classes,
-            prompts=tuple(
-                replace(prompt, text=text)
-                for prompt, text in zip(prompt_set.prompts, texts, strict=True)
-            ),
+            prompts=prompts,
             special_tokens=False,
         )
 
@@ -142,12 +145,26 @@ def _labels(
     tokenizer: Any, turns: Sequence[Message], prompt: str, labels: Sequence[str]
 ) -> tuple[str, ...]:
     """The words as the template writes them after the opened assistant's turn."""
-    found = []
-    for label in labels:
-        word = label.strip()
-        whole = _rendered(tokenizer, [*turns, _message("assistant", word)], opened=False)
-        rest = whole.removeprefix(prompt)
-        space = rest[: len(rest) - len(rest.lstrip(" "))]
-        written = rest != whole and rest.startswith(space + word)
-        found.append(space + word if written else word)
-    return tuple(found)
+    return tuple(
+        _space_before(tokenizer, turns, prompt, label.strip()) + label.strip() for label in labels
+    )
+
+
+def _with_answers(
+    tokenizer: Any, turns: Sequence[Message], prompts: Sequence[Prompt]
+) -> tuple[Prompt, ...]:
+    """The prompts with their own answers as the template writes the first one of the first."""
+    first = prompts[0].answers[0].strip()
+    space = _space_before(tokenizer, turns, prompts[0].text, first)
+    return tuple(
+        replace(prompt, answers=tuple(space + answer.strip() for answer in prompt.answers))
+        for prompt in prompts
+    )
+
+
+def _space_before(tokenizer: Any, turns: Sequence[Message], prompt: str, word: str) -> str:
+    """What the template writes between the opened assistant's turn and its word."""
+    whole = _rendered(tokenizer, [*turns, _message("assistant", word)], opened=False)
+    rest = whole.removeprefix(prompt)
+    space = rest[: len(rest) - len(rest.lstrip(" "))]
+    return space if rest != whole and rest.startswith(space + word) else ""

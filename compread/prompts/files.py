@@ -23,11 +23,10 @@ from compread.errors import PromptError, option
 from compread.options import SPLITS
 from compread.prompts.json_lines import parse_json_lines, row_id
 from compread.prompts.names import check_name
+from compread.prompts.row_options import MOST_ANSWERS
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.templates import fields_named
 from compread.prompts.verbalizers import Verbalizer
-
-_MOST_ANSWERS = 26
 
 
 @dataclass(frozen=True)
@@ -167,9 +166,9 @@ def _check_own(line: _Line, options: Verbalizer) -> None:
             f"options {_plain(options)} have several words for one class, and differ from other "
             "rows': where rows have options of their own, each is one text"
         )
-    if len(options.columns) > _MOST_ANSWERS:
+    if len(options.columns) > MOST_ANSWERS:
         raise line.error(
-            f"{len(options.columns)} options; a row may have {_MOST_ANSWERS} of its own"
+            f"{len(options.columns)} options; a row may have {MOST_ANSWERS} of its own"
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from compread.errors import PromptError
 from compread.prompts.task_files import read_task_file, task_mistakes
 from compread.prompts.tasks import Task, no_such
+from compread.text import listed
 
 BUILT_IN = Path(__file__).with_name("tasks")
 
@@ -18,13 +19,28 @@ def task_names(include_path: Path | None = None) -> tuple[str, ...]:
     return tuple(sorted(_task_files(include_path)))
 
 
-def load_task(name: str, include_path: Path | None = None) -> Task:
+def load_task(name: str, include_path: Path | None = None, any_subject: bool = False) -> Task:
     """Read a task by its name; a file in ``include_path`` goes before a built-in one.
 
+    A task of several subjects is named with one of them: ``mmlu:anatomy``; with ``any_subject`` it
+    need not, and its data cannot be loaded then.
+
     Raises:
-        PromptError: no such task (the nearest name is suggested), or a mistake in its file.
+        PromptError: no such task or subject (the nearest name is suggested), a subject that is not
+            named, or a mistake in the task's file.
     """
-    return _load(name, _task_files(include_path))
+    files = _task_files(include_path)
+    base, _, subject = name.partition(":")
+    if subject and name not in files:
+        return _load(base, files).of_subject(subject)
+    task = _load(name, files)
+    if task.source and task.source.subjects and not any_subject:
+        known = listed(task.source.subjects, 3)
+        raise PromptError(
+            f"task {name!r} has {len(task.source.subjects)} subjects: name one, as in "
+            f"{name}:{task.source.subjects[0]}; they are {known}"
+        )
+    return task
 
 
 def every_task(include_path: Path | None = None) -> Iterator[tuple[str, Task | PromptError]]:

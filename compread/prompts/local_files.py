@@ -25,7 +25,8 @@ _SHOWN = 8
 def split_files(data_dir: Path, task: Task, split: str) -> list[Path]:
     """The files of a task's ``train`` or ``test`` split, in order.
 
-    They are ``DIR/TASK/SPLIT.jsonl`` (or ``.parquet``, ``.csv``). Else the folder is taken as a
+    They are ``DIR/TASK/SPLIT.jsonl`` (or ``.parquet``, ``.csv``), of a subject ``DIR/TASK/SUBJECT/
+    SPLIT.jsonl``. Else the folder is taken as a
     data set's, as the hub has it: there, or in its ``data`` or its configuration's folder, the
     split has the name that the task's source gives it (``validation``, say), in one file or in
     parts (``validation-00000-of-00002.parquet``).
@@ -33,7 +34,7 @@ def split_files(data_dir: Path, task: Task, split: str) -> list[Path]:
     Raises:
         PromptError: none, several that could be meant, or a part that is missing.
     """
-    folder = data_dir / task.name
+    folder = data_dir / task.folder
     if not folder.is_dir():
         raise PromptError(_no_folder(data_dir, task, split))
     name, config = _hub_name(task, split), task.source.config if task.source else None
@@ -119,12 +120,12 @@ def _expected(task: Task, split: str) -> str:
 
 
 def _no_folder(data_dir: Path, task: Task, split: str) -> str:
-    looked = f"looked for {_expected(task, split)} in {data_dir / task.name}"
+    looked = f"looked for {_expected(task, split)} in {data_dir / task.folder}"
     if not data_dir.is_dir():
         return f"there is no folder {data_dir}: {looked}; {option('data-dir')} is the folder above"
     if data_dir.name == task.name and (_named(data_dir, split) or (data_dir / "data").is_dir()):
         return f"{looked}; give {option('data-dir', data_dir.parent)}, the folder above this one"
-    return f"{data_dir} has no folder {task.name!r}: {looked}; it has {_listed(data_dir)}"
+    return f"{data_dir} has no folder {task.folder!r}: {looked}; it has {_listed(data_dir)}"
 
 
 def _listed(folder: Path) -> str:

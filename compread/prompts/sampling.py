@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 
 from compread.errors import PromptError, UsageError
 from compread.prompts.local_files import Row
+from compread.prompts.row_options import check_right, fields_read, right_option, row_answers
 from compread.prompts.tasks import Task, Template
-from compread.prompts.templates import fields_named, fulfils, render, template_fields
+from compread.prompts.templates import fields_named, fulfils, render
 
 TEST_ROWS = 2000
 """Test rows by default, or all there are (paper, section 3)."""
@@ -108,7 +110,7 @@ def draw_labelled(
     size = max(used, -(-budget // n_classes))
     fewest = min(map(len, queues))
     if seed * size + used > fewest:
-        raise PromptError(_too_few(salt, seed, shots, n_train, size, used, fewest))
+        raise PromptError(_too_few(salt, seed, shots, n_train, size, used, fewest, n_classes))
     block = [queue[seed * size : seed * size + used] for queue in queues]
     column = {number: k for k, numbers in enumerate(block) for number in numbers}
     salt = f"{salt}:seed {seed}"
@@ -150,20 +152,22 @@ def draw_test(queues: Queues, salt: str, limit: int | None = None) -> tuple[int,
 def _last_two_differ(shown: list[int], column: dict[int, int], salt: str) -> tuple[int, ...]:
     """Reshuffle until the last two labels differ, against recency bias (paper, A.1).
 
-    Ends: two or more rows in balanced order are of two classes at least.
+    Ends: two or more rows in balanced order are of two classes at least, or there is only one.
     """
     orders = (tuple(hash_order(f"{salt}:{attempt}", shown)) for attempt in itertools.count())
-    return next(o for o in orders if len(o) < 2 or column[o[-1]] != column[o[-2]])
+    alike = len({column[number] for number in shown}) < 2
+    return next(o for o in orders if alike or column[o[-1]] != column[o[-2]])
 
 
 def _too_few(
-    task: str, seed: int, shots: int, n_train: int, size: int, used: int, fewest: int
+    task: str, seed: int, shots: int, n_train: int, size: int, used: int, fewest: int, classes: int
 ) -> str:
-    needed = f"{seed * size + used} train rows of each class, and its rarest has {fewest}"
+    of, has = ("of each class, and its rarest has", " of each") if classes > 1 else ("and has", "")
+    needed = f"{seed * size + used} train rows {of} {fewest}"
     if fewest >= used:
         way = f"the largest seed that works is {(fewest - used) // size}"
     else:
-        way = f"even seed 0 has room for {fewest} of each, shots and train rows together"
+        way = f"even seed 0 has room for {fewest}{has}, shots and train rows together"
     return (
         f"seed {seed} of task {task!r} with {shots} shots and {n_train} train rows needs "
         f"{needed}: {way}"
@@ -179,7 +183,8 @@ class Pool:
     split: str
     rows: Sequence[Row]
     classes: Mapping[int, int]
-    """Class of each row that may be drawn, by the row's number."""
+    """Class of each row that may be drawn, by the row's number; without classes, the place of its
+    right option."""
     queues: Queues
 
     def id(self, number: int) -> str:
@@ -192,8 +197,25 @@ class Pool:
         Raises:
             PromptError: the row cannot be rendered.
         """
-        try:
+        with self._told(number):
             return render(template, self.rows[number])
+
+    def answers(self, template: Template, number: int) -> tuple[str, ...]:
+        """What a row chooses from: its own options, or the template's words, one a class.
+
+        Raises:
+            PromptError: the options cannot be made, or the right one is not among them.
+        """
+        with self._told(number):
+            found = row_answers(template, self.rows[number])
+            check_right(self.classes[number], found)
+            return found
+
+    @contextmanager
+    def _told(self, number: int) -> Iterator[None]:
+        """Say in an error which row it is of."""
+        try:
+            yield
         except PromptError as error:
             where = f"row {self.id(number)} of task {self.task!r}"
             raise PromptError(f"{where}: {error}") from error
@@ -221,7 +243,7 @@ def make_pools(task: Task, rows_train: Sequence[Row], rows_test: Sequence[Row]) 
         PromptError: a label that is not one of the task's values.
     """
     source = task.lender or task
-    fields = sorted(set().union(*(template_fields(t.text) for t in task.templates.values())))
+    fields = sorted(set().union(*map(fields_read, task.templates.values())))
     train, test = _named(source, "train", rows_train), _named(task, "test", rows_test)
     known = _distinct(train, fields, _usable(source, "train", train))
     found = _distinct(test, fields, _usable(task, "test", test))
@@ -258,13 +280,19 @@ def _usable(task: Task, split: str, rows: Sequence[Row]) -> list[int]:
 
 def _pool(task: Task, split: str, rows: Sequence[Row], kept: Sequence[int]) -> Pool:
     classes = {number: _class(task, f"{split}-{number}", rows[number]) for number in kept}
-    queues = class_queues(classes, len(task.label_values), f"{task.name}:{split}", kept)
+    queued = dict.fromkeys(kept, 0) if task.label.index else classes
+    queues = class_queues(queued, task.label.n_classes, f"{task.name}:{split}", kept)
     return Pool(task.name, split, rows, classes, queues)
 
 
 def _class(task: Task, row_id: str, row: Row) -> int:
-    field, values = task.label_field, task.label_values
+    field, values = task.label.field, task.label.values
     where = f"row {row_id} of task {task.name!r}"
+    if task.label.index:
+        try:
+            return right_option(task.label, row)
+        except PromptError as error:
+            raise PromptError(f"{where}: {error}") from error
     if field not in row:
         raise PromptError(f"{where} has no {field!r}; {fields_named(row)}")
     known = ", ".join(map(repr, values))

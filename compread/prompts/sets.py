@@ -102,8 +102,9 @@ class PromptSet:
         """Name of this run's store in a folder of stores: ``TASK-TEMPLATE-kSHOTS-sSEED.h5``.
 
         Choices other than the paper's stand before the ending. A prompt set from a file has neither
-        template, shots nor seed: ``TASK.h5``.
+        template, shots nor seed: ``TASK.h5``. A subject stands behind its task: ``mmlu-anatomy``.
         """
-        if self.template is None:
-            return f"{self.task}{self.variant}.h5"
-        return f"{self.task}-{self.template}-k{self.shots}-s{self.seed}{self.variant}.h5"
+        task = self.task.replace(":", "-")
+        named = task if self.template is None else f"{task}-{self.template}"
+        run = "" if self.seed is None else f"-k{self.shots}-s{self.seed}"
+        return f"{named}{run}{self.variant}.h5"

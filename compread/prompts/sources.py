@@ -110,4 +110,4 @@ def _no_retry_log() -> Iterator[None]:
 
 def _local_way(task: Task) -> str:
     files = "test.jsonl" if task.lender else "train.jsonl and test.jsonl"
-    return f"give {option('data-dir', 'DIR')} with DIR/{task.name}/{files}"
+    return f"give {option('data-dir', 'DIR')} with DIR/{task.folder}/{files}"

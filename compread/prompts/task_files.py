@@ -5,6 +5,7 @@
     source:                                         (optional; without it, local data only)
       id: hub id, or a folder in hub layout
       config: name of the data set's configuration  (optional)
+      subjects: [CONFIG, ...]                       (optional; one is named as in TASK:CONFIG)
       revision: commit                              (optional)
       splits: {train: NAME, test: NAME}             (test alone, with demonstrations)
                                       or, instead of these: one file, half train and half test
@@ -12,6 +13,8 @@
     access: how to get data that are not on the hub (optional)
     where: Jinja2 expression that a row must fulfil (optional)
     label: {field: NAME, values: [v0, v1, ...]}     (values in class order)
+                                      or, without classes: the right option's place, from 0
+    label: {index: Jinja2 expression}
     demonstrations: TASK                            (optional; its train rows, templates, labels)
     fields: {TEMPLATE_NAME: ROW_NAME}               (optional; other names for a row's fields)
     instruction: Jinja2, before the demonstrations  (optional)
@@ -21,6 +24,9 @@
       ID:
         text: Jinja2
         labels: [" word0", ...]         or   {CLASS: [" word", " another"], ...}
+                                      or, instead of them: options of each row's own
+        options: Jinja2 expression, a list
+        answer: Jinja2 of an option as it is read   (optional; " {{ option | trim }}")
         wording: where from                         (optional)
         contrast_of: ID                             (optional; a small edit of that template)
 
@@ -30,14 +36,14 @@ The task's name is the file's stem.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from compread.errors import PromptError
 from compread.prompts.names import name_fault
-from compread.prompts.tasks import Source, Task, default_shots
-from compread.prompts.template_files import oddities, read_jinja, read_templates
-from compread.prompts.templates import check_expression
+from compread.prompts.tasks import Label, Source, Task, default_shots
+from compread.prompts.template_files import oddities, read_expression, read_jinja, read_templates
 from compread.prompts.yaml_sections import Section, read_yaml
 
 T = TypeVar("T")
@@ -97,22 +103,21 @@ def _read(file: Path, load: Callable[[str], Task], mistakes: list[PromptError]) 
     required = ("description", "label") if lends else ("description", "label", "templates")
     mistakes += top.key_mistakes(required, optional)
     description = attempt(lambda: top.text("description"), None) or ""
-    unlabelled: tuple[str, tuple[int | str | bool, ...]] = ("", ())
-    field, values = attempt(lambda: _label(top), unlabelled)
-    lender = attempt(lambda: _lender(top, load, len(values)), None) if lends and values else None
-    templates = read_templates(top, len(values), lender, attempt) if values else {}
+    label: Label | None = attempt(lambda: _label(top), None)
+    lender = attempt(partial(_lender, top, load, label), None) if lends and label else None
+    templates = read_templates(top, label, lender, attempt) if label else {}
     source = (
         attempt(lambda: _source(top.section("source"), lends), None)
         if ("source" in top.values)
         else None
     )
-    default = lender.shots if lender else default_shots(max(1, len(values)))
+    label = label or Label()
+    default = lender.shots if lender else default_shots(label.n_classes)
     task = Task(
         name=file.stem,
         description=description,
         source=source,
-        label_field=field,
-        label_values=values,
+        label=label,
         templates=templates,
         shots=attempt(lambda: top.count("shots", default), 0),
         budget=attempt(lambda: top.count("budget", lender.budget if lender else 24), 0),
@@ -121,20 +126,24 @@ def _read(file: Path, load: Callable[[str], Task], mistakes: list[PromptError]) 
         fields=attempt(lambda: _fields(top), {}),
         instruction=attempt(lambda: read_jinja(top, "instruction"), "")
         or (lender.instruction if lender else ""),
-        where=attempt(lambda: _where(top), ""),
+        where=attempt(lambda: read_expression(top, "where"), ""),
         access=attempt(lambda: top.text("access"), None) or "",
     )
     return None if mistakes else task
 
 
-def _label(top: Section) -> tuple[str, tuple[int | str | bool, ...]]:
+def _label(top: Section) -> Label:
     label = top.section("label")
+    if "index" in label.values:
+        label.check_keys(("index",))
+        label.required_text("index")
+        return Label(index=read_expression(label, "index"))
     label.check_keys(("field", "values"))
     values = label.distinct("values", lambda v: isinstance(v, int | str), "numbers or texts")
-    return label.required_text("field"), values
+    return Label(label.required_text("field"), values)
 
 
-def _lender(top: Section, load: Callable[[str], Task], n_classes: int) -> Task:
+def _lender(top: Section, load: Callable[[str], Task], label: Label) -> Task:
     name = top.text("demonstrations") or ""
     if name == top.file.stem:
         raise top.error("demonstrations", "names this very task; leave it out")
@@ -144,9 +153,14 @@ def _lender(top: Section, load: Callable[[str], Task], n_classes: int) -> Task:
         raise top.error("demonstrations", f"cannot be used: {error.message}") from error
     if lender.lender is not None:
         raise top.error("demonstrations", f"is {name!r}, which borrows its own: name that task")
-    if len(lender.label_values) != n_classes:
-        classes = f"{len(lender.label_values)} classes, but 'label.values' has {n_classes}"
-        raise top.error("demonstrations", f"is {name!r} of {classes}")
+    if lender.source and lender.source.subjects:
+        raise top.error("demonstrations", f"is {name!r}, which has subjects: name another task")
+    theirs, ours = (len(one.values) for one in (lender.label, label))
+    if theirs != ours:
+        raise top.error(
+            "demonstrations",
+            f"is {name!r} of {theirs or 'no'} classes, but this task has {ours or 'none'}",
+        )
     return lender
 
 
@@ -155,7 +169,9 @@ def _source(section: Section, lends: bool) -> Source:
         section.check_keys(("file",))
         name = section.required_text("file")
         return Source(id=name, splits={}, file=section.file.parent / Path(name).expanduser())
-    section.check_keys(("id", "splits"), ("config", "revision"))
+    section.check_keys(("id", "splits"), ("config", "revision", "subjects"))
+    if "subjects" in section.values and "config" in section.values:
+        raise section.error("subjects", "are configurations, so there is no 'config' beside them")
     splits = section.section("splits")
     wanted = ("test",) if lends else ("train", "test")
     splits.check_keys(wanted)
@@ -164,7 +180,18 @@ def _source(section: Section, lends: bool) -> Source:
         splits={split: splits.required_text(split) for split in wanted},
         config=section.text("config"),
         revision=section.text("revision"),
+        subjects=_subjects(section),
     )
+
+
+def _subjects(section: Section) -> tuple[str, ...]:
+    if "subjects" not in section.values:
+        return ()
+    found = section.distinct("subjects", lambda value: isinstance(value, str), "texts")
+    for subject in found:
+        if fault := name_fault(subject):
+            raise section.error("subjects", f"has a name that is none: {fault}")
+    return found
 
 
 def _fields(top: Section) -> Mapping[str, str]:
@@ -172,12 +199,3 @@ def _fields(top: Section) -> Mapping[str, str]:
         return {}
     section = top.section("fields")
     return {name: section.required_text(name) for name in section.values}
-
-
-def _where(top: Section) -> str:
-    text = top.text("where") or ""
-    try:
-        check_expression(text)
-    except PromptError as error:
-        raise top.error("where", f"cannot be used: {error}") from error
-    return text

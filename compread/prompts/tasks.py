@@ -1,4 +1,4 @@
-"""Classification tasks as data: where their rows come from, their classes and their templates.
+"""Tasks as data: where their rows come from, their classes or options, and their templates.
 
 A task is one YAML file, built in (``compread/prompts/tasks/NAME.yaml``) or the user's own; its
 keys are those of ``task_files.read_task_file``. Nothing about a single task is in code.
@@ -7,7 +7,7 @@ keys are those of ``task_files.read_task_file``. Nothing about a single task is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compread.errors import PromptError
@@ -26,11 +26,15 @@ class Template:
     text: str
     """Jinja2 source of the input over the row's fields; it ends right before the label."""
     verbalizer: Verbalizer
-    """The words of each class."""
+    """The words of each class; none where each row has options of its own."""
     wording: str = ""
     """Where the wording comes from."""
     contrast_of: str | None = None
     """The template that this one is a small edit of (paper, section 4 and Table 9)."""
+    options: str = ""
+    """Jinja2 expression: the list of a row's own options; empty: all rows have the words."""
+    answer: str = ""
+    """Jinja2 source of an ``option`` as it stands behind the text."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -49,21 +53,39 @@ class Source:
     config: str | None = None
     revision: str | None = None
     """Pinned commit, or None for the newest."""
+    subjects: tuple[str, ...] = ()
+    """Configurations of which one is named behind the task's name, as in ``mmlu:anatomy``."""
     file: Path | None = None
     """The single file, whose rows are train and test rows by halves."""
 
 
 @dataclass(frozen=True)
+class Label:
+    """How a row says which answer is right."""
+
+    field: str = ""
+    """The field whose value is the class."""
+    values: tuple[int | str | bool, ...] = ()
+    """Its values in class order."""
+    index: str = ""
+    """Jinja2 expression: the place of the right option among the row's own, from 0. There are no
+    classes then, and rows are drawn without regard to where the right option stands."""
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that draws are balanced between."""
+        return len(self.values) or 1
+
+
+@dataclass(frozen=True)
 class Task:
-    """One classification task with K classes."""
+    """One task: K classes, or a choice among options of each row's own."""
 
     name: str
     description: str
     source: Source | None
     """None: the rows come from ``--data-dir`` alone."""
-    label_field: str
-    label_values: tuple[int | str | bool, ...]
-    """Values of the label field in class order."""
+    label: Label
     templates: Mapping[str, Template]
     shots: int
     """Demonstrations in a prompt by default."""
@@ -81,6 +103,25 @@ class Task:
     """Jinja2 expression that a row must fulfil to be used; empty: all rows are."""
     access: str = ""
     """How to come by data that are not on the hub."""
+
+    @property
+    def folder(self) -> str:
+        """Where ``--data-dir`` has the task's rows; those of a subject in a folder below."""
+        return self.name.replace(":", "/")
+
+    def of_subject(self, subject: str) -> Task:
+        """The task on one of its subjects.
+
+        Raises:
+            PromptError: it has no subjects, or no such one.
+        """
+        subjects = self.source.subjects if self.source else ()
+        if not subjects or self.source is None:
+            raise PromptError(f"task {self.name!r} has no subjects: leave out {':' + subject!r}")
+        if subject not in subjects:
+            raise PromptError(no_such(f"subject {subject!r} of {self.name!r}", subject, subjects))
+        source = replace(self.source, config=subject, subjects=())
+        return replace(self, name=f"{self.name}:{subject}", source=source)
 
     def template(self, template_id: str) -> Template:
         """The template of that id.

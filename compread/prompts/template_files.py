@@ -1,4 +1,4 @@
-"""The templates of a task's YAML file: texts, label words, contrasts, and what is odd in them."""
+"""The templates of a task's YAML file: texts, label words or options, contrasts, oddities."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import Any
 
 from compread.errors import PromptError
 from compread.prompts.names import name_fault, one_file
-from compread.prompts.tasks import Task, Template
-from compread.prompts.templates import template_fields
+from compread.prompts.tasks import Label, Task, Template
+from compread.prompts.templates import expression_fields, template_fields
 from compread.prompts.verbalizers import Verbalizer
 from compread.prompts.yaml_sections import Section, read_yaml, shown_value
 
 _JINJA = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.DOTALL)
+ANSWER = " {{ option | trim }}"
+"""How an option stands behind the text unless the template says otherwise."""
 _SINGLE_BRACES = re.compile(r"{\s*([A-Za-z_]\w*)\s*}")
 
 
 def read_templates(
     top: Section,
-    n_classes: int,
+    label: Label,
     lender: Task | None,
     attempt: Callable[[Callable[[], Any], Any], Any],
 ) -> Mapping[str, Template]:
@@ -29,7 +31,7 @@ def read_templates(
 
     Args:
         top: the whole file.
-        n_classes: the number of label values.
+        label: how the task's rows are labelled.
         lender: the task that lends its demonstrations.
         attempt: runs a reader and keeps its complaint; gives the default then.
     """
@@ -42,7 +44,7 @@ def read_templates(
         if fault:
             attempt(partial(_raise, section.error(id, f"has an id that is no name: {fault}")), None)
             continue
-        template = attempt(partial(_named_template, section, id, n_classes), None)
+        template = attempt(partial(_named_template, section, id, label), None)
         if template is not None:
             found[id] = template
     if pair := one_file(found):
@@ -56,8 +58,8 @@ def read_templates(
     return found
 
 
-def _named_template(section: Section, id: str, n_classes: int) -> Template:
-    return _template(id, section.section(id), n_classes)
+def _named_template(section: Section, id: str, label: Label) -> Template:
+    return _template(id, section.section(id), label)
 
 
 def _check_contrast(section: Section, id: str, template: Template) -> None:
@@ -73,17 +75,40 @@ def _raise(error: PromptError) -> None:
     raise error
 
 
-def _template(template_id: str, section: Section, n_classes: int) -> Template:
-    section.check_keys(("text", "labels"), ("wording", "contrast_of"))
+def _template(template_id: str, section: Section, label: Label) -> Template:
+    own = not section.values.keys().isdisjoint(("options", "answer"))
+    needed, more = ("options", ("answer",)) if own else ("labels", ())
+    section.check_keys(("text", needed), ("wording", "contrast_of", *more))
     section.required_text("text")
     text = read_jinja(section, "text")
+    options = answer = ""
+    if own:
+        section.required_text("options")
+        options = read_expression(section, "options")
+        answer = read_jinja(section, "answer") or ANSWER
     return Template(
         template_id,
         text,
-        _verbalizer(section, n_classes),
+        Verbalizer((), ()) if own else _verbalizer(section, len(label.values) or None),
         section.text("wording") or "",
         section.text("contrast_of"),
+        options,
+        answer,
     )
+
+
+def read_expression(section: Section, key: str) -> str:
+    """A text that is a Jinja2 expression; empty where the key is left out.
+
+    Raises:
+        PromptError: it is not text, or not an expression.
+    """
+    text = section.text(key) or ""
+    try:
+        expression_fields(text)
+    except PromptError as error:
+        raise section.error(key, f"cannot be used: {error}") from error
+    return text
 
 
 def read_jinja(section: Section, key: str) -> str:
@@ -100,14 +125,15 @@ def read_jinja(section: Section, key: str) -> str:
     return text
 
 
-def _verbalizer(section: Section, n_classes: int) -> Verbalizer:
+def _verbalizer(section: Section, n_classes: int | None) -> Verbalizer:
+    """The label words, as many as there are classes; None: rows are labelled by a place."""
     if not isinstance(section.values["labels"], dict):
         words = section.distinct("labels", _is_word, "words in quotes")
-        if len(words) != n_classes:
+        if len(words) != (n_classes or len(words)):
             raise section.error("labels", f"has {len(words)} words for {n_classes} label values")
         return Verbalizer.of_words(words)
     classes = section.section("labels")
-    if len(classes.values) != n_classes:
+    if len(classes.values) != (n_classes or len(classes.values)):
         raise section.error(
             "labels", f"has {len(classes.values)} classes for {n_classes} label values"
         )
@@ -136,6 +162,10 @@ def oddities(file: Path, task: Task) -> list[PromptError]:
         section = sections.section(id)
         found += [section.error("text", what) for what in _odd_text(template)]
         found += [section.error("labels", what) for what in _odd_words(template)]
+        if template.options and "option" not in template_fields(template.answer):
+            found.append(
+                section.error("answer", "is one text for all options: write {{ option }} in it")
+            )
     return found
 
 

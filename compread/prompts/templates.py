@@ -8,10 +8,10 @@ spaces of the template are kept to the character.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from compread.errors import PromptError
 from compread.prompts.tasks import Template
@@ -19,6 +19,7 @@ from compread.prompts.tasks import Template
 if TYPE_CHECKING:
     from jinja2 import Undefined
 
+T = TypeVar("T")
 LONGEST_SOURCE = 100_000
 """Characters of a template."""
 _NAMED = 20
@@ -43,33 +44,40 @@ def render(template: Template, row: Mapping[str, Any]) -> str:
         PromptError: a field is missing or null, or the template fails on this row, takes more time
             or memory than a prompt can be worth, or makes what is no text.
     """
+    return render_text(template.text, row, f"template {template.id!r}")
+
+
+def render_text(source: str, row: Mapping[str, Any], name: str) -> str:
+    """The text that a Jinja2 source makes of a row; ``name`` is what messages call the source.
+
+    Raises:
+        PromptError: as ``render`` does.
+    """
     from compread.prompts.budget import LONGEST, Budget
 
-    fields = template_fields(template.text)
+    fields = template_fields(source)
     try:
-        compiled = _compiled(template.text)
+        compiled = _compiled(source)
         with Budget():
             context = compiled.new_context(_context(row, fields), shared=True)
             text: str = compiled.environment.concat(compiled.root_render_func(context))
         text.encode()
     except UnicodeEncodeError as error:
-        raise PromptError(f"template {template.id!r} makes half a surrogate pair") from error
+        raise PromptError(f"{name} makes half a surrogate pair") from error
     except Exception as error:  # a template is a user's program: it can raise anything
-        raise PromptError(f"template {template.id!r} {_reason(error, row)}") from error
+        raise PromptError(f"{name} {_reason(error, row)}") from error
     if len(text) > LONGEST:
-        raise PromptError(
-            f"template {template.id!r} makes {len(text):,} characters; expected {LONGEST:,} at most"
-        )
+        raise PromptError(f"{name} makes {len(text):,} characters; expected {LONGEST:,} at most")
     return text
 
 
-def check_expression(text: str) -> None:
-    """See whether a text is a Jinja2 expression, or nothing.
+def expression_fields(text: str) -> frozenset[str]:
+    """Names of the row's fields that a Jinja2 expression reads; of the empty one, none.
 
     Raises:
-        PromptError: it is not.
+        PromptError: the text is not an expression.
     """
-    _expression(text)
+    return _expression(text)[1]
 
 
 def fulfils(expression: str, row: Mapping[str, Any]) -> bool:
@@ -78,14 +86,22 @@ def fulfils(expression: str, row: Mapping[str, Any]) -> bool:
     Raises:
         PromptError: it reads a field that is missing or null, or fails on this row.
     """
+    return not expression or evaluate(expression, row, bool)
+
+
+def evaluate(expression: str, row: Mapping[str, Any], kind: Callable[[Any], T]) -> T:
+    """What an expression is of a row, made a ``kind``: ``list``, ``bool``.
+
+    Raises:
+        PromptError: it reads a field that is missing or null, or fails on this row.
+    """
     from compread.prompts.budget import Budget
 
-    if not expression:
-        return True
     compiled, fields = _expression(expression)
     try:
         with Budget():
-            return bool(compiled(_context(row, fields)))
+            # Within the budget: a filter's result can be a program that has yet to run.
+            return kind(compiled(_context(row, fields)))
     except Exception as error:  # as in ``render``
         raise PromptError(f"{expression!r} {_reason(error, row)}") from error
 

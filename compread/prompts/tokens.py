@@ -11,9 +11,11 @@ from compread.prompts.encoder import Encoder, Ids, Tokenizer
 from compread.prompts.label_tokens import LongLabelError, label_token_ids
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.token_warnings import warnings_of
+from compread.text import listed
 
 # First tokens of some answers, which a model's structure is proved with.
 _PROOF_ROWS, _PROOF_IDS = 4, 4
+_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,19 @@ def _with_answers(prompt_set: PromptSet, encode: Encoder, max_length: int | None
     return TokenizedSet(
         ids=tuple(ids),
         label_ids=tuple(first)[:_PROOF_IDS],
-        warnings=(*warnings, _told(prompt_set, answers)),
+        warnings=(*warnings, *_left_out(prompt_set), _told(prompt_set, answers)),
         names=tuple(prompt.id for prompt in prompts),
         answers=answers,
     )
+
+
+def _left_out(prompt_set: PromptSet) -> list[str]:
+    """Rows of the task that could not be chosen in."""
+    names = prompt_set.protocol.get("left_out")
+    if not names:
+        return []
+    rows = "a row is" if len(names) == 1 else f"{len(names)} rows are"
+    return [f"{rows} left out, two of whose options are the same text: {listed(names, _NAMED)}"]
 
 
 def _told(prompt_set: PromptSet, answers: Sequence[AnswerIds]) -> str:

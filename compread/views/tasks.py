@@ -37,11 +37,13 @@ def task_rows(task: Task) -> list[dict[str, Any]]:
             "template": template.id,
             "contrast_of": template.contrast_of,
             "labels": [list(words) for words in template.verbalizer.words],
+            "options": template.options or None,
             "shots": task.shots,
             "budget": task.budget,
             "demonstrations": task.lender.name if task.lender else task.name,
             "source": source.id if source else None,
             "config": source.config if source else None,
+            "subjects": list(source.subjects) if source else [],
             "revision": source.revision if source else None,
             "description": task.description,
             "license": task.license,
@@ -78,11 +80,15 @@ def _once(rows: Sequence[Row]) -> Any:
 
 def _labels(row: Row) -> str:
     """The words without their spaces: ``negative/positive``."""
+    if row["options"]:
+        return "row's own"
     return "/".join("|".join(word.strip() for word in words) for words in row["labels"])
 
 
 def _source(row: Row) -> str:
     where = "local only" if row["source"] is None else str(row["source"])
     config = f" {row['config']}" if row["config"] else ""
+    if row["subjects"]:
+        config = " by subject"
     borrowed = row["demonstrations"] != row["task"]
     return f"{where}{config}" + (f", after {row['demonstrations']}" if borrowed else "")

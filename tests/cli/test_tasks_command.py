@@ -59,7 +59,7 @@ def test_the_list_fits_the_terminal(width: int, capsys: Out, monkeypatch: Any) -
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= width
     for name in task_names():
-        assert name in out and all(id in out for id in load_task(name).templates)
+        assert name in out and all(id in out for id in load_task(name, any_subject=True).templates)
 
 
 def test_a_task_of_ones_own_is_listed(mine: Path, capsys: Out) -> None:
@@ -191,3 +191,44 @@ def test_validate_with_a_tokenizer(mine: Path, tmp_path: Path, capsys: Out) -> N
     out = capsys.readouterr().out
     each = " ".join(map(str, several[" ungood"]))
     assert f"  plain: ' ungood' = {each} (7 tokens), ' negative' = " in out
+
+
+OWN = """\
+description: which one?
+label: {index: right}
+templates:
+  plain:
+    text: "{{ question }}?"
+    options: answers
+"""
+
+
+def test_options_of_each_row_s_own(mine: Path, tmp_path: Path, capsys: Out) -> None:
+    """They are shown with a prompt; the list and validate have no words to tell."""
+    (mine / "own.yaml").write_text(OWN)
+    for split in ("train", "test"):
+        file = tmp_path / "data" / "own" / f"{split}.jsonl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows = [{"question": f"{split} {n}", "answers": [n, "x"], "right": 0} for n in range(30)]
+        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    data = ["--data-dir", str(tmp_path / "data"), "--include-path", str(mine)]
+    assert main(["tasks", "show", "own", *data]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    number = first.rpartition("-")[2]
+    assert first == f"--- own plain (' {number}', ' x'), row test-{number}"
+    assert main(["tasks", "list", *data[2:]]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("row's own" in line for line in lines if line.lstrip().startswith("own"))
+    model = ["--model", str(save_tiny(tmp_path / "tiny"))]
+    assert main(["tasks", "validate", str(mine / "own.yaml"), *model]) == 0
+    assert "  plain: options of each row\n" in capsys.readouterr().out
+
+
+def test_subjects_are_listed_and_fetched_by_name(capsys: Out) -> None:
+    """The list says how a subject is named, and so does fetch."""
+    assert main(["tasks", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    (subjects,) = {tuple(row["subjects"]) for row in rows if row["task"] == "mmlu"}
+    assert len(subjects) == 58 and {"anatomy", "all"} <= {*subjects}
+    assert main(["tasks", "fetch", "mmlu"]) == 1
+    assert "name one, as in mmlu:abstract_algebra" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def test_prompts_of_the_paper(
         return made_row(task, split, int(number))
 
     def word(row: Row) -> str:
-        return words[loaded.label_values.index(row[loaded.label_field])]
+        return words[loaded.label.values.index(row[loaded.label.field])]
 
     shown = "".join(f"{wording(own(d))}{word(own(d))}\n" for d in made.demonstrations)
     assert made.labels == words and len(made.demonstrations) == 4

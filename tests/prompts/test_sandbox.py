@@ -12,7 +12,7 @@ from compread.errors import PromptError
 from compread.prompts import Template, Verbalizer, render, template_fields
 from compread.prompts.budget import Budget, OverBudgetError
 from compread.prompts.sandbox import bounded_filter
-from compread.prompts.templates import check_expression, fulfils
+from compread.prompts.templates import expression_fields, fulfils
 
 WORDS = Verbalizer.of_words((" no", " yes"))
 ROW = {"s": "ab " * 30_000, "n": 3, "deep": [[["x"]]]}
@@ -158,7 +158,7 @@ def test_number_of_very_many_digits() -> None:
 @pytest.mark.parametrize("text", ["'x' * 1000000000 == s", "'x' | center(1000000000) == s"])
 def test_conditions_have_the_same_budget(text: str) -> None:
     """A condition on rows is bounded, too, when it is read and when it is asked."""
-    check_expression(text)
+    expression_fields(text)
     with pytest.raises(PromptError, match="is refused"):
         fulfils(text, ROW)
 
