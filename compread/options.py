@@ -52,3 +52,6 @@ DEFAULT_FORMAT = "table"
 
 DEFAULT_METHODS = ("full", "calib+", "bc", "comprw", "blend")
 """The methods of ``compread reweight`` where none is named."""
+
+ENSEMBLES = ("templates", "seeds", "both")
+"""What the stores of an ensemble may differ in (``compread.reweight.ensemble``)."""

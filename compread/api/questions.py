@@ -89,7 +89,7 @@ def rank(
         UsageError: an argument that is none of its choices, or that lacks another.
         StoreError: stores that cannot be read, or that may not be averaged.
     """
-    from compread.api.weights import fits_of
+    from compread.api.weights import weights_of
     from compread.reweight.select import mean_weights
 
     check_choice("by", by, (*MEASURES, WEIGHT))
@@ -104,7 +104,9 @@ def rank(
             raise UsageError(f"{option('per')} shows a measure: leave out {option('by', WEIGHT)}")
     runs, at = _scored(stores, split, pool, normalize, "any" if across_models else "one")
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
-    fitted = None if weights is None else mean_weights(fits_of(weights), runs, method).values
+    fitted = (
+        None if weights is None else mean_weights(weights_of(weights).fits, runs, method).values
+    )
     values = fitted if by == WEIGHT else None
     ranking = rank_components(runs, by, _kinds(kind), ascending, top, rules, values, per)
     rows = ranking.rows(fitted)

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 from compread.analysis.repeats import repeats
-from compread.api.gathering import found_stores, pool_of, tell, tell_repeats
+from compread.api.gathering import check_choice, found_stores, pool_of, tell, tell_repeats
 from compread.api.python_words import told_in_python
 from compread.api.results import Result, Results, in_python, lists_of, result_of
 from compread.api.runs import StorePath, Stores
-from compread.options import DEFAULT_METHODS
+from compread.options import DEFAULT_METHODS, ENSEMBLES
 from compread.reweight import fit as fitting
-from compread.reweight.apply import apply, forms_named, pooling_of
+from compread.reweight.apply import pooling_of
+from compread.reweight.ensemble import Ensemble, ensembles, matched
+from compread.reweight.ensemble_apply import applied, named
 from compread.reweight.fit import Fit
 from compread.reweight.registry import make_methods, recipe_of
 from compread.reweight.results import document as document_of
@@ -30,6 +32,8 @@ class Reweighting(Results):
 
     fits: tuple[Fit, ...] = ()
     """With the fitted arrays, for ``apply_weights`` and ``rank(..., weights=...)``."""
+    ensembles: tuple[Ensemble, ...] = ()
+    """Those that were asked for."""
 
     @told_in_python
     def save(self, path: StorePath, force: bool = False) -> Path:
@@ -41,7 +45,7 @@ class Reweighting(Results):
             TargetError: the file exists and ``force`` is off, or it cannot be written.
         """
         target = Path(path).expanduser()
-        Weights(self.fits).write(target, force)
+        Weights(self.fits, self.ensembles).write(target, force)
         return target
 
 
@@ -59,6 +63,7 @@ def reweight(
     signed: bool = False,
     versus: str | None = None,
     oracle: bool = False,
+    ensemble: str | None = None,
     metrics: bool = False,
     pool: str | None = None,
 ) -> Reweighting:
@@ -76,6 +81,8 @@ def reweight(
         signed: with ``convex``, weights of any sign and size.
         versus: test each other method against this one, paired.
         oracle: also what fitting on the test rows themselves would give.
+        ensemble: ``templates``, ``seeds`` or ``both``: also average the scores of each task's
+            stores that differ in these; lists ``ensembles`` and ``ensemble_average``.
         metrics: fit temperatures too, which a file saved from the result then has, and show how
             far the probabilities can be trusted.
         pool: how label words of one class become one label; None: as in the runs.
@@ -84,21 +91,29 @@ def reweight(
         UsageError: an unknown method or recipe, or too few train rows.
         StoreError: stores that cannot be read, or lack what a method needs.
     """
+    if ensemble is not None:
+        check_choice("ensemble", ensemble, ENSEMBLES)
     chosen = make_methods(_names(methods), recipe_of(recipe, signed))
     budgets = (n_train,) if n_train is None or isinstance(n_train, int) else tuple(n_train)
     with ExitStack() as opened:
         there = _opened(opened, stores, pool_of(stores, pool))
+        if ensemble is not None:
+            matched(there, ensemble)  # before the fits, which may take long
         for line in fitting.forewarn(there, chosen, budgets):
             tell(line)
         fits = fitting.reweight(there, chosen, budgets, temperatures=metrics)
-        document = document_of(fits, versus)
+        together: tuple[Ensemble, ...] = ()
+        if ensemble is not None:
+            together = ensembles(there, fits, chosen, budgets, ensemble)
+        document = document_of(fits, versus, together)
         found: tuple[Fit, ...] = ()
         if oracle:
             found = fitting.oracles(there, chosen)
             document["oracle"] = [one.row() for one in found]
     for line in (*fitting.unsolved(fits), *fitting.unsolved(found)):
         tell(line)
-    return Reweighting(lists_of(document), in_python(reweight_view(document, metrics)), fits)
+    tables = in_python(reweight_view(document, metrics))
+    return Reweighting(lists_of(document), tables, fits, together)
 
 
 @told_in_python
@@ -125,26 +140,28 @@ def apply_weights(
         UsageError: there are no weights of such a method, or they were pooled in another way.
         StoreError: a store of another model, or one that cannot be read.
     """
-    forms = forms_named(fits_of(weights), None if methods is None else _names(methods))
+    given = weights_of(weights)
+    titles = None if methods is None else _names(methods)
+    fits, some = named(given.fits, given.ensembles, titles)
     with ExitStack() as opened:
-        there = _opened(opened, stores, pooling_of(forms, pool))
-        rows = [one.row() for one in apply(forms, there)]
+        there = _opened(opened, stores, pooling_of(fits, pool))
+        rows = applied(fits, some, there)
     return result_of(Result, rows, apply_view(rows, metrics))
 
 
-def fits_of(weights: AnyWeights) -> tuple[Fit, ...]:
-    """The fits of a weights file, or of a result.
+def weights_of(weights: AnyWeights) -> Weights:
+    """What a weights file holds, or a result.
 
     Raises:
         StoreError: the file is no weights file, or damaged.
     """
     if isinstance(weights, Reweighting):
-        return weights.fits
+        return Weights(weights.fits, weights.ensembles)
     path = Path(weights).expanduser()
     read = Weights.read(path)
     for doubt in read.doubts(path):
         tell(doubt)
-    return read.fits
+    return read
 
 
 def _opened(opened: ExitStack, stores: Stores, pool: str) -> list[Store]:

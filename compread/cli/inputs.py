@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from compread.analysis.runs import RunStats
     from compread.store.gather import Gathered, Models
 if TYPE_CHECKING:
-    from compread.reweight.fit import Fit
+    from compread.reweight.weights_file import Weights
 
 
 def found_stores(
@@ -86,8 +86,8 @@ def changed(
     return found
 
 
-def read_weights(path: Path) -> tuple[Fit, ...]:
-    """The fits of a weights file; a note where numbers may be in doubt.
+def read_weights(path: Path) -> Weights:
+    """What a weights file holds; a note where numbers may be in doubt.
 
     Raises:
         StoreError: it is not one, or damaged.
@@ -98,4 +98,4 @@ def read_weights(path: Path) -> tuple[Fit, ...]:
     weights = Weights.read(path)
     for doubt in weights.doubts(path):
         note(doubt)
-    return weights.fits
+    return weights

@@ -29,6 +29,7 @@ class Choice(str, Enum):
 
 if TYPE_CHECKING:
     By: TypeAlias = Choice
+    Ensemble: TypeAlias = Choice
     Format: TypeAlias = Choice
     Kind: TypeAlias = Choice
     Normalize: TypeAlias = Choice
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     Table: TypeAlias = Choice
 else:
     By = Choice("By", {name: name for name in (*MEASURES, options.WEIGHT)})
+    Ensemble = Choice("Ensemble", {name: name for name in options.ENSEMBLES})
     Format = Choice("Format", {name: name for name in options.FORMATS})
     Kind = Choice("Kind", {name: name for name in (*KINDS, options.ALL)})
     Normalize = Choice("Normalize", {name: name for name in options.NORMALIZATIONS})

@@ -121,7 +121,7 @@ def plot(
             labels=number_ranges("--labels", labels),
             method=method,
             runs=lambda: scored_runs(paths, split.value, pool.value, normalize=normalize.value),
-            fits=lambda: [fit for path in paths for fit in read_weights(path)],
+            fits=lambda: [fit for path in paths for fit in read_weights(path).fits],
             change=lambda: changed(paths, others, split.value, pool.value, normalize.value),
         )
     )

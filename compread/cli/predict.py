@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from compread.extract.predict import Window
+    from compread.prompts.new_rows import NewRows
     from compread.prompts.sets import Prompt
+    from compread.reweight.ensemble import Ensemble
     from compread.reweight.fit import Fit
+    from compread.reweight.weights_file import Weights
 
 EXAMPLE = """\
 compread predict --model gpt2 --weights weights.json --input texts.jsonl > labels.jsonl
@@ -78,6 +81,7 @@ def predict(
     demonstrations, or {"prompt": a whole prompt}; "id" is its number unless given. Prints one JSON
     object a row, in order: id, label, and the probability of each label, the softmax of the
     scores over the weights' temperature. Labels are those of `reweight --apply` on the same rows.
+    Weights of an ensemble run each of its prompts and average, unless --store names one.
     """
     hide_foreign_bars()
     from compread.cli.inputs import read_weights
@@ -88,14 +92,18 @@ def predict(
     from compread.prompts import tokenize
     from compread.prompts.new_rows import NewRows
     from compread.reweight.apply import check_model
-    from compread.reweight.select import choose
 
-    fit = choose(read_weights(weights), method, n_train, store)
+    chosen = _chosen(read_weights(weights), method, n_train, store)
+    fit = chosen.first
     run = fit.run
-    made = NewRows.of_run(
-        run.task, run.template, run.template_text, run.protocol, fit.words.word,
-        fit.words.class_name, include_path,
-    )  # fmt: skip
+    made = [
+        NewRows.of_run(
+            own.run.task, own.run.template, own.run.template_text, own.run.protocol,
+            own.words.word, own.words.class_name, include_path,
+        )
+        for own in chosen.members
+    ]  # fmt: skip
+    words = [own.words.token_id for own in chosen.members]
     _check_input(input)
     quieten_libraries(bars=False)
     request = ModelRequest(
@@ -107,27 +115,55 @@ def predict(
     def begins(one: ModelRequest, tokenizer: Any) -> None:
         # A stream stays unread until there is a model to answer it.
         for name, row in islice(_rows(input), 0 if _streams(input) else 1):
-            first = made.prompt_set([made.prompt(name, row)], tokenizer)
-            check_labels(first, tokenize(first, tokenizer), fit.words.token_id)
+            for form, prompt, own in zip(made, _prompts(made, name, row), words, strict=True):
+                first = form.prompt_set([prompt], tokenizer)
+                check_labels(first, tokenize(first, tokenizer), own)
         if speaks:
             say_loading(one)
 
     loaded = load_model(request, begins)
     check_model(fit, loaded.fingerprint, f"{model} is in {loaded.dtype}")
-    if fit.temperature is None:
+    if chosen.temperature is None:
         note(f"{weights} has no temperature for {fit.title}: {UNSCALED}")
-    predictor = Predictor(Extractor(loaded), fit.words.token_id)
-    names: list[list[str]] = []
+    extractor = Extractor(loaded)
+    prompts = (_prompts(made, name, row) for name, row in _rows(input))
+    size = FIRST_WINDOW if _streams(input) else FILE_WINDOW
+    named, *apart = tee(_windows(prompts, size), 1 + len(made))
 
-    def prompt_sets() -> Iterator[Any]:
-        prompts = (made.prompt(name, row) for name, row in _rows(input))
-        size = FIRST_WINDOW if _streams(input) else FILE_WINDOW
-        for window in _windows(prompts, size):
-            names.append([prompt.id for prompt in window])
-            yield made.prompt_set(window, loaded.tokenizer)
+    def behind(form: NewRows, number: int) -> Iterator[Any]:
+        for window in apart[number]:
+            yield form.prompt_set([prompts[number] for prompts in window], loaded.tokenizer)
 
-    for window in predictor.windows(prompt_sets()):
-        _tell(fit, window, names.pop(0), explain)
+    found = [
+        Predictor(extractor, own).windows(behind(form, number))
+        for number, (form, own) in enumerate(zip(made, words, strict=True))
+    ]
+    for windows, rows in zip(zip(*found, strict=True), named, strict=True):
+        _tell(chosen, windows, [prompts[0].id for prompts in rows], explain)
+
+
+def _chosen(
+    weights: Weights, method: str | None, n_train: int | None, store: str | None
+) -> Ensemble:
+    """What labels the rows: an ensemble where there is one and no single store is named."""
+    from compread.reweight.ensemble import Ensemble
+    from compread.reweight.select import choose, choose_ensemble
+
+    if weights.ensembles and store is None:
+        return choose_ensemble(weights.ensembles, method, n_train)
+    return Ensemble.of_one(choose(weights.fits, method, n_train, store))
+
+
+def _prompts(made: Sequence[NewRows], name: str, row: dict[str, Any]) -> list[Prompt]:
+    """A row behind the demonstrations of each member."""
+    from compread.errors import PromptError
+
+    if len(made) > 1 and "prompt" in row:
+        raise PromptError(
+            f"row {name!r} has a 'prompt', and the ensemble words each row in {len(made)} ways; "
+            "give the fields of its templates"
+        )
+    return [form.prompt(name, row) for form in made]
 
 
 def _check_input(path: str) -> None:
@@ -147,28 +183,30 @@ def _streams(path: str) -> bool:
     return path == "-" or not Path(path).is_file()
 
 
-def _tell(fit: Fit, window: Window, names: list[str], top: int) -> None:
+def _tell(chosen: Ensemble, windows: Sequence[Window], names: list[str], top: int) -> None:
     """Print a window's rows."""
     import numpy as np
 
     from compread.cli.output import note, write_styled
     from compread.reweight.explain import explain
-    from compread.reweight.fit import finite_scores
     from compread.reweight.temperature import scaled
     from compread.text import json_text
 
-    for warning in window.warnings:
+    for warning in dict.fromkeys(text for window in windows for text in window.warnings):
         note(f"warning: {warning}")
-    rows = _pooled(fit, window.parts, window.full)
-    scores = finite_scores(fit.fitted, rows)
-    why = explain(fit, rows, scores, top) if top else [{}] * len(names)
-    chances = np.exp(scaled(scores, fit.temperature))
+    rows = [
+        _pooled(fit, window.parts, window.full)
+        for fit, window in zip(chosen.members, windows, strict=True)
+    ]
+    scores = chosen.scores(rows)
+    why = explain(chosen, rows, scores, top) if top else [{}] * len(names)
+    chances, labels = np.exp(scaled(scores, chosen.temperature)), chosen.first.labels.word
     lines = []
     for n, name in enumerate(names):
         row = {
             "id": name,
-            "label": fit.labels.word[int(scores[n].argmax())],
-            "probabilities": dict(zip(fit.labels.word, map(float, chances[n]), strict=True)),
+            "label": labels[int(scores[n].argmax())],
+            "probabilities": dict(zip(labels, map(float, chances[n]), strict=True)),
             **why[n],
         }
         lines.append(json_text(row))
@@ -206,11 +244,11 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield row_id(row, number - 1, where), row
 
 
-def _windows(prompts: Iterator[Prompt], size: int) -> Iterator[list[Prompt]]:
-    """Groups to run together; those before a row that is wrong come before its error."""
+def _windows(prompts: Iterator[list[Prompt]], size: int) -> Iterator[list[list[Prompt]]]:
+    """Rows to run together; those before a row that is wrong come before its error."""
     from compread.errors import PromptError
 
-    window: list[Prompt] = []
+    window: list[list[Prompt]] = []
     try:
         for prompt in prompts:
             window.append(prompt)

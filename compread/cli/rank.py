@@ -147,4 +147,4 @@ def _weights(file: Path, runs: list[RunStats], method: str | None) -> Floats:
     from compread.cli.inputs import read_weights
     from compread.reweight.select import mean_weights
 
-    return mean_weights(read_weights(file), runs, method).values
+    return mean_weights(read_weights(file).fits, runs, method).values

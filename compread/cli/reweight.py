@@ -17,13 +17,14 @@ from compread.cli.options import (
     POOL,
     POOLED,
     TABLE,
+    Ensemble,
     named_options,
 )
 from compread.cli.values import PATH
 
 if TYPE_CHECKING:
-    from compread.reweight.fit import Fit
     from compread.reweight.method import Method
+    from compread.reweight.weights_file import Weights
 
 EXAMPLE = """\
 compread reweight stores/sst2.h5 --n-train 20 --save weights.json
@@ -66,6 +67,14 @@ ORACLE = Annotated[
     bool,
     typer.Option("--oracle", help="Show what fitting on the test rows themselves would give."),
 ]
+ENSEMBLE = Annotated[
+    Ensemble | None,
+    typer.Option(
+        "--ensemble",
+        help="Also average the scores of each task's stores that differ in this.",
+        show_default=False,
+    ),
+]
 METRICS = Annotated[
     bool,
     typer.Option(
@@ -102,6 +111,7 @@ def reweight(
     signed: SIGNED = False,
     versus: VERSUS = None,
     oracle: ORACLE = False,
+    ensemble: ENSEMBLE = None,
     metrics: METRICS = False,
     apply: APPLY = None,
     save: SAVE = None,
@@ -113,17 +123,17 @@ def reweight(
     """Fit component weights on train rows; score them on test rows.
 
     JSON has `runs`, one row for each store, number of train rows and method; `summary`, their mean
-    and standard deviation over the stores of a task; `average`, the mean over tasks; `versus` and
-    `oracle` where asked for. `epochs` is the epoch at which training stopped, counted from 0;
-    `gap` how far a convex fit's objective can be above its minimum, as a share of it.
-    `ece`, `ece_adaptive`, `brier` and `log_loss` are of the softmax of the scores; with --metrics
-    or --save, `scaled_ece` and so on are of the probabilities at the `temperature`, which is fitted
-    on train rows left out.
+    and standard deviation over the stores of a task; `average`, the mean over tasks; `versus`,
+    `oracle`, `ensembles` and `ensemble_average` where asked for. `epochs` is the epoch at which
+    training stopped, counted from 0; `gap` how far a convex fit's objective can be above its
+    minimum, as a share of it. `ece`, `ece_adaptive`, `brier` and `log_loss` are of the softmax of
+    the scores; with --metrics or --save, `scaled_ece` and so on are of the probabilities at the
+    `temperature`, which is fitted on train rows left out.
     """
     from compread.cli.output import emit, note
     from compread.errors import UsageError
     from compread.output_files import check_target
-    from compread.reweight import registry, weights_file
+    from compread.reweight import registry
     from compread.views.reweight import reweight_view
 
     if list_methods:
@@ -147,9 +157,10 @@ def reweight(
     if save is not None:
         check_target(save, force)
     calibrates = metrics or save is not None
-    fits, document = _fit(stores, chosen, budgets, pool.value, versus, oracle, calibrates)
+    how = ensemble.value if ensemble is not None else None
+    weights, document = _fit(stores, chosen, budgets, pool.value, versus, oracle, how, calibrates)
     if save is not None:
-        weights_file.Weights(fits).write(save, force)
+        weights.write(save, force)
         note(f"weights: {save}")
     emit(document, reweight_view(document, metrics), format.value)
 
@@ -161,30 +172,36 @@ def _fit(
     pool: str,
     versus: str | None,
     oracle: bool,
+    how: str | None,
     calibrates: bool,
-) -> tuple[tuple[Fit, ...], dict[str, list[dict[str, Any]]]]:
-    """The fits of all stores, and the document of what they show."""
+) -> tuple[Weights, dict[str, list[dict[str, Any]]]]:
+    """The fits of all stores with their ensembles, and the document of what they show."""
     from compread.analysis.repeats import repeats
     from compread.cli.output import note
     from compread.reweight import fit, results
+    from compread.reweight.ensemble import ensembles, matched
+    from compread.reweight.weights_file import Weights
     from compread.store import open_store
 
     with ExitStack() as opened:
         paths = found_stores(stores).paths
         there = [opened.enter_context(open_store(path, pool)) for path in paths]
         tell_repeats([repeats(store, "test") for store in there], "test")
+        if how is not None:
+            matched(there, how)  # before the fits, which may take long
         for line in fit.forewarn(there, methods, budgets) if there else ():
             note(line)
         fits = fit.reweight(there, methods, budgets, temperatures=calibrates)
         for line in fit.unsolved(fits):
             note(f"warning: {line}")
-        document = results.document(fits, versus)
+        together = () if how is None else ensembles(there, fits, methods, budgets, how)
+        document = results.document(fits, versus, together)
         if oracle:
             found = fit.oracles(there, methods)
             for line in fit.unsolved(found):
                 note(f"warning: oracle: {line}")
             document["oracle"] = [one.row() for one in found]
-    return fits, document
+    return Weights(fits, together), document
 
 
 def _list_methods(format: str) -> None:
@@ -220,17 +237,19 @@ def _apply(
     from compread.analysis.repeats import repeats
     from compread.cli.inputs import read_weights
     from compread.cli.output import emit
-    from compread.reweight.apply import apply, forms_named, pooling_of
+    from compread.reweight.apply import pooling_of
+    from compread.reweight.ensemble_apply import applied, named
     from compread.store import open_store
     from compread.views.reweight import apply_view
 
-    forms = forms_named(read_weights(file), titles)
-    how = pooling_of(forms, pool)
+    weights = read_weights(file)
+    fits, some = named(weights.fits, weights.ensembles, titles)
+    how = pooling_of(fits, pool)
     with ExitStack() as opened:
         paths = found_stores(stores).paths
         there = [opened.enter_context(open_store(path, how)) for path in paths]
         tell_repeats([repeats(store, "test") for store in there], "test")
-        rows = [one.row() for one in apply(forms, there)]
+        rows = applied(fits, some, there)
     emit(rows, apply_view(rows, metrics), format)
 
 

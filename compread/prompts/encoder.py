@@ -71,6 +71,8 @@ class Encoder:
 
     def __call__(self, texts: Sequence[str]) -> list[Ids]:
         """Ids with the leading special tokens, without the trailing ones."""
+        if not texts:  # tokenizers fail on none
+            return []
         encoded = _call(self.tokenizer, texts, self.special)
         cut = len(self.after)
         if any(ids[len(ids) - cut :] != self.after for ids in encoded):

@@ -52,7 +52,7 @@ def apply(forms: Sequence[Fit], stores: Sequence[Store]) -> tuple[Applied, ...]:
     for store in stores:
         for fit in forms:
             check_match(fit, store)
-        own = [_same_prompt(fit.run, store.run) for fit in forms]
+        own = [same_prompt(fit.run, store.run) for fit in forms]
         fitted = [f.fitted if same else f.fitted.elsewhere()
                   for f, same in zip(forms, own, strict=True)]  # fmt: skip
         at = [fit.temperature for fit in forms]
@@ -61,7 +61,7 @@ def apply(forms: Sequence[Fit], stores: Sequence[Store]) -> tuple[Applied, ...]:
     return tuple(done)
 
 
-def _same_prompt(fitted_on: RunInfo, run: RunInfo) -> bool:
+def same_prompt(fitted_on: RunInfo, run: RunInfo) -> bool:
     """Whether rows stand behind the same words, which set the level of each label's score."""
     words = ("task", "template", "template_text", "demonstrations", "seed", "shots")
     return all(getattr(fitted_on, name) == getattr(run, name) for name in words)
@@ -87,13 +87,20 @@ def forms_named(fits: Sequence[Fit], titles: Sequence[str] | None) -> tuple[Fit,
     forms = all_forms(fits)
     if titles is None:
         return forms
-    there = list(dict.fromkeys(form.title for form in forms))
-    for title in titles:
-        if title not in there:
-            raise UsageError(
-                f"{option('methods', repr(title))}: the weights are of {', '.join(there)}"
-            )
+    check_titles(titles, [form.title for form in forms])
     return tuple(form for form in forms if form.title in titles)
+
+
+def check_titles(asked: Sequence[str] | None, there: Sequence[str]) -> None:
+    """Refuses methods that weights are not of.
+
+    Raises:
+        UsageError: as in ``forms_named``.
+    """
+    for title in asked or ():
+        if title not in there:
+            known = ", ".join(dict.fromkeys(there))
+            raise UsageError(f"{option('methods', repr(title))}: the weights are of {known}")
 
 
 def pooling_of(fits: Sequence[Fit], asked: str | None) -> str:

@@ -202,13 +202,15 @@ def _unscored(
     temperatures: bool,
 ) -> list[Fit]:
     cells = [
-        (store, training) for store in stores for training in _trainings(store, budgets, learn_from)
+        (store, training)
+        for store in stores
+        for training in trainings_of(store, budgets, learn_from)
     ]
     training = [run for _, run in cells]
     train_together(training, [method.official_form for method in methods])
     by_method = [_fits_of_cells(method, training, len(budgets)) for method in methods]
     return [
-        _fit(store, run, method, fitted, temperature(method, run) if temperatures else None)
+        unscored_fit(store, run, method, fitted, temperature(method, run) if temperatures else None)
         for (store, run), of_cell in zip(cells, zip(*by_method, strict=True), strict=True)
         for method, fitted in zip(methods, of_cell, strict=True)
     ]
@@ -295,14 +297,20 @@ def _check_rows(
             )
 
 
-def _trainings(store: Store, budgets: Sequence[int | None], learn_from: str) -> Iterator[Training]:
+def trainings_of(
+    store: Store, budgets: Sequence[int | None], learn_from: str = "train"
+) -> Iterator[Training]:
+    """The first rows of a store's split, for each number of them."""
     split, calibration = store.split(learn_from), store.split("calibration")
     gram = store.label_gram(learn_from)
     for budget in budgets:
         yield training_of(split, store.components, budget, str(store.path), calibration, gram)
 
 
-def _fit(store: Store, training: Training, method: Method, fitted: Fitted, at: float | None) -> Fit:
+def unscored_fit(
+    store: Store, training: Training, method: Method, fitted: Fitted, at: float | None = None
+) -> Fit:
+    """What a method fitted on a store, with its temperature, and how it does on the train rows."""
     count = len(training)
     right = hits(fitted, training.rows, training.gold) if count else 0
     return Fit(
@@ -348,13 +356,14 @@ def test_scores(
         scores = known[id(one)] if id(one) in known else finite_scores(one, rows)
         if uses[id(one)] > 1:
             known[id(one)] = scores
-        found.append(_held_out(scores, gold, at))
+        found.append(held_out(scores, gold, at))
     return found
 
 
-def _held_out(
+def held_out(
     scores: npt.NDArray[np.float64], gold: npt.NDArray[np.int64], at: float | None
 ) -> HeldOutAccuracy:
+    """How scores [N, K] do, and their probabilities as they are and at a temperature."""
     n, right = len(gold), int((scores.argmax(axis=1) == gold).sum())
     low, high = wilson_interval(np.array([right]), n)
     return HeldOutAccuracy(

@@ -65,6 +65,9 @@ class Method(ABC):
     """What it is, in a few words, for the list of methods."""
     fitted: ClassVar[type[Fitted]]
     needs_training: ClassVar[bool] = True
+    together: ClassVar[bool] = False
+    """Whether runs that differ in their demonstrations predict better fitted together than each
+    alone and averaged, where that was measured (the manual's page on reweighting)."""
     recipes: ClassVar[tuple[str, ...]] = ()
     """The names of its sets of options, the default one first; none where it has but one set."""
     recipe: str | None = None
@@ -100,6 +103,10 @@ class Method(ABC):
     @abstractmethod
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """Fits each run on its own rows; several runs in one call are fitted side by side."""
+
+    def fit_together(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """What each run of one template makes of the rows of all; by default of its own alone."""
+        return self.fit(training)
 
 
 def in_turn(method: Method, training: Iterable[Training]) -> Iterator[Fitted]:

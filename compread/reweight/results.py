@@ -19,12 +19,19 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from compread.errors import UsageError, option
+from compread.reweight.ensemble import Ensemble
 from compread.reweight.fit import CALIBRATION_KEYS, Fit, HeldOutAccuracy
+from compread.reweight.registry import title_of
 from compread.store.gather import setting_names
 
 
-def document(fits: Sequence[Fit], against: str | None = None) -> dict[str, list[dict[str, Any]]]:
-    """The lists of ``compread reweight``: runs, summary, average, and ``versus`` one method.
+def document(
+    fits: Sequence[Fit], against: str | None = None, together: Sequence[Ensemble] = ()
+) -> dict[str, list[dict[str, Any]]]:
+    """The lists of ``compread reweight``: runs, summary, average, and what was asked for beside.
+
+    Those are ``versus`` one method, and of ensembles of the fits ``ensembles`` and what they gain,
+    ``ensemble_average``.
 
     Raises:
         UsageError: as in ``versus``.
@@ -33,7 +40,63 @@ def document(fits: Sequence[Fit], against: str | None = None) -> dict[str, list[
     found = {"runs": [fit.row() for fit in fits], "summary": by_task, "average": average(by_task)}
     if against is not None:
         found["versus"] = versus(fits, against)
+    if together:
+        found["ensembles"] = ensemble_rows(fits, together)
+        found["ensemble_average"] = ensemble_average(found["ensembles"])
     return found
+
+
+def ensemble_rows(fits: Sequence[Fit], some: Sequence[Ensemble]) -> list[dict[str, Any]]:
+    """A row for each ensemble; ``store_accuracy`` is the mean of its stores, each alone.
+
+    A store alone is the method fitted on that store's own train rows.
+    """
+    alone = {
+        (fit.store, fit.title, len(fit.train_ids)): fit.test.accuracy for fit in fits if fit.test
+    }
+    setting_of = settings(fits)
+    return [
+        {
+            **one.row(),
+            "setting": setting_of[one.first.store],
+            "store_accuracy": float(
+                np.mean([alone[m.store, one.first.title, one.n_train] for m in one.members])
+            ),
+        }
+        for one in some
+    ]
+
+
+def ensemble_average(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each method, number of a store's train rows and setting.
+
+    ``store_accuracy`` and ``accuracy`` are means over tasks of means over their ensembles, and the
+    rest is the comparison of the two as in ``versus``.
+    """
+    cells: dict[tuple[str, int, str | None], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        cells[title_of(row["method"], row["recipe"]), row["n_train"], row["setting"]].append(row)
+    found = []
+    for (method, n_train, setting), of in cells.items():
+        gains = {
+            (row["task"], str(row["stores"])): row["accuracy"] - row["store_accuracy"] for row in of
+        }
+        found.append({
+            "method": method,
+            "n_train": n_train,
+            "setting": setting,
+            **{key: _over_tasks(of, key) for key in ("store_accuracy", "accuracy")},
+            **compare(gains),
+            **_means([{key: row[key] for key in CALIBRATION_KEYS} for row in of]),
+        })  # fmt: skip
+    return found
+
+
+def _over_tasks(rows: Sequence[Mapping[str, Any]], key: str) -> float:
+    by_task: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        by_task[row["task"]].append(row[key])
+    return float(np.mean([np.mean(values) for values in by_task.values()]))
 
 
 def summarize(fits: Sequence[Fit]) -> list[dict[str, Any]]:

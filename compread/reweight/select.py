@@ -12,6 +12,7 @@ from compread.array_types import Floats
 from compread.components import Component
 from compread.errors import StoreError, UsageError, either, option
 from compread.reweight.apply import all_forms, check_model, model_of
+from compread.reweight.ensemble import Ensemble
 from compread.reweight.fit import Fit
 from compread.reweight.registry import DEFAULT, METHODS
 
@@ -60,6 +61,39 @@ def choose(
         raise UsageError(
             f"the weights have {wanted} of {len(places)} stores; choose one with "
             f"{option('store')}, such as {places[0]}"
+        )
+    return found[0]
+
+
+def choose_ensemble(
+    some: Sequence[Ensemble], method: str | None = None, n_train: int | None = None
+) -> Ensemble:
+    """The one ensemble that is asked for, in its form for rows alone.
+
+    Args:
+        some: of a weights file, at least one.
+        method: None: the default method where there is one of it, else the only one there is.
+        n_train: train rows of each store; None: the most there are.
+
+    Raises:
+        UsageError: nothing fits, or more than one does; the message has what there is.
+    """
+    forms = [one.row_wise() for one in some]
+    usable = [one for one in forms if one is not None]
+    wanted = method or _default([one.first for one in usable])
+    found = [one for one in usable if one.first.title == wanted]
+    count = max((one.n_train for one in found), default=0) if n_train is None else n_train
+    found = [one for one in found if one.n_train == count]
+    if not found:
+        there = sorted({f"{one.first.title} on {one.n_train} rows a store" for one in usable})
+        raise UsageError(
+            f"the weights have no such ensemble; they have {'; '.join(there) or 'none for one row'}"
+        )
+    if len(found) > 1:
+        raise UsageError(
+            f"the weights have {len(found)} ensembles of {wanted}; fit them on the stores of one, "
+            f"or choose a single store's weights with {option('store')}, such as "
+            f"{found[0].first.store}"
         )
     return found[0]
 

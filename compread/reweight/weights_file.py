@@ -2,14 +2,16 @@
 
     {"format": "compread-weights", "format_version": 1, "compread": "0.1.0",
     "checksum": "…",
-    "fits": [fit, …]}
+    "fits": [fit, …],
+    "ensembles": [ensemble, …]}
 
 The checksum is the SHA-256 of all else in its shortest form with sorted keys, so that any change of
 a value is found and none of the spaces. It has a line of its own: without that line the file is
 read as those are that older versions wrote. A fit has the method with its recipe and
 hyperparameters, the component axis, the labels with their tokens, the fitted arrays, how training
 ended (``epochs``, ``gap``), the run and the rows it was fitted on, its temperature, and its scores.
-Numbers are written so that reading gives the same bits back.
+Numbers are written so that reading gives the same bits back. A file with ensembles is of format
+version 2; each of them has its members as fits, and how their scores are averaged.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ import numpy as np
 from compread.analysis.calibration import Calibration
 from compread.components import KINDS, Component
 from compread.errors import StoreError, either
-from compread.options import POOLS
+from compread.options import ENSEMBLES, POOLS
 from compread.output_files import write_file
+from compread.reweight.ensemble import Ensemble
 from compread.reweight.fit import CALIBRATION, Fit, HeldOutAccuracy, unsolved
 from compread.reweight.method import Fitted
 from compread.reweight.registry import METHODS
@@ -37,8 +40,9 @@ from compread.store.schema import Labels, RunInfo
 from compread.version import __version__
 
 FORMAT = "compread-weights"
-FORMAT_VERSION = 1
-KEYS = {"format", "format_version", "compread", "checksum", "fits"}
+FORMAT_VERSION, WITH_ENSEMBLES = 1, 2
+"""Of files with fits alone, and of those with ensembles, which a version before would overlook."""
+KEYS = {"format", "format_version", "compread", "checksum", "fits", "ensembles"}
 SAVE = either("`compread reweight --save`", "`compread.reweight(...).save`")
 GIVE = f"give a file that {SAVE} wrote"
 
@@ -48,6 +52,7 @@ class Weights:
     """What a weights file holds."""
 
     fits: tuple[Fit, ...]
+    ensembles: tuple[Ensemble, ...] = ()
     checked: bool = True
     """Whether a checksum vouches for them; files of older versions have none."""
 
@@ -63,12 +68,16 @@ class Weights:
         Raises:
             TargetError: the target exists and ``force`` is off, or it cannot be written.
         """
-        head = {"format": FORMAT, "format_version": FORMAT_VERSION, "compread": __version__}
-        fits = [_to_json(fit) for fit in self.fits]
-        lines = ",\n".join(json.dumps(fit, allow_nan=False) for fit in fits)
-        digest = checksum({**head, "fits": fits})
-        text = f'{json.dumps(head)[:-1]},\n"checksum": "{digest}",\n"fits": [\n{lines}\n]}}\n'
-        write_file(path, text, force)
+        version = WITH_ENSEMBLES if self.ensembles else FORMAT_VERSION
+        head = {"format": FORMAT, "format_version": version, "compread": __version__}
+        lists = {"fits": [_to_json(fit) for fit in self.fits]}
+        if self.ensembles:
+            lists["ensembles"] = [_ensemble_to_json(one) for one in self.ensembles]
+        text = f'{json.dumps(head)[:-1]},\n"checksum": "{checksum({**head, **lists})}"'
+        for name, items in lists.items():
+            lines = ",\n".join(json.dumps(item, allow_nan=False) for item in items)
+            text += f',\n"{name}": [\n{lines}\n]'
+        write_file(path, text + "}\n", force)
 
     @classmethod
     def read(cls, path: Path) -> Weights:
@@ -83,7 +92,7 @@ class Weights:
         if not isinstance(fits, list) or not fits:
             raise StoreError(f"{path} holds no fits; write it again with `compread reweight`")
         read = tuple(fit_from_json(fit, f"{path}: fit {i}") for i, fit in enumerate(fits, 1))
-        return cls(read, checked="checksum" in document)
+        return cls(read, _ensembles(document, path), checked="checksum" in document)
 
 
 def checksum(document: dict[str, Any]) -> str:
@@ -115,10 +124,10 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise StoreError(f"{path} is not a weights file (`format` is not {FORMAT!r}); {GIVE}")
     version = document.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:
+    if type(version) is not int or version not in (FORMAT_VERSION, WITH_ENSEMBLES):
         raise StoreError(
-            f"{path} has format version {version!r:.60}; this compread reads {FORMAT_VERSION}; "
-            "install the compread that wrote it, or fit the weights again"
+            f"{path} has format version {version!r:.60}; this compread reads {FORMAT_VERSION} and "
+            f"{WITH_ENSEMBLES}; install the compread that wrote it, or fit the weights again"
         )
     return document
 
@@ -195,6 +204,49 @@ def fit_from_json(values: Any, where: str) -> Fit:
         test=None if test is None else _scores(test, where),
         temperature=_temperature(values, where),
     )
+
+
+def _ensemble_to_json(one: Ensemble) -> dict[str, Any]:
+    return {
+        "how": one.how,
+        "n_train": one.n_train,
+        "sizes": one.sizes,
+        "columns": one.columns,
+        "test": None if one.test is None else asdict(one.test),
+        "members": [_to_json(member) for member in one.members],
+    }
+
+
+def _ensembles(document: dict[str, Any], path: Path) -> tuple[Ensemble, ...]:
+    found = document.get("ensembles", [])
+    if not isinstance(found, list) or bool(found) != (document["format_version"] == WITH_ENSEMBLES):
+        raise StoreError(f"{path} is damaged: its version and its ensembles disagree; {GIVE}")
+    return tuple(_ensemble(one, f"{path}: ensemble {i}") for i, one in enumerate(found, 1))
+
+
+def _ensemble(values: Any, where: str) -> Ensemble:
+    if not isinstance(values, dict):
+        raise StoreError(f"{where} is not an object")
+    how = _field(values, "how", str, where)
+    members = tuple(
+        fit_from_json(member, f"{where}: member {i}")
+        for i, member in enumerate(_field(values, "members", list, where), 1)
+    )
+    if how not in ENSEMBLES or len(members) < 2 or len({fit.title for fit in members}) > 1:
+        known = ", ".join(ENSEMBLES)
+        raise StoreError(f"{where} should be of several fits of one method, its `how` of {known}")
+    labels = list(range(len(members[0].labels.word)))
+    columns = _list(values, "columns", list, where)
+    if [sorted(map(repr, of)) for of in columns] != [sorted(map(repr, labels))] * len(members):
+        raise StoreError(f"{where}: `columns` should have each of {labels} for each member")
+    sizes = _list(values, "sizes", float, where)
+    if len(sizes) != len(members) or not all(0 < size < float("inf") for size in sizes):
+        raise StoreError(f"{where}: `sizes` should be a number above 0 for each member")
+    test = _field(values, "test", dict, where, optional=True)
+    return Ensemble(
+        how, members, sizes, tuple(map(tuple, columns)), _field(values, "n_train", int, where),
+        None if test is None else _scores(test, where),
+    )  # fmt: skip
 
 
 def _field(

@@ -81,6 +81,11 @@ def setting_names(runs: Sequence[RunInfo]) -> list[str | None]:
     return [", ".join(name(run) for name in differ) or None for run in runs]
 
 
+def setting_of(run: RunInfo) -> tuple[str, str, str]:
+    """What runs must share to be averaged: the model, the shots, the choice of demonstrations."""
+    return run.fingerprint, _shots(run), _selection(run)
+
+
 def _model(run: RunInfo) -> str:
     at = f"@{run.checkpoint}" if run.checkpoint else ""
     return run.model + at + (f" with {run.adapter}" if run.adapter else "")

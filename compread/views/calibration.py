@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compread.views.ensembles import store_or_all
 from compread.views.tables import Column, Row, Table
 
 NOTE = (
@@ -33,7 +34,7 @@ def calibration_tables(rows: Sequence[Row]) -> list[Table]:
 
     columns = [Column("method", justify="left", format=_method)]
     if len({row.get("store") for row in rows}) > 1:
-        columns.insert(0, Column("store", justify="left", shorten="start"))
+        columns.insert(0, Column("store", justify="left", shorten="start", format=store_or_all))
     columns.append(Column("n_train", "train\nrows", drop=2))
     if any_has("setting"):
         columns.append(Column("setting", justify="left", shorten="end"))

@@ -9,6 +9,7 @@ from typing import Any
 from compread.errors import either
 from compread.reweight.results import FEWEST
 from compread.views.calibration import calibration_tables, calibration_view
+from compread.views.ensembles import ensemble_tables, store_or_all
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
@@ -29,12 +30,21 @@ def reweight_view(document: Mapping[str, ResultRows], metrics: bool = False) -> 
         metrics: also how far the probabilities can be trusted.
     """
     runs = document["runs"]
+    if document.get("ensembles"):
+        trusted = calibration_tables(document["ensemble_average"]) if metrics else []
+        return [*ensemble_tables(document), *trusted, *_beside(document, one=False)]
     one = len({run["store"] for run in runs}) == 1
     tables = [_store_table(runs)] if one else _grids(document["summary"], document["average"])
     if not one:
         tables[-1] = replace(tables[-1], note=GRID_NOTE)
     if metrics:
         tables += calibration_view(document)
+    return tables + _beside(document, one)
+
+
+def _beside(document: Mapping[str, ResultRows], one: bool) -> list[Table]:
+    """What was asked for beside; ``one`` is whether there is a single store."""
+    tables = []
     if document.get("oracle"):
         oracle = document["oracle"]
         tables += [_store_table(oracle, ORACLE)] if one else list(_oracle_grid(oracle))
@@ -56,11 +66,12 @@ def apply_view(rows: ResultRows, metrics: bool = False) -> list[Table]:
         named = (row["fitted_task"], row["fitted_template"], row["fitted_seed"])
         return " ".join(str(name) for name in named if name is not None)
 
-    blocks: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        blocks.setdefault(row["store"], []).append(row)
+    blocks: dict[Any, list[Mapping[str, Any]]] = {}
+    for n, row in enumerate(rows):
+        together = sum(bool(other.get("ensemble")) for other in rows[:n])
+        blocks.setdefault(together if "ensemble" in row else row["store"], []).append(row)
     columns = [
-        Column("store", justify="left", shorten="start"),
+        Column("store", justify="left", shorten="start", format=store_or_all),
         Column("method", justify="left", format=_title),
         Column("fitted", "fitted on", justify="left", format=fitted, shorten="end"),
         Column("n_train", "train\nrows"),

@@ -97,6 +97,27 @@ def test_reweight_is_the_commands(stores, told, tmp_path):
         assert list(rows) == applied
 
 
+def test_ensembles_are_the_commands(told, tmp_path, write_store):
+    """Every list equal to the command's, the file to the byte, and what it scores."""
+    for template in "ab":
+        made = {"seed": 3, "template": template, "prompt_set": template}
+        write_store(tmp_path / "runs" / f"{template}.h5", **made)
+    stores, file = tmp_path / "runs", tmp_path / "w.json"
+    found = compread.reweight(stores, methods="full,blend", ensemble="templates", metrics=True)
+    assert {name: list(rows) for name, rows in found.items()} == told(
+        "reweight", stores, "--methods", "full,blend", "--ensemble", "templates", "--save", file
+    )
+    assert len(found.ensembles) == len(found["ensembles"]) == 2
+    assert found.save(tmp_path / "own.json").read_bytes() == file.read_bytes()
+    applied = told("reweight", "--apply", file, stores)
+    for weights in (found, file):
+        assert list(compread.apply_weights(weights, stores)) == applied
+    with pytest.raises(UsageError, match=r"ensemble=.*did you mean 'seeds'"):
+        compread.reweight(stores, ensemble="seed")
+    ranked = told("rank", stores, "--weights", file)
+    assert list(compread.rank(stores, weights=found)) == ranked
+
+
 def test_weights_stand_beside_a_ranking(stores, told, tmp_path):
     """From a file or from what ``reweight`` gave, as ``rank --weights`` shows them."""
     fitted = compread.reweight(stores, methods="comprw,blend", recipe="convex", signed=True)

@@ -15,6 +15,7 @@ from compread.views.plots.kinds import PLOTS
     ("choice", "names"),
     [
         (cli_options.By, [*MEASURES, options.WEIGHT]),
+        (cli_options.Ensemble, options.ENSEMBLES),
         (cli_options.Per, ["store", *PER]),
         (cli_options.Kind, [*KINDS, options.ALL]),
         (cli_options.Format, options.FORMATS),

@@ -20,7 +20,7 @@ from tiny_folder import review_rows, save_tiny, write_rows
 
 from compread.cli import main, predict
 from compread.reweight.rows import rows_of
-from compread.reweight.select import choose
+from compread.reweight.select import choose, choose_ensemble
 from compread.reweight.weights_file import Weights
 from compread.store import open_store
 
@@ -234,6 +234,60 @@ def test_words_of_one_class_are_pooled(
         assert fit.labels.word == (" negative", " positive") and len(fit.words.word) == 4
         got = [[row[word] for word in fit.labels.word] for row in found]
         np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def worded(made: SimpleNamespace) -> SimpleNamespace:
+    """The same rows in a second template, and weights of both together."""
+    folder, weights = made.folder / "worded", made.folder / "both.json"
+    templates = "review-sentiment,review-question"
+    extract = ["extract", "--model", made.model, "--tasks", "sst2", "--num-fewshot", 2]
+    extract += ["--templates", templates, "--n-train", 12, "--data-dir", made.folder / "data"]
+    assert main(list(map(str, [*extract, "-o", folder, "--quiet"]))) == 0
+    reweight = ["reweight", folder, "--ensemble", "templates", "--methods", "full,comprw,blend"]
+    assert main(list(map(str, [*reweight, "--save", weights]))) == 0
+    return SimpleNamespace(folder=folder, weights=weights)
+
+
+@pytest.mark.parametrize("method", [None, "comprw"])
+def test_an_ensemble_runs_each_of_its_prompts(
+    made: SimpleNamespace, worded: SimpleNamespace, run: Run, method: str | None
+) -> None:
+    """Probabilities are the softmax of the two stores' averaged scores; explanations add up."""
+    named = ("--method", method) if method else ()
+    status, out, err = run(made.new, "--weights", worded.weights, "--explain", 2, *named)
+    rows = list(map(json.loads, out.splitlines()))
+    assert (status, err) == (0, "") and [row["id"] for row in rows] == list(made.split.id)
+    one = choose_ensemble(Weights.read(worded.weights).ensembles, method)
+    total = np.zeros((len(rows), 2))
+    for member, size in zip(one.members, one.sizes, strict=True):
+        with open_store(member.store) as store:
+            scores = member.fitted.scores(rows_of(store.split("test"), store.components))
+        total += scores / size / 2
+    got = np.array([list(row["probabilities"].values()) for row in rows])
+    np.testing.assert_allclose(got, softmax(total / one.temperature, axis=1), atol=1e-4)
+    for row, score in zip(rows, total, strict=True):
+        assert sum(row["components"].values()) + row["rest"] == pytest.approx(row["margin"])
+        assert row["margin"] == pytest.approx(abs(score[0] - score[1]), abs=1e-3)
+
+
+def test_what_an_ensemble_cannot_answer(
+    made: SimpleNamespace, worded: SimpleNamespace, run: Run
+) -> None:
+    """A whole prompt has but one wording; a store's own weights take it."""
+    given = ("--weights", worded.weights)
+    status, out, err = run([{"prompt": "a"}], *given)
+    assert (status, out, err.count("\n")) == (1, "", 1) and "words each row in 2 ways" in err
+    status, out, err = run([{"prompt": "a"}], *given, "--store", "review-sentiment-k2-s0.h5")
+    assert (status, err, len(out.splitlines())) == (0, "", 1)
+    status, _, err = run(made.new, *given, "--method", "vote")
+    assert status == 2 and "they have blend-row on 12 rows a store; comprw on 12" in err
+    whole = run(made.new[:17], *given)[1].splitlines()
+    status, out, err = run([*made.new[:17], "{"], *given)
+    assert status == 1 and err.count("\n") == 1
+    for line, other in zip(out.splitlines(), whole, strict=True):
+        one, two = json.loads(line), json.loads(other)
+        assert one["probabilities"] == pytest.approx(two["probabilities"], abs=1e-4)
 
 
 def test_another_model_is_refused(made: SimpleNamespace, run: Run) -> None:

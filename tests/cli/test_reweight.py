@@ -26,14 +26,14 @@ CALIBRATED = [
 
 def write_store(
     path, seed=0, n_train=12, n_test=40, words=(" no", " yes"), task="sst2", classes=(),
-    model="f00d", shots=4, gram=(),
+    model="f00d", shots=4, gram=(), template="t1",
 ):  # fmt: skip
     """A store whose parts 2 and 6 know the right label; ``model`` is its fingerprint."""
     rng = np.random.default_rng(seed)
     run = RunInfo(
         model="tiny", model_type="llama", revision=None, fingerprint=model, dtype="float32",
-        task=task, template="t1", template_text="", demonstrations=(), seed=seed, shots=shots,
-        prompt_set=f"{task} {seed} {shots} {words} {n_train}", shared_prefix=True,
+        task=task, template=template, template_text="", demonstrations=(), seed=seed, shots=shots,
+        prompt_set=f"{task} {seed} {shots} {words} {n_train} {template}", shared_prefix=True,
         prefix_tokens=0, soft_cap=None, tolerance=1e-4, batch_tokens=1024, label_gram=gram,
     )  # fmt: skip
     n, k = n_train + n_test, len(words)
@@ -494,3 +494,59 @@ def test_torch_is_not_imported(stores):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def worded(tmp_path_factory):
+    """A folder of one task in two templates, of other words, and a store of other test rows."""
+    folder = tmp_path_factory.mktemp("worded")
+    write_store(folder / "both" / "a.h5", 3, template="a")
+    write_store(folder / "both" / "b.h5", 3, template="b", words=(" bad", " good"))
+    write_store(folder / "few.h5", 3, template="c", n_test=39)
+    return folder
+
+
+def test_an_ensemble_stands_below_its_stores(run, worded):
+    """Single stores and the two together, side by side; JSON has both, and what is gained."""
+    stores = worded / "both"
+    status, out, err = run(stores, "--ensemble", "templates", "--methods", "full,comprw")
+    lines = [line.split() for line in out.splitlines()]
+    assert (status, err) == (0, "")
+    found = json.loads(
+        run(stores, "--ensemble", "templates", "--methods", "full,comprw", "--format", "json")[1]
+    )
+    assert list(found) == ["runs", "summary", "average", "ensembles", "ensemble_average"]
+    alone = {(r["template"], r["method"]): f"{100 * r['accuracy']:.1f}" for r in found["runs"]}
+    for template in "ab":
+        both = [alone[template, method] for method in ("full", "comprw")]
+        assert ["sst2", f"{template},", "seed", "3", *both] in lines
+    whole = [f"{100 * row['accuracy']:.1f}" for row in found["ensembles"]]
+    assert ["sst2", "all", "2", "together", *whole] in lines
+    assert [row["n_train"] for row in found["ensemble_average"]] == [12, 12]
+
+
+def test_weights_of_an_ensemble_are_applied_to_its_stores(run, worded, tmp_path):
+    """What is saved scores the same stores as it did."""
+    file, stores = tmp_path / "w.json", worded / "both"
+    arguments = ["--ensemble", "templates", "--methods", "comprw", "--format", "json"]
+    fitted = json.loads(run(stores, *arguments, "--save", file)[1])
+    rows = json.loads(run("--apply", file, stores, "--format", "json")[1])
+    assert [row["ensemble"] for row in rows] == [None, None, "templates"]
+    assert rows[-1]["accuracy"] == fitted["ensembles"][0]["accuracy"]
+    assert [r["accuracy"] for r in rows[:2]] == [r["accuracy"] for r in fitted["runs"]]
+    table = run("--apply", file, stores)[1]
+    assert "all 2 together" in table
+    status, out, err = run("--apply", file, stores / "a.h5")
+    assert (status, out) == (4, "") and "a.h5 is the only store of task sst2" in err
+
+
+def test_stores_that_are_no_ensemble_are_one_line(run, worded, stores):
+    """Other test rows, and a folder with a task of one store."""
+    for given, message in (
+        ([worded / "both" / "a.h5", worded / "few.h5"], "few.h5 has other test rows than"),
+        ([stores], "rte-s2.h5 is the only store of task rte and template t1"),
+    ):
+        how = "templates" if len(given) > 1 else "seeds"
+        given = given if len(given) > 1 else [given[0] / "rte-s2.h5"]
+        status, out, err = run(*given, "--ensemble", how)
+        assert (status, out, len(err.splitlines())) == (4, "", 1) and message in err

@@ -28,8 +28,12 @@ class MemoryStore:
 
     @property
     def axes(self) -> SimpleNamespace:
-        """The labels as stored."""
-        return SimpleNamespace(labels=self.labels, has_own_answers=False)
+        """The labels as stored, and what is known of the rows."""
+        return SimpleNamespace(labels=self.labels, splits=self.splits, has_own_answers=False)
+
+    def gold(self, name: str) -> np.ndarray:
+        """[N] the right labels of a split."""
+        return self.splits[name].gold
 
     def split(self, name: str) -> Split:
         """A split by name."""

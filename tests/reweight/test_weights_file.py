@@ -112,7 +112,7 @@ def test_an_impossible_target_is_refused(fits, tmp_path, name):
         ("[" * 100_000, "not a readable weights file"),
         ("[]", "is not a weights file"),
         ('{"format": "compread"}', "is not a weights file"),
-        ('{"format": "compread-weights", "format_version": 2}', "version 2; this compread reads 1"),
+        ('{"format": "compread-weights", "format_version": 3}', "version 3; this compread reads 1"),
         ('{"format": "compread-weights", "format_version": 1}', "holds no fits"),
         ('{"format": "compread-weights", "format_version": 1, "fits": []}', "holds no fits"),
         ('{"format": "compread-weights", "format_version": 1, "fits": [3]}', "fit 1 is not an obj"),

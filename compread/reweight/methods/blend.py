@@ -98,6 +98,7 @@ class Blend(Method):
     name: ClassVar[str] = "blend"
     about: ClassVar[str] = "three weightings averaged, calibrated on the rows to predict"
     fitted: ClassVar[type[RowBlend]] = BatchBlend
+    together: ClassVar[bool] = True
 
     @property
     def official_form(self) -> str | None:
@@ -125,6 +126,10 @@ class Blend(Method):
         """The weights of each run, and what they sum to on its train rows."""
         return _fit(training)
 
+    def fit_together(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """Weights of all rows, each run's centred over its own, and each run's own levels."""
+        return _fit_together(training)
+
 
 @dataclass(frozen=True)
 class BlendRow(Blend):
@@ -138,14 +143,32 @@ class BlendRow(Blend):
         """The same weights, and what they sum to on the train rows."""
         return tuple(fitted.row_wise()[1] for fitted in _fit(training))
 
+    def fit_together(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
+        """The same weights, and what they sum to on each run's train rows."""
+        return tuple(fitted.row_wise()[1] for fitted in _fit_together(training))
+
 
 def _fit(training: Sequence[Training]) -> tuple[BatchBlend, ...]:
-    fits = []
-    for run, (epochs, weights, margin) in zip(training, fit_weights(training), strict=True):
-        levels = weighted_sum(run.rows.parts, weights).mean(axis=0)
-        rows = np.array(float(len(run)))
-        fits.append(BatchBlend(epochs, weights, levels, np.array(margin), rows))
-    return tuple(fits)
+    found = fit_weights(training)
+    return tuple(_with_levels(run, *one) for run, one in zip(training, found, strict=True))
+
+
+def _fit_together(training: Sequence[Training]) -> tuple[BatchBlend, ...]:
+    rows = [run.rows for run in training]
+    centred = [one.parts - one.parts.mean(axis=0, dtype=float) for one in rows]
+    together = Rows(
+        np.concatenate(centred).astype(np.float32),
+        np.concatenate([one.full for one in rows]),
+        rows[0].components,
+    )
+    gold = np.concatenate([run.gold for run in training])
+    (found,) = fit_weights([Training(together, gold, tuple(i for run in training for i in run.id))])
+    return tuple(_with_levels(run, *found) for run in training)
+
+
+def _with_levels(run: Training, epochs: int, weights: Floats, margin: float) -> BatchBlend:
+    levels = weighted_sum(run.rows.parts, weights).mean(axis=0)
+    return BatchBlend(epochs, weights, levels, np.array(margin), np.array(float(len(run))))
 
 
 def fit_weights(training: Sequence[Training]) -> list[tuple[int, Floats, float]]:
