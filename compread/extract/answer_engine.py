@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from compread.extract.answer_rows import AnswerRow, Tokens
 from compread.extract.batches import pad_right
 from compread.extract.branches import Branches
 from compread.extract.engine import Engine
-from compread.extract.prefix import CannotShareError, SharedPrefix
+from compread.extract.prefix import SharedPrefix, run_branches
 from compread.model.activations import Positions
 from compread.model.anatomy import Anatomy
 from compread.model.answers import AnswerDecomposer, AnswerParts, AnswerTokens
@@ -79,18 +80,22 @@ class AnswerEngine(Engine):
             own.read.to(device), own.token.to(device), own.answer.to(device), own.count
         )
         self._tables.reset()
-        if prefix is None and apart:
-            seen = self.taps.run(positions, lambda: self.model(input_ids=tokens, use_cache=False))
-        elif prefix is None:
-            raise CannotShareError("there is no prefix")
-        elif apart:
-            seen = self.taps.run(positions, lambda: prefix.forward(tokens))
-        else:
-            lengths = [[len(answer) - 1 for answer in row.answers] for row in rows]
-            branches = Branches.of([len(row.prompt) for row in rows], lengths, device)
-            seen = self.taps.run(positions, lambda: prefix.branch(tokens, branches))
+        seen = self.taps.run(positions, lambda: self._forward(rows, tokens, prefix))
         found = self.answers.decompose(seen, own)
         return _by_row(found, [len(row.answers) for row in rows], self.most)
+
+    def _forward(
+        self, rows: Sequence[AnswerRow], tokens: Tensor, prefix: SharedPrefix | None
+    ) -> Any:
+        if rows[0].apart:
+            if prefix is None:
+                return self.model(input_ids=tokens, use_cache=False)
+            return prefix.forward(tokens)
+        lengths = [[len(answer) - 1 for answer in row.answers] for row in rows]
+        branches = Branches.of([len(row.prompt) for row in rows], lengths, tokens.device)
+        if prefix is None:
+            return run_branches(self.model, tokens, branches)
+        return prefix.branch(tokens, branches)
 
 
 def _side_by_side(rows: Sequence[AnswerRow]) -> _Asked:

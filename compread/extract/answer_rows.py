@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
-from compread.extract.groups import Group
 from compread.prompts import TokenizedSet
 
 Tokens = tuple[int, ...]
@@ -81,9 +80,6 @@ def rows_of(tokens: TokenizedSet) -> list[AnswerRow]:
     ]
 
 
-def rows_in(groups: Sequence[Group], tokens: TokenizedSet) -> list[AnswerRow]:
-    """The rows with their answers side by side wherever a group has a prefix."""
-    rows = rows_of(tokens)
-    for n in (n for group in groups if group.prefix for n in group.rows):
-        rows[n] = replace(rows[n], apart=False)
-    return rows
+def side_by_side(tokens: TokenizedSet) -> list[AnswerRow]:
+    """The rows of a prompt set, all answers of each behind one prompt."""
+    return [replace(row, apart=False) for row in rows_of(tokens)]

@@ -1,9 +1,9 @@
 """How rows with answers of their own are run, proved on a model's own weights and prompts.
 
-Best is a tree of three levels: what prompts share, each row's prompt behind it, its answers side by
-side behind that. Where a family's attention is not plain, each answer is run behind the shared
-prefix with a prompt of its own, and where nothing can be shared, whole. Whatever is chosen gives
-the parts of whole prompts, on the longest and the shortest row.
+Best is a tree of three levels: what prompts share, if anything, each row's prompt behind it, its
+answers side by side behind that. Where a family cannot do that, each answer is run behind the
+shared prefix with a prompt of its own, and where nothing can be shared, whole. Whatever is chosen
+gives the parts of whole prompts, on the longest and the shortest row.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from compread.errors import ModelError, option
 from compread.extract.answer_engine import AnswerEngine
-from compread.extract.answer_rows import AnswerRow, rows_in, rows_of
+from compread.extract.answer_rows import AnswerRow, rows_of, side_by_side
 from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.memory import must_fit
 from compread.extract.prefix import CannotShareError
@@ -45,16 +45,18 @@ def answers_to_run(
     whole = rows_of(tokens)
     _check_stretches(whole, tokens.names, engine.switches)
     groups = plan_groups(tokens.ids, engine.switches) if share else []
-    firsts: dict[int, Group] = {}
+    firsts: dict[tuple[int, bool], Group] = {}
     for group in groups:
-        if group.prefix:
-            firsts.setdefault(engine.switches.start(len(group.prefix)), group)
+        stretch = engine.switches.start(len(tokens.ids[group.rows[0]]))
+        firsts.setdefault((stretch, bool(group.prefix)), group)
     reasons: list[str] = []
-    for apart in (False, True) if firsts else ():
-        rows = whole if apart else rows_in(groups, tokens)
+    for apart in (False, True) if share else ():
+        rows = whole if apart else side_by_side(tokens)
         # The largest group is run first, and finds its prefix there.
-        found = (_why_not(engine, g, rows, whole, tolerance) for g in reversed(firsts.values()))
-        if (reason := next(filter(None, found), None)) is None:
+        proved = [g for g in reversed(firsts.values()) if g.prefix or not apart]
+        found = (_why_not(engine, g, rows, whole, tolerance) for g in proved)
+        reason = _why_too_long(rows, engine.switches) or next(filter(None, found), None)
+        if reason is None:
             return rows, groups, tuple(reasons)
         way = "whole prompts are run" if apart else "each is run behind a prompt of its own"
         reasons.append(f"a row's answers cannot be run side by side: {reason}; {way}")
@@ -84,15 +86,25 @@ def _why_not(
             ]
             found = engine.run(behind, engine.share(group.prefix))
     except CannotShareError as error:
-        return f"the model cannot go on from a shared prefix so ({error})"
+        return f"the model cannot run them so ({error})"
     off = (expected.parts - found.parts).abs().amax((1, 2)) / expected.scale
     misfit = float(off.max())
     if misfit <= tolerance:
         return None
+    where = f"behind the shared prefix of {start} tokens " if start else ""
     return (
-        f"behind the shared prefix of {start} tokens parts change by {misfit:.1e} of the logits' "
+        f"{where}parts change by {misfit:.1e} of the logits' "
         f"scale (at most {tolerance:.1e} expected)"
     )
+
+
+def _why_too_long(rows: Sequence[AnswerRow], switches: Switches) -> str | None:
+    """Why rows are longer than the model computes alike with all that they are run as."""
+    long = [row for row in rows if switches.start(len(row.prompt)) != switches.start(len(row))]
+    if not long or long[0].apart:
+        return None
+    length = max(map(len, long))
+    return f"a row has {length} tokens with all answers, which the model computes otherwise"
 
 
 def _check_stretches(rows: Sequence[AnswerRow], names: Sequence[str], switches: Switches) -> None:

@@ -26,6 +26,14 @@ class Branches:
     seen: Tensor
     """[B, T, T] which tokens of its row a token sees."""
 
+    def mask(self, shared: int, dtype: torch.dtype) -> Tensor:
+        """What is added to attention's scores, [B, 1, T, shared + T]; all see what is shared."""
+        seen = torch.nn.functional.pad(self.seen, (shared, 0), value=True)
+        least = torch.finfo(dtype).min  # an infinity makes NaN where families add masks up
+        return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, least)[
+            :, None
+        ]
+
     @classmethod
     def of(
         cls, prompts: Sequence[int], answers: Sequence[Sequence[int]], device: torch.device

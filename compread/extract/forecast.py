@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compread.extract.answer_rows import reads_of, rows_in, rows_of
+from compread.extract.answer_rows import reads_of, rows_of, side_by_side
 from compread.extract.batches import most_rows
 from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.memory import bytes_per_token, resident_memory, token_budget
@@ -73,7 +73,9 @@ class Forecaster:
         rows = len(tokens.ids)
         plan = plan_groups if share else whole_groups
         groups = plan(tokens.ids, find_switches(self.model.config))
-        ids = rows_in(groups, tokens) if tokens.answers else tokens.ids
+        ids: Sequence[Sequence[int]] = tokens.ids
+        if tokens.answers:
+            ids = side_by_side(tokens) if share else rows_of(tokens)
         run = sum(
             len(group.prefix) + sum(len(ids[n][len(group.prefix) :]) for n in group.rows)
             for group in groups

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,13 +79,21 @@ class SharedPrefix:
         """Run rows [B, T] behind the prefix, each of which is a prompt and several answers.
 
         Raises:
-            CannotShareError: the family cannot borrow a prefix, or not so.
+            CannotShareError: the family cannot go on from a prefix, or not so.
         """
-        position = branches.position + len(self.tokens)
-        if self.held(int(position.max()) + 1):
-            raise CannotShareError("its attention is not plain")
-        with cache_errors_as_cannot_share(), lent(self._model, self._cache, branches.seen) as cache:
-            return self._run(tokens, cache, position_ids=position)
+        shared = len(self.tokens)
+        position = branches.position + shared
+        if not self.held(int(position.max()) + 1):
+            try:
+                with lent(self._model, self._cache, branches.seen) as cache:
+                    return self._run(tokens, cache, position_ids=position)
+            except Exception as error:  # a family's own code meets a cache that it never saw
+                if is_out_of_memory(error):
+                    raise
+                self.lends = False
+        with cache_errors_as_cannot_share():
+            cache = {self._argument: self._copies(len(tokens))}
+        return run_branches(self._model, tokens, branches, shared, cache)
 
     def _run(self, tokens: Tensor, cache: Any, **more: Any) -> Any:
         return self._model(input_ids=tokens, **{self._argument: cache}, **more)
@@ -98,6 +106,45 @@ class SharedPrefix:
         else:  # states of linear attention can only be reordered: row 0, count times
             cache.reorder_cache(torch.zeros(count, dtype=torch.long))
         return cache
+
+
+def run_branches(
+    model: CausalLM,
+    tokens: Tensor,
+    branches: Branches,
+    shared: int = 0,
+    cache: Mapping[str, Any] | None = None,
+) -> Any:
+    """Run rows [B, T], each a prompt and several answers, with a mask in four dimensions.
+
+    Args:
+        model: what is run.
+        tokens: padded at their right.
+        branches: who sees whom.
+        shared: how many tokens of a prefix ``cache`` holds for each row.
+        cache: the argument that holds them; None: there is no prefix.
+
+    Raises:
+        CannotShareError: the family takes no such mask, or sees only so many tokens back.
+    """
+    position = branches.position + shared
+    window = shortest_window(model.config)
+    if window is not None and int(position.max()) >= window:
+        raise CannotShareError(f"its attention sees {window} tokens at most")
+    mask = branches.mask(shared, model.dtype)
+    more = {"use_cache": False} if cache is None else cache
+    with cache_errors_as_cannot_share():
+        return model(input_ids=tokens, attention_mask=mask, position_ids=position, **more)
+
+
+def shortest_window(config: Any) -> int | None:
+    """How many tokens the narrowest attention sees at most; None where each sees all.
+
+    A window that a config names and no layer uses counts too: rows are then run apart.
+    """
+    text = config.get_text_config(decoder=True)
+    named = (getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size"))
+    return min((size for size in named if isinstance(size, int) and size > 0), default=None)
 
 
 def cache_argument(model: CausalLM) -> str:

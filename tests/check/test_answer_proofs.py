@@ -34,8 +34,9 @@ def proofs(kind: str) -> dict[str, Proof]:
     ("kind", "way"),
     [
         ("llama", "side by side"),
-        ("gemma2", "each apart: its attention is not plain"),
-        ("deepseek_v32", "each apart: its attention is not plain"),
+        ("phimoe", "side by side"),
+        ("gemma2", "each apart: its attention sees 8 tokens at most"),
+        ("deepseek_v32", "side by side"),
     ],
 )
 def test_answers_are_proved_as_they_are_run(kind: str, way: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from loud import DEVICES, FAMILIES, LABELS, loud_engine, some_prompts
 
-from compread.extract import branches, lending
+from compread.extract import branches, lending, prefix
 from compread.extract.answer_engine import AnswerEngine
 from compread.extract.answer_rows import AnswerRow
 from compread.extract.prefix import CannotShareError
@@ -76,10 +76,28 @@ def test_apart_behind_a_prefix_is_whole(name: str) -> None:
     assert misfit(whole(engine), behind(engine, apart=True)) < 1e-6
 
 
-def test_a_family_that_cannot_lend_says_so() -> None:
-    """A soft-cap in the attention is refused, not forgotten."""
-    with pytest.raises(CannotShareError):
-        behind(engine_for("gemma2"))
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_side_by_side_by_a_mask_is_apart(
+    name: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On copies of the prefix, and without any; a soft-cap in the attention is no hindrance."""
+    monkeypatch.setattr(prefix, "can_lend", lambda *args: False)
+    engine = engine_for(name, device=device)
+    expected = whole(engine)
+    assert misfit(expected, behind(engine)) < 1e-6
+    assert misfit(expected, engine.run([replace(row, apart=False) for row in ROWS])) < 1e-6
+
+
+def test_a_narrow_window_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask of ours would widen it, so that such a family is refused."""
+    monkeypatch.setattr(prefix, "can_lend", lambda *args: False)
+    engine = engine_for("gemma2")
+    config = engine.model.config
+    assert prefix.shortest_window(config) == 32
+    monkeypatch.setattr(config, "sliding_window", 16)
+    with pytest.raises(CannotShareError, match="attention sees 16 tokens at most"):
+        behind(engine)
 
 
 def _blind_to_the_prompt(seen: Any) -> Any:

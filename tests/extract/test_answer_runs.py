@@ -19,10 +19,13 @@ from compread.components import NORMALIZER, component_axis
 from compread.errors import ModelError, SumError
 from compread.extract import ExtractOptions, Extractor
 from compread.extract.answer_engine import AnswerEngine
+from compread.extract.answer_rows import rows_of, side_by_side
+from compread.extract.answer_sharing import answers_to_run
 from compread.extract.forecast import Forecaster
 from compread.model import LoadedModel, ModelRequest
 from compread.model.answers import AnswerDecomposer
 from compread.model.load.fingerprint import fingerprint
+from compread.model.switches import Switches
 from compread.prompts import PromptSet, audit, read_prompt_file, tokenize
 from compread.store import open_store
 
@@ -102,15 +105,25 @@ def test_the_store_holds_what_the_model_says(tmp_path: Path, share: bool, end: s
                 assert split.label_mass[n] == pytest.approx(np.exp(own).sum(), rel=1e-4)
 
 
-def test_a_family_whose_attention_is_not_plain_says_how_it_is_run(tmp_path: Path) -> None:
-    """Behind the shared prefix, an answer each; the numbers are those of whole prompts."""
+def of_gemma(window: int) -> Extractor:
+    """A family with a soft-cap in its attention, and with a window."""
     options = {**FAMILIES["gemma2"].options, "vocab_size": 320, "max_position_embeddings": CONTEXT}
-    family = replace(FAMILIES["gemma2"], options={**options, "sliding_window": CONTEXT})
+    family = replace(FAMILIES["gemma2"], options={**options, "sliding_window": window})
     model = loud_model(family, torch.float32)
-    loaded = LoadedModel(ModelRequest("tiny"), None, model, byte_tokenizer(), fingerprint(model))
-    one = Extractor(loaded)
+    return Extractor(
+        LoadedModel(ModelRequest("tiny"), None, model, byte_tokenizer(), fingerprint(model))
+    )
+
+
+@pytest.mark.parametrize("window", [CONTEXT, 8])
+def test_a_family_whose_attention_is_not_plain_says_how_it_is_run(
+    tmp_path: Path, window: int
+) -> None:
+    """Side by side by a mask, or else an answer each; the numbers are those of whole prompts."""
+    one = of_gemma(window)
     done = one.extract(made(tmp_path), tmp_path / "a.h5", SMALL)
-    assert any("each is run behind a prompt of its own" in w for w in done.warnings)
+    apart = any("each is run behind a prompt of its own" in w for w in done.warnings)
+    assert apart == (window == 8)
     one.extract(made(tmp_path), tmp_path / "b.h5", replace(SMALL, share=False))
     with open_store(tmp_path / "a.h5") as a, open_store(tmp_path / "b.h5") as b:
         np.testing.assert_allclose(a.array("test", "parts"), b.array("test", "parts"), atol=1e-4)
@@ -124,18 +137,35 @@ def test_sharing_runs_fewer_tokens(tmp_path: Path) -> None:
     assert done.tokens_run < whole.tokens_run / 3
 
 
-def test_rows_that_share_nothing(tmp_path: Path) -> None:
-    """Without a common beginning each answer is run whole."""
+def test_rows_that_share_nothing_run_their_prompt_once(tmp_path: Path) -> None:
+    """Without a common beginning a prompt is still run once for all its answers."""
     prompts = made(tmp_path, prefix="")
     texts = [replace(p, text=f"{chr(97 + n)} {p.text}") for n, p in enumerate(prompts.prompts)]
     tokenizer = byte_tokenizer()
     tokenizer.backend_tokenizer.post_processor = None
-    loaded = replace(extractor().loaded, tokenizer=tokenizer)
-    Extractor(loaded).extract(
-        replace(prompts, prompts=tuple(texts)), tmp_path / "a.h5", replace(SMALL)
-    )
-    with open_store(tmp_path / "a.h5") as store:
-        assert not store.run.shared_prefix and store.rows("test") == 5
+    one = Extractor(replace(extractor().loaded, tokenizer=tokenizer))
+    own = replace(prompts, prompts=tuple(texts))
+    done = one.extract(own, tmp_path / "a.h5", SMALL)
+    whole = one.extract(own, tmp_path / "b.h5", replace(SMALL, share=False))
+    assert done.tokens_run < whole.tokens_run / 2 and len(done.warnings) == 1
+    with open_store(tmp_path / "a.h5") as a, open_store(tmp_path / "b.h5") as b:
+        assert not a.run.shared_prefix and a.rows("test") == 5
+        np.testing.assert_allclose(a.array("test", "parts"), b.array("test", "parts"), atol=1e-4)
+
+
+def test_a_row_that_all_its_answers_take_across_a_switch(tmp_path: Path) -> None:
+    """Each answer alone is short enough, so each is run behind a prompt of its own."""
+    prompts = made(tmp_path)
+    one = Extractor(extractor().loaded)
+    tokens = one._tokenize(prompts)
+    engine = one._engine_for(tokens)
+    rows = rows_of(tokens)
+    longest = max(len(piece) for row in rows for piece in row.whole)
+    engine.switches = Switches(at=(longest,))
+    assert max(map(len, side_by_side(tokens))) > longest
+    assert isinstance(engine, AnswerEngine)
+    found, _, reasons = answers_to_run(engine, tokens, 1e-4, share=True)
+    assert all(row.apart for row in found) and "computes otherwise" in reasons[0]
 
 
 def stop_after(batches: int) -> Callable[[int, int, int], None]:
