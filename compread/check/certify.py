@@ -76,7 +76,7 @@ def certify(config: Any, adapter: Any = None, trust_remote_code: bool = False) -
 
 
 def _certify_twin(kind: str, model: CausalLM) -> Certificate:
-    if not _is_causal(model):
+    if not is_causal(model):
         return Certificate(kind, "not applicable", "encoder-only: later tokens are seen")
     engine = Engine(model, find_anatomy(model), _LABELS)
     proofs = prove(engine)
@@ -117,7 +117,7 @@ def _float64_by_default() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def _is_causal(model: CausalLM) -> bool:
+def is_causal(model: CausalLM) -> bool:
     """Whether a later token leaves an earlier position's logits alone."""
     # Far from the special tokens, some of which are masked out.
     tokens = torch.arange(20, 27)[None]

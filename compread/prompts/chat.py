@@ -136,7 +136,7 @@ def _rendered(tokenizer: Any, messages: Sequence[Message], *, opened: bool) -> s
             if system
             else (f"leave {flag('fewshot-as-multiturn')} or {flag('apply-chat-template')} out")
         )
-        first = one_line(error, 120)
+        first = one_line(error)
         raise PromptError(f"the chat template refuses the turns ({first}); {way}") from error
     return str(text)
 

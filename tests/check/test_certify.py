@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,12 +17,14 @@ from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, GPT2Config
 
 from compread.check import causal_types, certify, certify_all, certify_type, twin_sizes
+from compread.check.certify import is_causal
 from compread.check.proofs import prove
-from compread.check.twin import build_twin, make_loud
+from compread.check.twin import build_twin, make_loud, shrink
 from compread.extract import Engine, Proof, structure
 from compread.model import facts, find_anatomy
 from compread.model.anatomy import Anatomy, Computed, Layer, Mix, StreamTransform, Write
 from compread.model.norms import FrozenNorm
+from compread.model.switches import rope_settings
 
 LABELS = (3, 9, 17)
 PROMPT = [21, 34, 5, 50, 61, 12, 44]
@@ -74,6 +77,35 @@ def test_a_type_is_certified(kind: str) -> None:
     assert certificate.verdict == "certified", certificate.reason
     assert len(certificate.proofs) == 10
     assert certificate.worst_error is not None and certificate.worst_error < 1e-6
+
+
+def test_a_factor_for_each_rotation_that_is_left() -> None:
+    """LongRoPE's lists are as long as half the part of the twin's heads that is rotated."""
+    rope = {"rope_type": "longrope", "short_factor": [1.0] * 8, "long_factor": [2.0] * 8}
+    sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 2}
+    for share in (0.5, 1.0):
+        config = transformers.Phi3Config(
+            **sizes,
+            partial_rotary_factor=share,
+            rope_scaling={**rope, "type": "longrope", "partial_rotary_factor": share}
+            | {name: [1.0] * int(16 * share) for name in ("short_factor", "long_factor")},
+        )
+        small = shrink(config)
+        width = small.hidden_size // small.num_attention_heads
+        for factors in rope_settings(small.to_dict()):
+            assert len(factors["short_factor"]) == len(factors["long_factor"]) == width * share / 2
+
+
+def test_causality_is_looked_for_without_a_cache() -> None:
+    """A model that cannot keep one is not refused for that."""
+
+    class NoCache(nn.Module):
+        def forward(self, input_ids: torch.Tensor, use_cache: bool = True) -> Any:
+            if use_cache:
+                raise ValueError("no cache here")
+            return SimpleNamespace(logits=input_ids[..., None].double().cumsum(1))
+
+    assert is_causal(NoCache())
 
 
 @pytest.mark.parametrize("kind", DECLINED)

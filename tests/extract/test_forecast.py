@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_the_run_takes_what_was_forecast(tmp_path: Path, prompts: PromptSet, sha
     assert said.flops == done.flops
     assert said.store_bytes == pytest.approx(done.store_bytes, rel=0.1)
     assert said.memory == pytest.approx(done.memory, rel=0.1)
+
+
+def test_weights_that_others_stand_in_for_count(
+    monkeypatch: pytest.MonkeyPatch, prompts: PromptSet
+) -> None:
+    """On a CPU they stay in memory beside what they were packed or merged into."""
+    tokens, module = tokenize(prompts, byte_tokenizer()), import_module("compread.extract.forecast")
+    monkeypatch.setattr(module, "resident_memory", lambda: 0)
+    plain = forecaster().run(prompts, tokens).memory
+    real = module.footprint
+    monkeypatch.setattr(module, "footprint", lambda *given: replace(real(*given), replaced=10**9))
+    assert forecaster().run(prompts, tokens).memory == plain + 10**9
 
 
 def test_a_grid_shares_one_model(prompts: PromptSet) -> None:

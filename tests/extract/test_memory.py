@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +49,24 @@ def test_free_memory_is_that_of_the_machine() -> None:
     """More than nothing, less than all there is."""
     free = free_memory(CPU)
     assert free is not None and 0 < free < 2**50
+
+
+def test_free_memory_where_linux_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the machine's where there is no /proc; nothing is known where no page count is."""
+
+    def absent(self: Path, *_: object, **__: object) -> str:
+        raise FileNotFoundError(self)
+
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1_000_001}
+    monkeypatch.setattr(Path, "read_text", absent)
+    monkeypatch.setattr(os, "sysconf", lambda name: pages[name])
+    assert free_memory(CPU) == 4096 * 1_000_001 // 2
+
+    def unknown(name: str) -> int:
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.setattr(os, "sysconf", unknown)
+    assert free_memory(CPU) is None
 
 
 def test_the_peak_is_that_since_the_reset() -> None:

@@ -11,6 +11,7 @@ from loud import engine_of, loud_engine, loud_model, some_prompts
 
 from compread.errors import ModelError
 from compread.model import Taps, find_anatomy
+from compread.model.anatomy import Computed
 
 
 def hooks(model: Any) -> int:
@@ -98,13 +99,16 @@ def test_each_row_is_read_at_its_own_answer() -> None:
     assert torch.equal(activations.embedding, passed[0][[0, 1], answer])
 
 
-def test_a_forward_that_goes_around_a_part_is_refused() -> None:
-    """A projection that the forward no longer calls is named in the refusal."""
+@pytest.mark.parametrize("part", ["written", "mixing"])
+def test_a_forward_that_goes_around_a_part_is_refused(part: str) -> None:
+    """A projection, or what mixes streams, that the forward no longer calls is named."""
     model = loud_model("llama grouped")
     anatomy = find_anatomy(model)
     model.spare = torch.nn.Linear(3, 3)
     attention, mlp = anatomy.layers[0].writes
-    spared = replace(anatomy.layers[0], steps=(replace(attention, module=model.spare), mlp))
+    weights = Computed((model.spare,), lambda activations: torch.ones(1, 1))
+    changed = {"written": {"module": model.spare}, "mixing": {"into": weights}}[part]
+    spared = replace(anatomy.layers[0], steps=(replace(attention, **changed), mlp))
     taps = Taps(model, replace(anatomy, layers=(spared, *anatomy.layers[1:])))
     tokens = torch.tensor(some_prompts(5))
     with pytest.raises(ModelError, match=r"did not pass through spare.*refused"):

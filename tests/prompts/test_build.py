@@ -106,6 +106,16 @@ def test_protocol(grid: list[PromptSet]) -> None:
     check_protocol([s for s in grid if s.template == "review-sentiment"], 2)
 
 
+def test_the_protocol_names_the_wording(grid: list[PromptSet]) -> None:
+    """Where a template's words are from is kept, and null where its file does not say."""
+    task = load_task("sst2")
+    template = task.template("said")
+    assert {s.protocol["wording"] for s in grid if s.template == "said"} == {template.wording}
+    bare = replace(task, templates={"said": replace(template, wording="")})
+    pools = make_pools(bare, rows(40, "film"), rows(10, "play"))
+    assert build_prompt_set(bare, "said", pools).protocol["wording"] is None
+
+
 def test_same_seed_same_rows(grid: list[PromptSet], tmp_path: Path) -> None:
     """Building once more gives the same prompt set, to the hash."""
     folder = write_task(tmp_path / "again", rows(200, "film"), rows(90, "play"))

@@ -42,6 +42,13 @@ def test_bags_are_the_datas_own_words_in_their_number() -> None:
     assert found != dict(content_free_rows(ROWS, ["choices", "question"], "t"))
 
 
+def test_one_row_is_enough() -> None:
+    """Of a single row the bags have its words."""
+    found = dict(content_free_rows(ROWS[:1], ["question"], "s"))
+    words = {word for n in range(20) for word in found[f"domain-{n}"]["question"].split()}
+    assert len(found) == 23 and words <= set(ROWS[0]["question"].split())
+
+
 def test_they_stand_behind_the_same_demonstrations() -> None:
     """The prompt set is the one without them, and 23 prompts more at its end."""
     task = load_task("arc_easy")

@@ -29,6 +29,27 @@ def test_order_is_by_cosine_the_most_similar_last() -> None:
     assert nearest.order("q", ["far"], 3) == [0]
 
 
+@pytest.mark.parametrize(("apart", "first"), [(4e-7, 0), (4e-6, 1)])
+def test_last_digits_choose_nothing(apart: float, first: int) -> None:
+    """A difference beyond the sixth digit, which machines round apart, changes no order."""
+    across = {"q": 0.0, "near": 1e-3, "nearer": 1e-3}
+    along = {"near": 0.5, "nearer": 0.5 + apart, "q": 1.0}
+
+    def embed(texts: Sequence[str]) -> Any:
+        rest = [(1 - along[t] ** 2 - across[t] ** 2) ** 0.5 if t != "q" else 0.0 for t in texts]
+        return np.array([[along[t], across[t], r] for t, r in zip(texts, rest, strict=True)])
+
+    assert Nearest("table", embed).order("q", ["near", "nearer"], 1) == [first]
+
+
+def test_an_embedder_that_brings_code_is_refused(tmp_path: Path) -> None:
+    """A folder whose modules are not the library's own is named, and nothing of it is imported."""
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "own_module.Own"}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(PromptError, match=r"brings code of its own \('own_module.Own'\)"):
+        load_embedder(str(tmp_path), offline=True)
+
+
 def test_each_text_is_embedded_once() -> None:
     """A text that was seen is not embedded again."""
     seen: list[str] = []

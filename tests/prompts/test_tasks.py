@@ -117,6 +117,7 @@ MISTAKES = [
     (GOOD, "task: mine\ndataset_path: a/b\n", "line 1: 'task' is not a key here"),
     (", splits: {train: train, test: validation}", "", "line 2: 'source.splits' is missing"),
     ("field: answer, ", "", "line 3: 'label.field' is missing"),
+    ("field: answer", "field: ~", "line 3: 'label.field' is missing"),
     ("[false, true]", "false", "line 3: 'label.values' is False, not a list of numbers or texts"),
     (
         "[false, true]",

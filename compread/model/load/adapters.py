@@ -39,9 +39,7 @@ def load_adapter_config(name: str, offline: bool = False) -> Any:
     return config
 
 
-def with_adapter(
-    model: CausalLM, name: str, *, merge: bool = False, offline: bool = False
-) -> CausalLM:
+def with_adapter(model: CausalLM, name: str, *, merge: bool, offline: bool = False) -> CausalLM:
     """The model with an adapter in its layers, or added to its weights (``merge``).
 
     Raises:
