@@ -58,7 +58,9 @@ def _average_scores(runs: Sequence[RunStats], side: str) -> Scores:
         if f.name not in ("n", "measured")
     }
     measured = {
-        name: np.mean([s.measured[name] for s in scores], axis=0) for name in scores[0].measured
+        name: np.mean([s.measured[name] for s in scores], axis=0)
+        for name in scores[0].measured
+        if all(name in s.measured for s in scores)
     }
     found = [_of_set(of, side) for of in row_sets(runs).values()]
     luck = found[0][0] if len(found) == 1 else cauchy([test for test, _ in found])

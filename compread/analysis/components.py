@@ -19,7 +19,7 @@ from compread.analysis.intervals import wilson_interval
 from compread.analysis.measures import MEASURES
 from compread.analysis.tally import Resampling, Tally, top_two
 from compread.array_types import Float32, Floats, Ints
-from compread.errors import StoreError
+from compread.errors import StoreError, UsageError, option
 from compread.store.schema import Split
 
 
@@ -54,13 +54,27 @@ class Scores:
     NaN where that is 0. Shares are above 1 and below 0 where components work against each other."""
     tied: Floats
     """[C] share of rows whose two largest logits are equal."""
+    length_chance: Floats
+    """[2] share of rows on which the longest answer, and the shortest, is picked by chance; NaN
+    where rows have no answers of their own."""
     measured: Mapping[str, Floats]
     """[C] each of the other ``compread.analysis.measures.MEASURES``, by its name."""
 
     def __getitem__(self, measure: str) -> Floats:
-        """[C] one of ``MEASURES``."""
-        values: Floats = self.measured[measure] if MEASURES[measure].of else getattr(self, measure)
-        return values
+        """[C] one of ``MEASURES``.
+
+        Raises:
+            UsageError: it is of answers of a row's own, and labels are the same in every row.
+        """
+        if MEASURES[measure].of is None:
+            values: Floats = getattr(self, measure)
+            return values
+        if measure not in self.measured:
+            raise UsageError(
+                f"{option('by', measure)}: here every row has the same labels; it tells how long "
+                "an answer of a row's own is that a component picks"
+            )
+        return self.measured[measure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +103,7 @@ def collect(
     full: Float32,
     gold: Ints,
     resampling: Resampling | None = None,
+    tokens: Ints | None = None,
 ) -> tuple[Tally, Tally]:
     """The tallies of the components and of the full model; a large split is never in memory.
 
@@ -97,6 +112,7 @@ def collect(
         full: [N, K] the full model's logits.
         gold: [N] the right columns.
         resampling: other ways to score the components on the same rows.
+        tokens: [N, K] how many tokens each answer of a row's own is, 0 where it has none.
 
     Raises:
         StoreError: there are no rows, or a logit is not a finite number.
@@ -106,11 +122,11 @@ def collect(
     k = full.shape[1]
     present = np.where(np.isnan(full), -np.inf, full).astype(full.dtype)
     choice = top_two(present.T[:, :, None])[0][:, 0].astype(np.int64)  # (N)
-    whole, parts = Tally(1, k, Resampling.none(gold)), None
+    whole, parts = Tally(1, k, Resampling.none(gold), tokens), None
     whole.add(full[:, None, :], gold, choice, slice(0, len(gold)))
     for rows, logits in pieces:
         if parts is None:
-            parts = Tally(logits.shape[1], k, resampling or Resampling.none(gold))
+            parts = Tally(logits.shape[1], k, resampling or Resampling.none(gold), tokens)
         parts.add(logits, gold[rows], choice[rows], rows)
     assert parts is not None  # There are rows, so there is a piece.
     return parts, whole
@@ -159,5 +175,10 @@ def scores_of(
         margin_sd=tally.margin()[1],
         direct_share=direct_share,
         tied=tally.tied / n,
-        measured={name: one.of(tally) for name, one in MEASURES.items() if one.of},
+        length_chance=np.full(2, np.nan) if tally.lengths is None else tally.lengths.chance,
+        measured={
+            name: one.of(tally)
+            for name, one in MEASURES.items()
+            if one.of and not (one.answers and tally.lengths is None)
+        },
     )

@@ -31,6 +31,8 @@ class Measure:
     model, so that the decimals follow the values, and its middle is 0."""
     always: bool = True
     """Whether a wide table has it also where components are ranked by something else."""
+    answers: bool = False
+    """Whether it is of answers of a row's own, so that there is none of labels in common."""
 
 
 def _balanced_accuracy(tally: Tally) -> Floats:
@@ -52,6 +54,16 @@ def _entropy(tally: Tally) -> Floats:
     share = tally.predicted
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(share > 0, -share * np.log2(share), 0).sum(axis=1))
+
+
+def _picks(end: str) -> Callable[[Tally], Floats]:
+    """Share of rows on which the longest or the shortest answer in tokens is picked."""
+
+    def share(tally: Tally) -> Floats:
+        assert tally.lengths is not None  # There is no such measure without.
+        return tally.lengths.share(end)
+
+    return share
 
 
 def _mean_where(counted: Bools, above: Ints, below: Ints) -> Floats:
@@ -76,6 +88,8 @@ MEASURES: Mapping[str, Measure] = {
     "direct_effect": Measure(
         lambda tally: tally.direct / tally.n, "+.3f", "direct\neffect", "logits", always=False
     ),
+    "picks_longest": Measure(_picks("longest"), ".2f", "picks\nlongest", answers=True),
+    "picks_shortest": Measure(_picks("shortest"), ".2f", "picks\nshortest", answers=True),
 }
 DEFAULT_MEASURE = "accuracy"
 

@@ -164,6 +164,10 @@ def number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
+LENGTH_CHANCE = {"picks_longest": ("longest_chance", 0), "picks_shortest": ("shortest_chance", 1)}
+"""Behind which measures stands what they are by chance, and which of ``length_chance`` that is."""
+
+
 def _score_keys(scores: Scores, j: int, predicted: Sequence[str]) -> dict[str, Any]:
     keys: dict[str, Any] = {
         "accuracy": float(scores.accuracy[j]),
@@ -180,6 +184,9 @@ def _score_keys(scores: Scores, j: int, predicted: Sequence[str]) -> dict[str, A
             keys["margin_sd"] = float(scores.margin_sd[j])
         elif name == "direct_effect":
             keys["direct_share"] = number(scores.direct_share[j])
+        elif name in LENGTH_CHANCE:
+            key, at = LENGTH_CHANCE[name]
+            keys[name], keys[key] = number(values[j]), number(scores.length_chance[at])
     return {**keys, "tied": float(scores.tied[j])}
 
 

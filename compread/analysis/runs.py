@@ -21,6 +21,7 @@ from compread.components import Component
 from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL
 from compread.store import Store, open_store
+from compread.store.answers import token_counts
 from compread.store.schema import Labels, RunInfo
 
 HALVINGS, SHUFFLES = 20, 200
@@ -107,11 +108,12 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
     check_rows(store, split)
     kept = distinct(store.axes.splits[split].prompt_hash)
     gold, ids = store.gold(split)[kept], np.array(store.axes.splits[split].id)[kept]
-    counts = np.array([len(answers) for answers in store.answers(split)], dtype=np.int64)
-    counts = counts[kept] if len(counts) else counts
+    answers = [of for of, keep in zip(store.answers(split), kept, strict=False) if keep]
+    counts = np.array(list(map(len, answers)), dtype=np.int64)
     drawn = _drawn(gold.tobytes(), counts.tobytes(), seed) if resample else None
     full = store.array(split, "full")[kept]
-    parts, whole = collect(_pieces(store, split, kept), full, gold, drawn)
+    tokens = token_counts(answers, full.shape[1]) if store.axes.has_own_answers else None
+    parts, whole = collect(_pieces(store, split, kept), full, gold, drawn, tokens)
     resampled = train = None
     if drawn is not None:
         resampled = Resampled.of(parts, drawn, counted(store.components))

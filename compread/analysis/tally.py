@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.analysis.choices import Choices
+from compread.analysis.lengths import LengthPicks
 from compread.array_types import Bools, Float32, Floats, Ints
 from compread.errors import StoreError
 
@@ -73,11 +74,15 @@ class Tally:
         shuffled_right: [P, C] right predictions by each shuffle of the labels.
         agreed: [C] rows on which the prediction is the full model's.
         tied: [C] rows whose two largest logits are equal.
+        lengths: how often the longest and the shortest answer is picked; None where rows have no
+            answers of their own.
         direct: [C] sum of the right label's logit minus the mean of the others'.
     """
 
-    def __init__(self, c: int, k: int, resampling: Resampling) -> None:
+    def __init__(self, c: int, k: int, resampling: Resampling, tokens: Ints | None = None) -> None:
+        """For C scorers of K labels; ``tokens`` [N, K] of the answers of a row's own."""
         self.n = 0
+        self.lengths = None if tokens is None else LengthPicks.none(tokens, c)
         self._resampling = resampling
         splits, shuffles = len(resampling.halves), len(resampling.shuffled)
         self.confusion = np.zeros((c, k, k), np.int64)
@@ -146,6 +151,8 @@ class Tally:
         self.tied += (best == second).sum(axis=0)
         self.agreed += (choice == full_choice[:, None]).sum(axis=0)
         self._choices.append(Choices.pack(choice, len(x)))
+        if self.lengths is not None:
+            self.lengths.add(choice.astype(np.int64), rows)
         for count in np.unique(counts).tolist():
             of = np.flatnonzero(counts == count)
             self._count(count, choice[of], gold[of], rows.start + of)

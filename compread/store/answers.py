@@ -70,6 +70,11 @@ def absent_columns(answers: Sequence[RowAnswers], most: int) -> npt.NDArray[np.b
     return np.asarray(np.arange(most) >= counts[:, None])
 
 
+def token_counts(answers: Sequence[RowAnswers], most: int) -> npt.NDArray[np.int64]:
+    """[N, K] how many tokens each answer is; 0 where a row has none."""
+    return np.array(columns_of(answers, most)["answer_tokens"], np.int64).reshape(-1, most)
+
+
 def without_absent(
     name: str, values: npt.NDArray[Any], absent: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[Any]:

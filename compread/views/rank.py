@@ -14,6 +14,8 @@ from compread.analysis.classes import classes_of
 from compread.analysis.measures import MEASURES
 from compread.analysis.ranking import group_key
 from compread.analysis.runs import RunStats
+from compread.options import NORMALIZATIONS
+from compread.store.answers import NO_TOKEN, POSITIONS
 from compread.text import printable
 from compread.views.normalized import normalized
 from compread.views.tables import Column, Row, Table, plain
@@ -25,8 +27,13 @@ NOTE = (
     "q: p-value against chance by permutation of the right labels{together}, corrected for the "
     "number of components (Benjamini-Hochberg); the full model is one test alone. pred.: share of "
     "the rows on which the component "
-    "predicts this label. margin: mean over rows of the right label's logit minus the best "
-    "other's, in logits. Interval: {interval}."
+    "predicts this {label}. margin: mean over rows of the right {one}'s {number} minus the best "
+    "other's, in {unit}. Interval: {interval}."
+)
+LENGTH_NOTE = (
+    " picks longest, shortest: share of the rows on which it picks the answer of most, of fewest "
+    "tokens, of rows whose answers differ in that; {longest_chance:.2f} and {shortest_chance:.2f} "
+    "by chance."
 )
 ONE_STORE = "Wilson's"
 MANY_STORES = "Wilson's with the variance over rows and stores"
@@ -40,11 +47,23 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
     together, interval = "", ONE_STORE
     if len(runs) > 1:
         together, interval = JOINT if len(row_sets(runs)) == 1 else COMBINED, MANY_STORES
-    note = NOTE.format(together=together, interval=interval) + _matched(runs)
+    note = NOTE.format(together=together, interval=interval, **_words(runs[0]))
+    note += LENGTH_NOTE.format(**full) if full.get("longest_chance") is not None else ""
+    note += _matched(runs)
     note += _ties(ranked) + _crossfit(ranked)
     title = f"Components by {by.replace('_', ' ')}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])
     return [Table(_columns(full, digits, by), [[full], ranked], title=title, note=note)]
+
+
+def _words(run: RunStats) -> dict[str, str]:
+    """What the note calls a column, what is scored, its number and its unit."""
+    if NO_TOKEN not in run.labels.token_id:
+        return {"label": "label", "one": "label", "number": "logit", "unit": "logits"}
+    own = run.labels.word == POSITIONS[: len(run.labels.word)]
+    label = "position among a row's own answers" if own else "label"
+    unit = f"nats {NORMALIZATIONS[run.info.normalize]}".rstrip()
+    return {"label": label, "one": "answer", "number": "log p", "unit": unit}
 
 
 def accuracy_interval(row: Row) -> str:
@@ -102,9 +121,10 @@ def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
     for name, measure in MEASURES.items():
         if name == "entropy":
             columns += _predicted(row)
-        if measure.of and (measure.always or name == by):
+        if measure.of and name in row and (measure.always or name == by):
             exact = f"+.{digits}f" if measure.scale == "logits" else measure.format
-            columns.append(Column(name, measure.header, format=exact, drop=6))
+            drop = 1 if measure.answers else 6
+            columns.append(Column(name, measure.header, format=exact, drop=drop))
         if name == "margin":
             columns[-1] = replace(columns[-1], drop=0)
             columns.append(Column("margin_sd", "margin\nsd", format=f".{digits}f", drop=6))

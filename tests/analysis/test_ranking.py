@@ -59,7 +59,7 @@ def test_layer_and_head_are_null_where_they_do_not_apply(runs):
     assert (rows["L0MLP"]["layer"], rows["L0MLP"]["head"]) == (0, None)
 
 
-@pytest.mark.parametrize("by", MEASURES)
+@pytest.mark.parametrize("by", [name for name, one in MEASURES.items() if not one.answers])
 @pytest.mark.parametrize("ascending", [False, True])
 def test_order_is_by_the_measure(runs, by, ascending):
     """The measure falls from rank to rank, or rises where the lowest come first."""

@@ -241,6 +241,8 @@ def test_what_is_left_out_of_a_mean_is_said(run, store, write_store, tmp_path):
 def test_what_is_sorted_by_is_shown(run, store):
     """Every measure has a column at any width when it is sorted by, and a key in json."""
     for by, measure in MEASURES.items():
+        if measure.answers:
+            continue
         out = run(store, "--by", by)[1]
         row = json.loads(run(store, "--by", by, "--format", "json")[1])[0]
         assert by in row
