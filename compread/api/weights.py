@@ -9,17 +9,25 @@ from pathlib import Path
 from typing import TypeAlias
 
 from compread.analysis.repeats import repeats
-from compread.api.gathering import check_choice, found_stores, pool_of, tell, tell_repeats
+from compread.api.gathering import (
+    check_choice,
+    found_stores,
+    normalization_of,
+    pool_of,
+    tell,
+    tell_repeats,
+)
 from compread.api.python_words import told_in_python
 from compread.api.results import Result, Results, in_python, lists_of, result_of
 from compread.api.runs import StorePath, Stores
 from compread.options import DEFAULT_METHODS, ENSEMBLES
+from compread.reweight import apply as applying
 from compread.reweight import fit as fitting
 from compread.reweight.apply import pooling_of
 from compread.reweight.ensemble import Ensemble, ensembles, matched
 from compread.reweight.ensemble_apply import applied, named
 from compread.reweight.fit import Fit
-from compread.reweight.registry import make_methods, recipe_of
+from compread.reweight.registry import for_own_answers, make_methods, recipe_of
 from compread.reweight.results import document as document_of
 from compread.reweight.weights_file import Weights
 from compread.store import Store, open_store
@@ -66,6 +74,7 @@ def reweight(
     ensemble: str | None = None,
     metrics: bool = False,
     pool: str | None = None,
+    normalize: str | None = None,
 ) -> Reweighting:
     """Fit component weights on train rows and score them on test rows.
 
@@ -86,6 +95,7 @@ def reweight(
         metrics: fit temperatures too, which a file saved from the result then has, and show how
             far the probabilities can be trusted.
         pool: how label words of one class become one label; None: as in the runs.
+        normalize: what makes answers of different lengths alike; None: as in the runs.
 
     Raises:
         UsageError: an unknown method or recipe, or too few train rows.
@@ -96,9 +106,15 @@ def reweight(
     chosen = make_methods(_names(methods), recipe_of(recipe, signed))
     budgets = (n_train,) if n_train is None or isinstance(n_train, int) else tuple(n_train)
     with ExitStack() as opened:
-        there = _opened(opened, stores, pool_of(stores, pool))
+        alike = normalization_of(stores, normalize)
+        there = _opened(opened, stores, pool_of(stores, pool), alike)
         if ensemble is not None:
             matched(there, ensemble)  # before the fits, which may take long
+        default = tuple(_names(methods)) == DEFAULT_METHODS
+        if default and any(store.axes.has_own_answers for store in there):
+            chosen, told = for_own_answers(chosen)
+            if told:
+                tell(told)
         for line in fitting.forewarn(there, chosen, budgets):
             tell(line)
         fits = fitting.reweight(there, chosen, budgets, temperatures=metrics)
@@ -124,6 +140,7 @@ def apply_weights(
     methods: str | Sequence[str] | None = None,
     metrics: bool = False,
     pool: str | None = None,
+    normalize: str | None = None,
 ) -> Result:
     """Score fitted weights on the test rows of other stores of the same model.
 
@@ -135,6 +152,7 @@ def apply_weights(
         methods: those of them to score; None: all.
         metrics: show how far the probabilities can be trusted.
         pool: how label words of one class become one label; None: as the fits had them.
+        normalize: what makes answers of different lengths alike; None: as the fits had it.
 
     Raises:
         UsageError: there are no weights of such a method, or they were pooled in another way.
@@ -144,7 +162,8 @@ def apply_weights(
     titles = None if methods is None else _names(methods)
     fits, some = named(given.fits, given.ensembles, titles)
     with ExitStack() as opened:
-        there = _opened(opened, stores, pooling_of(fits, pool))
+        alike = applying.normalization_of(fits, normalize)
+        there = _opened(opened, stores, pooling_of(fits, pool), alike)
         rows = applied(fits, some, there)
     return result_of(Result, rows, apply_view(rows, metrics))
 
@@ -164,10 +183,10 @@ def weights_of(weights: AnyWeights) -> Weights:
     return read
 
 
-def _opened(opened: ExitStack, stores: Stores, pool: str) -> list[Store]:
+def _opened(opened: ExitStack, stores: Stores, pool: str, normalize: str) -> list[Store]:
     """The stores, open until the stack is left, with a warning of rows that stand twice."""
     paths = found_stores(stores)
-    there = [opened.enter_context(open_store(path, pool)) for path in paths]
+    there = [opened.enter_context(open_store(path, pool, normalize)) for path in paths]
     tell_repeats([repeats(store, "test") for store in there], "test")
     return there
 

@@ -13,7 +13,9 @@ from compread import options
 from compread.cli.inputs import found_stores, tell_repeats
 from compread.cli.options import (
     ANY_STORES,
+    AS_STORED,
     FORMAT,
+    NORMALIZE,
     POOL,
     POOLED,
     TABLE,
@@ -30,7 +32,7 @@ EXAMPLE = """\
 compread reweight stores/sst2.h5 --n-train 20 --save weights.json
 compread reweight stores/ --n-train 8,20 --methods full,comprw,blend --versus comprw
 compread reweight --apply weights.json other.h5"""
-BESIDE_APPLY = {"--apply", "--methods", "--metrics", "--pool", "--format"}
+BESIDE_APPLY = {"--apply", "--methods", "--metrics", "--pool", "--normalize", "--format"}
 
 
 N_TRAIN = Annotated[
@@ -118,6 +120,7 @@ def reweight(
     force: FORCE = False,
     list_methods: LIST_METHODS = False,
     pool: POOL = POOLED,
+    normalize: NORMALIZE = AS_STORED,
     format: FORMAT = TABLE,
 ) -> None:
     """Fit component weights on train rows; score them on test rows.
@@ -150,7 +153,8 @@ def reweight(
             raise UsageError(f"--apply fits nothing, so leave out {off}")
         titles = names if "--methods" in named else None
         how = pool.value if "--pool" in named else None
-        _apply(apply, stores, titles, how, metrics, format.value)
+        alike = normalize.value if "--normalize" in named else None
+        _apply(apply, stores, titles, how, alike, metrics, format.value)
         return
     budgets = _budgets(n_train)
     chosen = registry.make_methods(names, trained)
@@ -158,7 +162,11 @@ def reweight(
         check_target(save, force)
     calibrates = metrics or save is not None
     how = ensemble.value if ensemble is not None else None
-    weights, document = _fit(stores, chosen, budgets, pool.value, versus, oracle, how, calibrates)
+    given = "--methods" in named_options(context)
+    weights, document = _fit(
+        stores, chosen, given, budgets, pool.value, normalize.value, versus, oracle, how,
+        calibrates,
+    )  # fmt: skip
     if save is not None:
         weights.write(save, force)
         note(f"weights: {save}")
@@ -168,27 +176,36 @@ def reweight(
 def _fit(
     stores: Sequence[str],
     methods: Sequence[Method],
+    given: bool,
     budgets: Sequence[int | None],
     pool: str,
+    normalize: str,
     versus: str | None,
     oracle: bool,
     how: str | None,
     calibrates: bool,
 ) -> tuple[Weights, dict[str, list[dict[str, Any]]]]:
-    """The fits of all stores with their ensembles, and the document of what they show."""
+    """The fits of all stores with their ensembles, and the document of what they show.
+
+    Of methods that are not ``given`` by name, those that a store's rows do not take are left out.
+    """
     from compread.analysis.repeats import repeats
     from compread.cli.output import note
-    from compread.reweight import fit, results
+    from compread.reweight import fit, registry, results
     from compread.reweight.ensemble import ensembles, matched
     from compread.reweight.weights_file import Weights
     from compread.store import open_store
 
     with ExitStack() as opened:
         paths = found_stores(stores).paths
-        there = [opened.enter_context(open_store(path, pool)) for path in paths]
+        there = [opened.enter_context(open_store(path, pool, normalize)) for path in paths]
         tell_repeats([repeats(store, "test") for store in there], "test")
         if how is not None:
             matched(there, how)  # before the fits, which may take long
+        if not given and any(store.axes.has_own_answers for store in there):
+            methods, told = registry.for_own_answers(methods)
+            if told:
+                note(told)
         for line in fit.forewarn(there, methods, budgets) if there else ():
             note(line)
         fits = fit.reweight(there, methods, budgets, temperatures=calibrates)
@@ -231,23 +248,24 @@ def _apply(
     stores: Sequence[str],
     titles: list[str] | None,
     pool: str | None,
+    normalize: str | None,
     metrics: bool,
     format: str,
 ) -> None:
     from compread.analysis.repeats import repeats
     from compread.cli.inputs import read_weights
     from compread.cli.output import emit
-    from compread.reweight.apply import pooling_of
+    from compread.reweight.apply import normalization_of, pooling_of
     from compread.reweight.ensemble_apply import applied, named
     from compread.store import open_store
     from compread.views.reweight import apply_view
 
     weights = read_weights(file)
     fits, some = named(weights.fits, weights.ensembles, titles)
-    how = pooling_of(fits, pool)
+    how, alike = pooling_of(fits, pool), normalization_of(fits, normalize)
     with ExitStack() as opened:
         paths = found_stores(stores).paths
-        there = [opened.enter_context(open_store(path, how)) for path in paths]
+        there = [opened.enter_context(open_store(path, how, alike)) for path in paths]
         tell_repeats([repeats(store, "test") for store in there], "test")
         rows = applied(fits, some, there)
     emit(rows, apply_view(rows, metrics), format)

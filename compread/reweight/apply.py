@@ -9,7 +9,8 @@ from typing import Any
 from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
 from compread.reweight.fit import Fit, HeldOutAccuracy, test_scores
-from compread.reweight.rows import check_labels, check_shared
+from compread.reweight.registry import METHODS, check_own_answers
+from compread.reweight.rows import check_labels
 from compread.store import Store
 from compread.store.schema import RunInfo
 
@@ -135,7 +136,9 @@ def check_match(fit: Fit, store: Store) -> None:
     """
     name = str(store.path)
     check_labels(store.labels, name)
-    check_shared(store.axes.has_own_answers, name)
+    own = store.axes.has_own_answers
+    if own:
+        check_own_answers([METHODS[fit.method].make(fit.recipe)], name)
     check_model(fit, store.run.fingerprint, f"{name} is of {model_of(store.run)}")
     if tuple(store.components) != fit.components:
         raise StoreError(
@@ -147,7 +150,8 @@ def check_match(fit: Fit, store: Store) -> None:
             f"{name} is read with labels pooled by {store.pooling.how}, and {fit.title} was fitted "
             f"with {fit.pooled_by}; open it with that"
         )
-    by_label = any("K" in letters for letters in fit.fitted.axes.values())
+    # Where columns are positions, no number is of a label.
+    by_label = not own and any("K" in letters for letters in fit.fitted.axes.values())
     if by_label and len(store.labels.word) != len(fit.labels.word):
         raise StoreError(
             f"{name} has {len(store.labels.word)} labels, and {fit.title} was fitted for the "
@@ -180,3 +184,27 @@ def check_model(fit: Fit, fingerprint: str, found: str) -> None:
 def model_of(run: RunInfo) -> str:
     """A run's model as messages name it: two types of one model are two models."""
     return f"{run.model} in {run.dtype}"
+
+
+def normalization_of(fits: Sequence[Fit], asked: str | None) -> str:
+    """How answers of different lengths are to be made alike for the fits: as they were for them.
+
+    Args:
+        fits: of a weights file.
+        asked: what the user asked for; None is whatever the fits have.
+
+    Raises:
+        UsageError: they had it in several ways, or not as asked.
+    """
+    ways = list(dict.fromkeys(fit.run.normalize for fit in fits))
+    if len(ways) > 1:
+        raise UsageError(
+            f"the weights were fitted with {option('normalize', ways[0])} and {ways[1]}; apply a "
+            "file of one"
+        )
+    if asked not in (None, ways[0]):
+        raise UsageError(
+            f"{option('normalize', asked)}: the weights were fitted with "
+            f"{option('normalize', ways[0])}; leave it"
+        )
+    return ways[0]

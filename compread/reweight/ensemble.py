@@ -32,6 +32,7 @@ from compread.reweight.fit import (
 )
 from compread.reweight.method import Fitted, Method
 from compread.reweight.rows import Rows, Training, rows_of
+from compread.reweight.solvers.signal import centred_over_answers
 from compread.reweight.threads import blas_threads
 from compread.store import Store
 from compread.store.gather import setting_of
@@ -100,10 +101,11 @@ class Ensemble:
 
     def average(self, scores: Sequence[Floats]) -> Floats:
         """[N, K] of the members' scores [N, K]."""
+        absent = np.isneginf(scores[0])
         total = np.zeros_like(scores[0])
         for own, size, columns in zip(scores, self.sizes, self.columns, strict=True):
-            total += (own - own.mean(axis=1, keepdims=True))[:, columns] / size
-        return total / len(self.members)
+            total += centred_over_answers(np.where(absent, np.nan, own))[:, columns] / size
+        return np.where(absent, -np.inf, total / len(self.members))
 
     def row_wise(self) -> Ensemble | None:
         """The form that labels a row without others beside it; None where there is none."""
@@ -243,6 +245,11 @@ def columns_of(stores: Sequence[Store]) -> tuple[tuple[int, ...], ...]:
             raise StoreError(
                 f"{store.path} has other components than {first.path}; extract one of them again"
             )
+        if list(map(len, store.answers("test"))) != list(map(len, first.answers("test"))):
+            raise StoreError(
+                f"{store.path} has other numbers of answers in its rows than {first.path}: an "
+                "ensemble chooses among the same; extract both from the same data"
+            )
         columns, theirs = _columns(first, store), store.gold("test")
         if (unlike := np.flatnonzero(np.array(columns)[gold] != theirs)).size:
             n = unlike[0]
@@ -291,7 +298,7 @@ def _temperature(alone: Fit, together: Fitted, run: Training) -> float | None:
     """That of the fit on the store's own rows, for the size of the scores of all rows' fit."""
     if alone.temperature is None:
         return None
-    own, joint = (size_of(fitted.scores(run.rows)) for fitted in (alone.fitted, together))
+    own, joint = (_size(fitted, run.rows) for fitted in (alone.fitted, together))
     return alone.temperature * joint / own
 
 
@@ -302,10 +309,21 @@ def _ensemble(
     columns: tuple[tuple[int, ...], ...],
 ) -> Ensemble:
     sizes = [
-        size_of(fit.fitted.scores(run.rows)) if len(run) else 1.0
+        _size(fit.fitted, run.rows) if len(run) else 1.0
         for fit, run in zip(members, training, strict=True)
     ]
     return Ensemble(how, tuple(members), tuple(sizes), columns, len(training[0]))
+
+
+def _size(fitted: Fitted, rows: Rows) -> float:
+    """The size of scores; where rows have answers of their own, columns have no mean to take."""
+    scores = fitted.scores(rows)
+    if not rows.own_answers:
+        return size_of(scores)
+    own = scores[~rows.absent]
+    centred = centred_over_answers(np.where(rows.absent, np.nan, scores))[~rows.absent]
+    size = float(np.sqrt((centred**2).mean()))
+    return size if size > SMALLEST * np.abs(own).max() else 1.0
 
 
 def size_of(scores: Floats) -> float:

@@ -16,17 +16,17 @@ import numpy.typing as npt
 from compread.analysis.calibration import Calibration, calibration
 from compread.analysis.intervals import wilson_interval
 from compread.analysis.repeats import distinct
+from compread.analysis.runs import normalize_key
 from compread.components import Component
 from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
 from compread.reweight.cost import Size, forewarnings, free_memory
 from compread.reweight.method import TOGETHER_BYTES, Fitted, Method, in_turn
-from compread.reweight.registry import title_of
+from compread.reweight.registry import check_own_answers, title_of
 from compread.reweight.rows import (
     Rows,
     Training,
     check_labels,
-    check_shared,
     row_count,
     rows_of,
     training_of,
@@ -125,6 +125,7 @@ class Fit:
             "n": test.n if test else 0,
             "temperature": self.temperature,
             **(test.keys() if test else {}),
+            **normalize_key(self.run.normalize),
         }
 
 
@@ -265,14 +266,15 @@ def hits(fitted: Fitted, rows: Rows, gold: npt.NDArray[np.int64]) -> int:
 
 
 def finite_scores(fitted: Fitted, rows: Rows) -> npt.NDArray[np.float64]:
-    """The labels' scores [N, K].
+    """The labels' scores [N, K]; -∞ for answers that a row does not have.
 
     Raises:
         StoreError: some are not finite, as from weights near the largest number there is.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         scores = fitted.scores(rows)
-    if not np.isfinite(scores).all():
+    scores = np.where(rows.absent, -np.inf, scores)
+    if not (np.isfinite(scores) | rows.absent).all():
         raise StoreError("these weights make scores that are not finite; fit them again")
     return scores
 
@@ -283,7 +285,8 @@ def _check_rows(
     """Refuses what no fit can come of, before the first one is begun."""
     name, there = str(store.path), store.rows(learn_from)
     check_labels(store.labels, name)
-    check_shared(store.axes.has_own_answers, name)
+    if store.axes.has_own_answers:
+        check_own_answers(methods, name)
     if not store.rows("test"):
         raise StoreError(f"{store.path} has no test rows; extract it with a test split")
     fitted = [method.name for method in methods if method.needs_training]

@@ -38,7 +38,10 @@ class Fitted(ABC):
 
     @abstractmethod
     def scores(self, rows: Rows) -> Floats:
-        """[N, K] a score for each label; the largest is the prediction, the first among equals."""
+        """[N, K] a score for each label; the largest is the prediction, the first among equals.
+
+        What is said of answers that a row does not have means nothing.
+        """
 
     def row_wise(self) -> tuple[str, Fitted] | None:
         """The form that labels a row without others beside it, and the method it is called.
@@ -68,6 +71,8 @@ class Method(ABC):
     together: ClassVar[bool] = False
     """Whether runs that differ in their demonstrations predict better fitted together than each
     alone and averaged, where that was measured (the manual's page on reweighting)."""
+    own_answers: ClassVar[bool] = False
+    """Whether it needs no labels in common, so that each row may have answers of its own."""
     recipes: ClassVar[tuple[str, ...]] = ()
     """The names of its sets of options, the default one first; none where it has but one set."""
     recipe: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from compread.errors import UsageError, flag, option
+from compread.errors import StoreError, UsageError, flag, option
 from compread.reweight.method import Method
 from compread.reweight.methods.affine import Affine
 from compread.reweight.methods.batch_calibration import (
@@ -63,6 +63,34 @@ def make_methods(names: Sequence[str], recipe: str | None = None) -> tuple[Metho
         method = METHODS[name].make(own or (recipe if recipe in recipes else None))
         made[name, method.recipe] = method
     return tuple(made.values())
+
+
+def without_labels_in_common() -> tuple[str, ...]:
+    """The methods that take rows with answers of their own."""
+    return tuple(name for name, method in METHODS.items() if method.own_answers)
+
+
+def for_own_answers(methods: Sequence[Method]) -> tuple[tuple[Method, ...], str | None]:
+    """Those of the default methods that take rows with answers of their own, and a note on it."""
+    kept = tuple(method for method in methods if method.own_answers)
+    left = ", ".join(method.title for method in methods if not method.own_answers)
+    told = f"rows have answers of their own, so {left}, which need labels in common, are left out"
+    return kept, told if left else None
+
+
+def check_own_answers(methods: Sequence[Method], store: str) -> None:
+    """Refuses methods that need labels in common.
+
+    Raises:
+        StoreError: some do; the message names those that do not.
+    """
+    refused = [method.title for method in methods if not method.own_answers]
+    if refused:
+        works = option("methods", ",".join(without_labels_in_common()))
+        raise StoreError(
+            f"{store}: each row has answers of its own, and {', '.join(refused)} "
+            f"{'goes' if len(refused) == 1 else 'go'} by labels that all rows have; take {works}"
+        )
 
 
 def recipe_of(recipe: str | None, signed: bool) -> str | None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from compread.analysis.categories import COUNTED_KINDS
 from compread.array_types import Float32
-from compread.components import Component
+from compread.components import NORMALIZER, Component
 from compread.errors import StoreError, UsageError, option
 from compread.reweight.blocks import blocks
 from compread.store.schema import Labels, Split
@@ -36,13 +36,23 @@ class Rows:
     """[N, K] the model's own label logits."""
     components: tuple[Component, ...]
     """The component axis, length C."""
+    own_answers: bool = False
+    """Whether rows have answers of their own: a column is a position then, no label in common, and
+    its numbers are NaN where a row has no such answer."""
+
+    @property
+    def absent(self) -> npt.NDArray[np.bool_]:
+        """[N, K] where a row has no answer."""
+        return np.isnan(self.full)
 
     def reweighted(self) -> npt.NDArray[np.bool_]:
         """[C] whether a component carries a weight.
 
-        Heads, mixers and MLPs do; the paper leaves the embedding out (its footnote 2).
+        Heads, mixers and MLPs do; the paper leaves the embedding out (its footnote 2). So does the
+        normalizer of whole answers: without it each token more would make an answer likelier.
         """
-        return np.array([component.kind in COUNTED_KINDS for component in self.components])
+        kinds = (*COUNTED_KINDS, NORMALIZER.kind)
+        return np.array([component.kind in kinds for component in self.components])
 
     def carrying(self, span: slice = slice(None)) -> npt.NDArray[np.float64]:
         """[n, J, K] the parts of the components that carry a weight, in double precision.
@@ -89,7 +99,7 @@ class Training:
 
 def rows_of(split: Split, components: Sequence[Component]) -> Rows:
     """The rows of a split without their right labels."""
-    return Rows(split.parts, split.full, tuple(components))
+    return Rows(split.parts, split.full, tuple(components), split.own_answers)
 
 
 def training_of(
@@ -106,7 +116,8 @@ def training_of(
         UsageError: the split has fewer rows, or ``n_train`` is negative; ``store`` names it.
     """
     count = row_count(n_train, len(split), store)
-    first = Rows(split.parts[:count], split.full[:count], tuple(components))
+    parts, full = split.parts[:count], split.full[:count]
+    first = Rows(parts, full, tuple(components), split.own_answers)
     free = rows_of(calibration, components) if calibration is not None and calibration.id else None
     free_id = calibration.id if calibration is not None else ()
     gram = None if label_gram is None else label_gram[:count]
@@ -125,18 +136,6 @@ def row_count(n_train: int | None, there: int, store: str) -> int:
             f"{option('n-train', count)}: {store} has {there} train rows; ask for 1 to {there}"
         )
     return count
-
-
-def check_shared(own: bool, store: str) -> None:
-    """Refuses a store whose rows have answers of their own.
-
-    Raises:
-        StoreError: they have.
-    """
-    if own:
-        raise StoreError(
-            f"{store}: each row has answers of its own; expected labels that all rows have"
-        )
 
 
 def check_labels(labels: Labels, store: str) -> None:

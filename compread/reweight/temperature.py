@@ -24,6 +24,8 @@ from compread.array_types import Floats, Ints
 from compread.reweight.method import Fitted, Method, in_turn
 from compread.reweight.probability import log_softmax
 from compread.reweight.rows import Rows, Training
+from compread.reweight.solvers.signal import centred_over_answers
+from compread.reweight.solvers.sums import ABSENT
 
 GROUPS = 10
 """Rows are left out one by one, or in so many groups where there are more of them."""
@@ -35,7 +37,8 @@ def temperature(method: Method, run: Training) -> float | None:
     """T of a method on its train rows; None where there are fewer than two of them."""
     if len(run) < 2:
         return None
-    return best_temperature(left_out_scores(method, run), run.gold)
+    scores = left_out_scores(method, run)
+    return best_temperature(np.where(run.rows.absent, np.nan, scores), run.gold)
 
 
 def left_out_scores(method: Method, run: Training) -> Floats:
@@ -70,21 +73,26 @@ def groups(gold: Ints) -> Ints:
 def best_temperature(scores: Floats, gold: Ints) -> float:
     """The T at which scores [N, K] fit the right labels best, by the rule of this file.
 
+    Scores are NaN for answers that a row does not have.
+
     1 where all scores of each row are equal, as no T makes a difference then.
     """
     from scipy.optimize import minimize_scalar
 
     rows, labels = scores.shape
-    centred = scores - scores.mean(axis=1, keepdims=True)
+    there = ~np.isnan(scores)
+    counts = there.sum(axis=1, keepdims=True)
+    centred = centred_over_answers(scores)
     size = float(np.abs(centred).max())
     if not size > 0:
         return 1.0
     centred = centred / size  # or the squares of large scores would have no number
-    spread = float(np.sqrt((centred**2).mean()))
-    target = (np.eye(labels)[gold] * rows + 1) / (rows + labels)
+    spread = float(np.sqrt((centred**2).sum() / counts.sum()))
+    target = np.where(there, (np.eye(labels)[gold] * rows + 1) / (rows + counts), 0.0)
+    absent = np.where(there, 0.0, ABSENT)
 
     def loss(log_temperature: float) -> float:
-        logs = log_softmax(centred / (spread * np.exp(log_temperature)))
+        logs = log_softmax(centred / (spread * np.exp(log_temperature)) + absent)
         prior = (log_temperature - USUAL) ** 2 / (2 * REACH**2)
         return float(prior - (target * logs).sum())
 

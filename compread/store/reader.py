@@ -86,6 +86,7 @@ class Store:
             gold=self.gold(split),
             id=tuple(rows.id),
             prompt_hash=tuple(rows.prompt_hash),
+            own_answers=self.axes.has_own_answers,
             **numbers,
         )
 

@@ -203,6 +203,9 @@ class Split:
     label_mass: Float32
     """[N] probability that the model's full softmax puts on the label tokens."""
     prompt_hash: tuple[str, ...]
+    own_answers: bool = False
+    """Whether rows have answers of their own: a column is a position then, no label in common, and
+    NaN where a row has no such answer."""
 
     def __len__(self) -> int:
         return len(self.gold)

@@ -10,6 +10,7 @@ from compread.errors import either
 from compread.reweight.results import FEWEST
 from compread.views.calibration import calibration_tables, calibration_view
 from compread.views.ensembles import ensemble_tables, store_or_all
+from compread.views.normalized import normalized
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
@@ -108,6 +109,7 @@ def _store_table(runs: ResultRows, what: str = "") -> Table:
     named = [first["task"]]
     named += [f"{key} {first[key]}" for key in ("template", "seed") if first[key] is not None]
     title = f"{', '.join(named)}: {what or str(first['n']) + ' test rows'}"
+    title += normalized(first.get("normalize"))
     return Table(columns, list(blocks.values()), title=title)
 
 

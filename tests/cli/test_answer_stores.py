@@ -80,6 +80,6 @@ def test_the_normalizer_is_not_ranked_among_components(store: Path, capsys: Any)
 
 def test_what_cannot_read_answers_refuses_them(store: Path, capsys: Any) -> None:
     """In one line, with the status of a store that does not fit."""
-    assert main(["reweight", str(store)]) == 4
+    assert main(["reweight", str(store), "--methods", "bc"]) == 4
     err = capsys.readouterr().err
     assert "each row has answers of its own" in err and len(err.strip().splitlines()) == 1

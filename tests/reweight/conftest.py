@@ -43,6 +43,10 @@ class MemoryStore:
         """N of a split."""
         return len(self.splits[name])
 
+    def answers(self, name: str) -> tuple:
+        """None of a row's own."""
+        return ()
+
     def label_gram(self, name: str) -> np.ndarray:
         """Of random unembeddings of several lengths, each row's own as under a pooling."""
         n, k = self.splits[name].full.shape

@@ -18,6 +18,9 @@ The result is one signed weight for each component and a level for each label:
 score_y = Σ_j w_j g[j, y] - level_y. The levels are those of the train rows (``blend-row``: any row
 alone), or are estimated together with the labels' shares from the rows to be predicted (``blend``:
 transductive, see ``shares``), so that labels may be more frequent there than others.
+
+Where rows have answers of their own, columns are positions, of which no level means anything:
+contributions are centred over each row's answers alone, and both forms are Σ_j w_j g[j, y].
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import ndtr
 
-from compread.array_types import Floats, Ints
+from compread.array_types import Bools, Floats, Ints
 from compread.reweight.cost import Size, Work
 from compread.reweight.method import Fitted, Method
 from compread.reweight.methods.comprw import CompRW, weighted_sum
@@ -58,8 +61,8 @@ class RowBlend(Fitted):
 
     def scores(self, rows: Rows) -> Floats:
         """[N, K] Σ_j w_j g[j, y] - level_y."""
-        scores: Floats = weighted_sum(rows.parts, self.weights) - self.levels
-        return scores
+        scores = weighted_sum(rows.parts, self.weights)
+        return scores if rows.own_answers else scores - self.levels
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class BatchBlend(RowBlend):
     def scores(self, rows: Rows) -> Floats:
         """[N, K] Σ_j w_j g[j, y] - level_y, in which the labels' shares are."""
         raw = super().scores(rows)
-        if not len(raw):
+        if not len(raw) or rows.own_answers:
             return raw
         return raw - estimate(raw, float(self.margin), float(self.trained)).level
 
@@ -99,6 +102,7 @@ class Blend(Method):
     about: ClassVar[str] = "three weightings averaged, calibrated on the rows to predict"
     fitted: ClassVar[type[RowBlend]] = BatchBlend
     together: ClassVar[bool] = True
+    own_answers: ClassVar[bool] = True
 
     @property
     def official_form(self) -> str | None:
@@ -155,11 +159,13 @@ def _fit(training: Sequence[Training]) -> tuple[BatchBlend, ...]:
 
 def _fit_together(training: Sequence[Training]) -> tuple[BatchBlend, ...]:
     rows = [run.rows for run in training]
-    centred = [one.parts - one.parts.mean(axis=0, dtype=float) for one in rows]
+    own = rows[0].own_answers
+    parts = [one.parts - (0 if own else one.parts.mean(axis=0, dtype=float)) for one in rows]
     together = Rows(
-        np.concatenate(centred).astype(np.float32),
+        np.concatenate(parts).astype(np.float32),
         np.concatenate([one.full for one in rows]),
         rows[0].components,
+        own,
     )
     gold = np.concatenate([run.gold for run in training])
     (found,) = fit_weights([Training(together, gold, tuple(i for run in training for i in run.id))])
@@ -167,7 +173,9 @@ def _fit_together(training: Sequence[Training]) -> tuple[BatchBlend, ...]:
 
 
 def _with_levels(run: Training, epochs: int, weights: Floats, margin: float) -> BatchBlend:
-    levels = weighted_sum(run.rows.parts, weights).mean(axis=0)
+    levels = np.zeros(run.rows.full.shape[1])
+    if not run.rows.own_answers:
+        levels = weighted_sum(run.rows.parts, weights).mean(axis=0)
     return BatchBlend(epochs, weights, levels, np.array(margin), np.array(float(len(run))))
 
 
@@ -177,11 +185,12 @@ def fit_weights(training: Sequence[Training]) -> list[tuple[int, Floats, float]]
     for run, end in zip(training, ends(training, CENTRED), strict=True):
         whole = np.zeros(len(run.rows.components))
         signal = Signal.of(run.rows)
-        ridge = ridge_weights(signal, run.gold)
+        own = ~run.rows.absent if run.rows.own_answers else None
+        ridge = ridge_weights(signal, run.gold, own)
         uniform = np.ones(signal.shape[1])
         model = weighted_sum(signal, uniform)
-        margins = _right(ridge.left_out, run.gold, 1.0)
-        learned = max(LEAST_LEARNED, float(ndtr(advantage(margins, model, run.gold))))
+        margins = _right(ridge.left_out, run.gold, 1.0, own)
+        learned = max(LEAST_LEARNED, float(ndtr(advantage(margins, model, run.gold, own))))
         rest = (1 - learned) / 2
         whole[run.rows.reweighted()] = _average(
             (uniform, model, rest, 0.0),
@@ -192,33 +201,40 @@ def fit_weights(training: Sequence[Training]) -> list[tuple[int, Floats, float]]
     return found
 
 
-def advantage(margins: Floats, model: Floats, gold: Ints) -> float:
+def advantage(margins: Floats, model: Floats, gold: Ints, own: Bools | None = None) -> float:
     """The paired t of ridge over the model as it is, each row scored by the others' fit.
 
     Args:
         margins: [N] how much higher ridge scores the right label.
         model: [N, K] what the model scores, centred over the rows.
         gold: [N] column of the right label.
+        own: [N, K] which answers a row has, where rows have their own.
     """
     rows = len(gold)
     if rows < 2:
         return 0.0
-    # Centred over all rows, a row's score is this much smaller than centred over the others.
-    ahead = margins - _right(model * rows / (rows - 1), gold)
+    if own is None:
+        # Centred over all rows, a row's score is this much smaller than centred over the others.
+        model = model * rows / (rows - 1)
+    ahead = margins - _right(model, gold, own=own)
     error = ahead.std() / np.sqrt(rows)
     return float(ahead.mean() / error) if error > SMALLEST * np.abs(ahead).max() else 0.0
 
 
-def _right(scores: Floats, gold: Ints, size: float = 0.0) -> Floats:
+def _right(scores: Floats, gold: Ints, size: float = 0.0, own: Bools | None = None) -> Floats:
     """[N] how much higher the right label scores [N, K], in standard deviations of the scores.
 
     Scores that vary by rounding alone say nothing; ``size`` is what they are made of at least.
     """
     rows, labels = scores.shape
-    spread = np.sqrt(scores.var(axis=0).sum() / (labels - 1))
+    counts = np.full(rows, labels) if own is None else own.sum(axis=1)
+    if own is None:
+        spread = np.sqrt(scores.var(axis=0).sum() / (labels - 1))
+    else:
+        spread = np.sqrt(((scores**2).sum(axis=1) / (counts - 1)).mean())
     if not spread > SMALLEST * np.abs(scores).max(initial=size):
         return np.zeros(rows)
-    right: Floats = scores[np.arange(rows), gold] / spread / (1 - 1 / labels)
+    right: Floats = scores[np.arange(rows), gold] / spread / (1 - 1 / counts)
     return right
 
 

@@ -73,6 +73,7 @@ class CompRW(Method):
     about: ClassVar[str] = "a weight for each head and MLP (--recipe)"
     recipes: ClassVar[tuple[str, ...]] = (*TRAINERS, "convex", "signed")
     fitted: ClassVar[type[Fitted]] = ComponentWeights
+    own_answers: ClassVar[bool] = True
 
     @property
     def official_form(self) -> str | None:

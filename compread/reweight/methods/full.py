@@ -27,6 +27,7 @@ class Full(Method):
     name: ClassVar[str] = "full"
     about: ClassVar[str] = "the model as it is"
     fitted: ClassVar[type[Fitted]] = FullModel
+    own_answers: ClassVar[bool] = True
     needs_training: ClassVar[bool] = False
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from compread.analysis.categories import counted
 from compread.array_types import Floats, Ints
 from compread.errors import UsageError, flag, option
 from compread.reweight.blocks import blocks
@@ -37,7 +38,7 @@ class Voters(Fitted):
 
     def scores(self, rows: Rows) -> Floats:
         """[N, K] votes, and below one vote the voters' mean probabilities, which settle ties."""
-        parts = rows.parts[:, self.chosen > 0].astype(float)  # [N, voters, K]
+        parts = present(rows.parts[:, self.chosen > 0].astype(float))  # [N, voters, K]
         votes = np.eye(parts.shape[2])[parts.argmax(axis=2)].sum(axis=1)
         scores: Floats = votes + 0.5 * softmax(parts).mean(axis=1)
         return scores
@@ -50,6 +51,7 @@ class BestOne(Method):
     name: ClassVar[str] = "best-one"
     about: ClassVar[str] = "the best component on the train rows, alone"
     fitted: ClassVar[type[Fitted]] = ComponentWeights
+    own_answers: ClassVar[bool] = True
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The best component of each run; among equals that of the larger mean margin."""
@@ -65,6 +67,7 @@ class Vote(Method):
     name: ClassVar[str] = "vote"
     about: ClassVar[str] = "a vote of the ten best components"
     fitted: ClassVar[type[Fitted]] = Voters
+    own_answers: ClassVar[bool] = True
 
     def hyperparameters(self) -> dict[str, Any]:
         """How many vote."""
@@ -90,7 +93,7 @@ class TaskLearning(Method):
         return {"share": self.share}
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
-        """The heads of each run; all components that carry a weight where there is no head.
+        """The heads of each run; all mixers and MLPs where there is no head.
 
         Raises:
             UsageError: a store is older than the inner products of the labels' unembeddings.
@@ -99,7 +102,7 @@ class TaskLearning(Method):
         for run in training:
             scores = self._scores(run)
             heads = np.array([c.kind == "head" for c in run.rows.components])
-            pool = np.flatnonzero(heads if heads.any() else run.rows.reweighted())
+            pool = np.flatnonzero(heads) if heads.any() else _counted(run)
             count = max(1, round(self.share * len(pool)))
             best = pool[np.argsort(-scores[pool], kind="stable")][:count]
             fits.append(ComponentWeights(None, _top(run, best)))
@@ -144,19 +147,29 @@ class TaskRecognition(TaskLearning):
 
 
 def best_first(run: Training) -> Ints:
-    """Components that carry a weight, by accuracy on the train rows, then by mean margin."""
+    """Heads, mixers and MLPs by accuracy on the train rows, then by mean margin."""
     hits, margins = np.empty((2, *run.rows.parts.shape[:2]))
     for span in blocks(run.rows.parts):
-        parts, gold = run.rows.parts[span].astype(float), run.gold[span]
+        parts, gold = present(run.rows.parts[span].astype(float)), run.gold[span]
         rows = np.arange(len(gold))
         hits[span] = parts.argmax(axis=2) == gold[:, None]
         right = parts[rows, :, gold]
         parts[rows, :, gold] = -np.inf
         margins[span] = right - parts.max(axis=2)
     accuracy, margin = hits.mean(axis=0), margins.mean(axis=0)
-    pool = np.flatnonzero(run.rows.reweighted())
+    pool = _counted(run)
     order: Ints = pool[np.lexsort((-margin[pool], -accuracy[pool]))]
     return order
+
+
+def present(logits: Floats) -> Floats:
+    """Logits with -∞ for answers that a row does not have, so that none of them is the largest."""
+    return np.where(np.isnan(logits), -np.inf, logits)
+
+
+def _counted(run: Training) -> Ints:
+    """Positions of the components that can stand for a model; the normalizer never does."""
+    return np.array(counted(run.rows.components), dtype=np.int64)
 
 
 def _top(run: Training, chosen: Ints) -> Floats:

@@ -92,7 +92,7 @@ def solve(
     best = _minimise(value, begin, most)
     if gap(value, best, penalty, most) > ENOUGH:
         # Of contributions far from 1 the first steps are far too long: again in their own unit.
-        unit = max(float(np.sqrt(np.mean(features**2))), 1e-300)
+        unit = max(float(np.sqrt(np.nanmean(features**2))), 1e-300)
         for first in (np.zeros_like(begin), best):
             again = _minimise(value, first, most, unit)
             best = min(best, again, key=lambda w: value(w)[0])
@@ -149,6 +149,7 @@ def choose_penalty(features: Floats, gold: Ints, signed: bool) -> float:
         for i, penalty in enumerate(PENALTIES):
             weights = solve(kept, gold[~out], penalty, signed, weights).weights
             scores = np.einsum("njk,j->nk", features[out], weights)
+            scores = np.where(np.isnan(scores), -np.inf, scores)  # a row may have fewer answers
             losses[i] += cross_entropy(scores, gold[out]) * out.sum()
     return PENALTIES[int(losses.argmin())]
 

@@ -21,13 +21,17 @@ RAW, CENTRED = "raw", "centred"
 
 
 def ends(training: Sequence[Training], form: str) -> list[Descent]:
-    """The end of each run's training in a form; what is known of it is not trained again."""
-    left = [run for run in training if form not in run.official]
-    features = [run.rows.carrying() if form == RAW else centred(run) for run in left]
-    found = descend_each(features, [run.gold for run in left], OFFICIAL)
-    for run, end in zip(left, found, strict=True):
-        run.official[form] = end
-    return [run.official[form] for run in training]
+    """The end of each run's training in a form; what is known of it is not trained again.
+
+    Where rows have answers of their own there is no level of a label to take away, and one form.
+    """
+    forms = [RAW if run.rows.own_answers else form for run in training]
+    left = [(run, own) for run, own in zip(training, forms, strict=True) if own not in run.official]
+    features = [run.rows.carrying() if own == RAW else centred(run) for run, own in left]
+    found = descend_each(features, [run.gold for run, _ in left], OFFICIAL)
+    for (run, own), end in zip(left, found, strict=True):
+        run.official[own] = end
+    return [run.official[own] for run, own in zip(training, forms, strict=True)]
 
 
 def train_together(training: Sequence[Training], forms: Collection[str | None]) -> None:
@@ -35,7 +39,7 @@ def train_together(training: Sequence[Training], forms: Collection[str | None]) 
     if not {RAW, CENTRED} <= set(forms):
         return
     for run in training:
-        if run.rows.parts.size * 8 > CACHE_BYTES:
+        if run.rows.parts.size * 8 > CACHE_BYTES and not run.rows.own_answers:
             features = run.rows.carrying()
             sums = InBlocks.of(features, (0.0, features.mean(axis=0)))
             both = descend(sums, np.stack([run.gold, run.gold]), OFFICIAL)

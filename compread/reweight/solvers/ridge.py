@@ -7,6 +7,9 @@ regression with a constant for each label. With r [K] a row's residuals there an
 of the hat matrix x (xᵀx + λ)⁻¹ xᵀ, the regression on the other rows alone predicts its target less
 (I - H - 1/N)⁻¹ r; less the others' mean target, that is what their ridge makes of the row, centred
 over them. Centred over all rows, each would know of itself.
+
+Where rows have answers of their own there is no label to have a constant: x is centred over each
+row's answers alone, the target is 1 less the mean over these, 1/N is not there, nor others' mean.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from compread.array_types import Floats, Ints
+from compread.array_types import Bools, Floats, Ints
 from compread.reweight.blocks import blocks
 from compread.reweight.solvers.signal import Signal
 from compread.reweight.threads import blas_threads, cores
@@ -39,16 +42,17 @@ class RidgeFit:
     """[N, K] what is scored by the ridge of all rows but this one."""
 
 
-def ridge_weights(signal: Floats | Signal, gold: Ints) -> RidgeFit:
+def ridge_weights(signal: Floats | Signal, gold: Ints, own: Bools | None = None) -> RidgeFit:
     """Fit N rows.
 
     Args:
         signal: [N, J, K] contributions centred over the rows and over the labels.
         gold: [N] column of the right label.
+        own: [N, K] which answers a row has, where rows have their own.
     """
     rows, columns, labels = signal.shape
     squares = sum(np.einsum("njk,njk->j", s, s) for s in (signal[span] for span in blocks(signal)))
-    loudness = np.sqrt(np.asarray(squares) / (rows * labels))
+    loudness = np.sqrt(np.asarray(squares) / (rows * labels if own is None else own.sum()))
     scale = np.zeros(columns)
     scale[loudness > 0] = loudness[loudness > 0] ** (-LOUDNESS / 2)
     # The kernel's mean diagonal: Σ of x², which is Σ_j s_j^(2 - p), each N·K times.
@@ -58,10 +62,12 @@ def ridge_weights(signal: Floats | Signal, gold: Ints) -> RidgeFit:
     solve = dual if rows * labels <= columns else primal
     # The one solver whose time is that of products of large matrices.
     with blas_threads(cores() if min(columns, rows * labels) >= LARGE else 1):
-        return RidgeFit(*solve(signal, scale, gold, level))
+        return RidgeFit(*solve(signal, scale, gold, level, own))
 
 
-def dual(signal: Floats | Signal, scale: Floats, gold: Ints, level: float) -> tuple[Floats, Floats]:
+def dual(
+    signal: Floats | Signal, scale: Floats, gold: Ints, level: float, own: Bools | None = None
+) -> tuple[Floats, Floats]:
     """[J] weights and [N, K] left-out scores, by a system of N·K equations.
 
     Args:
@@ -69,25 +75,28 @@ def dual(signal: Floats | Signal, scale: Floats, gold: Ints, level: float) -> tu
         scale: [J] what each component is multiplied with.
         gold: [N].
         level: λ.
+        own: as in ``ridge_weights``.
     """
     rows, _, labels = signal.shape
-    target, mean = _target(gold, labels).ravel(), _target(gold, labels).mean(axis=0)
+    target = _target(gold, labels, own)
     features = _features(signal[:], scale)
     inverse = np.linalg.inv(features @ features.T + level * np.eye(rows * labels))
-    weights = inverse @ target
+    weights = inverse @ target.ravel()
     # λ times the inverse is I - H.
-    own = inverse.reshape(rows, labels, rows, labels)[np.arange(rows), :, np.arange(rows)]
-    residual = level * (inverse @ (target.reshape(rows, labels) - mean).ravel())
-    left_out = _left_out(np.multiply(level, own), residual.reshape(rows, labels), gold)
+    by_row = inverse.reshape(rows, labels, rows, labels)
+    rests = np.multiply(level, by_row[np.arange(rows), :, np.arange(rows)])
+    residual = level * (inverse @ (target - _constant(target, own)).ravel())
+    left_out = _left_out(rests, np.asarray(residual.reshape(rows, labels)), target, own)
     return scale * (features.T @ weights), left_out
 
 
 def primal(
-    signal: Floats | Signal, scale: Floats, gold: Ints, level: float
+    signal: Floats | Signal, scale: Floats, gold: Ints, level: float, own: Bools | None = None
 ) -> tuple[Floats, Floats]:
     """The same by a system of J equations, the rows gone through block by block."""
     rows, columns, labels = signal.shape
-    target = _target(gold, labels)
+    target = _target(gold, labels, own)
+    centred = target - _constant(target, own)
     normal, moment = level * np.eye(columns), np.zeros(columns)
     for span in blocks(signal):
         x = _features(signal[span], scale)
@@ -98,27 +107,36 @@ def primal(
     residuals, rests = np.empty((rows, labels)), np.empty((rows, labels, labels))
     for span in blocks(signal):
         x = _features(signal[span], scale)
-        residuals[span] = target[span] - target.mean(axis=0) - (x @ weights).reshape(-1, labels)
+        residuals[span] = centred[span] - (x @ weights).reshape(-1, labels)
         # xᵀ behind the factor [J, n·K]: H of a row is the product of its columns with each other.
         half = solve_triangular(factor[0], x.T, lower=True).T.reshape(-1, labels, columns)
         rests[span] = np.eye(labels) - half @ half.swapaxes(1, 2)
-    return scale * weights, _left_out(rests, residuals, gold)
+    return scale * weights, _left_out(rests, residuals, target, own)
 
 
-def _left_out(rests: Floats, residuals: Floats, gold: Ints) -> Floats:
-    """[N, K] scores of rows left out, from I - H [N, K, K] and the residuals [N, K]."""
+def _left_out(rests: Floats, residuals: Floats, target: Floats, own: Bools | None) -> Floats:
+    """[N, K] scores of rows left out, from I - H [N, K, K], residuals and targets [N, K]."""
+    if own is not None:
+        apart = np.linalg.solve(rests, residuals[:, :, None])[:, :, 0]
+        return np.asarray(target - apart)
     rows, labels = residuals.shape
-    target = _target(gold, labels)
     alone = np.eye(labels) / rows
-    away: Floats = np.linalg.solve(rests - alone, residuals[:, :, None])[:, :, 0]
+    away = np.linalg.solve(rests - alone, residuals[:, :, None])[:, :, 0]
     others: Floats = (target.sum(axis=0) - target) / (rows - 1)
-    return target - away - others
+    return np.asarray(target - away - others)
 
 
-def _target(gold: Ints, labels: int) -> Floats:
-    """[N, K] 1 at the right label, less the mean."""
-    target: Floats = np.eye(labels)[gold] - 1 / labels
-    return target
+def _target(gold: Ints, labels: int, own: Bools | None) -> Floats:
+    """[N, K] 1 at the right label, less the mean; 0 where a row has no answer."""
+    if own is None:
+        target: Floats = np.eye(labels)[gold] - 1 / labels
+        return target
+    return np.where(own, np.eye(labels)[gold] - 1 / own.sum(axis=1, keepdims=True), 0.0)
+
+
+def _constant(target: Floats, own: Bools | None) -> Floats | float:
+    """[K] what a regression of targets [N, K] has as its constant."""
+    return target.mean(axis=0) if own is None else 0.0
 
 
 def _features(signal: Floats, scale: Floats) -> Floats:

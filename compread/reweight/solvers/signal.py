@@ -1,5 +1,8 @@
 """Contributions centred over the rows and over the labels, made a block at a time.
 
+Where rows have answers of their own, columns mean nothing in common: each row is centred over its
+answers alone, and 0 stands where it has none.
+
 Many labels make parts of hundreds of megabytes; as often as Blend goes through them, making them
 anew takes less time than a copy of them in memory, whose pages are all written first.
 """
@@ -21,13 +24,17 @@ class Signal:
 
     rows: Rows
     level: Floats
-    """[J, K] the mean over the rows."""
+    """[J, K] the mean over the rows; 0 where they have answers of their own."""
 
     @classmethod
     def of(cls, rows: Rows) -> Signal | Floats:
         """Of the components that carry a weight; an array where that is one block."""
-        total = sum(rows.carrying(span).sum(axis=0) for span in blocks(rows.parts))
-        signal = cls(rows, np.asarray(total / max(1, len(rows))))
+        if rows.own_answers:
+            level = np.zeros((int(rows.reweighted().sum()), rows.full.shape[1]))
+        else:
+            total = sum(rows.carrying(span).sum(axis=0) for span in blocks(rows.parts))
+            level = np.asarray(total / max(1, len(rows)))
+        signal = cls(rows, level)
         return signal[:] if rows.parts.size * 8 <= BLOCK_BYTES else signal
 
     @property
@@ -41,6 +48,16 @@ class Signal:
     def __getitem__(self, span: slice) -> Floats:
         """[n, J, K] of a span; a label's components lie side by side in memory."""
         parts = self.rows.carrying(span)
+        if self.rows.own_answers:
+            return centred_over_answers(parts)
         parts -= self.level
         parts -= parts.mean(axis=2, keepdims=True)
         return parts
+
+
+def centred_over_answers(values: Floats) -> Floats:
+    """[.., K] less the mean over the answers that there are, and 0 for those that are absent."""
+    absent = np.isnan(values)
+    found = np.where(absent, 0.0, values)
+    found -= found.sum(axis=-1, keepdims=True) / (~absent).sum(axis=-1, keepdims=True)
+    return np.where(absent, 0.0, found)

@@ -33,8 +33,12 @@ ROWS_BYTES = 2**17
 """Of label probabilities gone through at a time: with what is made of them, half a core's cache."""
 
 
+ABSENT = -1e30
+"""The score of an answer that a row does not have: no probability, and no slope."""
+
+
 class Sums(ABC):
-    """The features of R runs of one shape."""
+    """The features of R runs of one shape; NaN for answers that a row does not have."""
 
     columns: int
     """J."""
@@ -67,18 +71,22 @@ class SideBySide(Sums):
     """[R, N·K, J]."""
     columns: int
     labels: int
+    absent: Floats | None = None
+    """[R, N, K] ``ABSENT`` or 0; None where each row has all."""
 
     @classmethod
     def of(cls, features: Sequence[Floats]) -> SideBySide:
         """From runs of [N, J, K] each."""
         swapped = np.ascontiguousarray(np.stack(features).swapaxes(2, 3))
         runs, rows, labels, columns = swapped.shape
-        return cls(swapped.reshape(runs, rows * labels, columns), columns, labels)
+        swapped, absent = _without_absent(swapped)
+        return cls(swapped.reshape(runs, rows * labels, columns), columns, labels, absent)
 
     def scores(self, weights: Floats) -> Floats:
         """One product."""
         product: Floats = self.flat @ weights[..., None]
-        return product.reshape(len(self.flat), -1, self.labels)
+        scores = product.reshape(len(self.flat), -1, self.labels)
+        return scores if self.absent is None else scores + self.absent
 
     def descent(
         self, weights: Floats, right: Floats, going: Bools | None = None
@@ -105,6 +113,8 @@ class InBlocks(Sums):
     """[R, K, J]."""
     columns: int
     labels: int
+    absent: Floats | None = None
+    """[N, K] ``ABSENT`` or 0; None where each row has all."""
 
     @classmethod
     def of(cls, features: Floats, levels: Sequence[Floats | float] = (0.0,)) -> InBlocks:
@@ -115,13 +125,15 @@ class InBlocks(Sums):
         _, columns, labels = features.shape
         shared = np.ascontiguousarray(features.swapaxes(1, 2))
         own = np.stack([np.broadcast_to(level, (columns, labels)).T for level in levels])
-        return cls(shared, own, columns, labels)
+        shared, absent = _without_absent(shared)
+        return cls(shared, own, columns, labels, absent)
 
     def scores(self, weights: Floats) -> Floats:
         """One product for each run."""
         flat = self.features.reshape(-1, self.columns)
         product = np.stack([(flat @ w).reshape(-1, self.labels) for w in weights])
-        return product - self._level(weights)
+        scores: Floats = product - self._level(weights)
+        return scores if self.absent is None else scores + self.absent
 
     def descent(
         self, weights: Floats, right: Floats, going: Bools | None = None
@@ -140,6 +152,8 @@ class InBlocks(Sums):
                 for r in runs:
                     np.dot(flat, weights[r], out=here[r].reshape(-1))
                 here -= level
+                if self.absent is not None:
+                    here += self.absent[span]
                 loss[:, span], slope = cross_entropy(here, right[:, span])
                 slopes += slope.sum(axis=1)
                 for r in runs:
@@ -196,6 +210,14 @@ def sums_of(features: Sequence[Floats]) -> Sums:
     if len(features) == 1 and features[0].nbytes > CACHE_BYTES:
         return InBlocks.of(features[0])
     return SideBySide.of(features)
+
+
+def _without_absent(features: Floats) -> tuple[Floats, Floats | None]:
+    """Features [.., K, J] with 0 for answers that a row does not have, and where those are."""
+    absent = np.asarray(np.isnan(features[..., :1]).any(axis=-1))
+    if not absent.any():
+        return features, None
+    return np.where(absent[..., None], 0.0, features), np.where(absent, ABSENT, 0.0)
 
 
 def cross_entropy(scores: Floats, right: Floats) -> tuple[Floats, Floats]:
