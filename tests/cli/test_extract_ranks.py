@@ -81,6 +81,26 @@ def test_two_ranks_write_what_one_writes(folder: Path) -> None:
     assert not part_journals(target)
 
 
+def test_two_ranks_write_answers_of_several_tokens(folder: Path, tmp_path: Path) -> None:
+    """Rows with answers of their own, and of any length, are shared out as others are."""
+    choices = [[" good", " a bad film"], [" good film", " bad", " good"]]
+    prompts = tmp_path / "cloze.jsonl"
+    write_rows(
+        prompts,
+        [
+            {**row, "options": choices[n % 2], "label": n % 2}
+            for n, row in enumerate(review_rows(24, n_train=6))
+        ],
+    )
+    own = ["--model", str(folder / "tiny"), "--prompts", str(prompts), "--batch-tokens", "40"]
+    one, two = tmp_path / "one.h5", tmp_path / "two.h5"
+    assert main(["extract", *own, "--offline", "-o", str(one), "-q"]) == 0
+    first, second = ends(ranks(2, "extract", *own, "--offline", "-o", str(two)))
+    assert first[0] == 0 and second[:2] == (0, ""), (first, second)
+    assert "two.h5: 24 rows in " in first[2]
+    assert contents(two) == contents(one)
+
+
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_rank_and_a_restart(folder: Path, killed: int) -> None:
     """One is killed: the other ends with status 5, and the same command makes the same store."""
