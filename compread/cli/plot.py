@@ -93,20 +93,10 @@ def plot(
     drawn in the terminal. The path of the file is printed.
     """
     from compread.analysis.categories import Rules
-    from compread.errors import UsageError
-    from compread.output_files import check_target, write_file
+    from compread.output_files import write_file
 
-    ending = Path(out).suffix.lower()
-    if out != "-":
-        if ending not in ENDINGS:
-            raise UsageError(f"-o {out}: expected a name that ends in {', '.join(ENDINGS)}, or -")
-        check_target(path(out), force)
     wanted = PLOTS[kind.value]
-    if (versus is not None) != wanted.compares:
-        known = " or ".join(f"`plot {name}`" for name, one in PLOTS.items() if one.compares)
-        raise UsageError(f"--versus goes with {known}, and {known} wants it")
-    if by is WEIGHT:
-        raise UsageError("--by weight goes with `rank`; draw weights with `plot weights FILE`")
+    _check(wanted, out, by, versus, force)
     paths = _paths(wanted, stores, across_models)
     others = _paths(wanted, versus, across_models) if versus else []
     picture = wanted.draw(
@@ -131,9 +121,30 @@ def plot(
         terminal = sys.stdout
         write_styled(to_blocks(picture, width(terminal), color_depth(terminal), unicode(terminal)))
         return
-    write_file(path(out), _file(picture, ending.removeprefix(".")), force)
+    write_file(path(out), _file(picture, _ending(out).removeprefix(".")), force)
     note(f"drew {len(picture.panels)} panel(s) of {kind.value}")
     write_path(path(out))
+
+
+def _check(wanted: PlotKind, out: str, by: By, versus: Sequence[str] | None, force: bool) -> None:
+    """Refuse what cannot be drawn or written, before a store is read."""
+    from compread.errors import UsageError
+    from compread.output_files import check_target
+
+    if out != "-":
+        if _ending(out) not in ENDINGS:
+            raise UsageError(f"-o {out}: expected a name that ends in {', '.join(ENDINGS)}, or -")
+        check_target(path(out), force)
+    if (versus is not None) != wanted.compares:
+        known = " or ".join(f"`plot {name}`" for name, one in PLOTS.items() if one.compares)
+        raise UsageError(f"--versus goes with {known}, and {known} wants it")
+    if by is WEIGHT:
+        raise UsageError("--by weight goes with `rank`; draw weights with `plot weights FILE`")
+
+
+def _ending(out: str) -> str:
+    """What says the file's form, such as ``.pdf``."""
+    return Path(out).suffix.lower()
 
 
 def _paths(kind: PlotKind, arguments: list[str], across_models: bool) -> Sequence[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import islice, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,9 +18,10 @@ from compread.cli.progress import hide_foreign_bars, say_loading
 if TYPE_CHECKING:
     import numpy as np
 
+    from compread.extract import Extractor
     from compread.extract.predict import Window
     from compread.prompts.new_rows import NewRows
-    from compread.prompts.sets import Prompt
+    from compread.prompts.sets import Prompt, PromptSet
     from compread.reweight.ensemble import Ensemble
     from compread.reweight.fit import Fit
     from compread.reweight.weights_file import Weights
@@ -87,23 +89,13 @@ def predict(
     from compread.cli.inputs import read_weights
     from compread.cli.output import note
     from compread.extract import Extractor
-    from compread.extract.predict import Predictor, check_labels
     from compread.model import ModelRequest, load_model, quieten_libraries
-    from compread.prompts import tokenize
-    from compread.prompts.new_rows import NewRows
     from compread.reweight.apply import check_model
 
     chosen = _chosen(read_weights(weights), method, n_train, store)
     fit = chosen.first
     run = fit.run
-    made = [
-        NewRows.of_run(
-            own.run.task, own.run.template, own.run.template_text, own.run.protocol,
-            own.words.word, own.words.class_name, include_path,
-        )
-        for own in chosen.members
-    ]  # fmt: skip
-    words = [own.words.token_id for own in chosen.members]
+    forms = _Forms.of(chosen, include_path)
     _check_input(input)
     quieten_libraries(bars=False)
     request = ModelRequest(
@@ -115,9 +107,7 @@ def predict(
     def begins(one: ModelRequest, tokenizer: Any) -> None:
         # A stream stays unread until there is a model to answer it.
         for name, row in islice(_rows(input), 0 if _streams(input) else 1):
-            for form, prompt, own in zip(made, _prompts(made, name, row), words, strict=True):
-                first = form.prompt_set([prompt], tokenizer)
-                check_labels(first, tokenize(first, tokenizer), own)
+            forms.check_labels(forms.prompts(name, row), tokenizer)
         if speaks:
             say_loading(one)
 
@@ -125,21 +115,73 @@ def predict(
     check_model(fit, loaded.fingerprint, f"{model} is in {loaded.dtype}")
     if chosen.temperature is None:
         note(f"{weights} has no temperature for {fit.title}: {UNSCALED}")
-    extractor = Extractor(loaded)
-    prompts = (_prompts(made, name, row) for name, row in _rows(input))
+    prompts = (forms.prompts(name, row) for name, row in _rows(input))
     size = FIRST_WINDOW if _streams(input) else FILE_WINDOW
-    named, *apart = tee(_windows(prompts, size), 1 + len(made))
+    for windows, names in forms.answered(Extractor(loaded), _windows(prompts, size)):
+        _tell(chosen, windows, names, explain)
 
-    def behind(form: NewRows, number: int) -> Iterator[Any]:
-        for window in apart[number]:
-            yield form.prompt_set([prompts[number] for prompts in window], loaded.tokenizer)
 
-    found = [
-        Predictor(extractor, own).windows(behind(form, number))
-        for number, (form, own) in enumerate(zip(made, words, strict=True))
-    ]
-    for windows, rows in zip(zip(*found, strict=True), named, strict=True):
-        _tell(chosen, windows, [prompts[0].id for prompts in rows], explain)
+@dataclass(frozen=True)
+class _Forms:
+    """What each row is put behind: the demonstrations of each member's run."""
+
+    made: list[NewRows]
+    words: list[tuple[int, ...]]
+    """The tokens of each member's label words."""
+
+    @classmethod
+    def of(cls, chosen: Ensemble, include_path: Path | None) -> _Forms:
+        """Those of the runs that the weights were fitted on."""
+        from compread.prompts.new_rows import NewRows
+
+        made = [
+            NewRows.of_run(
+                fit.run.task, fit.run.template, fit.run.template_text, fit.run.protocol,
+                fit.words.word, fit.words.class_name, include_path,
+            )
+            for fit in chosen.members
+        ]  # fmt: skip
+        return cls(made, [fit.words.token_id for fit in chosen.members])
+
+    def prompts(self, name: str, row: dict[str, Any]) -> list[Prompt]:
+        """A row behind the demonstrations of each member."""
+        from compread.errors import PromptError
+
+        if len(self.made) > 1 and "prompt" in row:
+            raise PromptError(
+                f"row {name!r} has a 'prompt', and the ensemble words each row in "
+                f"{len(self.made)} ways; give the fields of its templates"
+            )
+        return [form.prompt(name, row) for form in self.made]
+
+    def check_labels(self, prompts: Sequence[Prompt], tokenizer: Any) -> None:
+        """Refuse label words that are other tokens behind a row than they were to the fits."""
+        from compread.extract.predict import check_labels
+        from compread.prompts import tokenize
+
+        for form, prompt, own in zip(self.made, prompts, self.words, strict=True):
+            first = form.prompt_set([prompt], tokenizer)
+            check_labels(first, tokenize(first, tokenizer), own)
+
+    def answered(
+        self, extractor: Extractor, windows: Iterator[list[list[Prompt]]]
+    ) -> Iterator[tuple[tuple[Window, ...], list[str]]]:
+        """Each window as every member's prompts are answered, and the names of its rows."""
+        from compread.extract.predict import Predictor
+
+        named, *apart = tee(windows, 1 + len(self.made))
+
+        def behind(form: NewRows, number: int) -> Iterator[PromptSet]:
+            for window in apart[number]:
+                own = [prompts[number] for prompts in window]
+                yield form.prompt_set(own, extractor.loaded.tokenizer)
+
+        found = [
+            Predictor(extractor, own).windows(behind(form, number))
+            for number, (form, own) in enumerate(zip(self.made, self.words, strict=True))
+        ]
+        for answered, rows in zip(zip(*found, strict=True), named, strict=True):
+            yield answered, [prompts[0].id for prompts in rows]
 
 
 def _chosen(
@@ -152,18 +194,6 @@ def _chosen(
     if weights.ensembles and store is None:
         return choose_ensemble(weights.ensembles, method, n_train)
     return Ensemble.of_one(choose(weights.fits, method, n_train, store))
-
-
-def _prompts(made: Sequence[NewRows], name: str, row: dict[str, Any]) -> list[Prompt]:
-    """A row behind the demonstrations of each member."""
-    from compread.errors import PromptError
-
-    if len(made) > 1 and "prompt" in row:
-        raise PromptError(
-            f"row {name!r} has a 'prompt', and the ensemble words each row in {len(made)} ways; "
-            "give the fields of its templates"
-        )
-    return [form.prompt(name, row) for form in made]
 
 
 def _check_input(path: str) -> None:

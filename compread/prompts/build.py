@@ -56,13 +56,8 @@ def build_prompt_set(
             that exclude each other.
     """
     template = task.template(template_id)
-    if calibration and nearest is not None:
-        raise UsageError("content-free prompts have no nearest demonstrations: choose one of both")
-    if calibration and template.options:
-        raise UsageError(
-            f"template {template_id!r} has options of each row's own, and content-free prompts "
-            f"need label words in common: leave {flag('calibration-prompts')} out"
-        )
+    if calibration:
+        _check_content_free(template, nearest)
     if demo_labels is not None:
         shots = _shots_of(task, shots, demo_labels, nearest)
     shots = task.shots if shots is None else shots
@@ -194,6 +189,17 @@ def _protocol(
         "contrast_of": template.contrast_of,
         "calibration_prompts": calibration,
     }
+
+
+def _check_content_free(template: Template, nearest: Nearest | None) -> None:
+    """Refuse content-free prompts where nothing is near them, or where rows bring their options."""
+    if nearest is not None:
+        raise UsageError("content-free prompts have no nearest demonstrations: choose one of both")
+    if template.options:
+        raise UsageError(
+            f"template {template.id!r} has options of each row's own, and content-free prompts "
+            f"need label words in common: leave {flag('calibration-prompts')} out"
+        )
 
 
 def _content_free(
