@@ -1,8 +1,9 @@
 """What a user may choose from by name: each list once, its default beside it.
 
 The command line makes its choices from these, and the rooms check against them, so that a new
-pool, form or table is entered in one place; measures and plots have lists of their own
-(``analysis.measures``, ``views.plots.kinds``). Nothing is imported, as ``--help`` reads them.
+pool or table is entered in one place. Only what would load NumPy or h5py beside its code is here,
+as ``--help`` reads these lists; measures, plots and forms stand beside theirs
+(``analysis.measures``, ``views.plots.kinds``, ``views.render``).
 """
 
 from __future__ import annotations
@@ -45,10 +46,6 @@ ALPHA = 0.05
 """Largest corrected p-value that is significant: the false discoveries that are accepted."""
 BIAS_SHARE = 1.0
 """Smallest share of rows with one and the same prediction that makes a component biased."""
-
-FORMATS = ("table", "json", "csv", "md", "latex", "parquet")
-"""The forms of a result."""
-DEFAULT_FORMAT = "table"
 
 DEFAULT_METHODS = ("full", "calib+", "bc", "comprw", "blend")
 """The methods of ``compread reweight`` where none is named."""

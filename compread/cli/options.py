@@ -11,6 +11,7 @@ from compread import options
 from compread.analysis.measures import DEFAULT_MEASURE, MEASURES, PER, PER_STORE
 from compread.components import KINDS
 from compread.views.plots.kinds import PLOTS
+from compread.views.render import DEFAULT_FORMAT, FORMATS
 
 
 def named_options(context: typer.Context) -> set[str]:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 else:
     By = Choice("By", {name: name for name in (*MEASURES, options.WEIGHT)})
     Ensemble = Choice("Ensemble", {name: name for name in options.ENSEMBLES})
-    Format = Choice("Format", {name: name for name in options.FORMATS})
+    Format = Choice("Format", {name: name for name in FORMATS})
     Kind = Choice("Kind", {name: name for name in (*KINDS, options.ALL)})
     Normalize = Choice("Normalize", {name: name for name in options.NORMALIZATIONS})
     Per = Choice("Per", {name: name for name in (PER_STORE, *PER)})
@@ -52,7 +53,7 @@ else:
 
 ACCURACY = By(DEFAULT_MEASURE)
 WEIGHT = By(options.WEIGHT)
-TABLE = Format(options.DEFAULT_FORMAT)
+TABLE = Format(DEFAULT_FORMAT)
 POOLED = Pool(options.DEFAULT_POOL)
 AS_STORED = Normalize(options.DEFAULT_NORMALIZATION)
 TEST = Split(options.DEFAULT_SPLIT)

@@ -8,15 +8,23 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compread.options import FORMATS
 from compread.text import json_text
 from compread.views.tables import Document, Row, Table, View, as_tables, long_rows, plain
+
+FORMATS = ("table", "json", "csv", "md", "latex", "parquet")
+"""The forms of a result; Parquet is bytes, and so a file of its own (``parquet``)."""
+DEFAULT_FORMAT = "table"
+_LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",
+    "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "−": "$-$", "×": r"$\times$",
+}  # fmt: skip
 
 
 def render(
     document: Document,
     view: View,
-    format: str = "table",
+    format: str = DEFAULT_FORMAT,
     *,
     width: int = 80,
     color: bool = False,
@@ -44,8 +52,6 @@ def render(
     if format == "md":
         return "\n".join(to_markdown(table) for table in tables)
     if format == "latex":
-        from compread.views.latex import to_latex
-
         return "\n".join(to_latex(table) for table in tables)
     if format != "table":
         raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
@@ -96,6 +102,39 @@ def to_markdown(table: Table) -> str:
     if not table.columns:
         lines, title = [], title.removesuffix("\n")
     return title + "".join(lines) + (f"\n{table.note}\n" if table.note else "")
+
+
+def to_latex(table: Table) -> str:
+    """A ``table`` environment in booktabs' style, every column in it.
+
+    Blocks are apart by a rule, and the title is the caption.
+    """
+    if not table.columns:
+        return "".join(f"{latex_escaped(text)}\n" for text in (table.title, table.note) if text)
+    aligned = "".join("r" if column.justify == "right" else "l" for column in table.columns)
+    head = " & ".join(latex_escaped(column.one_line) for column in table.columns)
+    blocks = [
+        "".join(
+            " & ".join(latex_escaped(c.cell(row)) for c in table.columns) + " \\\\\n"
+            for row in block
+        )
+        for block in table.blocks
+        if block
+    ]
+    lines = ["\\begin{table}", "\\centering"]
+    if table.title:
+        lines.append(f"\\caption{{{latex_escaped(table.title)}}}")
+    lines += [f"\\begin{{tabular}}{{{aligned}}}", "\\toprule", f"{head} \\\\", "\\midrule"]
+    body = "\\midrule\n".join(blocks)
+    end = ["\\bottomrule", "\\end{tabular}"]
+    if table.note:
+        end.append(f"\\par\\smallskip\\footnotesize {latex_escaped(table.note)}")
+    return "\n".join(lines) + f"\n{body}" + "\n".join([*end, "\\end{table}"]) + "\n"
+
+
+def latex_escaped(text: str) -> str:
+    """The text with what LaTeX reads as commands spelt out, as a backslash before ``%``."""
+    return "".join(_LATEX_ESCAPES.get(c, c) for c in text)
 
 
 def _csv_field(value: Any) -> Any:

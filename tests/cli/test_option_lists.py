@@ -9,6 +9,7 @@ from compread.components import KINDS
 from compread.reweight.registry import METHODS
 from compread.views.analyze import VIEWS
 from compread.views.plots.kinds import PLOTS
+from compread.views.render import FORMATS
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from compread.views.plots.kinds import PLOTS
         (cli_options.Ensemble, options.ENSEMBLES),
         (cli_options.Per, ["store", *PER]),
         (cli_options.Kind, [*KINDS, options.ALL]),
-        (cli_options.Format, options.FORMATS),
+        (cli_options.Format, FORMATS),
         (cli_options.Split, options.SPLITS),
         (cli_options.Pool, options.POOLS),
         (cli_options.Table, options.TABLES),

@@ -5,9 +5,8 @@ import io
 import pandas
 import pytest
 
-from compread.views.latex import escape
 from compread.views.parquet import to_parquet
-from compread.views.render import render
+from compread.views.render import latex_escaped, render
 from compread.views.tables import Column, Table
 
 ROWS = [
@@ -32,7 +31,7 @@ def test_latex_has_every_cell_and_escapes():
 
 def test_latex_escapes_each_command():
     """No character is left that LaTeX reads as a command."""
-    assert escape("\\{}&%$#_~^<>") == (
+    assert latex_escaped("\\{}&%$#_~^<>") == (
         r"\textbackslash{}\{\}\&\%\$\#\_\textasciitilde{}\textasciicircum{}"
         r"\textless{}\textgreater{}"
     )
