@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from compread.api.runs import ComponentLogits as ComponentLogits
     from compread.api.runs import Runs as Runs
     from compread.api.runs import open as open
+    from compread.api.weighting import reweighted as reweighted
     from compread.api.weights import Reweighting as Reweighting
     from compread.api.weights import apply_weights as apply_weights
     from compread.api.weights import reweight as reweight
@@ -50,6 +51,7 @@ __all__ = [
     "extract",
     "rank",
     "reweight",
+    "reweighted",
 ]
 _OFFERED = (*__all__, "open")
 """``open`` is not in ``__all__``: ``from compread import *`` leaves Python's own alone."""
@@ -58,6 +60,7 @@ _MODULES = {
     "api.questions": ("analyze", "change", "rank"),
     "api.results": ("ComponentResult", "Result", "Results"),
     "api.runs": ("ComponentLogits", "Runs", "open"),
+    "api.weighting": ("reweighted",),
     "api.weights": ("Reweighting", "apply_weights", "reweight"),
     "errors": ("CompreadError", "CompreadWarning"),
 }

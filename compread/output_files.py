@@ -18,6 +18,8 @@ from compread.errors import TargetError, flag
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 STORE_ENDINGS = (".h5", ".partial")
+MADE_FOLDER = "compread_weights.json"
+"""A file that only folders made by compread have: what was multiplied into the model in it."""
 
 
 def check_target(path: Path, force: bool = False) -> None:
@@ -45,6 +47,27 @@ def check_target(path: Path, force: bool = False) -> None:
         raise TargetError(f"{path}: there is no folder {folder}; make it first")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise TargetError(f"{path}: the folder {folder} cannot be written")
+
+
+def check_made_folder(folder: Path, force: bool) -> None:
+    """Refuse a folder to make before any work is done for it.
+
+    Raises:
+        TargetError: something is there; ``force`` lets a folder with ``MADE_FOLDER`` be replaced,
+            and no other.
+    """
+    parent = Path(os.path.realpath(folder)).parent
+    if not parent.is_dir():
+        raise TargetError(f"{folder}: there is no folder {parent}; make it first")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise TargetError(f"{folder}: the folder {parent} cannot be written")
+    mode = _mode(folder)
+    if not mode or (stat.S_ISDIR(mode) and not any(folder.iterdir())):
+        return
+    ours = stat.S_ISDIR(mode) and (folder / MADE_FOLDER).is_file()
+    if not (force and ours):
+        hint = f", or {flag('force')} to replace it" if ours else ""
+        raise TargetError(f"{folder} exists; give a folder that is not there{hint}")
 
 
 def write_file(path: Path, content: str | bytes, force: bool = False) -> None:

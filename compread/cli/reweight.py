@@ -22,6 +22,8 @@ from compread.cli.options import (
     Ensemble,
     named_options,
 )
+from compread.cli.reweight_export import check as check_export
+from compread.cli.reweight_export import export
 from compread.cli.values import PATH
 
 if TYPE_CHECKING:
@@ -94,7 +96,18 @@ SAVE = Annotated[
     Path | None,
     typer.Option(help="Keep the weights in this JSON file.", **PATH),
 ]
-FORCE = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
+EXPORT = Annotated[
+    Path | None,
+    typer.Option(
+        help="Save the model with the weights of comprw, else blend, multiplied into it.",
+        **PATH,
+    ),
+]
+MODEL = Annotated[
+    str | None,
+    typer.Option("--model", help="With --export-model: the model. [default: the stores']"),
+]
+FORCE = Annotated[bool, typer.Option("--force", help="Replace FILE or DIR if it exists.")]
 LIST_METHODS = Annotated[
     bool,
     typer.Option(
@@ -117,6 +130,8 @@ def reweight(
     metrics: METRICS = False,
     apply: APPLY = None,
     save: SAVE = None,
+    export_model: EXPORT = None,
+    model: MODEL = None,
     force: FORCE = False,
     list_methods: LIST_METHODS = False,
     pool: POOL = POOLED,
@@ -160,6 +175,10 @@ def reweight(
     chosen = registry.make_methods(names, trained)
     if save is not None:
         check_target(save, force)
+    if model is not None and export_model is None:
+        raise UsageError("--model goes with --export-model DIR")
+    if export_model is not None:
+        check_export(chosen, export_model, force)
     calibrates = metrics or save is not None
     how = ensemble.value if ensemble is not None else None
     given = "--methods" in named_options(context)
@@ -171,6 +190,8 @@ def reweight(
         weights.write(save, force)
         note(f"weights: {save}")
     emit(document, reweight_view(document, metrics), format.value)
+    if export_model is not None:
+        export(fits, export_model, model)
 
 
 def _fit(

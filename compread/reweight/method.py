@@ -35,6 +35,8 @@ class Fitted(ABC):
     """What weights files of older versions lack of the arrays, and what is true of those."""
     transductive: ClassVar[bool] = False
     """Whether a row's scores depend on the rows that are scored with it."""
+    sizeless: ClassVar[bool] = False
+    """Whether its component weights are brought to a size that says nothing of the model's own."""
 
     @abstractmethod
     def scores(self, rows: Rows) -> Floats:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from compread.analysis.categories import COUNTED_KINDS
 from compread.analysis.runs import RunStats
 from compread.array_types import Floats
 from compread.components import Component
@@ -110,6 +111,35 @@ class MeanWeights:
     n_train: int
     """Train rows of each fit."""
     fits: int
+
+    def by_component(self) -> dict[Component, float]:
+        """The weight of each head, mixer and MLP; embedding and biases carry none."""
+        return {
+            component: float(self.values[j])
+            for j, component in enumerate(self.components)
+            if component.kind in COUNTED_KINDS
+        }
+
+
+def model_weights(fits: Sequence[Fit], method: str | None = None) -> MeanWeights:
+    """Weights that a model can run with, in which 1 leaves a component as it is.
+
+    Those of ``mean_weights``. A method whose weights have no size of their own, as no prediction
+    from their sum depends on it, has them brought to a mean size of 1: a model adds them to its
+    embedding and its biases.
+
+    Without a ``method`` they are CompRW's where there are some: those lie between 0 and 1 and near
+    one another, so that layers still read what they were trained to read.
+
+    Raises:
+        UsageError: as in ``mean_weights``.
+    """
+    there = {fit.title for fit in fits}
+    found = mean_weights(fits, method=method or ("comprw" if "comprw" in there else None))
+    if not next(fit for fit in fits if fit.title == found.title).fitted.sizeless:
+        return found
+    carried = np.array([component.kind in COUNTED_KINDS for component in found.components])
+    return replace(found, values=found.values / np.abs(found.values[carried]).mean())
 
 
 def mean_weights(

@@ -14,6 +14,7 @@ from compread.model.load.kinds import check_kind
 from compread.model.load.loading import LoadedModel
 from compread.model.load.quantized import check_storage
 from compread.model.load.request import ModelRequest
+from compread.model.weighted import MARK
 
 
 @contextmanager
@@ -34,6 +35,12 @@ def given_model(model: Any, tokenizer: Any) -> Iterator[LoadedModel]:
         raise ModelError(
             f"a {type(model).__name__} is no model that can be read: expected a causal language "
             "model of transformers, a hub id, a folder or a .gguf file"
+        )
+    if getattr(model, MARK, False):
+        raise ModelError(
+            "this model runs with weights on its components, and its store would say that they are "
+            "its own; leave the block of compread.reweighted, or save the model that `compread "
+            "reweight --export-model` makes"
         )
     config: Any = model.config
     name = str(getattr(config, "_name_or_path", "") or config.model_type)

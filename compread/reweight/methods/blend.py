@@ -58,6 +58,7 @@ class RowBlend(Fitted):
     """[K] what each label's sum is on average over the train rows."""
 
     axes: ClassVar[Mapping[str, str]] = {"weights": "C", "levels": "K"}
+    sizeless: ClassVar[bool] = True
 
     def scores(self, rows: Rows) -> Floats:
         """[N, K] Σ_j w_j g[j, y] - level_y."""
