@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from compread.api.python_words import told_in_python
-from compread.api.weights import AnyWeights, fits_of
+from compread.api.weights import AnyWeights, weights_of
 from compread.components import Component
 from compread.reweight.apply import check_model
 from compread.reweight.select import model_weights
@@ -48,7 +48,7 @@ def _chosen(model: Any, weights: AnyWeights, method: str | None) -> Mapping[Comp
     """The weights, which must be of this model."""
     from compread.model.load.fingerprint import fingerprint
 
-    fits = fits_of(weights)
+    fits = weights_of(weights).fits
     found = model_weights(fits, method)
     fit = next(one for one in fits if one.title == found.title)
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")

@@ -191,7 +191,7 @@ def reweight(
         note(f"weights: {save}")
     emit(document, reweight_view(document, metrics), format.value)
     if export_model is not None:
-        export(fits, export_model, model)
+        export(weights.fits, export_model, model)
 
 
 def _fit(
