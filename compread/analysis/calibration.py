@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compread.array_types import Bools, Floats, Ints
+from compread.array_types import Bools, Float32, Floats, Ints
 
 BINS = 15
 
@@ -81,7 +81,7 @@ def equal_width(confidence: Floats, hit: Bools) -> Bins:
     return _bins(width_bin(confidence), confidence, hit.astype(float))
 
 
-def width_bin(confidence: Floats) -> Ints:
+def width_bin(confidence: Floats | Float32) -> Ints:
     """The bin, from 0 to ``BINS`` - 1, that each probability is in."""
     bins: Ints = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     return bins

@@ -66,6 +66,27 @@ def _picks(end: str) -> Callable[[Tally], Floats]:
     return share
 
 
+def _mcc(tally: Tally) -> Floats:
+    """Matthews' correlation of predicted and right labels (R_K of several labels, Gorodkin 2004).
+
+    0 where one label is predicted or right on every row.
+    """
+    import numpy as np
+
+    n = float(tally.n)
+    predicted, gold = (tally.confusion.sum(axis=axis).astype(float) for axis in (2, 1))
+    above = n * tally.right - (predicted * gold).sum(axis=1)
+    below = (n**2 - (predicted**2).sum(axis=1)) * (n**2 - (gold**2).sum(axis=1))
+    return np.asarray(np.where(below > 0, above / np.sqrt(np.maximum(below, 1)), 0.0))
+
+
+def _ece(tally: Tally) -> Floats:
+    """Expected calibration error of the softmax over the labels, in 15 bins of equal width."""
+    import numpy as np
+
+    return np.asarray(np.abs(tally.gaps).sum(axis=1) / tally.n)
+
+
 def _mean_where(counted: Bools, above: Ints, below: Ints) -> Floats:
     """[C] mean over the counted labels of above / below, [C, K] each."""
     import numpy as np
@@ -90,6 +111,8 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "picks_longest": Measure(_picks("longest"), ".2f", "picks\nlongest", answers=True),
     "picks_shortest": Measure(_picks("shortest"), ".2f", "picks\nshortest", answers=True),
+    "mcc": Measure(_mcc, "+.3f", "MCC", always=False),
+    "ece": Measure(_ece, ".3f", "ECE", always=False),
 }
 DEFAULT_MEASURE = "accuracy"
 

@@ -18,6 +18,9 @@ from compread.analysis.selection import Pick, pick
 LABELLED = {"seed", "shots", "n", "best_p_value", "worst_p_value"}
 """Numbers whose mean over runs would say nothing."""
 
+OF_FULL = ("macro_f1", "mcc", "ece")
+"""The measures that a run says of its full model beside the accuracy."""
+
 
 @dataclass(frozen=True)
 class CategoryCounts:
@@ -56,6 +59,7 @@ class RunSummary:
         row = run_keys(self.run) | {
             "n": stats.full.n,
             "full_accuracy": float(stats.full.accuracy[0]),
+            **{f"full_{name}": float(stats.full[name][0]) for name in OF_FULL},
             **self.best.keys("best", self.run),
             **self.worst.keys("worst", self.run),
         }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from compread.analysis.calibration import BINS, width_bin
 from compread.analysis.choices import Choices
 from compread.analysis.lengths import LengthPicks
 from compread.array_types import Bools, Float32, Floats, Ints
@@ -77,6 +78,8 @@ class Tally:
         lengths: how often the longest and the shortest answer is picked; None where rows have no
             answers of their own.
         direct: [C] sum of the right label's logit minus the mean of the others'.
+        gaps: [C, bins] rows that are right less the sum of the predicted label's probability, by
+            bins of that probability (``compread.analysis.calibration``).
     """
 
     def __init__(self, c: int, k: int, resampling: Resampling, tokens: Ints | None = None) -> None:
@@ -92,6 +95,7 @@ class Tally:
         self.agreed = np.zeros(c, np.int64)
         self.tied = np.zeros(c, np.int64)
         self.direct = np.zeros(c)
+        self.gaps = np.zeros((c, BINS))
         self._choices: list[Choices] = []
         self._margin = np.zeros((2, c))  # sums of margin - shift, and of its square
         self._shift: Float32 | None = None
@@ -147,6 +151,7 @@ class Tally:
         of_gold = np.take_along_axis(x, gold[None, :, None], axis=0)[0]  # (n, C)
         self._add_margin(np.where(hit, best - second, of_gold - best))
         self.direct += _direct(of_gold, totals, counts)
+        self._add_gaps(x, best, hit)
         self.n += len(gold)
         self.tied += (best == second).sum(axis=0)
         self.agreed += (choice == full_choice[:, None]).sum(axis=0)
@@ -164,6 +169,13 @@ class Tally:
         left = margin - self._shift
         self._margin[0] += left.sum(axis=0, dtype=np.float64)
         self._margin[1] += np.square(left, dtype=np.float64).sum(axis=0)
+
+    def _add_gaps(self, x: Float32, best: Float32, hit: Bools) -> None:
+        confidence = 1 / np.exp(x - best).sum(axis=0)  # (n, C)
+        bins = width_bin(confidence) + BINS * np.arange(len(self.gaps))
+        away = (hit - confidence).ravel()
+        sums = np.bincount(bins.ravel(), weights=away, minlength=self.gaps.size)
+        self.gaps += sums.reshape(self.gaps.shape)
 
     def _count(self, answers: int, choice: npt.NDArray[np.int16], gold: Ints, rows: Ints) -> None:
         """Count rows that choose from so many answers."""
