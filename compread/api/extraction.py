@@ -37,7 +37,7 @@ def extract(
     *,
     tokenizer: Any = None,
     templates: str | Sequence[str] | None = None,
-    seeds: int | Sequence[int] = 0,
+    seeds: int | Sequence[int] | None = None,
     num_fewshot: int | None = None,
     n_train: int | None = None,
     limit: int | None = None,
@@ -74,12 +74,13 @@ def extract(
     Args:
         model: a hub id, a folder, a ``.gguf`` file, or a loaded model of ``transformers``, which is
             left as it was.
-        prompts: a task such as ``"sst2"`` or several; a ``.jsonl`` file; or a list of rows, each
-            with ``prompt`` and ``label`` and, where wanted, ``options``, ``split`` and ``id``.
+        prompts: a task such as ``"sst2"`` or ``"lm_eval:piqa"``, or several; a ``.jsonl`` file; or
+            a list of rows, each with ``prompt`` and ``label`` and, where wanted, ``options``,
+            ``split`` and ``id``.
         output: a ``.h5`` path for one run, or a folder.
         tokenizer: of a loaded model.
         templates: template ids of the tasks, ``all`` or ``contrast``; None: each task's first.
-        seeds: which demonstrations.
+        seeds: which demonstrations; None: 0, and 1234 of tasks of lm-evaluation-harness.
         num_fewshot: demonstrations in a prompt; None: the task's own number.
         n_train: train rows; None: 24 less the demonstrations.
         limit: test rows at most.

@@ -12,11 +12,14 @@ from compread.api.runs import StorePath
 from compread.errors import UsageError, option
 from compread.prompts import (
     PromptSet,
+    is_lm_eval,
+    lm_eval_sets,
     load_embedder,
     load_task,
     prompt_sets,
     prompts_of_rows,
     read_prompt_file,
+    refuse_choices,
 )
 
 Prompts: TypeAlias = "StorePath | PromptSet | Sequence[str] | Iterable[Mapping[str, Any]]"
@@ -28,7 +31,7 @@ class TaskChoices:
     """How the prompts of a task are made; the fields are arguments of ``extract``."""
 
     templates: str | Sequence[str] | None = None
-    seeds: int | Sequence[int] = 0
+    seeds: int | Sequence[int] | None = None
     num_fewshot: int | None = None
     n_train: int | None = None
     limit: int | None = None
@@ -45,16 +48,20 @@ class TaskChoices:
             PromptError: a task or template that is not there, or data that cannot be used.
             UsageError: choices that exclude each other.
         """
-        known = [load_task(name, _folder(self.include_path)) for name in tasks]
+        names = list(tasks)
+        foreign = [name for name in names if is_lm_eval(name)]
+        known = [load_task(n, _folder(self.include_path)) for n in names if n not in foreign]
         nearest = None if self.embedder is None else load_embedder(self.embedder, offline)
         wanted = [self.templates] if isinstance(self.templates, str) else self.templates
-        return [
+        seeds = [self.seeds] if isinstance(self.seeds, int) else self.seeds
+        harness = [one for name in foreign for one in self._of_lm_eval(name, seeds, offline)]
+        return harness + [
             one
             for task in known
             for one in prompt_sets(
                 task,
                 list(task.templates)[:1] if wanted is None else wanted,
-                [self.seeds] if isinstance(self.seeds, int) else self.seeds,
+                [0] if seeds is None else seeds,
                 shots=self.num_fewshot,
                 n_train=self.n_train,
                 limit=self.limit,
@@ -65,6 +72,22 @@ class TaskChoices:
                 calibration=self.calibration_prompts,
             )
         ]
+
+    def _of_lm_eval(self, name: str, seeds: Sequence[int] | None, offline: bool) -> list[PromptSet]:
+        refuse_choices(name, {
+            "templates": self.templates, "demo-labels": self.demo_labels,
+            "embedder": self.embedder, "calibration-prompts": self.calibration_prompts,
+            "data-dir": self.data_dir,
+        })  # fmt: skip
+        return lm_eval_sets(
+            name,
+            seeds,
+            shots=self.num_fewshot,
+            n_train=self.n_train,
+            limit=self.limit,
+            include_path=_folder(self.include_path),
+            offline=offline,
+        )
 
     @property
     def named(self) -> list[str]:

@@ -30,7 +30,7 @@ def extract(
     tasks: opt.TASKS = None,
     prompts: opt.PROMPTS = None,
     templates: opt.TEMPLATES = None,
-    seeds: opt.SEEDS = "0",
+    seeds: opt.SEEDS = None,
     num_fewshot: opt.NUM_FEWSHOT = None,
     n_train: opt.N_TRAIN = None,
     limit: opt.LIMIT = None,

@@ -27,7 +27,7 @@ class PromptChoices:
     tasks: Sequence[str] | None = None
     prompts: str | None = None
     templates: str | None = None
-    seeds: str = "0"
+    seeds: str | None = None
     shots: int | None = None
     n_train: int | None = None
     limit: int | None = None
@@ -62,7 +62,7 @@ class PromptChoices:
             self.shots, self.n_train, self.limit, self.templates, self.data_dir, self.demo_labels,
             self.embedder, self.include_path,
         )  # fmt: skip
-        if any(value is not None for value in alone) or self.seeds != "0" or self.calibration:
+        if any(value is not None for value in alone) or self.seeds or self.calibration:
             raise UsageError(
                 "--prompts is one finished prompt set: --templates, --seeds, --num-fewshot, "
                 "--n-train, --limit, --demo-labels, --prompt-selection, --calibration-prompts, "
@@ -77,21 +77,22 @@ class PromptChoices:
         return [read_prompt_file(file, words)]
 
     def _of_tasks(self) -> list[PromptSet]:
-        from compread.prompts import load_embedder, load_task, prompt_sets
+        from compread.prompts import is_lm_eval, load_embedder, load_task, prompt_sets
 
         if self.labels:
             raise UsageError("--labels goes with --prompts; a task brings its own label words")
         names = dict.fromkeys(comma_list(self.tasks or []))
         if not names:
             raise UsageError("--tasks is empty: expected names of tasks, such as sst2")
-        tasks = [load_task(name, self.include_path) for name in names]
-        templates = self._templates(tasks)
-        seeds = number_ranges("--seeds", self.seeds)
+        foreign = [name for name in names if is_lm_eval(name)]
+        tasks = [load_task(name, self.include_path) for name in names if name not in foreign]
+        templates = self._templates(tasks) if tasks else []
+        seeds = number_ranges("--seeds", self.seeds or "0")
         classes = number_list("--demo-labels", self.demo_labels)
         nearest: Nearest | None = None
         if self.embedder is not None:
             nearest = load_embedder(self.embedder, self.offline)
-        sets: list[PromptSet] = []
+        sets = [one for name in foreign for one in self._of_lm_eval(name)]
         for task, wanted in zip(tasks, templates, strict=True):
             if wanted:
                 sets += prompt_sets(
@@ -108,6 +109,24 @@ class PromptChoices:
                     calibration=self.calibration,
                 )
         return sets
+
+    def _of_lm_eval(self, name: str) -> list[PromptSet]:
+        from compread.prompts import lm_eval_sets, refuse_choices
+
+        refuse_choices(name, {
+            "templates": self.templates, "demo-labels": self.demo_labels,
+            "prompt-selection": self.nearest, "calibration-prompts": self.calibration,
+            "data-dir": self.data_dir,
+        })  # fmt: skip
+        return lm_eval_sets(
+            name,
+            None if self.seeds is None else number_ranges("--seeds", self.seeds),
+            shots=self.shots,
+            n_train=self.n_train,
+            limit=self.limit,
+            include_path=self.include_path,
+            offline=self.offline,
+        )
 
     def _templates(self, tasks: Sequence[Task]) -> list[list[str]]:
         """The template ids of each task; an id need not be one of every task's."""

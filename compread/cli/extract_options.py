@@ -55,7 +55,8 @@ OFFLINE = Annotated[bool, typer.Option("--offline", help="Use local files and ca
 
 # --- the prompts
 TASKS = Annotated[
-    list[str] | None, typer.Option("--tasks", help="Tasks, such as sst2,boolq (compread tasks).")
+    list[str] | None,
+    typer.Option("--tasks", help="Tasks, such as sst2,lm_eval:piqa (compread tasks)."),
 ]
 PROMPTS = Annotated[
     str | None, typer.Option("--prompts", help="A prompt set in JSON Lines; - for stdin.")
@@ -64,7 +65,10 @@ TEMPLATES = Annotated[
     str | None,
     typer.Option("--templates", help="Template ids, all, contrast. [default: the first]"),
 ]
-SEEDS = Annotated[str, typer.Option("--seeds", help="Demonstration sets, such as 0-4 or 0,2.")]
+SEEDS = Annotated[
+    str | None,
+    typer.Option("--seeds", help="Demonstration sets, such as 0-4. [default: 0; lm_eval: 1234]"),
+]
 NUM_FEWSHOT = Annotated[
     int | None, typer.Option("--num-fewshot", help="Demonstrations. [default: the task's]")
 ]
@@ -107,7 +111,7 @@ DATA_DIR = Annotated[
 ]
 INCLUDE_PATH = Annotated[
     Path | None,
-    typer.Option("--include-path", help="Folder with task files of your own.", **PATH),
+    typer.Option("--include-path", help="Folder with task files, yours or lm-eval's.", **PATH),
 ]
 CHAT_TEMPLATE = Annotated[
     bool,

@@ -60,7 +60,10 @@ def show(
     templates: Annotated[
         str, typer.Option("--templates", help="Template ids, all, contrast.")
     ] = "all,contrast",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Demonstration set.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, help="Demonstration set. [default: 0; lm_eval: 1234]"),
+    ] = None,
     num_fewshot: Annotated[
         int | None, typer.Option("--num-fewshot", help="Demonstrations. [default: the task's]")
     ] = None,
@@ -72,19 +75,30 @@ def show(
     """Print one rendered prompt per template: that of the first test row."""
     hide_foreign_bars()
     from compread.cli.values import comma_list
-    from compread.prompts import load_task, prompt_sets
+    from compread.prompts import is_lm_eval, lm_eval_sets, load_task, prompt_sets
 
     rows: list[dict[str, Any]] = []
     for name in comma_list(names):
-        made = prompt_sets(
-            load_task(name, include_path),
-            comma_list([templates]),
-            (seed,),
-            shots=num_fewshot,
-            limit=1,
-            data_dir=data_dir,
-            offline=offline,
-        )
+        if is_lm_eval(name):
+            made = lm_eval_sets(
+                name,
+                None if seed is None else (seed,),
+                shots=num_fewshot,
+                n_train=0,
+                limit=1,
+                include_path=include_path,
+                offline=offline,
+            )
+        else:
+            made = prompt_sets(
+                load_task(name, include_path),
+                comma_list([templates]),
+                (seed or 0,),
+                shots=num_fewshot,
+                limit=1,
+                data_dir=data_dir,
+                offline=offline,
+            )
         for one in made:
             prompt = one.prompts[-1]
             rows.append({
@@ -100,7 +114,8 @@ def show(
         return
     for row in rows:
         words = ", ".join(map(repr, row["labels"]))
-        write(f"--- {row['task']} {row['template']} ({words}), row {row['id']}\n")
+        named = " ".join(filter(None, (row["task"], row["template"])))
+        write(f"--- {named} ({words}), row {row['id']}\n")
         write(f"{row['prompt']}\n--- right label: {row['label']!r}\n\n")
 
 

@@ -5,7 +5,8 @@ a file's name), ``task_files`` (its YAML, through ``template_files``, ``yaml_sec
 ``yaml_reader``), ``load_tasks`` (the tasks that there are), ``templates`` (row to text, in the
 ``sandbox`` and on a ``budget``), ``sources`` (where rows come from; ``local_files``, ``csv_rows``),
 ``sampling`` (which rows), ``nearest`` (demonstrations like the row), ``build`` (prompt sets of a
-task), ``files`` (a prompt set of the user's own), ``chat`` (prompts as a chat model's turns;
+task), ``row_options`` (what a row chooses from), ``files`` (a prompt set of one's own), ``lm_eval``
+(those of lm-evaluation-harness's tasks), ``chat`` (prompts as a chat model's turns;
 ``chat_sandbox``), ``encoder`` (special tokens), ``label_tokens`` (the one token of each label),
 ``answer_tokens`` (those of answers of a row's own), ``tokens`` (token ids of a prompt set),
 ``audit`` (what the tokenizer makes of it).
@@ -16,6 +17,7 @@ from compread.prompts.audit import audit, preflight
 from compread.prompts.build import build_prompt_set, prompt_sets
 from compread.prompts.chat import Chat
 from compread.prompts.files import prompts_of_rows, read_prompt_file
+from compread.prompts.lm_eval import is_lm_eval, lm_eval_sets, refuse_choices
 from compread.prompts.load_tasks import every_task, load_task, mistakes_in, task_names
 from compread.prompts.nearest import Nearest, load_embedder
 from compread.prompts.sampling import make_pools
@@ -41,6 +43,8 @@ __all__ = [
     "audit",
     "build_prompt_set",
     "every_task",
+    "is_lm_eval",
+    "lm_eval_sets",
     "load_embedder",
     "load_rows",
     "load_task",
@@ -50,6 +54,7 @@ __all__ = [
     "prompt_sets",
     "prompts_of_rows",
     "read_prompt_file",
+    "refuse_choices",
     "render",
     "task_names",
     "template_fields",

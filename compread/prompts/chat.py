@@ -54,6 +54,11 @@ class Chat:
         Raises:
             PromptError: the tokenizer has no chat template, or its template refuses the turns.
         """
+        if self.template and "lm_eval" in prompt_set.protocol:
+            raise PromptError(
+                f"the prompts of {prompt_set.task} are whole texts of lm-evaluation-harness: leave "
+                f"{flag('apply-chat-template')} out"
+            )
         protocol = {**prompt_set.protocol, "system_instruction": self.system}
         named = replace(prompt_set, variant=prompt_set.variant + self.variant, protocol=protocol)
         if not self.template:

@@ -52,7 +52,7 @@ def _load_hub(task: Task, source: Source, split: str, offline: bool) -> list[Row
     import datasets
 
     try:
-        with _offline(offline), _no_retry_log():
+        with offline_datasets(offline):
             table = datasets.load_dataset(
                 source.id,
                 source.config,
@@ -84,14 +84,16 @@ def _check_revision(source: Source, cached: Path | None) -> None:
 
 
 @contextmanager
-def _offline(on: bool) -> Iterator[None]:
-    """Keep ``datasets`` from the network; its own variable is read only when it is imported."""
+def offline_datasets(on: bool) -> Iterator[None]:
+    """Keep ``datasets`` from the network where ``on``, and its client from logging attempts."""
     import datasets
 
+    # Its own variable is read only when it is imported.
     before = datasets.config.HF_HUB_OFFLINE
     datasets.config.HF_HUB_OFFLINE = on or before
     try:
-        yield
+        with _no_retry_log():
+            yield
     finally:
         datasets.config.HF_HUB_OFFLINE = before
 

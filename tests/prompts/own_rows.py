@@ -49,8 +49,9 @@ def openbookqa(n: int, split: str) -> Row:
 
 def arc(n: int, split: str) -> Row:
     """Four choices; every seventh question has three of them."""
-    row = {"id": f"{n}", "question": f"What is {split} {n}?", "answerKey": LETTERS[n % 4]}
-    return {**row, "choices": choices(n, 3 if n % 7 == 6 else 4)}
+    size = 3 if n % 7 == 6 else 4
+    row = {"id": f"{n}", "question": f"What is {split} {n}?", "answerKey": LETTERS[n % size]}
+    return {**row, "choices": choices(n, size)}
 
 
 def commonsense_qa(n: int, split: str) -> Row:

@@ -1,0 +1,71 @@
+"""What a store holds of a task of lm-evaluation-harness is what that library says of the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from loud import loud_model
+from prompts.lm_eval_tasks import write_task
+from tiny_folder import TINY, byte_tokenizer
+
+from compread.extract import ExtractOptions, Extractor
+from compread.model import LoadedModel, ModelRequest
+from compread.model.load.fingerprint import fingerprint
+from compread.prompts import lm_eval_sets
+from compread.store import open_store
+
+pytest.importorskip("lm_eval", reason="lm-eval is not installed (compread[lm-eval])")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+LIMIT = 20
+
+
+def said_by_lm_eval(folder: Path, model: Any, shots: int) -> list[tuple[list[float], Any]]:
+    """Log-likelihoods and metrics of each document, by the library's own model and task."""
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    task = TaskManager(include_path=str(folder), include_defaults=False).load("made")["tasks"][
+        "made"
+    ]
+    task.set_fewshot_seed(1234)
+    task.set_config("num_fewshot", shots)
+    task.build_all_requests(limit=LIMIT)
+    scorer = HFLM(pretrained=model, tokenizer=byte_tokenizer(), batch_size=4, max_length=256)
+    said = scorer.loglikelihood(task.instances, disable_tqdm=True)
+    found: dict[int, list[Any]] = {}
+    for one, result in zip(task.instances, said, strict=True):
+        found.setdefault(one.doc_id, []).append(result)
+    return [
+        ([log_p for log_p, _ in results], task.process_results(doc, results))
+        for (_, doc), results in zip(task.doc_iterator(limit=LIMIT), found.values(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("shots", [0, 3])
+def test_log_probabilities_and_accuracies(
+    shots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Log p of each answer, and what is right by acc and by acc_norm, row by row."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = write_task(tmp_path / "tasks")
+    model = loud_model(TINY, torch.float32)
+    loaded = LoadedModel(ModelRequest("tiny"), None, model, byte_tokenizer(), fingerprint(model))
+    (made,) = lm_eval_sets("lm_eval:made", shots=shots, include_path=folder, limit=LIMIT)
+    Extractor(loaded).extract(made, tmp_path / "run.h5", ExtractOptions(command="compread extract"))
+    want = said_by_lm_eval(folder, model, shots)
+    for normalize, metric in (("none", "acc"), ("characters", "acc_norm")):
+        with open_store(tmp_path / "run.h5", normalize=normalize) as store:
+            split = store.split("test")
+            assert len(want) == len(split.id) == LIMIT
+            for n, (log_p, metrics) in enumerate(want):
+                got = split.full[n, : len(log_p)]
+                if normalize == "none":
+                    np.testing.assert_allclose(got, log_p, atol=1e-4, rtol=1e-6)
+                assert int(np.argmax(got) == split.gold[n]) == metrics[metric]
+    accuracies = [metrics["acc"] for _, metrics in want]
+    assert 0 < sum(accuracies) < LIMIT
