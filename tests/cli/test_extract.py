@@ -336,7 +336,7 @@ def test_bad_labels_are_all_told_before_the_weights_are_read(run: Run, tmp_path:
     status, out, err = run("--prompts", "p.jsonl", "-o", "run.h5", model=folder)
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert "label 'negative' merges" in err and "label 'positive' merges" in err
-    assert err.count("choose a word") == 1
+    assert err.count("choose words") == 1
 
 
 def test_label_words_of_several_tokens(run: Run, tmp_path: Path) -> None:
