@@ -34,6 +34,7 @@ from compread.cli.values import number_ranges, path
 from compread.views.plots.kinds import DRAWN, NUMBERS, PLOTS, Asked, PlotKind
 
 if TYPE_CHECKING:
+    from compread.reweight.fit import Fit
     from compread.views.plots.pictures import Picture
 
 EXAMPLE = (
@@ -63,9 +64,17 @@ VERSUS = Annotated[
     typer.Option("--versus", help="change: stores of the other model; may be repeated."),
 ]
 LABELS = Annotated[str, typer.Option("--labels", help="bias: the two labels, by number.")]
+WEIGHTS_FILE = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights", help="reliability: draw these weights too (reweight --save).", metavar="FILE"
+    ),
+]
 METHOD = Annotated[
     str | None,
-    typer.Option("--method", help="weights: whose, if of several. [default: blend, else comprw]"),
+    typer.Option(
+        "--method", help="weights, reliability: whose, if of several. [default: blend, else comprw]"
+    ),
 ]
 FORCE = Annotated[bool, typer.Option("--force", help="Replace the file.")]
 
@@ -78,6 +87,7 @@ def plot(
     color: COLOR = (ColorBy.category),
     versus: VERSUS = None,
     labels: LABELS = "0,1",
+    weights: WEIGHTS_FILE = None,
     method: METHOD = None,
     alpha: ALPHA = options.ALPHA,
     bias_share: BIAS_SHARE = options.BIAS_SHARE,
@@ -97,6 +107,7 @@ def plot(
 
     wanted = PLOTS[kind.value]
     _check(wanted, out, by, versus, force)
+    _check_weights(wanted, weights)
     paths = _paths(wanted, stores, across_models)
     others = _paths(wanted, versus, across_models) if versus else []
     picture = wanted.draw(
@@ -112,6 +123,7 @@ def plot(
             method=method,
             runs=lambda: scored_runs(paths, split.value, pool.value, normalize=normalize.value),
             fits=lambda: [fit for path in paths for fit in read_weights(path).fits],
+            beside=lambda: _fits(weights, method),
             change=lambda: changed(paths, others, split.value, pool.value, normalize.value),
         )
     )
@@ -140,6 +152,23 @@ def _check(wanted: PlotKind, out: str, by: By, versus: Sequence[str] | None, for
         raise UsageError(f"--versus goes with {known}, and {known} wants it")
     if by is WEIGHT:
         raise UsageError("--by weight goes with `rank`; draw weights with `plot weights FILE`")
+
+
+def _check_weights(wanted: PlotKind, weights: Path | None) -> None:
+    from compread.errors import UsageError
+
+    if weights is not None and not wanted.weighs:
+        known = " or ".join(f"`plot {name}`" for name, one in PLOTS.items() if one.weighs)
+        raise UsageError(f"--weights goes with {known}; draw weights with `plot weights FILE`")
+
+
+def _fits(weights: Path | None, method: str | None) -> Sequence[Fit]:
+    """The fits of a weights file that are drawn beside stores."""
+    from compread.reweight.apply import check_titles
+
+    fits = () if weights is None else read_weights(weights).fits
+    check_titles(None if method is None else [method], [fit.title for fit in fits])
+    return [fit for fit in fits if method in (None, fit.title)]
 
 
 def _ending(out: str) -> str:

@@ -11,6 +11,8 @@ import pytest
 from compread.analysis.bias import leanings
 from compread.cli import main
 from compread.errors import StoreError, UsageError
+from compread.reweight.rows import rows_of
+from compread.reweight.weights_file import Weights
 from compread.store import open_store
 
 
@@ -32,7 +34,7 @@ def store(stores):
     return stores / "sst2-t1-k4-s0.h5"
 
 
-@pytest.mark.parametrize("kind", ["scatter", "heatmap", "transfer", "bias"])
+@pytest.mark.parametrize("kind", ["scatter", "heatmap", "transfer", "bias", "reliability"])
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf", "csv", "json"])
 def test_each_kind_in_each_form(run, stores, tmp_path, kind, ending):
     """The file is written, and its path alone is on stdout."""
@@ -68,10 +70,10 @@ def test_a_new_kind_is_an_entry_and_a_drawing(stores, tmp_path):
     assert call("margins", stores, "-o", out) == f"{out}\n"
     assert "margin" in out.read_text()
     shown = " ".join(call("--help").split())
-    assert "weights|margins" in shown and "margins (how sure each is)" in shown
+    assert "reliability|margins" in shown and "margins (how sure each is)" in shown
 
 
-@pytest.mark.parametrize("kind", ["scatter", "heatmap", "transfer", "bias"])
+@pytest.mark.parametrize("kind", ["scatter", "heatmap", "transfer", "bias", "reliability"])
 def test_a_dash_draws_in_the_terminal(run, stores, kind):
     """With -o - the drawing is on stdout, in 80 columns and without codes where it is piped."""
     status, out, err = run("plot", kind, stores, "-o", "-")
@@ -119,6 +121,9 @@ def test_training_curves(run, tmp_path, write_store):
         (["bias", "STORE", "--labels", "0,5", "-o", "-"], 2, "2 labels"),
         (["bias", "STORE", "--labels", "1", "-o", "-"], 2, "two numbers"),
         (["training", "STORE", "-o", "-"], 2, "several revisions"),
+        (["scatter", "STORE", "--weights", "w.json", "-o", "-"], 2, "`plot reliability`"),
+        (["reliability", "STORE", "--weights", "w.json", "-o", "-"], 4, "no such weights file"),
+        (["reliability", "STORE", "--method", "linc", "-o", "-"], 2, "the weights are of"),
         (["weights", "STORE", "-o", "-"], 4, "weights file"),
         (["scatter", "nowhere.h5", "-o", "-"], 4, "no such store"),
         (["scatter", "STORE", "-o", "STORE.d/x.png"], 1, "no folder"),
@@ -169,3 +174,30 @@ def test_bias_wants_stores_alike(tmp_path, stores, write_store):
         leanings([stores / "sst2-t1-k4-s0.h5", other])
     with pytest.raises(UsageError, match="has 3 labels"):
         leanings([other], labels=(0, 3))
+
+
+def test_reliability_is_the_share_that_is_right_by_probability(run, store, tmp_path):
+    """Of the full model and of fits at their temperatures, against loops over the rows."""
+    saved, out = tmp_path / "w.json", tmp_path / "x.csv"
+    methods = ["--methods", "comprw,affine"]
+    assert main(["reweight", str(store), *methods, "--save", str(saved)]) == 0
+    asked = ["--weights", saved, "--method", "comprw"]
+    assert run("plot", "reliability", store, *asked, "-o", out)[0] == 0
+    rows = list(csv.DictReader(out.open()))
+    (fit,) = (fit for fit in Weights.read(saved).fits if fit.method == "comprw")
+    with open_store(store, "logsumexp") as opened:
+        split, components = opened.split("test"), opened.components
+    scores = {
+        "full model": split.full.astype(float),
+        "comprw (10)": fit.fitted.scores(rows_of(split, components)) / fit.temperature,
+    }
+    assert len({row["group"] for row in rows}) == 2
+    for name, values in scores.items():
+        p = np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+        top, hit = p.max(axis=1), p.argmax(axis=1) == split.gold
+        bins = [(top > b / 15) & (top <= (b + 1) / 15) for b in range(15)]
+        wanted = [(f"{b.sum()} rows", top[b].mean(), hit[b].mean()) for b in bins if b.any()]
+        own = [row for row in rows if row["group"].startswith(f"{name}: ECE")]
+        assert [row["name"] for row in own] == [one[0] for one in wanted]
+        found = [(float(row["x"]), float(row["y"])) for row in own]
+        assert found == [pytest.approx(one[1:]) for one in wanted]

@@ -20,6 +20,7 @@ from compread.components import Component
 from compread.errors import UsageError, command, option
 from compread.reweight.fit import Fit
 from compread.reweight.select import mean_weights
+from compread.store.schema import RunInfo
 from compread.text import printable
 from compread.views.normalized import normalized
 from compread.views.plots.pictures import Grid, Group, Line, Lines, Picture, Points
@@ -185,7 +186,11 @@ def layer_grid(
 
 def run_name(run: RunStats) -> str:
     """A run in few characters: task, template and seed."""
-    info = run.info
+    return info_name(run.info)
+
+
+def info_name(info: RunInfo) -> str:
+    """What ``run_name`` says of a run."""
     seed = f" s{info.seed}" if info.seed is not None else ""
     template = f" {info.template}" if info.template else ""
     checkpoint = f" {info.checkpoint}" if info.checkpoint else ""

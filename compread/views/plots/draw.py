@@ -15,7 +15,7 @@ import numpy as np
 from compread.errors import UsageError, option
 from compread.text import printable
 from compread.views.plots.palette import ONE_WAY, TWO_WAYS, group_style
-from compread.views.plots.pictures import Grid, Lines, Panel, Picture, Points
+from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points
 
 COLUMN, PAGE = 3.35, 6.9
 """Widths in inches of a paper's column and page."""
@@ -119,12 +119,17 @@ def _tick(name: str) -> str:
 def _points(axis: Any, panel: Points) -> None:
     for number, group in enumerate(panel.groups):
         colour, marker, _ = group_style(group.name, number)
-        size = 9 if group.name == "other" else 16 if len(group.x) < 500 else 4
+        size: Any = 9 if group.name == "other" else 16 if len(group.x) < 500 else 4
+        size = size if group.shares is None else 4 + 90 * group.shares
+        if panel.diagonal:
+            axis.plot(group.x, group.y, color=np.array(colour) / 255, linewidth=0.7, alpha=0.6)
         axis.scatter(
             group.x, group.y, s=size, marker=marker, color=np.array(colour) / 255, linewidths=0.7,
-            label=f"{printable(group.name)} ({len(group.x)})", alpha=0.8,
+            label=_group_name(group, panel), alpha=0.8,
             rasterized=len(group.x) > 5000,
         )  # fmt: skip
+    if panel.diagonal:
+        axis.plot([0, 1], [0, 1], color="black", linewidth=0.6, linestyle=":", zorder=0)
     if panel.level is not None:
         axis.axhline(panel.level, color="black", linewidth=0.8, linestyle="--")
         axis.set_title(f"{axis.get_title()}\ndashed: {printable(panel.level_name)}")
@@ -132,11 +137,19 @@ def _points(axis: Any, panel: Points) -> None:
         axis.set_xlim(-0.03, 1.03)
         axis.set_ylim(-0.03, 1.03)
     place = {"loc": "lower left", "ncols": 2} if panel.unit else {"loc": "best"}
+    if panel.diagonal:
+        place = {"loc": "upper left"}
     legend = axis.legend(
         frameon=False, handletextpad=0.2, borderpad=0.1, labelspacing=0.25, columnspacing=0.6,
         handlelength=1.2, **place,
     )  # fmt: skip
     legend.set_in_layout(False)  # It may lie over the points, not make room for itself.
+
+
+def _group_name(group: Group, panel: Points) -> str:
+    """In the legend: how many points it has, where their number says something."""
+    name = printable(group.name)
+    return name if panel.diagonal else f"{name} ({len(group.x)})"
 
 
 def _lines(axis: Any, panel: Lines) -> None:

@@ -39,6 +39,8 @@ class Asked:
     """Reads the statistics of the stores."""
     fits: Callable[[], Sequence[Fit]]
     """Reads the weights files that stand in the place of stores."""
+    beside: Callable[[], Sequence[Fit]]
+    """Reads the weights that are drawn beside the stores; none where none are asked for."""
     change: Callable[[], Change]
     """Compares the stores with those of another model."""
 
@@ -54,6 +56,8 @@ class PlotKind:
     """Stores of one model, also of several revisions of it, or weights files."""
     compares: bool = False
     """Whether it wants the stores of another model."""
+    weighs: bool = False
+    """Whether weights can be drawn beside the stores."""
 
 
 def _scatter(asked: Asked) -> Picture:
@@ -102,6 +106,14 @@ def _weights(asked: Asked) -> Picture:
     return fitted_weights(asked.fits(), asked.method)
 
 
+def _reliability(asked: Asked) -> Picture:
+    from compread.views.plots.reliability import reliability_diagram
+
+    return reliability_diagram(
+        asked.paths, asked.split, asked.pool, asked.normalize, asked.beside()
+    )
+
+
 PLOTS: Mapping[str, PlotKind] = {
     "scatter": PlotKind(
         "accuracy over the share of one answer, a panel a store; Figures 1 and 7",
@@ -117,6 +129,12 @@ PLOTS: Mapping[str, PlotKind] = {
         "component weights; STORE is the file that reweight --save wrote",
         _weights,
         reads="weights",
+    ),
+    "reliability": PlotKind(
+        "how often answers are right by how sure they are, a panel a store",
+        _reliability,
+        reads="revisions",
+        weighs=True,
     ),
 }
 DRAWN = ("png", "svg", "pdf")

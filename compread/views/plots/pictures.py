@@ -44,6 +44,8 @@ class Group:
     y: Floats
     names: tuple[str, ...] = ()
     """What each point is; empty where they have no names."""
+    shares: Floats | None = None
+    """What share of the whole each point is of, shown by its size; None: all are alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,8 @@ class Points:
     level_name: str = ""
     unit: bool = False
     """Whether both axes are shares, from 0 to 1."""
+    diagonal: bool = False
+    """Whether x = y is drawn, and each group's points are joined in their order."""
 
 
 @dataclass(frozen=True, eq=False)

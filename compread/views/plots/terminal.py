@@ -98,6 +98,9 @@ def _plane(
     def row_of(value: float) -> int:
         return round((y_high - value) / (y_high - y_low) * (HEIGHT - 1))
 
+    if isinstance(panel, Points) and panel.diagonal:
+        for column in range(columns):
+            page[row_of(column / (columns - 1))][column] = "."
     level = panel.level if isinstance(panel, Points) else None
     if level is not None:
         page[row_of(level)] = ["-"] * columns
