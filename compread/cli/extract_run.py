@@ -161,15 +161,12 @@ def forecast(
 ) -> None:
     """Print what the runs will take, one row each and one for all together."""
     from compread.extract.forecast import Forecaster, total
-    from compread.model import load_config, load_tokenizer
+    from compread.model import load_without_weights
     from compread.prompts import tokenize
 
     found = []
     for request in requests:
-        config = load_config(
-            request.name, request.revision, request.offline, request.trust_remote_code
-        )
-        tokenizer = load_tokenizer(request)
+        config, tokenizer = load_without_weights(request)
         sets = [(one, tokenize(one, tokenizer)) for one in worded(tokenizer)]
         forecaster = Forecaster(request, config)
         found += [forecaster.run(one, tokens, share=share) for one, tokens in sets]

@@ -16,6 +16,7 @@ from compread.model.load.loading import (
     load_config,
     load_model,
     load_tokenizer,
+    load_without_weights,
 )
 from compread.model.load.quiet import quieten_libraries
 from compread.model.load.request import ModelRequest
@@ -34,6 +35,7 @@ __all__ = [
     "load_config",
     "load_model",
     "load_tokenizer",
+    "load_without_weights",
     "quieten_libraries",
     "sum_tolerance",
 ]

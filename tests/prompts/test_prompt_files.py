@@ -110,6 +110,11 @@ MISTAKES: list[tuple[list[object], int, str]] = [
     ([row(label=2)], 1, "label 2 is no option's number; expected 0 to 1"),
     ([row(label=-1)], 1, "label -1 is no option's number"),
     ([row(label="positive")], 1, "label 'positive' is not among the options .*mind the space"),
+    (
+        [row(label=" x", options=[[" bad", " dull"], " good"])],
+        1,
+        r"among the options \[\[' bad', ' dull'\], ' good'\]",
+    ),
     ([row(options=None)], 1, "'options' is missing; add it to every row, or give --labels"),
     ([row(), row(options=None)], 2, "'options' is missing"),
     ([row(), row(options=[[" positive", " good"], " bad"])], 2, "several words for one class"),

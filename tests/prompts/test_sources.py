@@ -1,6 +1,7 @@
 """Rows come in the same whichever way, and each way that fails names the next step."""
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,14 @@ def test_data_set_that_cannot_be_had(source: str) -> None:
     ) as e:
         load_rows(hub_task(source), "train")
     assert source in str(e.value) and "\n" not in str(e.value)
+
+
+def test_the_hubs_client_may_log_again(tmp_path: Path) -> None:
+    """What it says is kept back while rows are read, and no longer."""
+    before = logging.getLogger("huggingface_hub").level
+    with pytest.raises(PromptError):
+        load_rows(hub_task(str(tmp_path / "nowhere")), "train")
+    assert logging.getLogger("huggingface_hub").level == before != logging.ERROR
 
 
 def test_split_that_the_data_set_lacks(tmp_path: Path) -> None:

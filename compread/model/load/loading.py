@@ -195,6 +195,19 @@ def load_config(
     return _config(name, find_source(name, revision, offline, trust_remote_code))
 
 
+def load_without_weights(request: ModelRequest) -> tuple[Any, Any]:
+    """A model's config and its tokenizer.
+
+    Raises:
+        ModelError: as ``load_config`` and ``load_tokenizer``.
+    """
+    with parsed_once(request.name):
+        config = load_config(
+            request.name, request.revision, request.offline, request.trust_remote_code
+        )
+        return config, load_tokenizer(request)
+
+
 def _check_has_vocabulary(tokenizer: Any, name: str) -> None:
     """Refuse a tokenizer without a vocabulary, as transformers makes one where no file has it.
 

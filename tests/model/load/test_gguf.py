@@ -12,7 +12,13 @@ import torch
 from tiny_folder import byte_tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from compread.model import LoadedModel, ModelRequest, load_model, load_tokenizer
+from compread.model import (
+    LoadedModel,
+    ModelRequest,
+    load_model,
+    load_tokenizer,
+    load_without_weights,
+)
 from compread.model.load.gguf import begin_as_stated
 
 gguf = pytest.importorskip("gguf")
@@ -109,11 +115,11 @@ def test_the_weights_are_the_files(tmp_path: Path) -> None:
     assert (loaded.model_type, loaded.context_length) == ("llama", 64)
 
 
-@pytest.mark.parametrize("make", [load_model, load_tokenizer])
+@pytest.mark.parametrize("make", [load_model, load_tokenizer, load_without_weights])
 def test_a_file_is_parsed_once(
     make: Callable[[ModelRequest], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The parser runs once a model or tokenizer, again for the next, and is left as it was."""
+    """The parser runs once for all that is loaded, again for the next, and is left as it was."""
     parsed: list[str] = []
 
     class Counting(gguf.GGUFReader):
