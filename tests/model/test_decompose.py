@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from by_hand import parts_by_hand
 from loud import DEVICES, FAMILIES, LABELS, PROMPTS, engine_of, loud_engine, loud_model, worst_error
 
 from compread.extract.host_copy import HostCopy
-from compread.model import BatchParts, sum_tolerance
+from compread.model import BatchParts, Decomposer, find_anatomy, sum_tolerance
 
 HALF = [torch.bfloat16, torch.float16]
 
@@ -33,6 +35,17 @@ def test_each_part_is_what_it_is_by_hand(name: str, device: str) -> None:
         # A norm in float32 rounds a row alone and a row of a batch apart.
         rtol = 1e-9 if family.exact else 1e-6
         assert torch.allclose(batch.full[row], logits.cpu(), rtol=rtol, atol=0)
+
+
+def test_the_constant_part_is_scaled_as_the_logits_are() -> None:
+    """Where the final norm has a β, halved logits have half of what it adds."""
+    anatomy = find_anatomy(loud_model("gpt2", torch.float64))
+    model = anatomy.unembedding
+    expected = model.weight[list(LABELS)] @ anatomy.final_norm.bias  # type: ignore[union-attr]
+    assert expected.abs().min() > 0
+    for scale in (1.0, 0.5):
+        found = Decomposer(replace(anatomy, logit_scale=scale), LABELS).constant
+        assert torch.allclose(found, scale * expected.to(found), rtol=1e-9)
 
 
 @pytest.mark.parametrize("device", DEVICES)
