@@ -121,6 +121,18 @@ def test_an_adapter_gives_the_parts_of_its_formula(
     assert (found - untouched).abs().max() > 0.1 * untouched.abs().max()
 
 
+def test_an_adapter_that_is_not_finite_is_not_merged(folder: Path, tmp_path: Path) -> None:
+    """A NaN in it is told before it is in the weights."""
+    from safetensors.torch import load_file, save_file
+
+    place, _ = save_adapter(tmp_path / "adapter")
+    tensors = load_file(place / "adapter_model.safetensors")
+    next(iter(tensors.values()))[0, 0] = torch.nan
+    save_file(tensors, place / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match="NaN"):
+        load_model(ModelRequest(str(folder), adapter=str(place), merge_adapter=True))
+
+
 def test_an_adapter_is_part_of_what_identifies_a_model(folder: Path, tmp_path: Path) -> None:
     """With, merged and without are three models."""
     place, _ = save_adapter(tmp_path / "adapter")
