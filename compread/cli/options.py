@@ -65,7 +65,7 @@ FORMAT = Annotated[
 ]
 _STORES = typer.Argument(
     metavar="STORE",
-    help="Stores: .h5 files, folders of them, or - for paths on standard input.",
+    help="Stores: .h5 files, folders (subfolders too), or - for paths on standard input.",
     show_default=False,
 )
 STORES = Annotated[list[str], _STORES]

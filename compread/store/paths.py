@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ def store_paths(arguments: Iterable[str], stdin: TextIO | None = None) -> list[P
     """The stores that STORE arguments mean, in the order given and each once.
 
     An argument is a file (which need not exist: opening it tells what is wrong), a folder (its
-    ``*.h5`` in order of their names, hidden ones left out) or ``-`` (one of these a line on
+    ``*.h5`` and those of its subfolders, see ``files_below``) or ``-`` (one of these a line on
     ``stdin``).
 
     Raises:
@@ -81,10 +82,29 @@ def _expand(name: str) -> list[Path]:
     path = Path(name)
     if not path.is_dir():
         return [path]
-    files = [file for file in path.iterdir() if not file.name.startswith(".") and file.is_file()]
-    stores = sorted(file for file in files if file.suffix == ".h5")
+    files = files_below(path)
+    stores = [file for file in files if file.suffix == ".h5" and file.is_file()]
     if not stores:
         unfinished = sum(file.name.endswith(".h5.partial") for file in files)
         hint = f" but {unfinished} unfinished: run the same extract again" if unfinished else ""
-        raise StoreError(f"{path}: no finished store (*.h5) in this folder{hint}")
-    return [path / file.name for file in stores]
+        raise StoreError(f"{path}: no finished store (*.h5) in this folder or its subfolders{hint}")
+    return stores
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All but folders in a folder and its subfolders, by name, its own before its subfolders'.
+
+    What begins with a dot is left out, and links to folders are not followed: they may lead back.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+
+    def give_up(error: OSError) -> None:
+        raise error
+
+    found: list[Path] = []
+    for place, below, names in os.walk(folder, onerror=give_up):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        found += [Path(place, name) for name in sorted(names) if not name.startswith(".")]
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compread.errors import StoreError
-from compread.store.paths import journal_path, must_read
+from compread.store.paths import files_below, journal_path, must_read
 from compread.store.progress import partial_status
 from compread.store.reader import open_store, peek_store
 
@@ -58,7 +58,9 @@ def store_states(
             targets = _targets(path) if path.is_dir() else [path]
             places = [target.resolve() for target in targets]
         if not targets:
-            raise StoreError(f"{path}: neither stores (*.h5) nor unfinished ones in this folder")
+            raise StoreError(
+                f"{path}: neither stores (*.h5) nor unfinished ones in this folder or below"
+            )
         for place, target in zip(places, targets, strict=True):
             found.setdefault(place, target)
     targets = list(found.values())
@@ -102,9 +104,12 @@ def _look_at(targets: Sequence[Path], verify: bool) -> list[StoreState]:
 
 
 def _targets(folder: Path) -> list[Path]:
-    """Every target that a finished store or a journal in the folder belongs to."""
+    """Every target that a finished store or a journal below the folder belongs to."""
     ending = journal_path(Path(".h5")).name
-    names = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
-    finished = {name for name in names if name.endswith(".h5")}
-    begun = {name[: -len(ending)] + ".h5" for name in names if name.endswith(ending)}
-    return [folder / name for name in sorted(finished | begun)]
+    targets: dict[Path, None] = {}
+    for file in files_below(folder):
+        if file.name.endswith(".h5"):
+            targets[file] = None
+        elif file.name.endswith(ending):
+            targets[file.with_name(file.name[: -len(ending)] + ".h5")] = None
+    return sorted(targets, key=lambda target: (target.parent != folder, target))

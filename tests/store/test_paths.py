@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compread.errors import StoreError
-from compread.store import store_paths
+from compread.store import store_paths, store_states
 
 
 @pytest.fixture
@@ -23,6 +23,20 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_means_its_stores(folder: Path) -> None:
     """A folder is its visible .h5 files in order of their names."""
     assert store_paths([str(folder)]) == [folder / "a.h5", folder / "b.h5"]
+
+
+def test_a_folder_means_its_subfolders_stores_too(folder: Path) -> None:
+    """Its own come first; hidden folders are left out, and a link that leads back is no trap."""
+    for name in ("small/x.h5", "large/seeds/z.h5", "large/y.h5", ".git/no.h5"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    (folder / "large" / "again").symlink_to(folder)
+    names = ["a.h5", "b.h5", "large/y.h5", "large/seeds/z.h5", "small/x.h5"]
+    assert store_paths([str(folder)]) == [folder / name for name in names]
+    (folder / "large" / "seeds" / "late.h5.partial").write_text("")
+    names = ["a.h5", "b.h5", "c.h5", "large/seeds/late.h5", "large/seeds/z.h5", "large/y.h5"]
+    found = [state.path for state in store_states([folder])]
+    assert found == [folder / name for name in (*names, "small/x.h5")]
 
 
 def test_each_store_counts_once(folder: Path) -> None:
