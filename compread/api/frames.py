@@ -68,7 +68,7 @@ def _frame(pandas: Any, run: StoredRun) -> Any:
             "head": numbers("head"),
             "label": spread(names, label),
             "label_text": spread(run.texts, label),
-            "class": spread(_classes(run), label),
+            "class": spread(run.labels.class_names, label),
             "logit": data.parts.ravel(),
             "gold": spread(names, data.gold)[row],
         }
@@ -92,7 +92,7 @@ def dataset(run: StoredRun) -> Any:
         "component": [one.name for one in run.components],
         "label": names,
         "label_text": ("label", list(run.texts)),
-        "class": ("label", _classes(run)),
+        "class": ("label", list(run.labels.class_names)),
     }
     for key in ("kind", "layer", "head"):
         coordinates[key] = ("component", [getattr(one, key) for one in run.components])
@@ -103,10 +103,3 @@ def dataset(run: StoredRun) -> Any:
         "predictions": (("row", "component"), names[run.predictions]),
     }
     return library("xarray").Dataset(arrays, coordinates, run.info.identity())
-
-
-def _classes(run: StoredRun) -> list[str]:
-    """The class of each label; a word that is a class of its own has its name for one."""
-    labels = run.labels
-    of = zip(labels.names, labels.word, labels.class_name, strict=True)
-    return [name if word == own else own for name, word, own in of]

@@ -76,6 +76,12 @@ class Labels:
         names = tuple(word.strip() for word in self.word)
         return names if len(set(names)) == len(names) and all(names) else self.word
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """[K] the class of each label; a word that is a class of its own has its name for one."""
+        of = zip(self.names, self.word, self.class_name, strict=True)
+        return tuple(name if word == own else own for name, word, own in of)
+
 
 @dataclass(frozen=True)
 class RunInfo:

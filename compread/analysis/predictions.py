@@ -1,0 +1,91 @@
+"""What the full model and single components say on each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from compread.analysis.runs import check_rows
+from compread.array_types import Float32, Ints
+from compread.components import Component
+from compread.errors import UsageError
+from compread.store import Store
+from compread.text import nearest
+
+FULL = "full"
+"""What the model as a whole is called among the components."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What S scorers say on the N rows of one split."""
+
+    scorers: tuple[str, ...]
+    """[S] ``full`` and names of components, in the order asked for."""
+    logits: Float32
+    """[N, S, K], NaN where a row has no such answer."""
+
+    @property
+    def choice(self) -> Ints:
+        """[N, S] the label with the largest logit, the first among equals."""
+        return np.asarray(np.where(np.isnan(self.logits), -np.inf, self.logits).argmax(axis=2))
+
+    @property
+    def margin(self) -> Float32:
+        """[N, S] how far the largest logit is above the next, in logits."""
+        largest = np.sort(np.where(np.isnan(self.logits), -np.inf, self.logits), axis=2)
+        return np.asarray(largest[..., -1] - largest[..., -2])
+
+
+def row_predictions(store: Store, split: str, wanted: Sequence[str]) -> Predictions:
+    """Read what some scorers say on every row of a split; repeated rows too.
+
+    Args:
+        store: an open store.
+        split: ``train`` or ``test``.
+        wanted: ``full``, names of components, or patterns such as ``L3H*``.
+
+    Raises:
+        UsageError: the split has no rows, or nothing has such a name.
+        StoreError: the numbers are damaged.
+    """
+    check_rows(store, split)
+    names = scorers(wanted, store.components)
+    place = {component.name: j for j, component in enumerate(store.components)}
+    columns = [place[name] for name in names if name != FULL]
+    logits = np.empty((store.rows(split), len(names), len(store.labels.word)), np.float32)
+    own = [s for s, name in enumerate(names) if name != FULL]
+    if own:
+        for span, parts in store.iter_parts(split):
+            logits[span, own] = parts[:, columns]
+    if FULL in names:
+        logits[:, names.index(FULL)] = store.array(split, "full")
+    return Predictions(names, logits)
+
+
+def scorers(wanted: Sequence[str], components: Sequence[Component]) -> tuple[str, ...]:
+    """The names that some patterns mean, each once: in the order asked for, then that of the axis.
+
+    ``scorers(["full", "L1H*"], axis)`` is ``("full", "L1H0", "L1H1", ...)``.
+
+    Raises:
+        UsageError: a pattern that no name fits, or none at all.
+    """
+    if not wanted:
+        raise UsageError("no component is named: expected full, L14H2, or a pattern such as L3H*")
+    names = [FULL, *(component.name for component in components)]
+    found: dict[str, None] = {}
+    for pattern in wanted:
+        fitting = [name for name in names if fnmatchcase(name.lower(), pattern.lower())]
+        if not fitting:
+            near = nearest(pattern, names)
+            hint = f"did you mean {near!r}? " if near else ""
+            raise UsageError(
+                f"there is no component {pattern!r}: {hint}expected full, {names[1]} to "
+                f"{names[-1]}, or a pattern such as L3H*"
+            )
+        found |= dict.fromkeys(fitting)
+    return tuple(found)

@@ -1,0 +1,61 @@
+"""What is said on each row, as rows and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from compread.views.tables import Column, Row, Table
+
+if TYPE_CHECKING:
+    from compread.analysis.predictions import Predictions
+    from compread.store import Store
+
+COLUMNS = [
+    Column("row", justify="left", shorten="end"),
+    Column("component", justify="left"),
+    Column("prediction", justify="left", shorten="end"),
+    Column("gold", "right\nlabel", justify="left", shorten="end"),
+    Column("correct", "", format=lambda row: "" if row["correct"] else "wrong"),
+    Column("margin", format=".3g"),
+]
+
+
+def prediction_rows(store: Store, split: str, said: Predictions) -> list[dict[str, Any]]:
+    """One row for each prompt and scorer: what is predicted, what is right, by how much."""
+    rows, labels = store.axes.splits[split], store.labels
+    own = store.answers(split) if store.axes.has_own_answers else ()
+    gold = store.gold(split).tolist()
+    choice, margin = said.choice.tolist(), said.margin.tolist()
+    found = []
+    for n, id_ in enumerate(rows.id):
+        texts = own[n].text if own else labels.names
+        for s, name in enumerate(said.scorers):
+            found.append(
+                {
+                    "store": str(store.path),
+                    "task": store.run.task,
+                    "split": split,
+                    "row": id_,
+                    "component": name,
+                    "prediction": texts[choice[n][s]],
+                    "class": None if own else labels.class_names[choice[n][s]],
+                    "gold": texts[gold[n]],
+                    "gold_class": None if own else labels.class_names[gold[n]],
+                    "correct": choice[n][s] == gold[n],
+                    "margin": margin[n][s],
+                }
+            )
+    return found
+
+
+def prediction_view(rows: Sequence[Row], left_out: int) -> list[Table]:
+    """A table for each store; ``left_out`` rows are told of below the last."""
+    stores: dict[str, list[Row]] = {}
+    for row in rows:
+        stores.setdefault(str(row["store"]), []).append(row)
+    tables = [Table(COLUMNS, [of], title=store) for store, of in stores.items()]
+    if left_out and tables:
+        more = f"{left_out} more; --top 0 shows all, as json, csv and parquet do."
+        tables[-1] = Table(COLUMNS, tables[-1].blocks, tables[-1].title, more)
+    return tables

@@ -1,0 +1,98 @@
+"""``compread predictions`` says what components predict on each row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compread.cli import main
+from compread.store import open_store
+
+sys.path.append(str(Path(__file__).parents[1] / "store"))
+import test_row_answers
+from store_sample import write
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store of random numbers, three labels, two layers."""
+    return write(tmp_path / "run.h5")
+
+
+def said(capsys: Any, *arguments: str | Path, form: str = "json") -> Any:
+    """What the command prints."""
+    assert main(["predictions", *map(str, arguments), "--format", form]) == 0
+    out = capsys.readouterr().out
+    return json.loads(out) if form == "json" else out
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_each_row_has_the_largest_logit_s_label(store: Path, split: str, capsys: Any) -> None:
+    """Of the full model and of components in the order asked for; the margin is to the next."""
+    rows = said(capsys, store, "--component", "L0H1,full,l1*", "--split", split)
+    names = ["L0H1", "full", "L1MIX", "L1MLP"]
+    with open_store(store) as one:
+        numbers, labels = one.split(split), one.labels.names
+        place = {component.name: j for j, component in enumerate(one.components)}
+    assert [row["component"] for row in rows] == names * len(numbers.id)
+    for n, id_ in enumerate(numbers.id):
+        for row in rows[n * 4 : n * 4 + 4]:
+            name = row["component"]
+            own = numbers.full[n] if name == "full" else numbers.parts[n, place[name]]
+            first, second = sorted(own.tolist(), reverse=True)[:2]
+            assert (row["row"], row["gold"]) == (id_, labels[numbers.gold[n]])
+            assert row["prediction"] == labels[int(np.argmax(own))] == row["class"]
+            assert row["correct"] == (int(np.argmax(own)) == numbers.gold[n])
+            assert row["margin"] == pytest.approx(first - second)
+
+
+def test_wrong_keeps_the_rows_of_the_first_one(store: Path, capsys: Any) -> None:
+    """Rows on which the first named is right are left out, whatever the second says."""
+    whole = said(capsys, store, "--component", "full,embed")
+    wrong = {r["row"] for r in whole if r["component"] == "full" and not r["correct"]}
+    found = said(capsys, store, "--component", "full,embed", "--wrong")
+    assert (
+        found == [row for row in whole if row["row"] in wrong] and 0 < len(wrong) < len(whole) / 2
+    )
+
+
+def test_answers_of_a_row_s_own_are_named_by_their_texts(tmp_path: Path, capsys: Any) -> None:
+    """A column that a row has no answer for is never predicted."""
+    store = test_row_answers.write(tmp_path / "cloze.h5")
+    rows = said(capsys, store, "--component", "full")
+    full, answers = test_row_answers.FULL, test_row_answers.ANSWERS
+    with open_store(store) as one:
+        numbers = one.split("test")
+        texts = [of.text for of in one.answers("test")]
+    assert len(full) == len(answers)
+    for row, own, text in zip(rows, numbers.full, texts, strict=True):
+        assert row["prediction"] == text[int(np.nanargmax(own))] and row["class"] is None
+
+
+def test_a_table_is_cut_and_says_so(store: Path, capsys: Any) -> None:
+    """CSV is whole."""
+    table = said(capsys, store, "--component", "*", "--top", "3", form="table")
+    lines = list(csv.reader(io.StringIO(said(capsys, store, "--component", "*", form="csv"))))
+    assert f"{len(lines) - 1 - 3} more; --top 0 shows all" in " ".join(table.split())
+    assert len({row[3] for row in lines[1:]}) * 8 == len(lines) - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("L0H9", "did you mean 'L0H"),
+        ("mlp*", "a pattern such as L3H*"),
+        (" ", "no component is named"),
+    ],
+)
+def test_an_unknown_name_is_refused(store: Path, name: str, words: str, capsys: Any) -> None:
+    """In one line, with what there is."""
+    assert main(["predictions", str(store), "--component", name]) == 2
+    assert words in capsys.readouterr().err
