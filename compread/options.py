@@ -11,6 +11,8 @@ from __future__ import annotations
 SPLITS = ("train", "test")
 """The splits with labelled rows."""
 DEFAULT_SPLIT = "test"
+UNCONDITIONAL = "unconditional"
+"""The split of answers behind a prompt that says nothing of a row; often without rows."""
 
 POOLS = ("logsumexp", "max", "mean", "first")
 """How the label words of one class become one label (``compread.store.pooling``)."""
@@ -21,6 +23,7 @@ NORMALIZATIONS = {
     "tokens": "per token",
     "bytes": "per UTF-8 byte",
     "characters": "per character",
+    "pmi": "less that behind the unconditional prompt",
 }
 """What makes answers of different lengths alike (``compread.store.normalizing``), and what is then
 said of their log-probabilities."""

@@ -13,7 +13,7 @@ from compread.api.prompting import Prompts, TaskChoices, chosen_sets
 from compread.api.python_words import told_in_python
 from compread.api.runs import Runs, StorePath, open
 from compread.errors import TargetError, UsageError, flag, option
-from compread.prompts import Chat, PromptSet, preflight
+from compread.prompts import Chat, PromptSet, preflight, with_unconditional
 from compread.prompts.names import one_file
 from compread.store import check_store_target
 
@@ -45,6 +45,7 @@ def extract(
     demo_labels: Sequence[int] | None = None,
     embedder: str | None = None,
     calibration_prompts: bool = False,
+    unconditional: bool | str = False,
     data_dir: StorePath | None = None,
     include_path: StorePath | None = None,
     apply_chat_template: bool = False,
@@ -88,6 +89,8 @@ def extract(
         demo_labels: the demonstrations' classes in order.
         embedder: choose each row's nearest demonstrations by this sentence-transformers model.
         calibration_prompts: also run content-free prompts.
+        unconditional: also run each row's answers behind the token that a text begins with, or
+            behind this text, for ``normalize="pmi"``.
         data_dir: the folder with ``TASK/{train,test}.jsonl``.
         include_path: a folder with task files of your own.
         apply_chat_template: put prompts through the model's chat template.
@@ -123,6 +126,13 @@ def extract(
     )  # fmt: skip
     sets = chosen_sets(prompts, labels, choices, offline)
     chat = Chat(apply_chat_template, system_instruction, fewshot_as_multiturn)
+    if unconditional is not False:
+        if not chat.plain:
+            raise UsageError(
+                f"{flag('unconditional')} goes with plain prompts: leave the chat template out"
+            )
+        text = unconditional if isinstance(unconditional, str) else ""
+        sets = [with_unconditional(one, text) for one in sets]
     targets = _targets(Path(output).expanduser(), sets, chat)
     if merge_adapter and not adapter:
         raise UsageError(f"{flag('merge-adapter')} merges what {option('adapter')} names")

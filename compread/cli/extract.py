@@ -39,6 +39,8 @@ def extract(
     prompt_selection: opt.SELECTION = opt.Selection.fixed,
     embedder: opt.EMBEDDER = None,
     calibration_prompts: opt.CALIBRATION = False,
+    unconditional: opt.UNCONDITIONAL = False,
+    unconditional_prompt: opt.UNCONDITIONAL_PROMPT = None,
     data_dir: opt.DATA_DIR = None,
     include_path: opt.INCLUDE_PATH = None,
     apply_chat_template: opt.CHAT_TEMPLATE = False,
@@ -79,7 +81,7 @@ def extract(
         raise UsageError("--merge-adapter merges what --adapter names; give both")
     if str(output) == "-":
         raise UsageError("-o -: a store is a file; give a .h5 path or a folder")
-    from compread.prompts import Chat
+    from compread.prompts import Chat, with_unconditional
 
     chat = Chat(apply_chat_template, system_instruction, fewshot_as_multiturn)
     nearest = prompt_selection is opt.Selection.nearest
@@ -87,6 +89,10 @@ def extract(
         tasks, prompts, templates, seeds, num_fewshot, n_train, limit, labels, demo_labels,
         nearest, embedder, data_dir, include_path, offline, calibration_prompts,
     ).prompt_sets()  # fmt: skip
+    if unconditional or unconditional_prompt is not None:
+        if not chat.plain:
+            raise UsageError("--unconditional goes with plain prompts: leave the chat template out")
+        sets = [with_unconditional(one, unconditional_prompt or "") for one in sets]
     points = checkpoints(model, revision, revisions)
     places = _places(output, sets, points, chat)
     if not force:

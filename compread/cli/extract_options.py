@@ -105,6 +105,22 @@ CALIBRATION = Annotated[
         "--calibration-prompts", help="Also run 23 content-free prompts, for reweight's cc and dc."
     ),
 ]
+UNCONDITIONAL = Annotated[
+    bool,
+    typer.Option(
+        "--unconditional",
+        help="Also run each row's answers behind a prompt that says nothing, for --normalize pmi.",
+    ),
+]
+UNCONDITIONAL_PROMPT = Annotated[
+    str | None,
+    typer.Option(
+        "--unconditional-prompt",
+        metavar="TEXT",
+        help="That prompt, such as Answer:  [default: the token that a text begins with]",
+        show_default=False,
+    ),
+]
 DATA_DIR = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder with TASK/{train,test}.jsonl.", **PATH),

@@ -76,7 +76,11 @@ def _split(ids: list[list[int]], order: list[int], least: int) -> tuple[list[Gro
     depth = at if at >= least else 0
     groups: list[Group] = []
     cost, rest = 0, []
-    branches = [list(rows) for _, rows in groupby(order, lambda row: ids[row][at])]
+    # A row that ends here shares no more, and is no reason for others to share no more.
+    branches = [
+        list(rows)
+        for _, rows in groupby(order, lambda row: (ids[row][at], len(ids[row]) == at + 1))
+    ]
     for branch in branches if len(branches) > 1 else []:
         stay = sum(len(ids[row]) - depth for row in branch)
         apart = _split(ids, branch, least) if stay > _GROUP_COST and len(branch) > 1 else None

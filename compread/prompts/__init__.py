@@ -8,7 +8,8 @@ a file's name), ``task_files`` (its YAML, through ``template_files``, ``yaml_sec
 task), ``row_options`` (what a row chooses from), ``files`` (a prompt set of one's own), ``lm_eval``
 (those of lm-evaluation-harness's tasks), ``chat`` (prompts as a chat model's turns;
 ``chat_sandbox``), ``encoder`` (special tokens), ``label_tokens`` (the one token of each label),
-``answer_tokens`` (those of answers of a row's own), ``tokens`` (token ids of a prompt set),
+``answer_tokens`` (those of answers of a row's own), ``unconditional`` (answers behind a prompt that
+says nothing), ``tokens`` (token ids of a prompt set),
 ``audit`` (what the tokenizer makes of it).
 """
 
@@ -26,6 +27,7 @@ from compread.prompts.sources import load_rows
 from compread.prompts.tasks import Source, Task, Template
 from compread.prompts.templates import render, template_fields
 from compread.prompts.tokens import TokenizedSet, tokenize
+from compread.prompts.unconditional import with_unconditional
 from compread.prompts.verbalizers import Verbalizer
 
 __all__ = [
@@ -59,4 +61,5 @@ __all__ = [
     "task_names",
     "template_fields",
     "tokenize",
+    "with_unconditional",
 ]

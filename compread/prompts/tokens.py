@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compread.errors import PromptError, option
 from compread.prompts.answer_tokens import AnswerIds, answer_token_ids, without_last_spaces
@@ -11,6 +11,7 @@ from compread.prompts.encoder import Encoder, Ids, Tokenizer
 from compread.prompts.label_tokens import LongLabelError, label_token_ids
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.token_warnings import warnings_of
+from compread.prompts.unconditional import begun, is_unconditional
 from compread.text import listed
 
 # First tokens of some answers, which a model's structure is proved with.
@@ -57,7 +58,8 @@ def tokenize(
         raise PromptError(f"prompt set {prompt_set.task!r} has no rows")
     _check_not_empty(prompts, [len(prompt.text) for prompt in prompts])
     encode = Encoder.of(tokenizer, prompts[0].text, prompt_set.special_tokens)
-    if prompt_set.has_own_answers:
+    # What is known of an answer behind two prompts is its probability, not its logit.
+    if prompt_set.has_own_answers or any(map(is_unconditional, prompts)):
         return _with_answers(prompt_set, encode, max_length)
     ids, warnings = _encoded(prompt_set, encode, max_length)
     try:
@@ -75,11 +77,14 @@ def _encoded(
     ids = encode([prompt.text for prompt in prompts])
     _check_not_empty(prompts, [len(row) - len(encode.before) for row in ids])
     _check_lengths(prompts, ids, max_length)
-    return ids, warnings_of(prompt_set, ids, encode)
+    rows = [n for n, prompt in enumerate(prompts) if not is_unconditional(prompt)]
+    seen = replace(prompt_set, prompts=tuple(prompts[n] for n in rows))
+    return ids, warnings_of(seen, [ids[n] for n in rows], encode)
 
 
 def _with_answers(prompt_set: PromptSet, encode: Encoder, max_length: int | None) -> TokenizedSet:
     """A prompt set whose labels are whole answers, of any number of tokens."""
+    prompt_set = begun(prompt_set, encode)
     prompts = prompt_set.prompts
     ids, warnings = _encoded(without_last_spaces(prompt_set), encode, max_length)
     answers = answer_token_ids(prompt_set, ids, encode)
@@ -112,10 +117,12 @@ def _told(prompt_set: PromptSet, answers: Sequence[AnswerIds]) -> str:
             f"{label!r} {' or '.join(map(str, of))}"
             for label, of in zip(prompt_set.labels, each, strict=True)
         )
-        return (
-            f"label words are not one token each ({', '.join(sizes)} tokens), so that components "
-            "are read for their log-probabilities"
+        why = (
+            "are read behind a second prompt"
+            if each == [[1]] * len(each)
+            else (f"are not one token each ({', '.join(sizes)} tokens)")
         )
+        return f"label words {why}, so that components are read for their log-probabilities"
     lengths = [len(tokens) for row in answers for tokens in row]
     counts = [len(row) for row in answers]
     few, many = min(counts), max(counts)
@@ -128,7 +135,7 @@ def _told(prompt_set: PromptSet, answers: Sequence[AnswerIds]) -> str:
 
 def _check_not_empty(prompts: Sequence[Prompt], sizes: Iterable[int]) -> None:
     for prompt, size in zip(prompts, sizes, strict=True):
-        if size == 0:
+        if size == 0 and not is_unconditional(prompt):
             raise PromptError(
                 f"the prompt of row {prompt.id!r} ({prompt.split}) has no tokens: "
                 f"{prompt.text!r}; drop the row or give it a text"

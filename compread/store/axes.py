@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from compread.components import KINDS, LAYERED, Component, Kind
 from compread.errors import StoreError
-from compread.options import SPLITS
+from compread.options import SPLITS, UNCONDITIONAL
 from compread.store.answers import NO_TOKEN, RowAnswers, absent_columns, check_answers
 from compread.store.schema import ALL_SPLITS, FORMAT_VERSION, Labels
 from compread.store.typed import typed
@@ -134,7 +134,7 @@ class Axes:
                     **({"answers": [a.to_dict() for a in rows.answers]} if version > 2 else {}),
                 }
                 for split, rows in self.splits.items()
-                if version > 1 or split in SPLITS
+                if (version > 1 or split in SPLITS) and (len(rows) or split != UNCONDITIONAL)
             },
         }
 

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from h5py import h5a
 
 from compread.components import Component
 from compread.errors import BusyError, StoreError, command, flag
-from compread.options import SPLITS
+from compread.options import SPLITS, UNCONDITIONAL
 from compread.store.answers import answers_from
 from compread.store.axes import Axes, SplitRows
 from compread.store.datasets import Group, members
@@ -185,9 +185,12 @@ def _value(attribute: Any) -> Any:
     return value.item()
 
 
-def splits_of(version: int) -> tuple[str, ...]:
-    """The splits that a file of a format version has."""
-    return SPLITS if version == 1 else ALL_SPLITS
+def splits_of(version: int, names: Collection[str]) -> tuple[str, ...]:
+    """The splits that a file of a format version has, with groups of these names."""
+    if version == 1:
+        return SPLITS
+    has_more = version > 2 and UNCONDITIONAL in names
+    return ALL_SPLITS if has_more else tuple(s for s in ALL_SPLITS if s != UNCONDITIONAL)
 
 
 def groups_of(guards: Guards, version: int) -> dict[str, Group]:
@@ -196,7 +199,8 @@ def groups_of(guards: Guards, version: int) -> dict[str, Group]:
     Raises:
         ValueError: one is missing, or not of this file.
     """
-    names = ("components", "labels", *splits_of(version))
+    there = members(guards.file.id)
+    names = ("components", "labels", *splits_of(version, there))
     return {name: Group(guards, name) for name in names}
 
 
@@ -212,7 +216,9 @@ def read_axes(groups: dict[str, Group], version: int) -> Axes:
     columns = {name: kind for name, kind in LABELS.items() if version > 1 or name != "class"}
     label = groups["labels"].columns(columns)
     labels = Labels(*(tuple(label.get(name, ())) for name in LABELS))
-    splits = {split: SplitRows(**groups[split].columns(ROWS)) for split in splits_of(version)}
+    splits = {
+        split: SplitRows(**groups[split].columns(ROWS)) for split in splits_of(version, groups)
+    }
     if version > 2:
         width = len(labels.word)
         splits = {
@@ -245,7 +251,7 @@ def find_numbers(groups: dict[str, Group], axes: Axes, version: int) -> dict[str
     dtype = axes.row_dtype()
     found = [
         groups[split].numbers(name, kind, (len(axes.splits[split]), *dtype[name].shape))
-        for split in splits_of(version)
+        for split in splits_of(version, groups)
         for name, kind in NUMBERS.items()
     ]
     return {one.path: one for one in found}
@@ -260,7 +266,7 @@ def check_members(file: Any, groups: dict[str, Group], version: int) -> None:
     labels = set(LABELS) - ({"class"} if version == 1 else set())
     known = {"components": set(COMPONENTS), "labels": labels}
     answers = set(ANSWERS) if version > 2 else set()
-    known |= {split: {*ROWS, *NUMBERS, *answers} for split in splits_of(version)}
+    known |= {split: {*ROWS, *NUMBERS, *answers} for split in splits_of(version, groups)}
     extra = {f"/{name}" for name in members(file.id) - set(known)}
     extra |= {f"/{name}/{inner}" for name in known for inner in groups[name].members - known[name]}
     if extra:

@@ -106,6 +106,7 @@ OF_PROMPTS = {
     "prompt_selection": "prompt-selection",
     "embedder": "embedder",
     "calibration_prompts": "calibration-prompts",
+    "unconditional": "unconditional",
     "chat_template": "chat template",
     "fewshot_as_multiturn": "fewshot-as-multiturn",
     "system_instruction": "system-instruction",
@@ -166,7 +167,9 @@ def axes_differences(there: Axes, here: Axes) -> str:
     # As dictionaries, so that what an earlier version began compares as of this one.
     before, after = there.to_dict(), here.to_dict()
     names = [key for key in ("components", "labels") if before[key] != after[key]]
-    splits = [split for split in ALL_SPLITS if before["splits"][split] != after["splits"][split]]
+    splits = [
+        split for split in ALL_SPLITS if before["splits"].get(split) != after["splits"].get(split)
+    ]
     names += [f"{split} rows" for split in splits]
     return f"made with other {', '.join(names)}" if names else ""
 

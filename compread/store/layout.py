@@ -13,8 +13,9 @@
 
 The last line is there where answers are whole texts, and only such a store is of version 3: a
 column that a row has no answer for holds an empty text, two zeros, and NaN in ``parts`` and
-``full``. Version 2 lacks that line, and version 1 has neither ``class`` (each word is its own) nor
-``/calibration`` (no rows).
+``full``. It has a further group ``/unconditional`` where answers were also run behind a prompt that
+says nothing of their row. Version 2 lacks that line, and version 1 has neither ``class`` (each word
+is its own) nor ``/calibration`` (no rows).
 
 Every byte is under a checksum. HDF5 guards the numbers with Fletcher-32 and, from its 1.10 file
 format on, its own structures too; strings are of fixed length (padded with NUL), because those of
@@ -34,6 +35,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from compread.options import UNCONDITIONAL
 from compread.store.answers import columns_of
 from compread.store.axes import Axes
 from compread.store.packing import LEVEL, ahead, pack
@@ -92,6 +94,11 @@ def _write_attributes(file: Any, run: RunInfo, axes: Axes) -> None:
     file.attrs["complete"] = np.bool_(True)
 
 
+def _written(axes: Axes) -> list[str]:
+    """The splits that a file has."""
+    return [name for name in ALL_SPLITS if name != UNCONDITIONAL or len(axes.splits[name])]
+
+
 def _write_axes(file: Any, axes: Axes) -> None:
     components = file.create_group("components")
     for name, kind in COMPONENTS.items():
@@ -100,7 +107,7 @@ def _write_axes(file: Any, axes: Axes) -> None:
     for name, kind in LABELS.items():
         values = axes.labels.class_name if name == "class" else getattr(axes.labels, name)
         _write_column(labels, name, kind, values)
-    for split in ALL_SPLITS:
+    for split in _written(axes):
         rows = file.create_group(split)
         for name, kind in ROWS.items():
             _write_column(rows, name, kind, getattr(axes.splits[split], name))
@@ -113,7 +120,7 @@ def _write_axes(file: Any, axes: Axes) -> None:
 def _write_numbers(file: Any, axes: Axes, read_rows: ReadRows, sink: Sink) -> None:
     dtype = axes.row_dtype()
     first = 0
-    for split in ALL_SPLITS:
+    for split in _written(axes):
         n = len(axes.splits[split])
         for name in NUMBERS:
             _create(file[split], name, (n, *dtype[name].shape), np.dtype(NUMBERS[name]))

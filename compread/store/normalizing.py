@@ -1,4 +1,4 @@
-"""Answers of different lengths: what their log-probabilities are divided by.
+"""Answers of different lengths: what their log-probabilities are divided by, or less.
 
 The longer an answer is, the less likely, whatever it says. Of a row's answer y is read
 
@@ -6,10 +6,12 @@ The longer an answer is, the less likely, whatever it says. Of a row's answer y 
     tokens      log p(y | x) / its tokens
     bytes       log p(y | x) / its bytes in UTF-8, acc_bytes there
     characters  log p(y | x) / its characters, acc_norm there
+    pmi         log p(y | x) - log p(y | unconditional prompt), acc_mutual_info there
 
 The same length divides every component's contribution to the answer, so that these add up to the
-normalised log-probability as they do to the whole. Bytes and characters are counted as in the
-harness, without what joins an answer to its prompt: the space that most begin with.
+normalised log-probability as they do to the whole; with ``pmi`` each is less its own behind the
+unconditional prompt, where they add up too. Bytes and characters are counted as in the harness,
+without what joins an answer to its prompt: the space that most begin with.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.array_types import Float32
-from compread.errors import StoreError, UsageError, option
-from compread.options import NORMALIZATIONS
+from compread.errors import StoreError, UsageError, command, flag, option
+from compread.options import NORMALIZATIONS, UNCONDITIONAL
 from compread.store.answers import PER_ANSWER, RowAnswers
 from compread.store.axes import Axes
 from compread.store.schema import RunInfo
@@ -32,13 +34,18 @@ JOINT = " "
 """What stands between a prompt and an answer unless the run says otherwise."""
 
 
+Read = Callable[[str, str, slice], Float32]
+
+
 @dataclass(frozen=True, eq=False)
 class Normalizing:
     """How a store's numbers are normalised when they are read."""
 
     axes: Axes
-    length: Callable[[RowAnswers], tuple[int, ...]]
-    """How long each of a row's answers is."""
+    length: Callable[[RowAnswers], tuple[int, ...]] | None
+    """How long each of a row's answers is; None: they are less what stands for ``behind``."""
+    behind: Mapping[tuple[str, ...], int]
+    """The number of the unconditional row that has a list of answers."""
 
     @classmethod
     def of(cls, axes: Axes, run: RunInfo, how: str, path: Path) -> Normalizing | None:
@@ -57,6 +64,15 @@ class Normalizing:
                 f"{path}: {option('normalize', how)}: its labels are one token each, and its "
                 "numbers logits, which no length makes alike; leave it out"
             )
+        if how == "pmi":
+            rows = axes.splits[UNCONDITIONAL].answers
+            if not rows:
+                with_them = f"{command('extract')} with {flag('unconditional')}"
+                raise StoreError(
+                    f"{path}: {option('normalize', how)}: it has no answers behind an "
+                    f"unconditional prompt; {with_them} adds them"
+                )
+            return cls(axes, None, {row.text: n for n, row in enumerate(rows)})
         joint = run.protocol.get("target_delimiter")
         joint = JOINT if joint is None else joint
         counted: Mapping[str, Callable[[str], int]] = {
@@ -64,22 +80,39 @@ class Normalizing:
             "characters": len,
         }
         if how == "tokens":
-            return cls(axes, lambda row: row.tokens)
-        return cls(axes, lambda row: tuple(counted[how](own(t, joint)) for t in row.text))
+            return cls(axes, lambda row: row.tokens, {})
+        return cls(axes, lambda row: tuple(counted[how](own(t, joint)) for t in row.text), {})
 
-    def apply(self, name: str, values: Float32, split: str, span: slice) -> Float32:
-        """An array of some rows of a split, [n, .., K], with its answers normalised."""
-        if name not in PER_ANSWER:
+    def apply(self, name: str, split: str, span: slice, read: Read) -> Float32:
+        """An array of some rows of a split, [n, .., K], with its answers normalised.
+
+        ``read(split, name, span)`` gives it as it is stored.
+        """
+        values = read(split, name, span)
+        if name not in PER_ANSWER or split == UNCONDITIONAL:
             return values
-        lengths = self._lengths(split, span)
+        if self.length is None:
+            return values - self._behind(name, split, span, read)
+        lengths = self._lengths(self.length, split, span)
         return values / (lengths if values.ndim == 2 else lengths[:, None])
 
-    def _lengths(self, split: str, span: slice) -> npt.NDArray[np.float32]:
+    def _behind(self, name: str, split: str, span: slice, read: Read) -> Float32:
+        """[n, .., K] the same answers behind the unconditional prompt."""
+        numbers = [self.behind[row.text] for row in self.axes.splits[split].answers[span]]
+        needed, place = np.unique(numbers, return_inverse=True)
+        # Rows that follow each other mostly have answers that do.
+        runs = np.split(needed, np.flatnonzero(np.diff(needed) > 1) + 1)
+        pieces = [read(UNCONDITIONAL, name, slice(int(of[0]), int(of[-1]) + 1)) for of in runs]
+        return np.asarray(np.concatenate(pieces)[place])
+
+    def _lengths(
+        self, length: Callable[[RowAnswers], tuple[int, ...]], split: str, span: slice
+    ) -> npt.NDArray[np.float32]:
         """[n, K] how long each answer is; 1 where a row has none."""
         answers = self.axes.splits[split].answers[span]
         lengths = np.ones((len(answers), self.axes.shape[1]), np.float32)
         for row, of in zip(lengths, answers, strict=True):
-            row[: len(of)] = self.length(of)
+            row[: len(of)] = length(of)
         return lengths
 
 

@@ -29,7 +29,7 @@ from compread.store.checks import (
     read_axes,
     splits_of,
 )
-from compread.store.datasets import Group
+from compread.store.datasets import Group, members
 from compread.store.guards import Guarded, Guards
 from compread.store.layout import NUMBERS, chunk_rows, spans
 from compread.store.normalizing import Normalizing
@@ -183,12 +183,9 @@ class Store:
         return self.pooling.parts(values, self._normalized(split, "full", span), bias)
 
     def _normalized(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
-        values = self._read(split, name, span)
-        return (
-            values
-            if self.normalizing is None
-            else self.normalizing.apply(name, values, split, span)
-        )
+        if self.normalizing is None:
+            return self._read(split, name, span)
+        return self.normalizing.apply(name, split, span, self._read)
 
     def _read(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
         if span.stop == span.start:  # a store of version 1 has no calibration group
@@ -279,5 +276,5 @@ def peek_store(path: Path) -> tuple[RunInfo, int]:
     with damage_is_an_error(path), h5py.File(path, "r", locking=False) as file:
         run_text, version = check_attributes(path, file)
         guards = Guards(path, file)
-        rows = sum(len(Group(guards, split)) for split in splits_of(version))
+        rows = sum(len(Group(guards, split)) for split in splits_of(version, members(file.id)))
         return RunInfo.from_dict(parse(run_text)), rows

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from compread.array_types import Float32
 from compread.errors import StoreError
-from compread.options import DEFAULT_NORMALIZATION, SPLITS
+from compread.options import DEFAULT_NORMALIZATION, SPLITS, UNCONDITIONAL
 from compread.store.typed import typed
 
 FORMAT = "compread"
@@ -23,7 +23,7 @@ FORMAT_VERSION = 3
 """The newest that is read; a store is written in the oldest that can hold it (``Axes.version``)."""
 CALIBRATION = "calibration"
 """The split of content-free prompts, without right labels (``gold`` is 0); often without rows."""
-ALL_SPLITS = (*SPLITS, CALIBRATION)
+ALL_SPLITS = (*SPLITS, CALIBRATION, UNCONDITIONAL)
 """In the order that row numbers count in."""
 
 PROTOCOL: dict[str, Any] = {
@@ -40,6 +40,7 @@ PROTOCOL: dict[str, Any] = {
     "fewshot_as_multiturn": bool,
     "target_delimiter": str | None,
     "calibration_prompts": bool,
+    "unconditional": str | None,
 }
 """The entries of ``RunInfo.protocol`` that a later stage reads, and their types."""
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from compread.options import SPLITS
+from compread.options import SPLITS, UNCONDITIONAL
 from compread.store import Store
 from compread.store.schema import CALIBRATION, RunInfo
 from compread.text import printable
@@ -29,7 +29,7 @@ def store_rows(store: Store) -> dict[str, list[dict[str, Any]]]:
     """Everything but the arrays: the run, the labels, how many components and rows of what."""
     path, words = str(store.path), store.labels.word
     labels = zip(words, store.labels.token_id, store.labels.class_name, strict=True)
-    splits = (*SPLITS, *((CALIBRATION,) if store.rows(CALIBRATION) else ()))
+    splits = (*SPLITS, *(name for name in (CALIBRATION, UNCONDITIONAL) if store.rows(name)))
     kinds = Counter(c.kind for c in store.components)
     return {
         "runs": [{"store": path, **store.run.to_dict()}],

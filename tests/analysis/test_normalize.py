@@ -43,20 +43,33 @@ ROWS = made()
 _rng = np.random.default_rng(1)
 GOLD = np.array([_rng.integers(len(row)) for row in ROWS])
 PARTS = _rng.normal(size=(len(ROWS), len(AXIS), 4)).astype(np.float32) - 3
+LISTS = list(dict.fromkeys(ROWS))
+BEHIND = _rng.normal(size=(len(LISTS), len(AXIS), 4)).astype(np.float32) - 3
+"""The parts of each list of choices behind the unconditional prompt."""
+
+
+def rows_of(choices: list[tuple[str, ...]], gold: Any) -> SplitRows:
+    """Rows that choose from these."""
+    answers = tuple(
+        RowAnswers(tuple(f" {c}" for c in row), tuple(map(LENGTH["tokens"], row)))
+        for row in choices
+    )
+    names = tuple(map(str, range(len(choices))))
+    return SplitRows(gold, names, names, answers)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A store of the rows."""
-    answers = tuple(
-        RowAnswers(tuple(f" {c}" for c in row), tuple(map(LENGTH["tokens"], row))) for row in ROWS
-    )
-    names = tuple(map(str, range(len(ROWS))))
-    rows = {"test": SplitRows(GOLD, names, names, answers)}
-    few, info = np.zeros(len(ROWS)), make_run()
+    rows = {
+        "test": rows_of(ROWS, GOLD),
+        "unconditional": rows_of(LISTS, np.zeros(len(LISTS), np.int64)),
+    }
+    parts, info = np.concatenate([PARTS, BEHIND]), make_run()
+    few = np.zeros(len(parts))
     path, labels = tmp_path / "x.h5", Labels(tuple("ABCD"), (-1,) * 4)
     with StoreWriter.open(path, info, AXIS, labels, rows) as writer:
-        writer.append(range(len(ROWS)), PARTS, PARTS.sum(1), few, few)
+        writer.append(range(len(parts)), parts, parts.sum(1), few, few)
         return writer.finish(info)
 
 
@@ -101,13 +114,26 @@ def test_words_of_one_token(stores: Path) -> None:
         open_store(path, normalize="lines")
 
 
+def test_what_is_behind_the_unconditional_prompt_is_taken_away(store: Path) -> None:
+    """Component by component, whichever row has the same answers, any span of rows at a time."""
+    assert len(LISTS) < len(ROWS)
+    with open_store(store, normalize="pmi") as opened:
+        for rows, parts in opened.iter_parts("test", 7):
+            for n, of in zip(range(rows.start, rows.stop), parts, strict=True):
+                k = len(ROWS[n])
+                expected = PARTS[n] - BEHIND[LISTS.index(ROWS[n])]
+                np.testing.assert_allclose(of[:, :k], expected[:, :k], rtol=1e-6)
+                assert np.isnan(of[:, k:]).all()
+
+
 def test_lm_evaluation_harness_agrees(store: Path, tmp_path: Path) -> None:
-    """The full model is right on a row where its acc, acc_bytes or acc_norm is."""
+    """The full model is right on a row where its accuracy of that name is."""
     task = pytest.importorskip("lm_eval.api.task")
     docs = [{"choices": row, "gold": int(gold)} for row, gold in zip(ROWS, GOLD, strict=True)]
     file = tmp_path / "docs.jsonl"
     file.write_text("\n".join(map(json.dumps, docs)))
     metrics = {"none": "acc", "bytes": "acc_bytes", "characters": "acc_norm"}
+    metrics["pmi"] = "acc_mutual_info"
     config: dict[str, Any] = {
         "task": "made", "dataset_path": "json", "dataset_kwargs": {"data_files": str(file)},
         "test_split": "train", "output_type": "multiple_choice", "doc_to_text": "",
@@ -119,5 +145,8 @@ def test_lm_evaluation_harness_agrees(store: Path, tmp_path: Path) -> None:
         with open_store(store, normalize=how) as opened:
             chosen = np.nan_to_num(opened.array("test", "full"), nan=-np.inf).argmax(1)
         for n, doc in enumerate(harness.test_docs()):
-            results = [(float(PARTS[n].sum(0)[k]), False) for k in range(len(ROWS[n]))]
+            both = (PARTS[n], BEHIND[LISTS.index(ROWS[n])])
+            results = [
+                (float(parts.sum(0)[k]), False) for parts in both for k in range(len(ROWS[n]))
+            ]
             assert harness.process_results(doc, results)[metric] == (chosen[n] == GOLD[n])

@@ -34,7 +34,7 @@ def hdf5_filters() -> Iterator[None]:
 
     def write(file: Any, axes: Any, read_rows: Any, sink: Any) -> None:
         dtype, first = axes.row_dtype(), 0
-        for split in layout.ALL_SPLITS:
+        for split in layout._written(axes):
             n = len(axes.splits[split])
             for name, kind in layout.NUMBERS.items():
                 layout._create(file[split], name, (n, *dtype[name].shape), np.dtype(kind))

@@ -102,6 +102,7 @@ def axes_of(file: Any) -> Axes:
     splits = {
         split: SplitRows(*(column(f"{split}/{name}") for name in ("gold", "id", "prompt_hash")))
         for split in ALL_SPLITS
+        if split in file
     }
     return Axes(tuple(map(Component, kinds, layers, heads)), labels, splits)
 

@@ -86,10 +86,10 @@ def test_another_class_is_another_run(target: Path) -> None:
 
 
 def test_calibration_rows_are_kept(target: Path) -> None:
-    """The third split has its own arrays; the other two have theirs alone."""
+    """The third split has its own arrays; the two before have theirs alone, the fourth no rows."""
     write(target, splits=CALIBRATED)
     with open_store(target) as store:
-        assert [store.rows(split) for split in ALL_SPLITS] == [N_TRAIN, N - N_TRAIN - 3, 3]
+        assert [store.rows(split) for split in ALL_SPLITS] == [N_TRAIN, N - N_TRAIN - 3, 3, 0]
         for name, values in NUMBERS.items():
             np.testing.assert_array_equal(store.array("calibration", name), values[-3:])
             np.testing.assert_array_equal(store.array("test", name), values[N_TRAIN:-3])
