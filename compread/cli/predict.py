@@ -16,8 +16,6 @@ from compread.cli import extract_options as opt
 from compread.cli.progress import hide_foreign_bars, say_loading
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from compread.extract import Extractor
     from compread.extract.predict import Window
     from compread.prompts.new_rows import NewRows
@@ -80,7 +78,8 @@ def predict(
     """Label new rows with a model and fitted weights.
 
     A row is a JSON object: the fields of the task's template, which is put behind the run's
-    demonstrations, or {"prompt": a whole prompt}; "id" is its number unless given. Prints one JSON
+    demonstrations, or {"prompt": a whole prompt}; "id" is its number unless given. Where the
+    weights are of rows with answers of their own, "options" has the row's. Prints one JSON
     object a row, in order: id, label, and the probability of each label, the softmax of the
     scores over the weights' temperature. Labels are those of `reweight --apply` on the same rows.
     Weights of an ensemble run each of its prompts and average, unless --store names one.
@@ -88,6 +87,7 @@ def predict(
     hide_foreign_bars()
     from compread.cli.inputs import read_weights
     from compread.cli.output import note
+    from compread.errors import UsageError
     from compread.extract import Extractor
     from compread.model import ModelRequest, load_model, quieten_libraries
     from compread.reweight.apply import check_model
@@ -95,6 +95,11 @@ def predict(
     chosen = _chosen(read_weights(weights), method, n_train, store)
     fit = chosen.first
     run = fit.run
+    if run.normalize == "pmi":
+        raise UsageError(
+            f"{weights} was fitted with --normalize pmi, which a row alone has no unconditional "
+            "prompt for; fit weights with another"
+        )
     forms = _Forms.of(chosen, include_path)
     _check_input(input)
     quieten_libraries(bars=False)
@@ -137,7 +142,8 @@ class _Forms:
         made = [
             NewRows.of_run(
                 fit.run.task, fit.run.template, fit.run.template_text, fit.run.protocol,
-                fit.words.word, fit.words.class_name, include_path,
+                () if fit.words.are_positions else fit.words.word,
+                () if fit.words.are_positions else fit.words.class_name, include_path,
             )
             for fit in chosen.members
         ]  # fmt: skip
@@ -224,30 +230,34 @@ def _tell(chosen: Ensemble, windows: Sequence[Window], names: list[str], top: in
 
     for warning in dict.fromkeys(text for window in windows for text in window.warnings):
         note(f"warning: {warning}")
-    rows = [
-        _pooled(fit, window.parts, window.full)
-        for fit, window in zip(chosen.members, windows, strict=True)
-    ]
+    rows = [_pooled(fit, window) for fit, window in zip(chosen.members, windows, strict=True)]
     scores = chosen.scores(rows)
     why = explain(chosen, rows, scores, top) if top else [{}] * len(names)
-    chances, labels = np.exp(scaled(scores, chosen.temperature)), chosen.first.labels.word
+    chances = np.exp(scaled(scores, chosen.temperature))
     lines = []
     for n, name in enumerate(names):
+        answers = windows[0].answers
+        labels = answers[n].text if answers else chosen.first.labels.word
         row = {
             "id": name,
             "label": labels[int(scores[n].argmax())],
-            "probabilities": dict(zip(labels, map(float, chances[n]), strict=True)),
+            "probabilities": dict(zip(labels, map(float, chances[n]), strict=False)),
             **why[n],
         }
         lines.append(json_text(row))
     write_styled("\n".join(lines) + "\n")
 
 
-def _pooled(fit: Fit, parts: np.ndarray[Any, Any], full: np.ndarray[Any, Any]) -> Any:
-    """The rows with one label a class, as the fit has them."""
+def _pooled(fit: Fit, window: Window) -> Any:
+    """The rows as the fit has them: one label a class, or answers made alike in length."""
     from compread.reweight.rows import Rows
+    from compread.store.normalizing import divided
     from compread.store.pooling import Pooling
 
+    parts, full = window.parts, window.full
+    if window.answers:
+        parts, full = (divided(one, window.answers, fit.run) for one in (parts, full))
+        return Rows(parts, full, fit.components, own_answers=True)
     pooling = Pooling.of(fit.words, fit.pool)
     if pooling is not None:
         bias = next(j for j, c in enumerate(fit.components) if c.kind == "bias")

@@ -135,7 +135,7 @@ class Extractor:
             CompreadError: as ``extract``.
         """
         tokens = tokens or self._tokenize(prompt_set)
-        engine = self._engine_for(tokens)
+        engine = self.engine_for(tokens)
         budget = self.workers.first(lambda: self._budget(options, target))
         head = HeadStart(engine, tokens.ids, budget, wanted=self._starts_anew(options, target))
         rows, groups, warnings = self._plan(engine, tokens, options, head)
@@ -175,13 +175,7 @@ class Extractor:
     ) -> tuple[Sequence[Ids], Sequence[Group], tuple[str, ...]]:
         """Prove the model on some rows; all rows as they are run, their groups, and warnings."""
         if isinstance(engine, AnswerEngine):
-            self.sum_check.prove(engine, longest_pieces(tokens))
-            if self.sum_check.row_wise:
-                raise ModelError(
-                    f"{self.sum_check.warnings[0]}, which answers of several tokens cannot be: "
-                    f"try {option('dtype', 'float32')}, or labels of one token"
-                )
-            return answers_to_run(engine, tokens, self.sum_check.tolerance, share=options.share)
+            return self.answer_plan(engine, tokens, share=options.share)
         seen = self.sum_check.prove(engine, tokens)
         groups = whole_groups(tokens.ids, engine.switches)
         warnings = self.sum_check.warnings
@@ -190,7 +184,23 @@ class Extractor:
             groups, warnings = groups_to_run(engine, tokens.ids, tolerance, seen, head.launch)
         return tokens.ids, groups, warnings
 
-    def _engine_for(self, tokens: TokenizedSet) -> Engine:
+    def answer_plan(
+        self, engine: AnswerEngine, tokens: TokenizedSet, *, share: bool
+    ) -> tuple[Sequence[Ids], Sequence[Group], tuple[str, ...]]:
+        """``_plan`` of rows with whole answers.
+
+        Raises:
+            ModelError: the model can only run each row alone, or not the rows at all.
+        """
+        self.sum_check.prove(engine, longest_pieces(tokens))
+        if self.sum_check.row_wise:
+            raise ModelError(
+                f"{self.sum_check.warnings[0]}, which answers of several tokens cannot be: "
+                f"try {option('dtype', 'float32')}, or labels of one token"
+            )
+        return answers_to_run(engine, tokens, self.sum_check.tolerance, share=share)
+
+    def engine_for(self, tokens: TokenizedSet) -> Engine:
         """The engine of the run before where it has the same labels, which take a while to fold."""
         before, ids, most = self._engine, tokens.label_ids, max(map(len, tokens.answers), default=0)
         kept = before.most if isinstance(before, AnswerEngine) else 0

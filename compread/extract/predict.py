@@ -8,13 +8,14 @@ the order it was given.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from compread.array_types import Float32
 from compread.components import Component
 from compread.errors import PromptError
+from compread.extract.answer_engine import AnswerEngine
 from compread.extract.engine import Engine
 from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.loop import Extractor
@@ -22,7 +23,8 @@ from compread.extract.memory import token_budget
 from compread.extract.runner import Runner
 from compread.extract.sharing import ReferenceRun, groups_to_run
 from compread.prompts import PromptSet, TokenizedSet, tokenize
-from compread.store import NO_TOKEN
+from compread.store import NO_TOKEN, RowAnswers
+from compread.store.answers import absent_columns, without_absent
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Window:
     """[N, K] the model's own label logits."""
     warnings: tuple[str, ...]
     """What the user must know, in the first window that tells it."""
+    answers: tuple[RowAnswers, ...] = ()
+    """[N] each row's own answers; its numbers are NaN for those beyond. Empty: labels in common."""
 
 
 class Predictor:
@@ -48,8 +52,10 @@ class Predictor:
             label_ids: [K] the token of each label word, as the fit has them.
         """
         self._extractor = extractor
-        self._engine = Engine(extractor.loaded.model, extractor.anatomy, tuple(label_ids))
         self._label_ids = tuple(label_ids)
+        # Answers of a row's own have no tokens yet; ids of any will do for the axis.
+        known = (0,) if set(label_ids) == {NO_TOKEN} else self._label_ids
+        self._engine = Engine(extractor.loaded.model, extractor.anatomy, known)
         self._budget: int | None = None
         self._shares: bool | None = None  # None: no prefix has been tried yet
 
@@ -72,31 +78,53 @@ class Predictor:
             window = self._window(prompt_set)
             new = tuple(w for w in window.warnings if w not in said)
             said.update(new)
-            yield Window(window.parts, window.full, new)
+            yield replace(window, warnings=new)
 
     def _window(self, prompt_set: PromptSet) -> Window:
         loaded = self._extractor.loaded
         tokens = tokenize(prompt_set, loaded.tokenizer, loaded.context_length)
         check_labels(prompt_set, tokens, self._label_ids)
+        if tokens.answers:
+            return self._window_of_answers(prompt_set, tokens)
         extractor = self._extractor
         seen = extractor.sum_check.prove(self._engine, tokens)
         groups, warnings = self._groups(tokens.ids, seen)
         if self._budget is None:
             self._budget = token_budget(loaded.model)
-        kept = _Memory([prompt.id for prompt in prompt_set.prompts])
-        sum_check = extractor.sum_check
-        runner = Runner(
-            self._engine,
-            tokens.ids,
-            kept,
-            sum_check,
-            extractor.workers,
-            row_wise=sum_check.row_wise,
-        )
-        none = np.zeros(len(tokens.ids), dtype=bool)
-        runner.run(groups, self._budget, none, lambda done, total, run: None)
-        parts, full = kept.in_order()
+        parts, full = self._run(self._engine, tokens, tokens.ids, groups, self._budget)
         return Window(parts, full, (*tokens.warnings, *warnings))
+
+    def _window_of_answers(self, prompt_set: PromptSet, tokens: TokenizedSet) -> Window:
+        """Rows that each have answers of their own, each window proved on some of its rows."""
+        extractor = self._extractor
+        engine = extractor.engine_for(tokens)
+        assert isinstance(engine, AnswerEngine)
+        rows, groups, warnings = extractor.answer_plan(engine, tokens, share=True)
+        budget = token_budget(extractor.loaded.model)
+        parts, full = self._run(engine, tokens, rows, groups, budget)
+        answers = tuple(
+            RowAnswers(prompt_set.answers(prompt), tuple(map(len, own)))
+            for prompt, own in zip(prompt_set.prompts, tokens.answers, strict=True)
+        )
+        absent = absent_columns(answers, full.shape[1])
+        parts, full = (without_absent(n, v, absent) for n, v in (("parts", parts), ("full", full)))
+        return Window(parts, full, (*tokens.warnings, *warnings), answers)
+
+    def _run(
+        self,
+        engine: Engine,
+        tokens: TokenizedSet,
+        rows: Sequence[Sequence[int]],
+        groups: Sequence[Group],
+        budget: int,
+    ) -> tuple[Float32, Float32]:
+        """Parts [N, C, K] and the model's own numbers [N, K] of the rows, in order."""
+        kept, sum_check = _Memory(tokens.names), self._extractor.sum_check
+        workers = self._extractor.workers
+        runner = Runner(engine, rows, kept, sum_check, workers, row_wise=sum_check.row_wise)
+        none = np.zeros(len(rows), dtype=bool)
+        runner.run(groups, budget, none, lambda done, total, run: None)
+        return kept.in_order()
 
     def _groups(
         self, ids: Sequence[Sequence[int]], seen: Sequence[ReferenceRun]
@@ -121,6 +149,8 @@ def check_labels(prompt_set: PromptSet, tokens: TokenizedSet, label_ids: Sequenc
     Raises:
         PromptError: they are.
     """
+    if not prompt_set.labels and set(label_ids) == {NO_TOKEN}:
+        return
     if tokens.answers or NO_TOKEN in label_ids:
         raise PromptError(
             f"label words {list(prompt_set.labels)} are not one token each for the model, or were "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from compread.errors import PromptError, option
 from compread.prompts.chat import Chat
 from compread.prompts.load_tasks import load_task
+from compread.prompts.row_options import MOST_ANSWERS
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.tasks import Task, Template
 from compread.prompts.templates import render
@@ -23,6 +24,7 @@ class NewRows:
 
     task: str
     labels: tuple[str, ...]
+    """Empty where each row brings answers of its own."""
     classes: tuple[str, ...]
     protocol: Mapping[str, Any]
     """``PromptSet.protocol`` of the run."""
@@ -92,8 +94,13 @@ class NewRows:
         """The prompt of a row whose id is ``name``.
 
         Raises:
-            PromptError: the row lacks a field of the template, or has null there.
+            PromptError: the row lacks a field of the template, or has null there, or lacks
+                answers of its own where the run's rows had those.
         """
+        prompt = self._prompt(name, row)
+        return prompt if self.labels else replace(prompt, answers=_own_answers(name, row))
+
+    def _prompt(self, name: str, row: Row) -> Prompt:
         if "prompt" in row:
             text = row["prompt"]
             if not isinstance(text, str) or not text:
@@ -128,3 +135,15 @@ class NewRows:
         if not text or self.template is None:
             return ""
         return render(Template("instruction", text, self.template.verbalizer), row)
+
+
+def _own_answers(name: str, row: Row) -> tuple[str, ...]:
+    """The answers that a row brings."""
+    options: Any = row.get("options")
+    good = isinstance(options, list) and all(isinstance(one, str) and one for one in options)
+    if not good or not 2 <= len(options) <= MOST_ANSWERS or len(set(options)) < len(options):
+        raise PromptError(
+            f"row {name!r}: 'options' is {options!r:.60}, and the weights are of rows with answers "
+            f"of their own; expected 2 to {MOST_ANSWERS} different texts"
+        )
+    return tuple(options)

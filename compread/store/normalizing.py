@@ -16,12 +16,11 @@ without what joins an answer to its prompt: the space that most begin with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from compread.array_types import Float32
 from compread.errors import StoreError, UsageError, command, flag, option
@@ -73,15 +72,7 @@ class Normalizing:
                     f"unconditional prompt; {with_them} adds them"
                 )
             return cls(axes, None, {row.text: n for n, row in enumerate(rows)})
-        joint = run.protocol.get("target_delimiter")
-        joint = JOINT if joint is None else joint
-        counted: Mapping[str, Callable[[str], int]] = {
-            "bytes": lambda text: len(text.encode()),
-            "characters": len,
-        }
-        if how == "tokens":
-            return cls(axes, lambda row: row.tokens, {})
-        return cls(axes, lambda row: tuple(counted[how](own(t, joint)) for t in row.text), {})
+        return cls(axes, length_by(how, run), {})
 
     def apply(self, name: str, split: str, span: slice, read: Read) -> Float32:
         """An array of some rows of a split, [n, .., K], with its answers normalised.
@@ -89,12 +80,11 @@ class Normalizing:
         ``read(split, name, span)`` gives it as it is stored.
         """
         values = read(split, name, span)
-        if name not in PER_ANSWER or split == UNCONDITIONAL:
+        if name not in PER_ANSWER or split == UNCONDITIONAL or not len(values):
             return values
         if self.length is None:
             return values - self._behind(name, split, span, read)
-        lengths = self._lengths(self.length, split, span)
-        return values / (lengths if values.ndim == 2 else lengths[:, None])
+        return _divided(values, self.axes.splits[split].answers[span], self.length)
 
     def _behind(self, name: str, split: str, span: slice, read: Read) -> Float32:
         """[n, .., K] the same answers behind the unconditional prompt."""
@@ -105,15 +95,36 @@ class Normalizing:
         pieces = [read(UNCONDITIONAL, name, slice(int(of[0]), int(of[-1]) + 1)) for of in runs]
         return np.asarray(np.concatenate(pieces)[place])
 
-    def _lengths(
-        self, length: Callable[[RowAnswers], tuple[int, ...]], split: str, span: slice
-    ) -> npt.NDArray[np.float32]:
-        """[n, K] how long each answer is; 1 where a row has none."""
-        answers = self.axes.splits[split].answers[span]
-        lengths = np.ones((len(answers), self.axes.shape[1]), np.float32)
-        for row, of in zip(lengths, answers, strict=True):
-            row[: len(of)] = length(of)
-        return lengths
+
+def divided(values: Float32, answers: Sequence[RowAnswers], run: RunInfo) -> Float32:
+    """Numbers of rows [N, .., K] as a run's are: by the length that ``run.normalize`` names."""
+    if run.normalize == "none":
+        return values
+    return _divided(values, answers, length_by(run.normalize, run))
+
+
+def _divided(
+    values: Float32,
+    answers: Sequence[RowAnswers],
+    length: Callable[[RowAnswers], tuple[int, ...]],
+) -> Float32:
+    lengths = np.ones((len(answers), values.shape[-1]), np.float32)
+    for row, of in zip(lengths, answers, strict=True):
+        row[: len(of)] = length(of)
+    return values / (lengths if values.ndim == 2 else lengths[:, None])
+
+
+def length_by(how: str, run: RunInfo) -> Callable[[RowAnswers], tuple[int, ...]]:
+    """How long ``tokens``, ``bytes`` or ``characters`` say that each of a row's answers is."""
+    joint = run.protocol.get("target_delimiter")
+    joint = JOINT if joint is None else joint
+    counted: Mapping[str, Callable[[str], int]] = {
+        "bytes": lambda text: len(text.encode()),
+        "characters": len,
+    }
+    if how == "tokens":
+        return lambda row: row.tokens
+    return lambda row: tuple(counted[how](own(text, joint)) for text in row.text)
 
 
 def own(text: str, joint: str) -> str:

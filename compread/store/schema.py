@@ -16,6 +16,7 @@ import numpy.typing as npt
 from compread.array_types import Float32
 from compread.errors import StoreError
 from compread.options import DEFAULT_NORMALIZATION, SPLITS, UNCONDITIONAL
+from compread.store.answers import NO_TOKEN, POSITIONS
 from compread.store.typed import typed
 
 FORMAT = "compread"
@@ -67,6 +68,12 @@ class Labels:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of their first columns."""
         return tuple(dict.fromkeys(self.class_name))
+
+    @property
+    def are_positions(self) -> bool:
+        """Whether columns are places among a row's own answers, and no label in common."""
+        k = len(self.word)
+        return self.word == POSITIONS[:k] and set(self.token_id) == {NO_TOKEN}
 
     @property
     def names(self) -> tuple[str, ...]:

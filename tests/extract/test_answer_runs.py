@@ -158,7 +158,7 @@ def test_a_row_that_all_its_answers_take_across_a_switch(tmp_path: Path) -> None
     prompts = made(tmp_path)
     one = Extractor(extractor().loaded)
     tokens = one._tokenize(prompts)
-    engine = one._engine_for(tokens)
+    engine = one.engine_for(tokens)
     rows = rows_of(tokens)
     longest = max(len(piece) for row in rows for piece in row.whole)
     engine.switches = Switches(at=(longest,))
