@@ -107,14 +107,23 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)  # mkstemp keeps others out; a result is for sharing
+        permit(partial)
         partial.replace(target)
         sync_folder(target.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def permit(path: Path) -> None:
+    """Give a file or folder the permissions of any new one: ``tempfile`` keeps others out of its.
+
+    Raises:
+        OSError: they cannot be set.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
 
 
 def sync_folder(folder: Path) -> None:

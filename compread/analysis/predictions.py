@@ -26,7 +26,7 @@ class Predictions:
     scorers: tuple[str, ...]
     """[S] ``full`` and names of components, in the order asked for."""
     logits: Float32
-    """[N, S, K], NaN where a row has no such answer."""
+    """[N, S, K], log p where labels are answers of several tokens; NaN where a row has none."""
 
     @property
     def choice(self) -> Ints:
@@ -35,7 +35,7 @@ class Predictions:
 
     @property
     def margin(self) -> Float32:
-        """[N, S] how far the largest logit is above the next, in logits."""
+        """[N, S] how far the largest number is above the next."""
         largest = np.sort(np.where(np.isnan(self.logits), -np.inf, self.logits), axis=2)
         return np.asarray(largest[..., -1] - largest[..., -2])
 

@@ -109,7 +109,7 @@ def reweight(
         alike = normalization_of(stores, normalize)
         there = _opened(opened, stores, pool_of(stores, pool), alike)
         if ensemble is not None:
-            matched(there, ensemble)  # before the fits, which may take long
+            matched(there, ensemble, budgets)  # before the fits, which may take long
         default = tuple(_names(methods)) == DEFAULT_METHODS
         if default and any(store.axes.has_own_answers for store in there):
             chosen, told = for_own_answers(chosen)

@@ -73,7 +73,8 @@ WEIGHTS_FILE = Annotated[
 METHOD = Annotated[
     str | None,
     typer.Option(
-        "--method", help="weights, reliability: whose, if of several. [default: blend, else comprw]"
+        "--method",
+        help="weights: whose [default: blend, else comprw]; reliability: whose [default: all].",
     ),
 ]
 FORCE = Annotated[bool, typer.Option("--force", help="Replace the file.")]
@@ -164,10 +165,15 @@ def _check_weights(wanted: PlotKind, weights: Path | None) -> None:
 
 def _fits(weights: Path | None, method: str | None) -> Sequence[Fit]:
     """The fits of a weights file that are drawn beside stores."""
+    from compread.errors import UsageError
     from compread.reweight.apply import check_titles
 
-    fits = () if weights is None else read_weights(weights).fits
-    check_titles(None if method is None else [method], [fit.title for fit in fits])
+    if weights is None:
+        if method is not None:
+            raise UsageError("--method goes with --weights FILE, which it chooses from")
+        return ()
+    fits = read_weights(weights).fits
+    check_titles(None if method is None else [method], [fit.title for fit in fits], "method")
     return [fit for fit in fits if method in (None, fit.title)]
 
 

@@ -51,8 +51,8 @@ def predictions(
     """Say what the full model and single components predict on each row.
 
     One line a row and component: the label (or the row's own answer) of the largest contribution,
-    the right one, and the margin, how far the largest is above the next, in logits. Rows are named
-    by the ids of the prompt file or the task.
+    the right one, and the margin, how far the largest is above the next, in logits, or in log p of
+    answers of several tokens. Rows are named by the ids of the prompt file or the task.
     """
     from compread.analysis.predictions import row_predictions
     from compread.store import open_store, store_paths

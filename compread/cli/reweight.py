@@ -99,7 +99,7 @@ SAVE = Annotated[
 EXPORT = Annotated[
     Path | None,
     typer.Option(
-        help="Save the model with the weights of comprw, else blend, multiplied into it.",
+        help="Save the model in this folder, the weights of comprw, else blend, multiplied in.",
         **PATH,
     ),
 ]
@@ -107,7 +107,9 @@ MODEL = Annotated[
     str | None,
     typer.Option("--model", help="With --export-model: the model. [default: the stores']"),
 ]
-FORCE = Annotated[bool, typer.Option("--force", help="Replace FILE or DIR if it exists.")]
+FORCE = Annotated[
+    bool, typer.Option("--force", help="Replace what --save or --export-model names.")
+]
 LIST_METHODS = Annotated[
     bool,
     typer.Option(
@@ -176,7 +178,7 @@ def reweight(
     if save is not None:
         check_target(save, force)
     if model is not None and export_model is None:
-        raise UsageError("--model goes with --export-model DIR")
+        raise UsageError("--model goes with --export-model PATH")
     if export_model is not None:
         check_export(chosen, export_model, force)
     calibrates = metrics or save is not None
@@ -222,7 +224,7 @@ def _fit(
         there = [opened.enter_context(open_store(path, pool, normalize)) for path in paths]
         tell_repeats([repeats(store, "test") for store in there], "test")
         if how is not None:
-            matched(there, how)  # before the fits, which may take long
+            matched(there, how, budgets)  # before the fits, which may take long
         if not given and any(store.axes.has_own_answers for store in there):
             methods, told = registry.for_own_answers(methods)
             if told:

@@ -15,7 +15,7 @@ from compread.model.load.loading import LoadedModel, load_model
 from compread.model.load.quantized import is_quantized
 from compread.model.load.request import ModelRequest
 from compread.model.weighted import Weighting, scale_weights
-from compread.output_files import MADE_FOLDER
+from compread.output_files import MADE_FOLDER, permit
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,20 @@ def _forget_packing(model: Any) -> None:
 
 def _save(loaded: LoadedModel, folder: Path, said: str) -> None:
     """Write beside the target, so that it is there whole or not."""
+    from safetensors import SafetensorError
+
     made = Path(tempfile.mkdtemp(prefix=".compread-", dir=folder.parent))
     try:
         loaded.model.save_pretrained(made)
         loaded.tokenizer.save_pretrained(made)
         (made / MADE_FOLDER).write_text(said, encoding="utf-8")
-        made.chmod(0o755)
+        for path in (made, *made.rglob("*")):
+            permit(path)
         if folder.exists():
             shutil.rmtree(folder)
         made.rename(folder)
-    except OSError as error:
-        raise TargetError(f"{folder} cannot be written: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TargetError(f"{folder} cannot be written: {reason}") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)

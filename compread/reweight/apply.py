@@ -92,8 +92,8 @@ def forms_named(fits: Sequence[Fit], titles: Sequence[str] | None) -> tuple[Fit,
     return tuple(form for form in forms if form.title in titles)
 
 
-def check_titles(asked: Sequence[str] | None, there: Sequence[str]) -> None:
-    """Refuses methods that weights are not of.
+def check_titles(asked: Sequence[str] | None, there: Sequence[str], name: str = "methods") -> None:
+    """Refuses methods that weights are not of; ``name`` is the option that asks for them.
 
     Raises:
         UsageError: as in ``forms_named``.
@@ -101,7 +101,7 @@ def check_titles(asked: Sequence[str] | None, there: Sequence[str]) -> None:
     for title in asked or ():
         if title not in there:
             known = ", ".join(dict.fromkeys(there))
-            raise UsageError(f"{option('methods', repr(title))}: the weights are of {known}")
+            raise UsageError(f"{option(name, repr(title))}: the weights are of {known}")
 
 
 def pooling_of(fits: Sequence[Fit], asked: str | None) -> str:
@@ -123,7 +123,7 @@ def pooling_of(fits: Sequence[Fit], asked: str | None) -> str:
     if ways and asked not in (None, ways[0]):
         raise UsageError(
             f"{option('pool', asked)}: the weights were fitted with "
-            f"{option('pool', ways[0])}; leave it"
+            f"{option('pool', ways[0])}; give that"
         )
     return ways[0] if ways else asked or DEFAULT_POOL
 
@@ -205,6 +205,6 @@ def normalization_of(fits: Sequence[Fit], asked: str | None) -> str:
     if asked not in (None, ways[0]):
         raise UsageError(
             f"{option('normalize', asked)}: the weights were fitted with "
-            f"{option('normalize', ways[0])}; leave it"
+            f"{option('normalize', ways[0])}; give that"
         )
     return ways[0]

@@ -163,12 +163,13 @@ def ensembles(
         In the order group of stores, budget, method.
 
     Raises:
-        StoreError: a store has no other to be averaged with, or they have other rows or classes.
+        StoreError: a store has no other to be averaged with, they have other rows or classes, or
+            all of their train rows are asked for and are not as many in each.
     """
     per_store = len(budgets) * len(methods)
     found: list[Ensemble] = []
     with blas_threads(1):
-        for group, columns in matched(stores, how):
+        for group, columns in matched(stores, how, budgets):
             some = [stores[s] for s in group]
             unscored = []
             training = zip(*(trainings_of(store, budgets) for store in some), strict=True)
@@ -182,16 +183,37 @@ def ensembles(
 
 
 def matched(
-    stores: Sequence[Store], how: str
+    stores: Sequence[Store], how: str, budgets: Sequence[int | None] = ()
 ) -> list[tuple[list[int], tuple[tuple[int, ...], ...]]]:
     """The numbers of stores that belong together, with each one's column of each class [M, K].
 
     Nothing is read of the stores but ids and right answers.
 
+    Args:
+        stores: the runs.
+        how: one of ``options.ENSEMBLES``.
+        budgets: numbers of train rows to learn from, if any; None is all of them.
+
     Raises:
         StoreError: as in ``ensembles``.
     """
-    return [(group, columns_of([stores[n] for n in group])) for group in _groups(stores, how)]
+    groups = _groups(stores, how)
+    if None in budgets:
+        for group in groups:
+            _check_train_rows([stores[n] for n in group])
+    return [(group, columns_of([stores[n] for n in group])) for group in groups]
+
+
+def _check_train_rows(stores: Sequence[Store]) -> None:
+    first, *others = stores
+    for store in others:
+        if store.rows("train") != first.rows("train"):
+            fewest = min(one.rows("train") for one in stores)
+            raise StoreError(
+                f"{store.path} has {store.rows('train')} train rows and {first.path} "
+                f"{first.rows('train')}: an ensemble learns from as many of each store; give "
+                f"{option('n-train', fewest)}"
+            )
 
 
 def _groups(stores: Sequence[Store], how: str) -> list[list[int]]:

@@ -12,7 +12,12 @@ from compread.analysis.calibration import Bins, confidence_of, equal_width
 from compread.analysis.repeats import distinct
 from compread.array_types import Floats, Ints
 from compread.errors import StoreError
-from compread.reweight.apply import check_match, pooling_of, same_prompt
+from compread.reweight.apply import (
+    check_match,
+    normalization_of,
+    pooling_of,
+    same_prompt,
+)
 from compread.reweight.fit import Fit, finite_scores
 from compread.reweight.rows import rows_of
 from compread.reweight.temperature import scaled
@@ -52,9 +57,11 @@ def reliability(
 
     Raises:
         StoreError: the store cannot be read, has no such rows, or is not of the fits' model.
-        UsageError: the fits were pooled in another way.
+        UsageError: the fits were pooled, or answers made alike for them, in another way.
     """
-    with open_store(path, pooling_of(fits, pool) if fits else pool, normalize) as store:
+    if fits:
+        pool, normalize = pooling_of(fits, pool), normalization_of(fits, normalize)
+    with open_store(path, pool, normalize) as store:
         for fit in fits:
             check_match(fit, store)
         held, run = store.split(split), store.run

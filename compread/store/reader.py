@@ -246,7 +246,7 @@ def open_store(
         run = RunInfo.from_dict(parse(run_text))
         pooling = Pooling.of(axes.labels, pool) if pool else None
         normalizing = Normalizing.of(axes, run, normalize, path)
-        run = replace(run, normalize=normalize)
+        run = replace(run, normalize=normalize if normalizing else DEFAULT_NORMALIZATION)
         store = Store(path, run, axes, file, numbers, pooling, normalizing)
         on_error.pop_all()
     return store

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compread.reweight.registry import title_of
 from compread.views.ensembles import store_or_all
 from compread.views.tables import Column, Row, Table
 
@@ -15,6 +16,11 @@ NOTE = (
     "of the softmax of the scores, whatever their size; the others are of scores / T, where T is "
     "fitted on the train rows, each scored by a fit without it. predict prints those."
 )
+
+
+def _title(row: Row) -> str:
+    # Means have the title as their method, and no recipe.
+    return title_of(row["method"], row.get("recipe"))
 
 
 def calibration_view(document: Mapping[str, Sequence[Row]]) -> list[Table]:
@@ -32,7 +38,7 @@ def calibration_tables(rows: Sequence[Row]) -> list[Table]:
     def any_has(key: str) -> bool:
         return any(row.get(key) is not None for row in rows)
 
-    columns = [Column("method", justify="left", format=_method)]
+    columns = [Column("method", justify="left", format=_title)]
     if len({row.get("store") for row in rows}) > 1:
         columns.insert(0, Column("store", justify="left", shorten="start", format=store_or_all))
     columns.append(Column("n_train", "train\nrows", drop=2))
@@ -53,8 +59,3 @@ def calibration_tables(rows: Sequence[Row]) -> list[Table]:
     for row in rows:
         blocks.setdefault((row.get("store"), row["n_train"], row.get("setting")), []).append(row)
     return [Table(columns, list(blocks.values()), title="Calibration", note=NOTE)]
-
-
-def _method(row: Row) -> str:
-    special = row.get("recipe") not in (None, "official")
-    return f"{row['method']}:{row['recipe']}" if special else str(row["method"])

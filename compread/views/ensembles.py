@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from compread.reweight.registry import title_of
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
@@ -97,8 +98,7 @@ def _gains(average: Sequence[Row]) -> Table:
 
 
 def _title(row: Row) -> str:
-    special = row["recipe"] not in (None, "official")
-    return f"{row['method']}:{row['recipe']}" if special else row["method"]
+    return title_of(row["method"], row["recipe"])
 
 
 def _percent(accuracy: float) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from compread.analysis.runs import normalize_key
+from compread.views.normalized import normalized
 from compread.views.tables import Column, Row, Table
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def prediction_rows(store: Store, split: str, said: Predictions) -> list[dict[st
                     "gold_class": None if own else labels.class_names[gold[n]],
                     "correct": choice[n][s] == gold[n],
                     "margin": margin[n][s],
+                    **normalize_key(store.run.normalize),
                 }
             )
     return found
@@ -54,7 +57,10 @@ def prediction_view(rows: Sequence[Row], left_out: int) -> list[Table]:
     stores: dict[str, list[Row]] = {}
     for row in rows:
         stores.setdefault(str(row["store"]), []).append(row)
-    tables = [Table(COLUMNS, [of], title=store) for store, of in stores.items()]
+    tables = [
+        Table(COLUMNS, [of], title=store + normalized(of[0].get("normalize")))
+        for store, of in stores.items()
+    ]
     if left_out and tables:
         more = f"{left_out} more; --top 0 shows all, as json, csv and parquet do."
         tables[-1] = Table(COLUMNS, tables[-1].blocks, tables[-1].title, more)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from compread.errors import either
+from compread.reweight.registry import title_of
 from compread.reweight.results import FEWEST
 from compread.views.calibration import calibration_tables, calibration_view
 from compread.views.ensembles import ensemble_tables, store_or_all
@@ -88,8 +89,7 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 
 def _title(row: Mapping[str, Any]) -> str:
-    special = row["recipe"] not in (None, "official")
-    return f"{row['method']}:{row['recipe']}" if special else row["method"]
+    return title_of(row["method"], row["recipe"])
 
 
 def _store_table(runs: ResultRows, what: str = "") -> Table:

@@ -104,10 +104,11 @@ def test_accuracy_is_that_of_the_normalised_answers(store: Path) -> None:
 
 
 def test_words_of_one_token(stores: Path) -> None:
-    """Per token nothing changes; bytes say nothing of logits, and no such name is known."""
+    """Per token nothing changes and nothing is said; bytes say nothing of logits."""
     path = stores / "sst2-t1-k4-s0.h5"
     with open_store(path) as one, open_store(path, normalize="tokens") as other:
         np.testing.assert_array_equal(one.array("test", "parts"), other.array("test", "parts"))
+        assert other.run == one.run
     with pytest.raises(StoreError, match="normalize bytes: its labels are one token each"):
         open_store(path, normalize="bytes")
     with pytest.raises(UsageError, match="there is none, tokens, bytes"):

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ def test_training_curves(run, tmp_path, write_store):
         (["training", "STORE", "-o", "-"], 2, "several revisions"),
         (["scatter", "STORE", "--weights", "w.json", "-o", "-"], 2, "`plot reliability`"),
         (["reliability", "STORE", "--weights", "w.json", "-o", "-"], 4, "no such weights file"),
-        (["reliability", "STORE", "--method", "linc", "-o", "-"], 2, "the weights are of"),
+        (["reliability", "STORE", "--method", "linc", "-o", "-"], 2, "goes with --weights"),
         (["weights", "STORE", "-o", "-"], 4, "weights file"),
         (["scatter", "nowhere.h5", "-o", "-"], 4, "no such store"),
         (["scatter", "STORE", "-o", "STORE.d/x.png"], 1, "no folder"),
@@ -174,6 +175,25 @@ def test_bias_wants_stores_alike(tmp_path, stores, write_store):
         leanings([stores / "sst2-t1-k4-s0.h5", other])
     with pytest.raises(UsageError, match="has 3 labels"):
         leanings([other], labels=(0, 3))
+
+
+@pytest.mark.parametrize(
+    ("changed", "asked", "message"),
+    [
+        ({}, ["--method", "linc"], "--method 'linc': the weights are of comprw"),
+        ({"normalize": "bytes"}, [], "the weights were fitted with --normalize bytes; give that"),
+    ],
+)
+def test_reliability_is_of_numbers_that_the_weights_are_of(
+    run, store, tmp_path, changed, asked, message
+):
+    """Weights that are not there, or were fitted on other numbers, are refused in one line."""
+    saved = tmp_path / "w.json"
+    assert run("reweight", store, "--methods", "comprw", "--save", saved)[0] == 0
+    (fit,) = Weights.read(saved).fits
+    Weights((replace(fit, run=replace(fit.run, **changed)),)).write(saved, force=True)
+    status, out, err = run("plot", "reliability", store, "--weights", saved, *asked, "-o", "-")
+    assert (status, out) == (2, "") and message in err
 
 
 def test_reliability_is_the_share_that_is_right_by_probability(run, store, tmp_path):

@@ -76,6 +76,14 @@ def test_answers_of_a_row_s_own_are_named_by_their_texts(tmp_path: Path, capsys:
         assert row["prediction"] == text[int(np.nanargmax(own))] and row["class"] is None
 
 
+def test_how_answers_are_made_alike_is_said(tmp_path: Path, capsys: Any) -> None:
+    """In each row, and above the table; nothing where they are as stored."""
+    store = test_row_answers.write(tmp_path / "cloze.h5")
+    assert {r["normalize"] for r in said(capsys, store, "--normalize", "bytes")} == {"bytes"}
+    assert "log p per UTF-8 byte" in said(capsys, store, "--normalize", "bytes", form="md")
+    assert "normalize" not in said(capsys, store)[0]
+
+
 def test_a_table_is_cut_and_says_so(store: Path, capsys: Any) -> None:
     """CSV is whole."""
     table = said(capsys, store, "--component", "*", "--top", "3", form="table")

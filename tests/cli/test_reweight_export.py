@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,6 +70,31 @@ def test_the_folder_is_the_model_with_the_fit_s_weights(made: SimpleNamespace) -
         wanted = model(tokens["input_ids"]).logits
     torch.testing.assert_close(logits(made.folder / "whole", "Review: x"), wanted)
     assert not torch.allclose(logits(made.model, "Review: x"), wanted, atol=1e-3)
+
+
+def test_the_folder_is_as_open_to_others_as_any_new_one(made: SimpleNamespace, run: Run) -> None:
+    """Each file and the folder have the permissions that the umask leaves."""
+    folder, before = made.folder / "shared", os.umask(0o027)
+    try:
+        assert run("--methods", "comprw", "--export-model", folder)[0] == 0
+    finally:
+        os.umask(before)
+    modes = {one.name: one.stat().st_mode & 0o777 for one in (folder, *folder.iterdir())}
+    assert modes.pop("shared") == 0o750 and "model.safetensors" in modes
+    assert set(modes.values()) == {0o640}
+
+
+def test_a_disk_that_is_full_is_one_line(made: SimpleNamespace, run: Run) -> None:
+    """No part of the folder is left, and what was fitted is shown."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        status, out, err = run("--methods", "comprw", "--export-model", made.folder / "none")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert status == 1 and "comprw" in out and err.splitlines()[-1].startswith("error: ")
+    assert "none cannot be written: " in err and not (made.folder / "none").exists()
+    assert not [one for one in made.folder.iterdir() if one.name.startswith(".")]
 
 
 def test_weights_without_a_size_get_one(made: SimpleNamespace) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compread.errors import StoreError, UsageError
+from compread.errors import StoreError, UsageError, worded
 from compread.reweight.ensemble import Ensemble, ensembles, matched
 from compread.reweight.ensemble_apply import applied, apply_ensembles, named
 from compread.reweight.fit import reweight
@@ -189,6 +189,20 @@ def test_stores_that_do_not_belong_together_are_refused(make_store, change, mess
     with pytest.raises(StoreError) as error:
         matched([first, change(second)], "templates")
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_stores_with_other_numbers_of_train_rows_learn_from_as_many_of_each(make_store):
+    """All rows of each are refused with the number that they all have, and that works."""
+    stores = [family(make_store, seeds=(0,), n_train=n)[t] for t, n in enumerate((12, 8))]
+    with pytest.raises(StoreError) as error:
+        matched(stores, "templates", (4, None))
+    assert worded(str(error.value)) == (
+        "b-0.h5 has 8 train rows and a-0.h5 12: an ensemble learns from as many of each store; "
+        "give --n-train 8"
+    )
+    fits, found = fitted(stores, "templates", budgets=(8,))
+    (row,) = document(fits, None, found)["ensembles"]
+    assert row["n_train"] == 8 and row["store_accuracy"] > 0.5
 
 
 @pytest.mark.parametrize("labels", [2, 20])
