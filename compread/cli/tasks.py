@@ -131,11 +131,14 @@ def fetch(
     """Load the tasks' data into the cache of datasets, for a later run with --offline."""
     hide_foreign_bars()
     from compread.cli.values import comma_list
-    from compread.prompts import load_rows, load_task
+    from compread.errors import PromptError
+    from compread.prompts import is_lm_eval, load_rows, load_task
     from compread.views.tasks import FETCH_VIEW
 
     wanted = comma_list(names)
     rows = []
+    for name in filter(is_lm_eval, wanted):
+        raise PromptError(f"{name}: lm-evaluation-harness loads its data itself; run the task once")
     load = partial(load_task, include_path=include_path)
     for task in _usable(include_path) if wanted == ["all"] else map(load, wanted):
         for one, split in ((task.lender or task, "train"), (task, "test")):

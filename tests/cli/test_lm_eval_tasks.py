@@ -80,3 +80,9 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> No
     assert "pip install 'compread[lm-eval]'" in capsys.readouterr().err
     with pytest.raises(PromptError, match="need that library"):
         compread.extract("gpt2", ["lm_eval:piqa"], "x.h5")
+
+
+def test_fetch_leaves_the_library_s_data_to_it(capsys: Out) -> None:
+    """It loads them when a task is run."""
+    assert main(["tasks", "fetch", "lm_eval:piqa"]) == 1
+    assert "lm_eval:piqa: lm-evaluation-harness loads its data itself" in capsys.readouterr().err
