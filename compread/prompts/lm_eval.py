@@ -167,6 +167,7 @@ class _Harness:
                 "n_train": n_train,
                 "limit": limit,
                 "left_out": left_out,
+                "target_delimiter": self.task.config.target_delimiter,
             },
         )
 

@@ -126,6 +126,7 @@ def test_a_row_with_two_equal_choices_is_left_out(tmp_path: Path) -> None:
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     (made,) = lm_eval_sets("lm_eval:made", include_path=folder)
     assert made.protocol["left_out"] == ["test-2"]
+    assert made.protocol["target_delimiter"] == " "
     assert "test-2" not in [prompt.id for prompt in made.prompts]
 
 

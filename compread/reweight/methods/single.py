@@ -96,7 +96,8 @@ class TaskLearning(Method):
         """The heads of each run; all mixers and MLPs where there is no head.
 
         Raises:
-            UsageError: a store is older than the inner products of the labels' unembeddings.
+            UsageError: a store is older than the inner products of the labels' unembeddings, or its
+                label words have several tokens.
         """
         fits = []
         for run in training:
@@ -120,8 +121,9 @@ class TaskLearning(Method):
         """[N, C] squared lengths in the span of the label unembeddings."""
         if run.label_gram is None:
             raise UsageError(
-                f"{option('methods', self.name)}: {run.store} was made before stores "
-                f"held the labels' unembeddings; extract it again with {flag('force')}"
+                f"{option('methods', self.name)}: {run.store} has no unembedding of each label: "
+                "label words of several tokens have none, and older stores did not hold them; "
+                f"extract it again, with words of one token and {flag('force')}"
             )
         grams, parts = run.label_gram, run.rows.parts
         same = bool((grams == grams[:1]).all())  # as it is wherever a label is a single word
