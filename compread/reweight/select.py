@@ -167,7 +167,7 @@ def mean_weights(
     model = (runs[0].info if runs else named[0].run).fingerprint
     chosen = [fit for fit in named if fit.run.fingerprint == model]
     if not runs and len(chosen) < len(named):
-        raise UsageError("the fits are of different models; draw one model's weights at once")
+        raise UsageError("the fits are of different models; give those of one model")
     for run in runs:
         check_model(
             (chosen or named)[0], run.info.fingerprint, f"{run.path} is of {model_of(run.info)}"

@@ -12,10 +12,13 @@ from compread.views.tables import Column, Row, Table
 NOTE = (
     "How far probabilities are from what happens on the test rows, 0 at best. ECE: mean distance "
     "of accuracy and probability in 15 bins of equal width; adapt.: of equal numbers of rows. "
-    "Brier: squared error of the probabilities. loss: -log p of the right label, in nats. as is: "
-    "of the softmax of the scores, whatever their size; the others are of scores / T, where T is "
-    "fitted on the train rows, each scored by a fit without it. predict prints those."
+    "Brier: squared error of the probabilities. loss: -log p of the right label, in nats. "
 )
+SCALED = (
+    "as is: of the softmax of the scores, whatever their size; the others are of scores / T, where "
+    "T is fitted on the train rows, each scored by a fit without it. predict prints those."
+)
+UNSCALED = "All are of the softmax of the scores, whatever their size: no temperature was fitted."
 
 
 def _title(row: Row) -> str:
@@ -47,15 +50,22 @@ def calibration_tables(rows: Sequence[Row]) -> list[Table]:
     columns.append(Column("accuracy", "accu-\nracy", format=".3f", name="accuracy", drop=1))
     if any_has("temperature"):
         columns.append(Column("temperature", "T", format=".3g"))
-    columns += [
-        Column("scaled_ece", "ECE", format=".3f"),
-        Column("scaled_ece_adaptive", "adapt.\nECE", format=".3f", drop=3),
-        Column("scaled_brier", "Brier", format=".3f"),
-        Column("scaled_log_loss", "loss", format=".3f"),
-        Column("ece", "as is:\nECE", format=".3f"),
-        Column("log_loss", "as is:\nloss", format=".3f"),
-    ]
+    is_scaled = any_has("scaled_ece")
+    columns += _four("scaled_" if is_scaled else "")
+    if is_scaled:
+        columns.append(Column("ece", "as is:\nECE", format=".3f"))
+        columns.append(Column("log_loss", "as is:\nloss", format=".3f"))
     blocks: dict[Any, list[Row]] = {}
     for row in rows:
         blocks.setdefault((row.get("store"), row["n_train"], row.get("setting")), []).append(row)
-    return [Table(columns, list(blocks.values()), title="Calibration", note=NOTE)]
+    note = NOTE + (SCALED if is_scaled else UNSCALED)
+    return [Table(columns, list(blocks.values()), title="Calibration", note=note)]
+
+
+def _four(prefix: str) -> list[Column]:
+    return [
+        Column(f"{prefix}ece", "ECE", format=".3f"),
+        Column(f"{prefix}ece_adaptive", "adapt.\nECE", format=".3f", drop=3),
+        Column(f"{prefix}brier", "Brier", format=".3f"),
+        Column(f"{prefix}log_loss", "loss", format=".3f"),
+    ]

@@ -35,6 +35,13 @@ LENGTH_NOTE = (
     "tokens, of rows whose answers differ in that; {longest_chance:.2f} and {shortest_chance:.2f} "
     "by chance."
 )
+MEASURE_NOTES = {
+    "mcc": " MCC: Matthews' correlation of predicted and right labels, 0 by chance.",
+    "ece": (
+        " ECE: mean distance of accuracy and probability, the softmax over the labels, in 15 bins "
+        "of equal width."
+    ),
+}
 ONE_STORE = "Wilson's"
 MANY_STORES = "Wilson's with the variance over rows and stores"
 JOINT = ", the same one for all stores, which are over the same rows"
@@ -49,7 +56,7 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
         together, interval = JOINT if len(row_sets(runs)) == 1 else COMBINED, MANY_STORES
     note = NOTE.format(together=together, interval=interval, **_words(runs[0]))
     note += LENGTH_NOTE.format(**full) if full.get("longest_chance") is not None else ""
-    note += _matched(runs)
+    note += MEASURE_NOTES.get(by, "") + _matched(runs)
     note += _ties(ranked) + _crossfit(ranked)
     title = f"Components by {by.replace('_', ' ')}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])

@@ -10,14 +10,12 @@ from compread.errors import either
 from compread.reweight.registry import title_of
 from compread.reweight.results import FEWEST
 from compread.views.calibration import calibration_tables, calibration_view
-from compread.views.ensembles import ensemble_tables, store_or_all
+from compread.views.ensembles import METHODS_A_TABLE, ensemble_tables, store_or_all
 from compread.views.normalized import normalized
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
 ResultRows = Sequence[Row]
-METHODS_A_TABLE = 5
-"""As many as eighty columns hold."""
 GRID_NOTE = "Test accuracy in %: mean over the runs (population standard deviation). " + either(
     "--format json or csv has every run.", 'Its list "runs" has every run.'
 )

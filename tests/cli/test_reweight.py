@@ -406,6 +406,11 @@ def test_metrics_of_applied_weights(run, stores, tmp_path):
     assert rows[1]["scaled_ece"] is None and Weights.read(old).fits[0].test.calibration is None
     status, out, _ = run("--apply", saved, stores, "--metrics")
     assert status == 0 and "as is:" in out and max(map(len, out.splitlines())) <= 80
+    bare = run("--apply", old, other, "--metrics")[1]
+    (line,) = (x for x in bare.partition("Calibration")[2].splitlines() if "comprw" in x)
+    names = ("ece", "ece_adaptive", "brier", "log_loss")
+    assert line.split()[-4:] == [f"{rows[1][name]:.3f}" for name in names]
+    assert "as is:" not in bare and "no temperature was fitted" in " ".join(bare.split())
 
 
 def test_a_task_is_not_shown_twice(run, stores):

@@ -80,6 +80,14 @@ def test_what_the_first_is_worth_is_told(stores):
     assert rows[0]["crossfit_accuracy"] is None and "by luck" not in table.note
 
 
+@pytest.mark.parametrize(("by", "words"), [("mcc", "MCC: Matthews'"), ("ece", "ECE: mean dist")])
+def test_a_measure_named_in_short_is_explained(stores, by, words):
+    """Where components are ranked by it, and only there."""
+    runs = read_runs([stores / "sst2-t1-k4-s0.h5"])
+    notes = [ranking_view(rank(runs, by=b).rows(), runs, b, "test")[0].note for b in (by, "margin")]
+    assert words in notes[0] and words not in notes[1]
+
+
 def test_changes_stand_by_their_size():
     """Losses as large as gains stand beside them."""
     rows = [
