@@ -16,6 +16,8 @@ from compread.prompts.sets import Prompt, PromptSet
 
 AnswerIds = tuple[tuple[int, ...], ...]
 """[K] the tokens of each answer of a row."""
+_SHOWN, _TOKENS = 200, 16
+"""Characters of an answer, and tokens of it, that a message quotes."""
 
 
 def without_last_spaces(prompt_set: PromptSet) -> PromptSet:
@@ -58,8 +60,9 @@ def _answers_of(
         tokens = tuple(_tokens(prompt, answer, own, next(whole), encode))
         if tokens in owner:
             raise PromptError(
-                f"answers {owner[tokens]!r} and {answer!r} of row {prompt.id!r} are the same "
-                f"tokens {shown(encode.tokenizer, tokens)}: choose texts that differ for this model"
+                f"answers {owner[tokens]!r:.{_SHOWN}} and {answer!r:.{_SHOWN}} of row "
+                f"{prompt.id!r} are the same tokens {shown(encode.tokenizer, tokens[:_TOKENS])}: "
+                "choose texts that differ for this model"
             )
         owner[tokens] = answer
     return tuple(owner)
@@ -67,7 +70,7 @@ def _answers_of(
 
 def _tokens(prompt: Prompt, answer: str, own: Ids, whole: Ids, encode: Encoder) -> Ids:
     """What an answer adds to the tokens of its prompt."""
-    where, tokenizer = f"answer {answer!r} of row {prompt.id!r}", encode.tokenizer
+    where, tokenizer = f"answer {answer!r:.{_SHOWN}} of row {prompt.id!r}", encode.tokenizer
     if whole[: len(own)] != own:
         same = next(
             (n for n, (a, b) in enumerate(zip(own, whole, strict=False)) if a != b), len(whole)

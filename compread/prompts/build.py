@@ -158,8 +158,17 @@ def _prompt(
 
 
 def without_twins(prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[str]]:
-    """The prompts that can be chosen in, and the ids of those two of whose answers are one text."""
+    """The prompts that can be chosen in, and the ids of those two of whose answers are one text.
+
+    Raises:
+        PromptError: none can be chosen in.
+    """
     twins = [prompt.id for prompt in prompts if len({*prompt.answers}) < len(prompt.answers)]
+    if prompts and len(twins) == len(prompts):
+        raise PromptError(
+            f"every row has two options of the same text, such as {twins[0]!r} with "
+            f"{list(prompts[0].answers)!r:.200}: write options, or an answer, that tell them apart"
+        )
     return [prompt for prompt in prompts if prompt.id not in twins], twins
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from compread.prompts.row_options import MOST_ANSWERS
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.templates import fields_named
 from compread.prompts.verbalizers import Verbalizer
+
+_SHOWN = 200
+"""Characters of a row's own value that a message quotes."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,21 @@ class _Line:
             raise self.error(f"{key!r} is {what}; {fields_named(self.row)}")
         if not isinstance(value, str) or not value:
             raise self.error(f"{key!r} is {value!r}, not a text of one character or more")
+        self.check_whole(key, value)
+        return value
+
+    def check_whole(self, key: str, value: str) -> None:
+        """UTF-8 has no half of a surrogate pair; JSON and Python can spell one."""
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise self.error(f"{key!r} has half a surrogate pair: {value!r}; repair it") from error
-        return value
+            what = f"{key!r} has half a surrogate pair: {value!r:.{_SHOWN}}; repair it"
+            raise self.error(what) from error
 
     def check_no_null(self, key: str, value: str) -> None:
         """HDF5 ends a text at a null character."""
         if "\0" in value:
-            raise self.error(f"{key!r} holds a null character: {value!r}")
+            raise self.error(f"{key!r} holds a null character: {value!r:.{_SHOWN}}")
 
 
 Option = str | Sequence[str]
@@ -175,16 +184,18 @@ def _check_own(line: _Line, options: Verbalizer) -> None:
 def _checked_options(line: _Line, options: Any) -> Verbalizer:
     where = line.error if line.place else PromptError
     name = "options" if line.place else option("labels")
+    shown = f"{name} {options!r:.{_SHOWN}}"
     classes = [[o] if isinstance(o, str) else o for o in options] if _is_list(options) else []
     words = [word for words in classes if _is_list(words) for word in words]
     good = all(_is_list(c) and c for c in classes) and all(isinstance(w, str) and w for w in words)
     if not classes or not good:
-        raise where(f"{name} {options!r} is not a list of words")
+        raise where(f"{shown} is not a list of words")
     if len(classes) < 2:
-        raise where(f"{name} {options!r} has {len(classes)} words; two or more are needed")
+        raise where(f"{shown} has one word; two or more are needed")
     if len(set(words)) < len(words):
-        raise where(f"{name} {options!r} has a word twice")
+        raise where(f"{shown} has a word twice")
     for word in words:
+        line.check_whole(name, word)
         line.check_no_null(name, word)
     return Verbalizer(tuple(c[0] for c in classes), tuple(map(tuple, classes)))
 
@@ -211,15 +222,23 @@ def _prompt(line: _Line, index: int, options: Verbalizer) -> Prompt:
 def _right(line: _Line, options: Verbalizer) -> int:
     """The number of the right class, which the label names or is."""
     label = line.row.get("label")
-    if isinstance(label, int) and not isinstance(label, bool):
-        if not 0 <= label < len(options.words):
+    if isinstance(label, Integral) and not isinstance(label, bool):
+        number = int(label)  # numpy's are no int
+        if not 0 <= number < len(options.words):
             raise line.error(
-                f"label {label} is no option's number; expected 0 to {len(options.words) - 1}"
+                f"label {number} is no option's number; expected 0 to {len(options.words) - 1}"
             )
-        return label
+        return number
+    if label is not None and not isinstance(label, str):
+        raise line.error(
+            f"'label' is {label!r:.{_SHOWN}}; expected the right option's text, or its number "
+            f"from 0 to {len(options.words) - 1}"
+        )
     label = line.text("label")
     right = next((k for k, words in enumerate(options.words) if label in words), None)
     if right is None:
-        known = _plain(options)
-        raise line.error(f"label {label!r} is not among the options {known}; mind the space")
+        known = f"{_plain(options)!r:.{_SHOWN}}"
+        raise line.error(
+            f"label {label!r:.{_SHOWN}} is not among the options {known}; mind the space"
+        )
     return right

@@ -37,7 +37,7 @@ def row_answers(template: Template, row: Row) -> tuple[str, ...]:
     try:
         options = evaluate(template.options, row, _listed)
     except PromptError as error:
-        raise PromptError(f"{where}: its options {error}") from error
+        raise PromptError(f"{where}: its 'options' {error}") from error
     if not 2 <= len(options) <= MOST_ANSWERS:
         raise PromptError(
             f"{where}: its options {template.options!r} are {len(options)}; expected 2 to "
@@ -77,12 +77,12 @@ def check_right(right: int, answers: Sequence[str]) -> None:
         PromptError: it is not.
     """
     if right >= len(answers):
-        raise PromptError(f"option {right} is right, but the row has {len(answers)}, from 0")
+        raise PromptError(f"option {right} is right, but the row has only 0 to {len(answers) - 1}")
 
 
 def _listed(value: Any) -> list[Any]:
     if isinstance(value, str | Mapping) or not hasattr(value, "__iter__"):
-        raise PromptError(f"is {value!r:.60}, not a list")
+        raise PromptError(f"expected a list, got {value!r:.60}")
     return list(value)
 
 

@@ -172,7 +172,8 @@ def oddities(file: Path, task: Task) -> list[PromptError]:
 def _odd_text(template: Template) -> Iterator[str]:
     text = template.text
     if text.endswith((" ", "\t")):
-        yield "ends in a space: take it off, and begin the label words with it"
+        behind = "the answer" if template.options else "the label words"
+        yield f"ends in a space: take it off, and begin {behind} with it"
     single = _SINGLE_BRACES.search(_JINJA.sub("", text))
     if single:
         field = single.group(1)

@@ -179,7 +179,7 @@ def _undefined(message: str) -> Undefined:
 
 @cache
 def _fields(text: str) -> frozenset[str]:
-    from jinja2 import meta, nodes
+    from jinja2 import TemplateSyntaxError, meta, nodes
 
     from compread.prompts.sandbox import environment
 
@@ -191,11 +191,14 @@ def _fields(text: str) -> frozenset[str]:
         parsed = environment().parse(text)
         others = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
         if any(map(parsed.find, others)):
-            raise PromptError(" uses another template: write the whole text here")
+            raise PromptError("the template uses another template: write the whole text here")
         _compiled(text)
         return frozenset(meta.find_undeclared_variables(parsed))
+    except PromptError:
+        raise
     except Exception as error:  # as ``_syntax`` lists
-        raise PromptError(f"the template{_syntax(error)}") from error
+        at = f"'s line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+        raise PromptError(f"the template{at} is not valid Jinja2: {_syntax(error)}") from error
 
 
 @cache
@@ -216,7 +219,8 @@ def _expression(text: str) -> tuple[Any, frozenset[str]]:
         with Budget():
             compiled = environment().compile_expression(text or "true", undefined_to_none=False)
     except Exception as error:  # as ``_syntax`` lists
-        raise PromptError(f"{text[:80]!r} is not a Jinja2 expression{_syntax(error)}") from error
+        what = f"{text[:80]!r} is not a Jinja2 expression: {_syntax(error)}"
+        raise PromptError(what) from error
     return compiled, template_fields(f"{{{{ {text} }}}}" if text else "")
 
 
@@ -228,11 +232,8 @@ def _syntax(error: Exception) -> str:
     """
     from jinja2 import TemplateSyntaxError
 
-    if isinstance(error, PromptError):
-        return str(error)
     if isinstance(error, TemplateSyntaxError):
-        return f"'s line {error.lineno} is not valid Jinja2: {' '.join(str(error.message).split())}"
+        return " ".join(str(error.message).split())
     if isinstance(error, RecursionError | MemoryError | SyntaxError):
-        return " is not valid Jinja2: it nests too deeply"
-    first = " ".join(str(error).partition(";")[0].split())[:200]
-    return f" is not valid Jinja2: {first}"
+        return "it nests too deeply"
+    return " ".join(str(error).partition(";")[0].split())[:200]

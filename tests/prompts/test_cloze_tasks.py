@@ -126,12 +126,12 @@ def test_names_of_subjects(name: str, message: str) -> None:
 
 
 BAD: list[tuple[Row, str]] = [
-    ({"label": 2}, "row test-7 of task 'piqa': option 2 is right, but the row has 2, from 0"),
+    ({"label": 2}, "row test-7 of task 'piqa': option 2 is right, but the row has only 0 to 1"),
     ({"label": "x"}, "row test-7 of task 'piqa': its 'label.index' 'label' is 'x'; expected"),
     ({"label": -1}, "'label.index' 'label' is -1; expected the right option's place"),
     ({"label": None}, "'label.index' 'label' needs 'label', which is null"),
     ({"sol1": " "}, "row test-7 .*template 'cloze': its answer of option 0 is empty"),
-    ({"sol1": None}, r"row test-7 .*template 'cloze': its options .*'sol1', which is null"),
+    ({"sol1": None}, r"row test-7 .*template 'cloze': its 'options' .*'sol1', which is null"),
 ]
 
 
@@ -156,6 +156,22 @@ def test_a_row_with_two_equal_options_is_left_out(tmp_path: Path) -> None:
     )
     assert "test-4" not in [prompt.id for prompt in found.prompts]
     assert "test-4" in found.protocol["left_out"]
+
+
+def test_rows_all_with_equal_options(tmp_path: Path) -> None:
+    """Where no row can be chosen in, the error says why."""
+    with pytest.raises(PromptError, match="every row has two options of the same text, such as"):
+        cloze(tmp_path, "piqa", lambda n, split: {**piqa(n, split), "sol2": f"use {n}", "label": 0})
+
+
+def test_a_row_without_label_has_no_right_ending(tmp_path: Path) -> None:
+    """HellaSwag's test split has empty labels, none of which is the first ending."""
+
+    def unlabelled(n: int, split: str) -> Row:
+        return {**hellaswag(n, split), **({"label": ""} if (n, split) == (7, "test") else {})}
+
+    with pytest.raises(PromptError, match=r"row test-7 .* is -1; expected the right option's"):
+        cloze(tmp_path, "hellaswag", unlabelled)
 
 
 CHOICES: list[tuple[dict[str, Any], type[CompreadError], str]] = [
@@ -184,7 +200,8 @@ templates:
     answer: "{{ option }}"
 """
 MISTAKES = [
-    ("index: right", "index: right +", "line 2: 'label.index' cannot be used: 'right .' is not"),
+    ("index: right", "index: right +", "line 2: 'label.index' cannot be used: 'right .' is not a "
+     "Jinja2 expression: unexpected 'end of template'"),
     ("index: right", "index: 3", "line 2: 'label.index' is 3, not text"),
     ("index: right", "index: right, field: x", "line 2: 'label.field' is not a key here"),
     ("options: answers", "options: '{{ answers }}'", "line 6: 'templates.plain.options' cannot be"),
@@ -222,14 +239,21 @@ def test_an_answer_without_its_option_is_odd(tmp_path: Path) -> None:
     assert "line 7: 'templates.plain.answer' is one text for all options" in found
 
 
+def test_a_text_before_options_that_ends_in_a_space(tmp_path: Path) -> None:
+    """It is the answer that the space belongs to; there are no label words."""
+    (tmp_path / "mine.yaml").write_text(OWN.replace("{{ question }}", "{{ question }} "))
+    (found,) = mistakes_in(tmp_path / "mine.yaml")
+    assert found.endswith("ends in a space: take it off, and begin the answer with it")
+
+
 LISTS: list[tuple[Any, str | None]] = [
     (["a", "b"], None),
     ([str(n) for n in range(26)], None),
     ([3, 4.5], None),
     (["a"], "'answers' are 1; expected 2 to 26"),
     ([str(n) for n in range(27)], "'answers' are 27; expected 2 to 26"),
-    ("ab", "its options 'answers' is refused: is 'ab', not a list"),
-    (7, "its options 'answers' is refused: is 7, not a list"),
+    ("ab", "its 'options' 'answers' is refused: expected a list, got 'ab'"),
+    (7, "its 'options' 'answers' is refused: expected a list, got 7"),
 ]
 
 

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from compread.errors import PromptError
-from compread.prompts import Prompt, read_prompt_file
+from compread.prompts import Prompt, prompts_of_rows, read_prompt_file
 
 OPTIONS = [" negative", " positive"]
 
@@ -106,7 +107,9 @@ MISTAKES: list[tuple[list[object], int, str]] = [
     ([row(), row(prompt="")], 2, "'prompt' is ''"),
     ([row(prompt=["x"])], 1, r"'prompt' is \['x'\]"),
     ([row(label=None, lable="x")], 1, "'label' is missing"),
-    ([row(label=True)], 1, "'label' is True"),
+    ([row(label=True)], 1, "'label' is True; expected the right option's text, or its number"),
+    ([row(label=1.0)], 1, "'label' is 1.0; expected .* or its number from 0 to 1"),
+    ([row(options=["x" * 9999, 3])], 1, ".{,300}$"),
     ([row(label=2)], 1, "label 2 is no option's number; expected 0 to 1"),
     ([row(label=-1)], 1, "label -1 is no option's number"),
     ([row(label="positive")], 1, "label 'positive' is not among the options .*mind the space"),
@@ -120,7 +123,7 @@ MISTAKES: list[tuple[list[object], int, str]] = [
     ([row(), row(options=[[" positive", " good"], " bad"])], 2, "several words for one class"),
     ([row(), row(label=3, options=list(map(str, range(27))))], 2, "27 options; .* 26 of its own"),
     ([row(), row(options=["", " positive"])], 2, "is not a list of words"),
-    ([row(options=[" positive"])], 1, "has 1 words; two or more"),
+    ([row(options=[" positive"])], 1, "has one word; two or more"),
     ([row(options=OPTIONS + OPTIONS[:1])], 1, "has a word twice"),
     ([row(options=" positive")], 1, "is not a list of words"),
     ([row(options=[" positive", 3])], 1, "is not a list of words"),
@@ -143,6 +146,15 @@ def test_mistakes_name_the_line(
     with pytest.raises(PromptError, match=f"mine.jsonl, line {line}: .*{message}") as caught:
         read_prompt_file(write(tmp_path, *rows))
     assert "\n" not in str(caught.value)
+
+
+def test_options_from_python() -> None:
+    """A numpy number is a label; half a surrogate pair is told, as it is in a prompt."""
+    good = {"prompt": "a", "label": np.int64(1), "options": OPTIONS}
+    (prompt,) = prompts_of_rows([good]).prompts
+    assert prompt.gold == 1 and type(prompt.gold) is int
+    with pytest.raises(PromptError, match=r"prompts\[0\]: 'options' has half a surrogate pair"):
+        prompts_of_rows([{**good, "options": [" \ud800", " y"]}])
 
 
 def test_valid_surrogate_pair(tmp_path: Path) -> None:
