@@ -53,5 +53,8 @@ BIAS_SHARE = 1.0
 DEFAULT_METHODS = ("full", "calib+", "bc", "comprw", "blend")
 """The methods of ``compread reweight`` where none is named."""
 
+LABEL_SHARES = ("train", "balanced", "estimate")
+"""What may be taken for the labels' shares among the rows to predict, beside numbers."""
+
 ENSEMBLES = ("templates", "seeds", "both")
 """What the stores of an ensemble may differ in (``compread.reweight.ensemble``)."""

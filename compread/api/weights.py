@@ -27,6 +27,7 @@ from compread.reweight.apply import pooling_of
 from compread.reweight.ensemble import Ensemble, ensembles, matched
 from compread.reweight.ensemble_apply import applied, named
 from compread.reweight.fit import Fit
+from compread.reweight.label_shares import label_shares_of
 from compread.reweight.registry import for_own_answers, make_methods, recipe_of
 from compread.reweight.results import document as document_of
 from compread.reweight.weights_file import Weights
@@ -73,6 +74,7 @@ def reweight(
     oracle: bool = False,
     ensemble: str | None = None,
     metrics: bool = False,
+    label_shares: str | Sequence[float] | None = None,
     pool: str | None = None,
     normalize: str | None = None,
 ) -> Reweighting:
@@ -94,6 +96,9 @@ def reweight(
             stores that differ in these; lists ``ensembles`` and ``ensemble_average``.
         metrics: fit temperatures too, which a file saved from the result then has, and show how
             far the probabilities can be trusted.
+        label_shares: what methods that look at the rows to predict take for the labels' shares
+            among them: ``train``, ``balanced``, ``estimate``, or a share for each label; None: each
+            method's own default.
         pool: how label words of one class become one label; None: as in the runs.
         normalize: what makes answers of different lengths alike; None: as in the runs.
 
@@ -103,7 +108,7 @@ def reweight(
     """
     if ensemble is not None:
         check_choice("ensemble", ensemble, ENSEMBLES)
-    chosen = make_methods(_names(methods), recipe_of(recipe, signed))
+    chosen = make_methods(_names(methods), recipe_of(recipe, signed), label_shares_of(label_shares))
     budgets = (n_train,) if n_train is None or isinstance(n_train, int) else tuple(n_train)
     with ExitStack() as opened:
         alike = normalization_of(stores, normalize)
@@ -139,6 +144,7 @@ def apply_weights(
     *,
     methods: str | Sequence[str] | None = None,
     metrics: bool = False,
+    label_shares: str | Sequence[float] | None = None,
     pool: str | None = None,
     normalize: str | None = None,
 ) -> Result:
@@ -151,6 +157,7 @@ def apply_weights(
         stores: runs, or what ``compread.open`` takes.
         methods: those of them to score; None: all.
         metrics: show how far the probabilities can be trusted.
+        label_shares: as in ``reweight``; None: as the fits had them.
         pool: how label words of one class become one label; None: as the fits had them.
         normalize: what makes answers of different lengths alike; None: as the fits had it.
 
@@ -160,7 +167,7 @@ def apply_weights(
     """
     given = weights_of(weights)
     titles = None if methods is None else _names(methods)
-    fits, some = named(given.fits, given.ensembles, titles)
+    fits, some = named(given.fits, given.ensembles, titles, label_shares_of(label_shares))
     with ExitStack() as opened:
         alike = applying.normalization_of(fits, normalize)
         there = _opened(opened, stores, pooling_of(fits, pool), alike)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from compread.prompts.sets import Prompt, PromptSet
     from compread.reweight.ensemble import Ensemble
     from compread.reweight.fit import Fit
+    from compread.reweight.label_shares import LabelShares
+    from compread.reweight.running import Running
     from compread.reweight.weights_file import Weights
 
 EXAMPLE = """\
@@ -51,6 +53,16 @@ N_TRAIN = Annotated[
 STORE = Annotated[
     str | None, typer.Option("--store", help="Those fitted on this store, if on several.")
 ]
+LABEL_SHARES = Annotated[
+    str | None,
+    typer.Option(
+        "--label-shares",
+        metavar="S",
+        help="As in reweight, over the rows so far; without --method by the form that looks at "
+        "them, such as blend.  [default: the weights']",
+        show_default=False,
+    ),
+]
 EXPLAIN = Annotated[
     int, typer.Option("--explain", min=0, help="Name the N components that decided each row.")
 ]
@@ -66,6 +78,7 @@ def predict(
     method: METHOD = None,
     n_train: N_TRAIN = None,
     store: STORE = None,
+    label_shares: LABEL_SHARES = None,
     explain: EXPLAIN = 0,
     include_path: opt.INCLUDE_PATH = None,
     revision: opt.REVISION = None,
@@ -83,6 +96,9 @@ def predict(
     object a row, in order: id, label, and the probability of each label, the softmax of the
     scores over the weights' temperature. Labels are those of `reweight --apply` on the same rows.
     Weights of an ensemble run each of its prompts and average, unless --store names one.
+
+    Each row is labelled alone, by default with blend-row; methods that look at the rows together,
+    such as blend or bc, are given those so far, window by window. Stderr says which.
     """
     hide_foreign_bars()
     from compread.cli.inputs import read_weights
@@ -91,8 +107,11 @@ def predict(
     from compread.extract import Extractor
     from compread.model import ModelRequest, load_model, quieten_libraries
     from compread.reweight.apply import check_model
+    from compread.reweight.label_shares import label_shares_of
+    from compread.reweight.running import Running, told_of
 
-    chosen = _chosen(read_weights(weights), method, n_train, store)
+    shares = label_shares_of(label_shares)
+    chosen = _chosen(read_weights(weights), method, n_train, store, shares)
     fit = chosen.first
     run = fit.run
     if run.normalize == "pmi":
@@ -120,10 +139,12 @@ def predict(
     check_model(fit, loaded.fingerprint, f"{model} is in {loaded.dtype}")
     if chosen.temperature is None:
         note(f"{weights} has no temperature for {fit.title}: {UNSCALED}")
+    note(told_of(chosen))
+    running = Running(chosen)
     prompts = (forms.prompts(name, row) for name, row in _rows(input))
     size = FIRST_WINDOW if _streams(input) else FILE_WINDOW
     for windows, names in forms.answered(Extractor(loaded), _windows(prompts, size)):
-        _tell(chosen, windows, names, explain)
+        _tell(chosen, running, windows, names, explain)
 
 
 @dataclass(frozen=True)
@@ -191,15 +212,23 @@ class _Forms:
 
 
 def _chosen(
-    weights: Weights, method: str | None, n_train: int | None, store: str | None
+    weights: Weights,
+    method: str | None,
+    n_train: int | None,
+    store: str | None,
+    shares: LabelShares,
 ) -> Ensemble:
     """What labels the rows: an ensemble where there is one and no single store is named."""
     from compread.reweight.ensemble import Ensemble
-    from compread.reweight.select import choose, choose_ensemble
+    from compread.reweight.ensemble_apply import retold_ensemble
+    from compread.reweight.select import choose, choose_ensemble, looking
 
+    told = shares is not None
     if weights.ensembles and store is None:
-        return choose_ensemble(weights.ensembles, method, n_train)
-    return Ensemble.of_one(choose(weights.fits, method, n_train, store))
+        named = looking([one.first for one in weights.ensembles], method, told)
+        return retold_ensemble(choose_ensemble(weights.ensembles, named, n_train), shares)
+    named = looking(weights.fits, method, told)
+    return retold_ensemble(Ensemble.of_one(choose(weights.fits, named, n_train, store)), shares)
 
 
 def _check_input(path: str) -> None:
@@ -219,7 +248,9 @@ def _streams(path: str) -> bool:
     return path == "-" or not Path(path).is_file()
 
 
-def _tell(chosen: Ensemble, windows: Sequence[Window], names: list[str], top: int) -> None:
+def _tell(
+    chosen: Ensemble, running: Running, windows: Sequence[Window], names: list[str], top: int
+) -> None:
     """Print a window's rows."""
     import numpy as np
 
@@ -231,7 +262,7 @@ def _tell(chosen: Ensemble, windows: Sequence[Window], names: list[str], top: in
     for warning in dict.fromkeys(text for window in windows for text in window.warnings):
         note(f"warning: {warning}")
     rows = [_pooled(fit, window) for fit, window in zip(chosen.members, windows, strict=True)]
-    scores = chosen.scores(rows)
+    scores = running.scores(rows)
     why = explain(chosen, rows, scores, top) if top else [{}] * len(names)
     chances = np.exp(scaled(scores, chosen.temperature))
     lines = []

@@ -27,6 +27,7 @@ from compread.cli.reweight_export import export
 from compread.cli.values import PATH
 
 if TYPE_CHECKING:
+    from compread.reweight.label_shares import LabelShares
     from compread.reweight.method import Method
     from compread.reweight.weights_file import Weights
 
@@ -34,7 +35,9 @@ EXAMPLE = """\
 compread reweight stores/sst2.h5 --n-train 20 --save weights.json
 compread reweight stores/ --n-train 8,20 --methods full,comprw,blend --versus comprw
 compread reweight --apply weights.json other.h5"""
-BESIDE_APPLY = {"--apply", "--methods", "--metrics", "--pool", "--normalize", "--format"}
+BESIDE_APPLY = {
+    "--apply", "--label-shares", "--methods", "--metrics", "--pool", "--normalize", "--format",
+}  # fmt: skip
 
 
 N_TRAIN = Annotated[
@@ -85,6 +88,17 @@ METRICS = Annotated[
         "--metrics", help="Also show how far probabilities can be trusted: ECE, Brier, log loss."
     ),
 ]
+LABEL_SHARES = Annotated[
+    str | None,
+    typer.Option(
+        "--label-shares",
+        metavar="S",
+        help="What methods that look at the rows to predict take for the labels' shares among "
+        "them: 0.8,0.2 in the labels' order, train (those of the train rows), balanced or "
+        "estimate.  [default: each method's own]",
+        show_default=False,
+    ),
+]
 APPLY = Annotated[
     Path | None,
     typer.Option(
@@ -130,6 +144,7 @@ def reweight(
     oracle: ORACLE = False,
     ensemble: ENSEMBLE = None,
     metrics: METRICS = False,
+    label_shares: LABEL_SHARES = None,
     apply: APPLY = None,
     save: SAVE = None,
     export_model: EXPORT = None,
@@ -154,6 +169,7 @@ def reweight(
     from compread.errors import UsageError
     from compread.output_files import check_target
     from compread.reweight import registry
+    from compread.reweight.label_shares import label_shares_of
     from compread.views.reweight import reweight_view
 
     if list_methods:
@@ -162,6 +178,7 @@ def reweight(
     if not stores:
         raise UsageError("no STORE: name .h5 files, folders of them, or - for paths on stdin")
     trained = registry.recipe_of(recipe, signed)
+    shares = label_shares_of(label_shares)
     names = [name.strip() for name in methods.split(",")]
     if apply is not None:
         named = named_options(context)
@@ -171,10 +188,10 @@ def reweight(
         titles = names if "--methods" in named else None
         how = pool.value if "--pool" in named else None
         alike = normalize.value if "--normalize" in named else None
-        _apply(apply, stores, titles, how, alike, metrics, format.value)
+        _apply(apply, stores, titles, how, alike, metrics, shares, format.value)
         return
     budgets = _budgets(n_train)
-    chosen = registry.make_methods(names, trained)
+    chosen = registry.make_methods(names, trained, shares)
     if save is not None:
         check_target(save, force)
     if model is not None and export_model is None:
@@ -273,6 +290,7 @@ def _apply(
     pool: str | None,
     normalize: str | None,
     metrics: bool,
+    shares: LabelShares,
     format: str,
 ) -> None:
     from compread.analysis.repeats import repeats
@@ -284,7 +302,7 @@ def _apply(
     from compread.views.reweight import apply_view
 
     weights = read_weights(file)
-    fits, some = named(weights.fits, weights.ensembles, titles)
+    fits, some = named(weights.fits, weights.ensembles, titles, shares)
     how, alike = pooling_of(fits, pool), normalization_of(fits, normalize)
     with ExitStack() as opened:
         paths = found_stores(stores).paths

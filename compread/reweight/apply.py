@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
 from compread.reweight.fit import Fit, HeldOutAccuracy, test_scores
+from compread.reweight.label_shares import LabelShares, known_shares
+from compread.reweight.method import Transductive
 from compread.reweight.registry import METHODS, check_own_answers
 from compread.reweight.rows import check_labels
 from compread.store import Store
@@ -66,6 +70,32 @@ def same_prompt(fitted_on: RunInfo, run: RunInfo) -> bool:
     """Whether rows stand behind the same words, which set the level of each label's score."""
     words = ("task", "template", "template_text", "demonstrations", "seed", "shots")
     return all(getattr(fitted_on, name) == getattr(run, name) for name in words)
+
+
+def retold(fit: Fit, said: LabelShares) -> Fit:
+    """A fit for rows whose labels have other shares than it was fitted for.
+
+    The same where ``said`` is None, and where its method scores rows one by one.
+
+    Raises:
+        UsageError: another number of shares than labels, or one that the fit cannot know.
+    """
+    fitted = fit.fitted
+    if said is None or not isinstance(fitted, Transductive):
+        return fit
+    own = METHODS[fit.method].own_shares
+    was = fit.hyperparameters.get("label_shares", own)
+    if said == was:
+        return fit
+    if said == "train" or (said == "estimate" and own != "estimate"):
+        raise UsageError(
+            f"{option('label-shares', said)}: the weights of {fit.title} lack that; fit them with "
+            f"{option('label-shares', said)}"
+        )
+    shares = known_shares(said, np.empty(0, np.int64), len(fit.labels.word))
+    kept = said if isinstance(said, str) else [*said]
+    told = {**fit.hyperparameters, "label_shares": kept}
+    return replace(fit, fitted=fitted.told(shares), hyperparameters=told)
 
 
 def all_forms(fits: Sequence[Fit]) -> tuple[Fit, ...]:

@@ -143,6 +143,12 @@ class Ensemble:
         }
 
 
+def forms_of(one: Ensemble) -> tuple[Ensemble, ...]:
+    """An ensemble, and behind it its form for rows alone where that is another."""
+    alone = one.row_wise()
+    return (one,) if alone is None or alone is one else (one, alone)
+
+
 def ensembles(
     stores: Sequence[Store],
     fits: Sequence[Fit],

@@ -13,10 +13,12 @@ from compread.reweight.apply import (
     check_match,
     check_titles,
     forms_named,
+    retold,
     same_prompt,
 )
-from compread.reweight.ensemble import Ensemble, matched, score
+from compread.reweight.ensemble import Ensemble, forms_of, matched, score
 from compread.reweight.fit import Fit
+from compread.reweight.label_shares import LabelShares
 from compread.store import Store
 
 
@@ -127,7 +129,10 @@ def _bound(one: Ensemble, chosen: Sequence[int], stores: Sequence[Store]) -> Ens
 
 
 def named(
-    fits: Sequence[Fit], some: Sequence[Ensemble], titles: Sequence[str] | None
+    fits: Sequence[Fit],
+    some: Sequence[Ensemble],
+    titles: Sequence[str] | None,
+    shares: LabelShares = None,
 ) -> tuple[tuple[Fit, ...], tuple[Ensemble, ...]]:
     """What of a weights file is applied: the ensembles with their members, else all the fits.
 
@@ -137,21 +142,30 @@ def named(
         fits: of the file.
         some: the file's ensembles.
         titles: the methods, such as ``["comprw", "blend-row"]``; None: all.
+        shares: what transductive ones take for the labels' shares; None: what they were fitted for.
 
     Raises:
         UsageError: the file has no weights of such a method.
     """
     if not some:
-        return forms_named(fits, titles), ()
+        return tuple(retold(fit, shares) for fit in forms_named(fits, titles)), ()
     forms: dict[tuple[Any, ...], Ensemble] = {}
     for one in some:
-        for form in (one, one.row_wise()):
-            if form is not None:
-                stores = tuple(member.store for member in form.members)
-                forms.setdefault((form.first.title, form.how, form.n_train, stores), form)
+        for form in forms_of(one):
+            stores = tuple(member.store for member in form.members)
+            forms.setdefault((form.first.title, form.how, form.n_train, stores), form)
     check_titles(titles, [form.first.title for form in forms.values()])
-    chosen = [one for one in forms.values() if titles is None or one.first.title in titles]
+    chosen = [
+        retold_ensemble(one, shares)
+        for one in forms.values()
+        if titles is None or one.first.title in titles
+    ]
     return tuple(member for one in chosen for member in one.members), tuple(chosen)
+
+
+def retold_ensemble(one: Ensemble, shares: LabelShares) -> Ensemble:
+    """An ensemble whose members are told the labels' shares, as in ``retold``."""
+    return replace(one, members=tuple(retold(member, shares) for member in one.members))
 
 
 def applied(

@@ -219,7 +219,7 @@ def _unscored(
 
 def _fits_of_cells(method: Method, training: Sequence[Training], budgets: int) -> list[Fitted]:
     """What a method makes of each run; it is one object for a store's budgets if it reads none."""
-    if method.needs_training:
+    if method.reads_rows:
         return list(in_turn(method, training))
     once = in_turn(method, training[::budgets])
     return [fitted for fitted in once for _ in range(budgets)]
@@ -227,7 +227,7 @@ def _fits_of_cells(method: Method, training: Sequence[Training], budgets: int) -
 
 def oracles(stores: Sequence[Store], methods: Sequence[Method]) -> tuple[Fit, ...]:
     """Those of the methods that are trained, fitted on the test rows that they are scored on."""
-    trained = [method for method in methods if method.needs_training]
+    trained = [method for method in methods if method.reads_rows]
     # One store after the other: all test rows of all stores may be more than memory holds.
     return tuple(fit for one in stores for fit in reweight([one], trained, learn_from="test"))
 
@@ -273,8 +273,18 @@ def finite_scores(fitted: Fitted, rows: Rows) -> npt.NDArray[np.float64]:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         scores = fitted.scores(rows)
-    scores = np.where(rows.absent, -np.inf, scores)
-    if not (np.isfinite(scores) | rows.absent).all():
+    return check_finite(np.where(rows.absent, -np.inf, scores), rows.absent)
+
+
+def check_finite(
+    scores: npt.NDArray[np.float64], absent: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Scores [N, K] that are numbers, but for answers [N, K] that rows do not have.
+
+    Raises:
+        StoreError: as in ``finite_scores``.
+    """
+    if not (np.isfinite(scores) | absent).all():
         raise StoreError("these weights make scores that are not finite; fit them again")
     return scores
 
@@ -289,7 +299,7 @@ def _check_rows(
         check_own_answers(methods, name)
     if not store.rows("test"):
         raise StoreError(f"{store.path} has no test rows; extract it with a test split")
-    fitted = [method.name for method in methods if method.needs_training]
+    fitted = [method.name for method in methods if method.reads_rows]
     for budget in budgets:
         if not row_count(budget, there, name) and fitted:
             why = f"{option('n-train', 0)} leaves" if there else f"{name} has"

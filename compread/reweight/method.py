@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from compread.array_types import Floats
 from compread.reweight.cost import Size, Work
+from compread.reweight.label_shares import LabelShares
 from compread.reweight.rows import Rows, Training
 
 TOGETHER_BYTES = 64 << 20
@@ -31,8 +32,9 @@ class Fitted(ABC):
 
     axes: ClassVar[Mapping[str, str]] = {}
     """The axis letters of each fitted array: ``{"weights": "C"}``."""
-    absent: ClassVar[Mapping[str, float]] = {}
-    """What weights files of older versions lack of the arrays, and what is true of those."""
+    absent: ClassVar[tuple[Mapping[str, float], ...]] = ()
+    """What weights files of older versions lack of the arrays, with what is true of those: of the
+    last version, of those before that one too, and so on."""
     transductive: ClassVar[bool] = False
     """Whether a row's scores depend on the rows that are scored with it."""
     sizeless: ClassVar[bool] = False
@@ -44,6 +46,13 @@ class Fitted(ABC):
 
         What is said of answers that a row does not have means nothing.
         """
+
+    def told(self, shares: Floats) -> Fitted:
+        """The form for rows whose labels' shares are known: [K], 0 where they are not.
+
+        The same where rows are scored one by one.
+        """
+        return self
 
     def row_wise(self) -> tuple[str, Fitted] | None:
         """The form that labels a row without others beside it, and the method it is called.
@@ -59,6 +68,43 @@ class Fitted(ABC):
     def parameters(self) -> dict[str, Floats]:
         """The fitted arrays by name."""
         return {name: getattr(self, name) for name in self.axes}
+
+
+@dataclass(frozen=True)
+class Transductive(Fitted):
+    """A fitted method whose scores of a row depend on the rows that are scored with it.
+
+    What it needs to see of each of them is ``raw``, so that rows can come window by window.
+    """
+
+    shares: Floats
+    """[K] what is known of the labels' shares among those rows; 0 where nothing is."""
+
+    axes: ClassVar[Mapping[str, str]] = {"shares": "K"}
+    absent: ClassVar[tuple[Mapping[str, float], ...]] = ({"shares": 0.0},)
+    transductive: ClassVar[bool] = True
+
+    @abstractmethod
+    def raw(self, rows: Rows) -> Floats:
+        """[N, K] what is kept of each row, whatever the others are."""
+
+    @abstractmethod
+    def calibrated(self, raw: Floats) -> Floats:
+        """[N, K] the scores of rows from what was kept of them."""
+
+    def scores(self, rows: Rows) -> Floats:
+        """[N, K] of rows that are all there; answers of a row's own have no shares."""
+        raw = self.raw(rows)
+        return raw if rows.own_answers else self.calibrated(raw)
+
+    def told(self, shares: Floats) -> Fitted:
+        """The form for rows whose labels' shares are known: [K], 0 where they are not."""
+        return replace(self, shares=shares)
+
+    @property
+    def known(self) -> Floats | None:
+        """[K] the shares; None where nothing is known of them."""
+        return self.shares if self.shares.any() else None
 
 
 class Method(ABC):
@@ -87,6 +133,24 @@ class Method(ABC):
         A method with recipes is a dataclass with a field ``recipe``.
         """
         return cls(recipe=recipe or cls.recipes[0]) if cls.recipes else cls()  # type: ignore[call-arg]
+
+    label_shares: LabelShares = None
+    """Of a transductive method, what it takes for the labels' shares; None is its own default."""
+    own_shares: ClassVar[str] = "estimate"
+    """That default."""
+
+    @property
+    def told_as(self) -> str | list[float]:
+        """The same for the weights file."""
+        shares = self.label_shares
+        return (
+            self.own_shares if shares is None else shares if isinstance(shares, str) else [*shares]
+        )
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether a fit depends on the train rows, as it may with some options and not others."""
+        return self.needs_training
 
     @property
     def title(self) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 from compread.errors import StoreError, UsageError, flag, option
+from compread.reweight.label_shares import LabelShares
 from compread.reweight.method import Method
 from compread.reweight.methods.affine import Affine
 from compread.reweight.methods.batch_calibration import (
@@ -36,13 +39,17 @@ DEFAULT = "blend"
 """The method that weights are used of where no other is named."""
 
 
-def make_methods(names: Sequence[str], recipe: str | None = None) -> tuple[Method, ...]:
+def make_methods(
+    names: Sequence[str], recipe: str | None = None, label_shares: LabelShares = None
+) -> tuple[Method, ...]:
     """The methods of these names, each once, in the order given.
 
     Args:
         names: such as ``["full", "comprw", "comprw:convex"]``; a recipe after a colon goes before
             ``recipe``.
         recipe: the recipe for those methods that have it; None: each one's default.
+        label_shares: what transductive methods take for the labels' shares; None: what each of
+            them does of its own.
 
     Raises:
         UsageError: no name is given, or a method or recipe is not known.
@@ -61,7 +68,15 @@ def make_methods(names: Sequence[str], recipe: str | None = None) -> tuple[Metho
         if colon:
             _check(own, recipes, "methods", f"{name}:")
         method = METHODS[name].make(own or (recipe if recipe in recipes else None))
+        if label_shares is not None and method.fitted.transductive:
+            method = replace(cast("Any", method), label_shares=label_shares)
         made[name, method.recipe] = method
+    if label_shares is not None and not any(m.fitted.transductive for m in made.values()):
+        known = ", ".join(name for name, m in METHODS.items() if m.fitted.transductive)
+        raise UsageError(
+            f"{option('label-shares')} is for methods that look at the rows to predict together; "
+            f"ask for one of {known}"
+        )
     return tuple(made.values())
 
 

@@ -93,6 +93,11 @@ class Training:
     official: dict[str, Descent] = field(default_factory=dict, init=False, repr=False)
     """How CompRW's official training of these rows ended, by its form, as far as it is known."""
 
+    @property
+    def labels(self) -> int:
+        """K."""
+        return int(self.rows.full.shape[1])
+
     def __len__(self) -> int:
         return len(self.gold)
 

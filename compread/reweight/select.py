@@ -13,9 +13,9 @@ from compread.array_types import Floats
 from compread.components import Component
 from compread.errors import StoreError, UsageError, either, option
 from compread.reweight.apply import all_forms, check_model, model_of
-from compread.reweight.ensemble import Ensemble
+from compread.reweight.ensemble import Ensemble, forms_of
 from compread.reweight.fit import Fit
-from compread.reweight.registry import DEFAULT, METHODS
+from compread.reweight.registry import DEFAULT
 
 _SAVE = either(
     f"reweight --methods {DEFAULT} --save FILE", f'reweight(runs, methods="{DEFAULT}").save(file)'
@@ -28,7 +28,7 @@ def choose(
     n_train: int | None = None,
     store: str | None = None,
 ) -> Fit:
-    """The one fit that is asked for, in its form for rows alone.
+    """The one fit that is asked for; of several forms the one for rows alone is the default.
 
     Args:
         fits: of a weights file.
@@ -39,13 +39,7 @@ def choose(
     Raises:
         UsageError: nothing fits, or more than one does; the message has what there is.
     """
-    usable = [form for form in all_forms(fits) if not form.fitted.transductive]
-    if method is not None and method in METHODS and METHODS[method].fitted.transductive:
-        titles = ", ".join(dict.fromkeys(fit.title for fit in usable))
-        raise UsageError(
-            f"{option('method', method)} looks at all rows together, and rows come "
-            f"one by one; the file has {titles or 'no other'}"
-        )
+    usable = all_forms(fits)
     wanted = method or _default(usable)
     found = [fit for fit in usable if fit.title == wanted]
     if store is not None:
@@ -57,7 +51,7 @@ def choose(
     if not found:
         there = {(fit.title, len(fit.train_ids), fit.store) for fit in usable}
         listed = "; ".join(f"{t} on {n} rows of {s}" for t, n, s in sorted(there)[:6])
-        raise UsageError(f"the weights have no such fit; they have {listed or 'none for one row'}")
+        raise UsageError(f"the weights have no such fit; they have {listed}")
     if len(places) > 1:
         raise UsageError(
             f"the weights have {wanted} of {len(places)} stores; choose one with "
@@ -66,10 +60,34 @@ def choose(
     return found[0]
 
 
+def looking(fits: Sequence[Fit], method: str | None, told: bool) -> str | None:
+    """The method that labels rows whose labels' shares are ``told``: one that looks at them.
+
+    Raises:
+        UsageError: the named method, or every one of the fits, scores each row alone.
+    """
+    if not told:
+        return method
+    titles = list(dict.fromkeys(fit.title for fit in fits if fit.fitted.transductive))
+    if method is None and titles:
+        return DEFAULT if DEFAULT in titles else titles[0]
+    if method not in titles:
+        raise UsageError(
+            f"{option('label-shares')} is for methods that look at the rows together, and "
+            f"{method or 'the weights are of none that does'}"
+            + (
+                f" scores each alone; the weights have {', '.join(titles) or 'none'}"
+                if method
+                else ""
+            )
+        )
+    return method
+
+
 def choose_ensemble(
     some: Sequence[Ensemble], method: str | None = None, n_train: int | None = None
 ) -> Ensemble:
-    """The one ensemble that is asked for, in its form for rows alone.
+    """The one ensemble that is asked for; the form for rows alone is the default.
 
     Args:
         some: of a weights file, at least one.
@@ -79,17 +97,14 @@ def choose_ensemble(
     Raises:
         UsageError: nothing fits, or more than one does; the message has what there is.
     """
-    forms = [one.row_wise() for one in some]
-    usable = [one for one in forms if one is not None]
+    usable = [form for one in some for form in forms_of(one)]
     wanted = method or _default([one.first for one in usable])
     found = [one for one in usable if one.first.title == wanted]
     count = max((one.n_train for one in found), default=0) if n_train is None else n_train
     found = [one for one in found if one.n_train == count]
     if not found:
         there = sorted({f"{one.first.title} on {one.n_train} rows a store" for one in usable})
-        raise UsageError(
-            f"the weights have no such ensemble; they have {'; '.join(there) or 'none for one row'}"
-        )
+        raise UsageError(f"the weights have no such ensemble; they have {'; '.join(there)}")
     if len(found) > 1:
         raise UsageError(
             f"the weights have {len(found)} ensembles of {wanted}; fit them on the stores of one, "
@@ -207,9 +222,10 @@ def _weighted_method(titles: Sequence[str], method: str | None) -> str:
 
 def _default(usable: Sequence[Fit]) -> str:
     titles = list(dict.fromkeys(fit.title for fit in usable))
-    for name in (f"{DEFAULT}-row", DEFAULT):
-        if name in titles:
-            return name
+    if f"{DEFAULT}-row" in titles:
+        return f"{DEFAULT}-row"
+    alone = [fit.title for fit in usable if not fit.fitted.transductive]
+    titles = list(dict.fromkeys(alone)) or titles
     if len(titles) != 1:
         raise UsageError(
             f"choose one of the weights' methods with {option('method')}: {', '.join(titles)}"

@@ -47,7 +47,7 @@ def left_out_scores(method: Method, run: Training) -> Floats:
     A method that reads no train row is no other without one. One that looks at all rows together
     sees them together here too, without their labels, unless it has a form for rows alone.
     """
-    if not method.needs_training:
+    if not method.reads_rows:
         return _form(method.fit([run])[0]).scores(run.rows)
     group = groups(run.gold)
     scores = np.empty(run.rows.full.shape)

@@ -354,8 +354,10 @@ def _fitted(
 ) -> Fitted:
     """The fitted object, its arrays of the shapes that its axis letters say."""
     given = _field(values, "parameters", dict, where)
-    if set(kind.axes) - set(given) == set(kind.absent):
-        given = {**given, **kind.absent}
+    for lacked in kind.absent:
+        if not set(lacked) & set(given):
+            shapes = {name: [sizes[letter] for letter in kind.axes[name]] for name in lacked}
+            given = {**given, **{n: np.full(shapes[n], value) for n, value in lacked.items()}}
     if set(given) != set(kind.axes):
         raise StoreError(
             f"{where}: `parameters` has {sorted(given)}, the method has {sorted(kind.axes)}"

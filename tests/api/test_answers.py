@@ -98,7 +98,7 @@ def test_reweight_is_the_commands(stores, told, tmp_path):
 
 
 def test_ensembles_are_the_commands(told, tmp_path, write_store):
-    """Every list equal to the command's, the file to the byte, and what it scores."""
+    """Every list equal to the command's, the file to the byte, what it scores, said shares too."""
     for template in "ab":
         made = {"seed": 3, "template": template, "prompt_set": template}
         write_store(tmp_path / "runs" / f"{template}.h5", **made)
@@ -112,6 +112,13 @@ def test_ensembles_are_the_commands(told, tmp_path, write_store):
     applied = told("reweight", "--apply", file, stores)
     for weights in (found, file):
         assert list(compread.apply_weights(weights, stores)) == applied
+    options = ["--methods", "bc,blend", "--label-shares", "0.3,0.7"]
+    found = compread.reweight(stores, methods="bc,blend", label_shares=[0.3, 0.7])
+    assert list(found["runs"]) == told("reweight", stores, *options)["runs"]
+    applied = told("reweight", "--apply", file, stores, "--label-shares", "balanced")
+    assert list(compread.apply_weights(file, stores, label_shares="balanced")) == applied
+    with pytest.raises(UsageError, match="label_shares='evn'"):
+        compread.reweight(stores, label_shares="evn")
     with pytest.raises(UsageError, match=r"ensemble=.*did you mean 'seeds'"):
         compread.reweight(stores, ensemble="seed")
     ranked = told("rank", stores, "--weights", file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from scipy.special import softmax
 from tiny_folder import review_rows, save_tiny, write_rows
 
 from compread.cli import main, predict
+from compread.reweight.apply import retold
 from compread.reweight.rows import rows_of
 from compread.reweight.select import choose, choose_ensemble
 from compread.reweight.weights_file import Weights
@@ -60,7 +62,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 def run(
     made: SimpleNamespace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Run:
-    """A function that predicts rows from stdin: its status, stdout and stderr."""
+    """A function that predicts rows from stdin: its status, stdout and stderr.
+
+    Without the line that says that rows are labelled alone.
+    """
 
     def call(rows: Any, *arguments: Any, model: Any = None) -> tuple[int, str, str]:
         lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
@@ -70,7 +75,12 @@ def run(
         command += ["--weights", str(made.weights), *map(str, arguments)]
         capsys.readouterr()
         status = main(command)
-        return status, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        return (
+            status,
+            out,
+            re.sub(r"^\S+: each row is labelled alone\n", "", err, count=1, flags=re.M),
+        )
 
     return call
 
@@ -236,6 +246,35 @@ def test_words_of_one_class_are_pooled(
         np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("method", "shares", "said"),
+    [
+        (None, None, "blend-row: each row is labelled alone"),
+        ("blend", None, "blend: a row is labelled with those so far, the labels' shares estimated"),
+        ("bc", None, "bc: a row is labelled with those so far, the labels' shares taken to be ev"),
+        (None, "0.8,0.2", "blend: a row is labelled with those so far, the labels' shares taken to "
+         "be 0.8, 0.2"),
+    ],
+)  # fmt: skip
+def test_rows_are_labelled_alone_or_with_those_so_far(
+    made: SimpleNamespace, capsys: pytest.CaptureFixture[str], method: Any, shares: Any, said: str
+) -> None:
+    """The command says which; the last window of a file has the scores of `reweight --apply`."""
+    file = write_rows(made.folder / "all.jsonl", made.new)
+    command = ["predict", "--model", made.model, "--weights", made.weights, "--input", file]
+    command += [*(("--method", method) if method else ())]
+    command += [*(("--label-shares", shares) if shares else ())]
+    capsys.readouterr()
+    assert main(list(map(str, command))) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith(said) and err.count("\n") == 1
+    fit = choose(Weights.read(made.weights).fits, "blend" if shares else method)
+    told = retold(fit, (0.8, 0.2)) if shares else fit
+    wanted = told.fitted.scores(rows_of(made.split, made.components))
+    got = np.array([list(json.loads(r)["probabilities"].values()) for r in out.splitlines()])
+    np.testing.assert_allclose(got, softmax(wanted / fit.temperature, axis=1), atol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def worded(made: SimpleNamespace) -> SimpleNamespace:
     """The same rows in a second template, and weights of both together."""
@@ -281,7 +320,7 @@ def test_what_an_ensemble_cannot_answer(
     status, out, err = run([{"prompt": "a"}], *given, "--store", "review-sentiment-k2-s0.h5")
     assert (status, err, len(out.splitlines())) == (0, "", 1)
     status, _, err = run(made.new, *given, "--method", "vote")
-    assert status == 2 and "they have blend-row on 12 rows a store; comprw on 12" in err
+    assert status == 2 and "they have blend on 12 rows a store; blend-row on 12" in err
     whole = run(made.new[:17], *given)[1].splitlines()
     status, out, err = run([*made.new[:17], "{"], *given)
     assert status == 1 and err.count("\n") == 1
@@ -330,8 +369,21 @@ def test_a_file_s_first_row_is_tried_before_the_weights_are_loaded(
         ({"prompt": ""}, (), 1, "row '0': 'prompt' is ''"),
         ({"sentence": None}, (), 1, "row '0'"),
         ({"sentence": "x", "id": [1]}, (), 1, "id must be a string or a whole number, got [1]"),
-        ({"sentence": "x"}, ("--method", "blend"), 2, "--method blend looks at all rows together"),
-        ({"sentence": "x"}, ("--method", "linc"), 2, "no such fit; they have blend-row on 12 rows"),
+        (
+            {"sentence": "x"},
+            ("--label-shares", "1,2"),
+            2,
+            "--label-shares '1,2': shares are above 0",
+        ),
+        ({"sentence": "x"}, ("--label-shares", "0.2,0.3,0.5"), 2, "3 shares, and the rows have 2"),
+        ({"sentence": "x"}, ("--label-shares", "train"), 2, "fit them with --label-shares train"),
+        (
+            {"sentence": "x"},
+            ("--label-shares", "balanced", "--method", "comprw"),
+            2,
+            "comprw scores each alone; the weights have bc, blend",
+        ),
+        ({"sentence": "x"}, ("--method", "linc"), 2, "no such fit; they have bc on 12 rows"),
         ({"sentence": "x"}, ("--n-train", "7"), 2, "no such fit"),
         ({"sentence": "x"}, ("--method", "full", "--explain", "2"), 2, "no component weights"),
         ({"sentence": "x"}, ("--weights", "nope.json"), 4, "no such weights file"),

@@ -555,3 +555,22 @@ def test_stores_that_are_no_ensemble_are_one_line(run, worded, stores):
         given = given if len(given) > 1 else [given[0] / "rte-s2.h5"]
         status, out, err = run(*given, "--ensemble", how)
         assert (status, out, len(err.splitlines())) == (4, "", 1) and message in err
+
+
+def test_shares_of_labels_are_said(run, stores, tmp_path):
+    """They change what looks at the rows, are kept in the file, and can be said when applying."""
+    file, store = tmp_path / "w.json", stores / "sst2-s0.h5"
+    methods = ["--methods", "full,bc,blend", "--format", "json"]
+    told = json.loads(run(store, *methods, "--label-shares", "0.9,0.1")[1])["runs"]
+    own = json.loads(run(store, *methods, "--save", file)[1])["runs"]
+    same = [a["accuracy"] == b["accuracy"] for a, b in zip(own, told, strict=True)]
+    assert same == [True, False, False]
+    applied = json.loads(run("--apply", file, store, *methods, "--label-shares", "0.9,0.1")[1])
+    assert [row["accuracy"] for row in applied] == [row["accuracy"] for row in told]
+    for arguments, message in (
+        (["--label-shares", "evn"], "'evn'"),
+        (["--label-shares", "0.5,0.3,0.2"], "3 shares, and the rows have 2 labels"),
+        (["--label-shares", "train", "--methods", "comprw"], "ask for one of bc, bc-prob"),
+    ):
+        status, out, err = run(store, *arguments)
+        assert (status, out, len(err.splitlines())) == (2, "", 1) and message in err

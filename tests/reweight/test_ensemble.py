@@ -368,7 +368,7 @@ def test_one_ensemble_labels_rows_alone(kept):
     one = choose_ensemble(some)
     assert one.first.method == "blend-row" and one.n_train == 12
     assert choose_ensemble(some, "comprw", 8).first.method == "comprw"
-    with pytest.raises(UsageError, match="they have blend-row on 12 rows a store; blend-row on 8"):
+    with pytest.raises(UsageError, match="they have blend on 12 rows a store; blend on 8"):
         choose_ensemble(some, "comprw", 9)
     with pytest.raises(UsageError, match=r"2 ensembles of blend-row.*--store"):
         choose_ensemble([*some, *some])

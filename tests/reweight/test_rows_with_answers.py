@@ -16,12 +16,13 @@ from compread.errors import StoreError, UsageError
 from compread.reweight.apply import apply, normalization_of
 from compread.reweight.ensemble import ensembles
 from compread.reweight.fit import finite_scores, oracles, reweight
-from compread.reweight.methods.blend import _right, advantage
+from compread.reweight.methods.blend import advantage
 from compread.reweight.registry import METHODS, for_own_answers, make_methods
 from compread.reweight.rows import Rows, Training, rows_of
 from compread.reweight.solvers.convex import objective, solve
 from compread.reweight.solvers.descent import Recipe, descend_each
 from compread.reweight.solvers.ridge import LOUDNESS, RIDGE, dual, primal, ridge_weights
+from compread.reweight.solvers.shares import right_scores
 from compread.reweight.solvers.signal import Signal
 from compread.reweight.solvers.sums import ABSENT, InBlocks, SideBySide, Sums
 from compread.reweight.temperature import best_temperature
@@ -164,7 +165,7 @@ def test_blend_is_the_average_of_three_without_levels() -> None:
     from scipy.stats import norm
 
     model = signal.sum(axis=1)
-    ahead = advantage(_right(ridge.left_out, run.gold, 1.0, own), model, run.gold, own)
+    ahead = advantage(right_scores(ridge.left_out, run.gold, 1.0, own), model, run.gold, own)
     learned = max(1 / 3, norm.cdf(ahead))
     wanted = 0.0
     shares = ((1 - learned) / 2, (1 - learned) / 2, learned)

@@ -33,19 +33,26 @@ import numpy as np
 from scipy.special import ndtr
 
 from compread.array_types import Bools, Floats, Ints
+from compread.errors import UsageError, option
 from compread.reweight.cost import Size, Work
-from compread.reweight.method import Fitted, Method
+from compread.reweight.label_shares import LabelShares, known_shares
+from compread.reweight.method import Fitted, Method, Transductive
 from compread.reweight.methods.comprw import CompRW, weighted_sum
 from compread.reweight.rows import Rows, Training
 from compread.reweight.solvers.official import CENTRED, ends
 from compread.reweight.solvers.ridge import LOUDNESS, RIDGE, ridge_weights
-from compread.reweight.solvers.shares import CONCENTRATION, EVEN_ODDS, TEMPER, estimate
+from compread.reweight.solvers.shares import (
+    CONCENTRATION,
+    EVEN_ODDS,
+    SMALLEST,
+    TEMPER,
+    estimate,
+    right_scores,
+)
 from compread.reweight.solvers.signal import Signal
 
 LEAST_LEARNED = 1 / 3
 """The smallest share of ridge: that of an even average of the three."""
-SMALLEST = 1e-9
-"""Of ridge's scores, which are shares of a target of size 1: what is smaller is rounding."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class RowBlend(Fitted):
 
 
 @dataclass(frozen=True)
-class BatchBlend(RowBlend):
+class BatchBlend(Transductive, RowBlend):
     """Weights, with the labels' levels and shares estimated from the rows that are scored."""
 
     margin: Floats
@@ -75,16 +82,22 @@ class BatchBlend(RowBlend):
     trained: Floats
     """[] the train rows that the levels are of; 0 where they are of another prompt."""
 
-    axes: ClassVar[Mapping[str, str]] = {**RowBlend.axes, "margin": "", "trained": ""}
-    absent: ClassVar[Mapping[str, float]] = {"margin": 0.0, "trained": 1.0}
-    transductive: ClassVar[bool] = True
+    axes: ClassVar[Mapping[str, str]] = {
+        **RowBlend.axes, "margin": "", "trained": "", **Transductive.axes,
+    }  # fmt: skip
+    absent: ClassVar[tuple[Mapping[str, float], ...]] = (
+        *Transductive.absent, {"margin": 0.0, "trained": 1.0},
+    )  # fmt: skip
 
-    def scores(self, rows: Rows) -> Floats:
-        """[N, K] Σ_j w_j g[j, y] - level_y, in which the labels' shares are."""
-        raw = super().scores(rows)
-        if not len(raw) or rows.own_answers:
+    def raw(self, rows: Rows) -> Floats:
+        """[N, K] the scores with the train rows' levels."""
+        return RowBlend.scores(self, rows)
+
+    def calibrated(self, raw: Floats) -> Floats:
+        """[N, K] less the levels, in which the labels' shares are."""
+        if not len(raw):
             return raw
-        return raw - estimate(raw, float(self.margin), float(self.trained)).level
+        return raw - estimate(raw, float(self.margin), float(self.trained), self.known).level
 
     def elsewhere(self) -> BatchBlend:
         """What the train rows' levels were says nothing of another prompt's."""
@@ -101,7 +114,8 @@ class Blend(Method):
 
     name: ClassVar[str] = "blend"
     about: ClassVar[str] = "three weightings averaged, calibrated on the rows to predict"
-    fitted: ClassVar[type[RowBlend]] = BatchBlend
+    fitted: ClassVar[type[Fitted]] = BatchBlend
+    label_shares: LabelShares = None
     together: ClassVar[bool] = True
     own_answers: ClassVar[bool] = True
 
@@ -117,7 +131,7 @@ class Blend(Method):
         if not self.fitted.transductive:
             return fitted
         odds = {"temper": TEMPER, "concentration": CONCENTRATION, "even_odds": EVEN_ODDS}
-        return {**fitted, **odds}
+        return {**fitted, **odds, "label_shares": self.told_as}
 
     def work(self, size: Size) -> Work:
         """CompRW's, and the equations of the ridge."""
@@ -129,11 +143,24 @@ class Blend(Method):
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The weights of each run, and what they sum to on its train rows."""
-        return _fit(training)
+        return tuple(
+            fitted.told(self._shares(run, run.gold))
+            for run, fitted in zip(training, _fit(training), strict=True)
+        )
 
     def fit_together(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """Weights of all rows, each run's centred over its own, and each run's own levels."""
-        return _fit_together(training)
+        gold = np.concatenate([run.gold for run in training])
+        shares = self._shares(training[0], gold)
+        return tuple(fitted.told(shares) for fitted in _fit_together(training))
+
+    def _shares(self, run: Training, gold: Ints) -> Floats:
+        if run.rows.own_answers and self.label_shares is not None:
+            raise UsageError(
+                f"{option('label-shares')}: {run.store} has rows with answers of their own, which "
+                "have no shares; leave it out"
+            )
+        return known_shares(self.label_shares, gold, run.labels)
 
 
 @dataclass(frozen=True)
@@ -142,7 +169,7 @@ class BlendRow(Blend):
 
     name: ClassVar[str] = "blend-row"
     about: ClassVar[str] = "blend calibrated on the train rows"
-    fitted: ClassVar[type[RowBlend]] = RowBlend
+    fitted: ClassVar[type[Fitted]] = RowBlend
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The same weights, and what they sum to on the train rows."""
@@ -174,10 +201,17 @@ def _fit_together(training: Sequence[Training]) -> tuple[BatchBlend, ...]:
 
 
 def _with_levels(run: Training, epochs: int, weights: Floats, margin: float) -> BatchBlend:
-    levels = np.zeros(run.rows.full.shape[1])
+    levels = np.zeros(run.labels)
     if not run.rows.own_answers:
         levels = weighted_sum(run.rows.parts, weights).mean(axis=0)
-    return BatchBlend(epochs, weights, levels, np.array(margin), np.array(float(len(run))))
+    return BatchBlend(
+        epochs=epochs,
+        weights=weights,
+        levels=levels,
+        margin=np.array(margin),
+        trained=np.array(float(len(run))),
+        shares=np.zeros(run.labels),
+    )
 
 
 def fit_weights(training: Sequence[Training]) -> list[tuple[int, Floats, float]]:
@@ -190,7 +224,7 @@ def fit_weights(training: Sequence[Training]) -> list[tuple[int, Floats, float]]
         ridge = ridge_weights(signal, run.gold, own)
         uniform = np.ones(signal.shape[1])
         model = weighted_sum(signal, uniform)
-        margins = _right(ridge.left_out, run.gold, 1.0, own)
+        margins = right_scores(ridge.left_out, run.gold, 1.0, own)
         learned = max(LEAST_LEARNED, float(ndtr(advantage(margins, model, run.gold, own))))
         rest = (1 - learned) / 2
         whole[run.rows.reweighted()] = _average(
@@ -217,26 +251,9 @@ def advantage(margins: Floats, model: Floats, gold: Ints, own: Bools | None = No
     if own is None:
         # Centred over all rows, a row's score is this much smaller than centred over the others.
         model = model * rows / (rows - 1)
-    ahead = margins - _right(model, gold, own=own)
+    ahead = margins - right_scores(model, gold, own=own)
     error = ahead.std() / np.sqrt(rows)
     return float(ahead.mean() / error) if error > SMALLEST * np.abs(ahead).max() else 0.0
-
-
-def _right(scores: Floats, gold: Ints, size: float = 0.0, own: Bools | None = None) -> Floats:
-    """[N] how much higher the right label scores [N, K], in standard deviations of the scores.
-
-    Scores that vary by rounding alone say nothing; ``size`` is what they are made of at least.
-    """
-    rows, labels = scores.shape
-    counts = np.full(rows, labels) if own is None else own.sum(axis=1)
-    if own is None:
-        spread = np.sqrt(scores.var(axis=0).sum() / (labels - 1))
-    else:
-        spread = np.sqrt(((scores**2).sum(axis=1) / (counts - 1)).mean())
-    if not spread > SMALLEST * np.abs(scores).max(initial=size):
-        return np.zeros(rows)
-    right: Floats = scores[np.arange(rows), gold] / spread / (1 - 1 / counts)
-    return right
 
 
 def _average(*weightings: tuple[Floats, Floats, float, float]) -> Floats:

@@ -3,7 +3,8 @@
 A mixture of K Gaussians is fitted to the log p of the rows to be predicted, without their labels;
 of many starts the likeliest fit is kept. Clusters are matched with labels by the assignment whose
 cluster means have the largest log p of their label in sum; a row goes to its likeliest cluster.
-Transductive, no train rows used. Han et al. 2022.
+Transductive, no train rows used. A cluster's share is the
+mixture's own, or what is said of its label's. Han et al. 2022.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy.typing as npt
 
 from compread.array_types import Floats
 from compread.reweight.cost import Size, Work
-from compread.reweight.method import Fitted, Method
+from compread.reweight.label_shares import LabelShares, known_shares
+from compread.reweight.method import Fitted, Method, Transductive
 from compread.reweight.probability import log_softmax
 from compread.reweight.rows import Rows, Training
 
@@ -57,21 +59,27 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Clusters(Fitted):
+class Clusters(Transductive):
     """Clusters of whatever rows are scored."""
 
-    transductive: ClassVar[bool] = True
+    def raw(self, rows: Rows) -> Floats:
+        """[N, K] log p."""
+        return log_softmax(rows.full)
 
-    def scores(self, rows: Rows) -> Floats:
+    def calibrated(self, raw: Floats) -> Floats:
         """[N, K] log of share times density in the cluster of each label."""
         from scipy.optimize import linear_sum_assignment
 
-        logs = log_softmax(rows.full)
-        joint = fit_mixture(logs, logs.shape[1]).log_joint(logs)[0]
+        logs, mixture = raw, fit_mixture(raw, raw.shape[1])
+        joint = mixture.log_joint(logs)[0]
         own = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
         centres = own.T @ logs / np.maximum(own.sum(axis=0), 1e-12)[:, None]  # [clusters, K]
         cluster, label = linear_sum_assignment(-centres)
-        scores: Floats = joint[:, cluster[np.argsort(label)]]
+        own_cluster = cluster[np.argsort(label)]
+        scores: Floats = joint[:, own_cluster]
+        if self.known is None:
+            return scores
+        scores += np.log(self.known) - np.log(mixture.shares[0, own_cluster])
         return scores
 
 
@@ -79,14 +87,21 @@ class Clusters(Fitted):
 class Prototypical(Method):
     """Prototypical calibration."""
 
+    label_shares: LabelShares = None
+
     name: ClassVar[str] = "procal"
     about: ClassVar[str] = "prototypical calibration on the rows to predict"
     fitted: ClassVar[type[Fitted]] = Clusters
     needs_training: ClassVar[bool] = False
 
+    @property
+    def reads_rows(self) -> bool:
+        """It does for their shares alone."""
+        return self.label_shares == "train"
+
     def hyperparameters(self) -> dict[str, Any]:
         """Starts, steps, and what is added to the variances."""
-        return {"starts": STARTS, "steps": STEPS, "ridge": RIDGE}
+        return {"starts": STARTS, "steps": STEPS, "ridge": RIDGE, "label_shares": self.told_as}
 
     def work(self, size: Size) -> Work:
         """Every row's outer product; K systems of K equations for each step of each start."""
@@ -95,7 +110,10 @@ class Prototypical(Method):
 
     def fit(self, training: Sequence[Training]) -> tuple[Fitted, ...]:
         """The same for every run, whatever its rows."""
-        return tuple(Clusters(None) for _ in training)
+        return tuple(
+            Clusters(None, known_shares(self.label_shares, run.gold, run.labels))
+            for run in training
+        )
 
 
 def fit_mixture(x: Floats, clusters: int) -> Mixture:

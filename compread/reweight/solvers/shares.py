@@ -8,7 +8,8 @@ Dirichlet distribution whose mean they are. Both forms are brought to the maximu
 
     τ Σ_n log Σ_y π_y exp(-|s_n - δ - a (e_y - 1/K)|² / 2v) - |δ|² n / 2v + (α - 1) Σ_y log K π_y
 
-by expectation maximisation, and weighed by how likely they are there. τ makes the rows say less
+by expectation maximisation, and weighed by how likely they are there; where π is known, δ alone is
+sought. τ makes the rows say less
 than they would if scores were as normal as that, so that nothing is read into the shape of their
 distribution where labels overlap. A row's score is then s_y - δ_y + v/a log K π_y: where labels are
 even, close to s less its mean; where they are not, close to s itself.
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compread.array_types import Floats
+from compread.array_types import Bools, Floats, Ints
 
 TEMPER = 0.1
 """τ."""
@@ -31,6 +32,8 @@ EVEN_ODDS = 5.0
 LEAST_WITHIN = 0.1
 """v at least, as a share of the scores' variance."""
 STEPS = 40
+SMALLEST = 1e-9
+"""Of what scores are made of: what is smaller is rounding."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Shares:
     """[K] of each label among them; they add up to 1."""
 
 
-def estimate(scores: Floats, margin: float, trained: float) -> Shares:
+def estimate(scores: Floats, margin: float, trained: float, known: Floats | None = None) -> Shares:
     """The level and the shares of rows.
 
     Args:
@@ -51,10 +54,11 @@ def estimate(scores: Floats, margin: float, trained: float) -> Shares:
         margin: a, as a share of the scores' standard deviation; where it is not above 0, nothing is
             known of the labels, and the shares are even and the level is the mean.
         trained: n; 0 where the train rows' mean says nothing of these, behind another prompt.
+        known: [K] the shares, all above 0, where they are known.
     """
     scores = scores - scores.mean(axis=1, keepdims=True)
     rows, labels = scores.shape
-    even = np.full(labels, 1 / labels)
+    even = np.full(labels, 1 / labels) if known is None else known
     mean = scores.mean(axis=0)
     if rows == 1:  # its own mean would leave nothing of it
         return Shares(np.zeros(labels), even)
@@ -64,12 +68,31 @@ def estimate(scores: Floats, margin: float, trained: float) -> Shares:
         return Shares(mean, even)
     within = max(variance - step**2 / labels, LEAST_WITHIN * variance)
     model = _Model(scores, step, within, trained)
-    level, _, lone = model.fit(fixed=True)
-    moved, shares, free = model.fit(fixed=False)
-    likely = 1 / (1 + EVEN_ODDS * np.exp(min(lone - free, 700.0)))
-    shares = likely * shares + (1 - likely) * even
-    level = likely * moved + (1 - likely) * level
+    level, shares, lone = model.fit(even, fixed=True)
+    if known is None:
+        moved, skewed, free = model.fit(even, fixed=False)
+        likely = 1 / (1 + EVEN_ODDS * np.exp(min(lone - free, 700.0)))
+        shares = likely * skewed + (1 - likely) * even
+        level = likely * moved + (1 - likely) * level
     return Shares(level - within / step * np.log(labels * shares), shares)
+
+
+def right_scores(scores: Floats, gold: Ints, size: float = 0.0, own: Bools | None = None) -> Floats:
+    """[N] how much higher the right label scores [N, K], in standard deviations of the scores.
+
+    Scores that vary by rounding alone say nothing; ``size`` is what they are made of at least, and
+    ``own`` [N, K] which answers a row has, where rows have their own.
+    """
+    rows, labels = scores.shape
+    counts = np.full(rows, labels) if own is None else own.sum(axis=1)
+    if own is None:
+        spread = np.sqrt(scores.var(axis=0).sum() / (labels - 1))
+    else:
+        spread = np.sqrt(((scores**2).sum(axis=1) / (counts - 1)).mean())
+    if not spread > SMALLEST * np.abs(scores).max(initial=size):
+        return np.zeros(rows)
+    right: Floats = scores[np.arange(rows), gold] / spread / (1 - 1 / counts)
+    return right
 
 
 @dataclass(frozen=True)
@@ -82,10 +105,10 @@ class _Model:
     trained: float
     """n."""
 
-    def fit(self, *, fixed: bool) -> tuple[Floats, Floats, float]:
-        """δ [K] and π [K] at the maximum, and what is maximal there; π stays even if ``fixed``."""
+    def fit(self, shares: Floats, *, fixed: bool) -> tuple[Floats, Floats, float]:
+        """δ [K] and π [K] at the maximum, and what is maximal there; π stays if ``fixed``."""
         rows, labels = self.scores.shape
-        shares, level = np.full(labels, 1 / labels), self.scores.mean(axis=0)
+        level = self.scores.mean(axis=0)
         value = -np.inf
         for _ in range(STEPS):
             moved = self.scores - level

@@ -8,12 +8,12 @@ import pytest
 from scipy.stats import norm, ttest_rel
 
 from compread.errors import StoreError
-from compread.reweight.methods.blend import _right, advantage
+from compread.reweight.methods.blend import advantage
 from compread.reweight.registry import make_methods
 from compread.reweight.rows import Rows, rows_of, training_of
 from compread.reweight.solvers.descent import Recipe, descend_each
 from compread.reweight.solvers.ridge import LOUDNESS, RIDGE, dual, primal, ridge_weights
-from compread.reweight.solvers.shares import estimate
+from compread.reweight.solvers.shares import estimate, right_scores
 from compread.reweight.weights_file import _fitted
 
 
@@ -68,7 +68,7 @@ def test_ridge_weights_solve_the_normal_equations(training):
 
 def t_over_the_model(signal, fitted, gold):
     """The t of ridge over the model as it is."""
-    return advantage(_right(fitted.left_out, gold, 1.0), signal.sum(axis=1), gold)
+    return advantage(right_scores(fitted.left_out, gold, 1.0), signal.sum(axis=1), gold)
 
 
 def test_ridge_is_compared_with_the_calibrated_model(training):
@@ -278,4 +278,4 @@ def test_two_rows_that_mirror_each_other_are_no_evidence(make_store):
         signal = centred(make_store(seed=seed, n_train=2).split("train").parts)
         fitted = ridge_weights(signal, np.array([0, 1]))
         assert np.abs(fitted.left_out).max() < 1e-9
-        assert _right(fitted.left_out, np.array([0, 1]), 1.0).tolist() == [0.0, 0.0]
+        assert right_scores(fitted.left_out, np.array([0, 1]), 1.0).tolist() == [0.0, 0.0]
