@@ -1,22 +1,21 @@
-"""The method study: every reweighting method on the tasks of a folder of stores.
+"""The method study: every reweighting method on a folder of stores, labels even and skewed.
 
-    python tests/benchmarks/reweight_study.py STORES [--design-only] [--methods ...]
+    python tests/benchmarks/reweight_study.py STORES [--methods ...] [--share 0.8] [--by-task]
 
-The stores come from
+Two tables of mean accuracy over tasks in %, at each number of train rows: on the test rows as they
+are, and on test rows of which a share has one label, drawn twice with each label as that one. Of
+every method they have what the default gains over it, with 95 % intervals over tasks (Student's t
+over the tasks' means, runs of one task not being independent). --by-task prints each task's means
+too, and what the default loses to the full model on its worst task is said below. Unfinished stores
+are left out and counted. The README's stores come from
 
     compread extract --model SmolLM2-135M-Instruct.Q4_1.gguf --dtype float32 --templates all \
         --seeds 0-4 --n-train 60 --limit 300 --data-dir DATA -o STORES --tasks \
         sst2,qqp,rte,arc_easy,wic,boolq,mnli,ag_news,yelp_polarity,boolq_contrast
 
-(For the README's table 50 of the 150 stores were made so, seed 0 of every task among them, and the
-others with --dtype bfloat16, which moves a method's accuracy on one run by up to three points
-either way.)
-
-Tasks in DESIGN are those that the default method was designed on; all others are held out. For
-either half: mean accuracy of tasks and methods at 8, 20 and 60 train rows (12, 24 and 64 labels
-with the demonstrations of a prompt), the paired test of the default against CompRW and against
-batch calibration, what it loses to the full model on its worst task, and the time of a fit.
-Unfinished stores are left out and counted.
+(50 of the 150 stores were made so, seed 0 of every task among them, and the others with --dtype
+bfloat16, which moves a method's accuracy on one run by up to three points either way.) Tasks of
+which something was chosen are no evidence: the two forms of the default were designed on DESIGN.
 """
 
 from __future__ import annotations
@@ -24,96 +23,160 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from compread.reweight.fit import Fit, reweight
-from compread.reweight.registry import DEFAULT, make_methods
-from compread.reweight.results import document, versus
+from compread.reweight.registry import DEFAULT, METHODS, make_methods
+from compread.reweight.results import compare
+from compread.reweight.rows import Rows, rows_of
 from compread.store import Store, open_store
+from compread.store.paths import store_paths
+from compread.store.states import unfinished
 from compread.views.render import render
-from compread.views.reweight import reweight_view
+from compread.views.tables import Column, Table
 
-DESIGN = ("sst2", "qqp", "rte", "arc_easy", "wic")
+DESIGN = (
+    "sst2", "qqp", "rte", "arc_easy", "wic", "clickbait", "cr", "fin_phrases", "mpqa", "scicite",
+    "sick", "subj", "tw_irony",
+)  # fmt: skip
 BUDGETS = (8, 20, 60)
-METHODS = (
-    "full,calib+,bc,bc-prob,bc-train,procal,linc,affine,best-one,vote,centroid,unibias,tr,tl,"
-    "comprw,comprw:paper,comprw:convex,blend-row,blend"
-)
+PROMPTED = ("cc", "dc")
+"""Methods that read content-free prompts, which most stores lack."""
+RECIPES = ("comprw:paper", "comprw:convex")
+DRAWS = 2
+"""Of the other labels' rows, for each label that is the frequent one."""
+
+Accuracies = dict[tuple[str, int], dict[tuple[str, str], float]]
+"""By method and train rows, then by task and store."""
 
 
-def report(title: str, fits: Sequence[Fit], n_stores: int) -> None:
-    """Print everything about one half of the tasks."""
-    found = document(fits)
-    by_task = found["summary"]
-    print(f"\n=== {title}: {n_stores} stores, {dict(Counter(f.run.task for f in _of(fits)))}\n")
-    print(render(found, reweight_view(found), width=100))
-    for other in ("comprw", "bc"):
-        if other not in {fit.title for fit in fits}:
-            continue
-        for row in versus(fits, other):
-            if row["method"] == DEFAULT:
-                interval = "-" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
-                p = "-" if row["p"] is None else f"{row['p']:.4f}"
-                print(
-                    f"{DEFAULT} - {other} at {row['n_train']}: {row['difference']:+.4f} "
-                    f"({interval}; p {p}; {row['tasks_won']} of {row['tasks']} tasks)"
+def subsets(gold: np.ndarray, labels: int, share: float) -> Iterator[np.ndarray]:
+    """Rows of which ``share`` have one label, for each label, the others' drawn by a fixed seed."""
+    rng = np.random.default_rng(0)
+    for label in range(labels):
+        own, others = np.flatnonzero(gold == label), np.flatnonzero(gold != label)
+        count = round(len(own) * (1 - share) / share)
+        for _ in range(DRAWS):
+            yield np.sort(np.r_[own, rng.choice(others, count, replace=False)])
+
+
+def measure(store: Store, fits: Sequence[Fit], share: float) -> tuple[list[float], list[float]]:
+    """Accuracy of each fit on a store's test rows, and on those whose labels are skewed."""
+    split = store.split("test")
+    rows, gold = rows_of(split, store.components), split.gold
+    skewed = list(subsets(gold, rows.full.shape[1], share))
+    whole = np.arange(len(gold))
+    known: dict[int, list[float]] = {}
+    found = []
+    for fit in fits:
+        if id(fit.fitted) not in known:
+            known[id(fit.fitted)] = [_right(fit, rows, gold, ix) for ix in (whole, *skewed)]
+        found.append(known[id(fit.fitted)])
+    return [one[0] for one in found], [float(np.mean(one[1:])) for one in found]
+
+
+def _right(fit: Fit, rows: Rows, gold: np.ndarray, chosen: np.ndarray) -> float:
+    some = replace(rows, parts=rows.parts[chosen], full=rows.full[chosen])
+    return float((fit.fitted.scores(some).argmax(axis=1) == gold[chosen]).mean())
+
+
+def table(title: str, accuracies: Accuracies) -> Table:
+    """A line for each method: its means, and what the default gains over it."""
+    budgets = sorted({n for _, n in accuracies})
+    lines = []
+    for method in dict.fromkeys(method for method, _ in accuracies):
+        line = {"method": method}
+        for n in budgets:
+            ours, theirs = accuracies[DEFAULT, n], accuracies[method, n]
+            line[f"{n}"] = f"{100 * _over_tasks(theirs):.1f}"
+            found = compare({run: ours[run] - share for run, share in theirs.items()})
+            if method != DEFAULT:
+                line[f"gain {n}"] = f"{100 * found['difference']:+.1f}" + (
+                    ""
+                    if found["low"] is None
+                    else f" ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
                 )
-    for n_train in BUDGETS:
-        losses = {
-            row["task"]: row["accuracy"] - _accuracy(by_task, row["task"], "full", n_train)
-            for row in by_task
-            if row["method"] == DEFAULT and row["n_train"] == n_train
-        }
-        if not losses:
-            continue
-        worst = min(losses, key=losses.__getitem__)
-        print(f"{DEFAULT} - full at {n_train}, worst task: {losses[worst]:+.4f} ({worst})")
+        lines.append(line)
+    columns = [Column("method", justify="left"), *(Column(f"{n}") for n in budgets)]
+    columns += [Column(f"gain {n}", f"{DEFAULT} gains\nat {n} rows") for n in budgets]
+    return Table(columns, [lines], title=title)
 
 
-def _of(fits: Sequence[Fit]) -> list[Fit]:
-    """One fit for each run."""
-    return [f for f in fits if f.title == fits[0].title and len(f.train_ids) == BUDGETS[0]]
+def _over_tasks(shares: dict[tuple[str, str], float]) -> float:
+    by_task: dict[str, list[float]] = defaultdict(list)
+    for (task, _), share in shares.items():
+        by_task[task].append(share)
+    return float(np.mean([np.mean(of) for of in by_task.values()]))
 
 
-def _accuracy(rows: Sequence[dict], task: str, method: str, n_train: int) -> float:
-    return next(
-        row["accuracy"]
-        for row in rows
-        if (row["task"], row["method"], row["n_train"]) == (task, method, n_train)
-    )
+def by_task(title: str, accuracies: Accuracies) -> Iterator[Table]:
+    """A table for each number of train rows: tasks by methods."""
+    methods = list(dict.fromkeys(method for method, _ in accuracies))
+    for n in sorted({n for _, n in accuracies}):
+        tasks = dict.fromkeys(task for task, _ in accuracies[DEFAULT, n])
+        lines = []
+        for task in tasks:
+            of = {m: {k: v for k, v in accuracies[m, n].items() if k[0] == task} for m in methods}
+            means = {m: f"{100 * _over_tasks(shares):.1f}" for m, shares in of.items()}
+            lines.append({"task": task, **means})
+        columns = [Column("task", justify="left"), *map(Column, methods)]
+        yield Table(columns, [lines], title=f"{title}, {n} train rows")
 
 
-def time_of_a_fit(store: Store) -> float:
-    """Seconds of the default method on one store's 60 rows, reading and scoring included."""
-    start = time.perf_counter()
-    reweight([store], make_methods([DEFAULT], "official"), (BUDGETS[-1],))
-    return time.perf_counter() - start
+def worst(accuracies: Accuracies) -> Iterator[str]:
+    """What the default loses to the full model on its worst task."""
+    for n in sorted({n for method, n in accuracies if method == "full"}):
+        losses: dict[str, list[float]] = defaultdict(list)
+        for run, share in accuracies[DEFAULT, n].items():
+            losses[run[0]].append(share - accuracies["full", n][run])
+        task, loss = min(((t, float(np.mean(of))) for t, of in losses.items()), key=lambda x: x[1])
+        yield f"{DEFAULT} - full at {n} rows, worst task: {100 * loss:+.1f} ({task})"
 
 
 def main() -> None:
-    """Fit everything, design tasks first."""
+    """Fit everything, store by store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("stores", type=Path)
-    parser.add_argument("--methods", default=METHODS)
-    parser.add_argument("--design-only", action="store_true")
+    parser.add_argument("stores", nargs="+")
+    every = ",".join((*(name for name in METHODS if name not in PROMPTED), *RECIPES))
+    parser.add_argument("--methods", default=every)
+    parser.add_argument("--n-train", default=",".join(map(str, BUDGETS)))
+    parser.add_argument("--share", type=float, default=0.8)
+    parser.add_argument("--by-task", action="store_true")
     options = parser.parse_args()
-    methods = make_methods(options.methods.split(","), "official")
-    partial = len(list(options.stores.glob("*.partial")))
-    with ExitStack() as opened:
-        stores = [
-            opened.enter_context(open_store(path)) for path in sorted(options.stores.glob("*.h5"))
-        ]
-        print(f"{len(stores)} finished stores, {partial} unfinished left out", file=sys.stderr)
-        halves = {"design": [s for s in stores if s.run.task in DESIGN]}
-        if not options.design_only:
-            halves["held out"] = [s for s in stores if s.run.task not in DESIGN]
-        for title, some in halves.items():
-            if some:
-                report(title, reweight(some, methods, BUDGETS), len(some))
-        print(f"\none fit of {DEFAULT} on 60 rows: {time_of_a_fit(stores[0]):.3f} s")
+    methods = make_methods([*options.methods.split(","), DEFAULT], "official")
+    budgets = tuple(map(int, options.n_train.split(",")))
+    folders = [name for name in options.stores if Path(name).is_dir()]
+    paths, partial = store_paths(options.stores), len(unfinished(folders))
+    print(f"{len(paths)} finished stores, {partial} unfinished left out", file=sys.stderr)
+    even: Accuracies = defaultdict(dict)
+    skewed: Accuracies = defaultdict(dict)
+    runs: Counter[str] = Counter()
+    seconds = 0.0
+    for path in paths:
+        with open_store(path, "logsumexp") as store:
+            fits = reweight([store], methods, budgets)
+            for fit, one, other in zip(fits, *measure(store, fits, options.share), strict=True):
+                key = fit.title, len(fit.train_ids)
+                even[key][fit.run.task, fit.store] = one
+                skewed[key][fit.run.task, fit.store] = other
+            runs[store.run.task] += 1
+            start = time.perf_counter()
+            reweight([store], make_methods([DEFAULT], "official"), budgets[-1:])
+            seconds = max(seconds, time.perf_counter() - start)
+    tables = []
+    for name, found in (("labels even", even), (f"{options.share:.0%} have one label", skewed)):
+        title = f"{len(runs)} tasks, {sum(runs.values())} runs, {name}"
+        tables += [table(title, found), *(by_task(name, found) if options.by_task else ())]
+    print(render({}, tables, width=160))
+    print("\n".join(worst(even)))
+    design = [task for task in runs if task in DESIGN]
+    print(f"{DEFAULT} was designed on {', '.join(design) or 'none of these'}")
+    print(f"the slowest fit of {DEFAULT} on {budgets[-1]} rows: {seconds:.2f} s")
 
 
 if __name__ == "__main__":
