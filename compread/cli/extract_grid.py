@@ -60,9 +60,9 @@ class PromptChoices:
 
         alone = (
             self.shots, self.n_train, self.limit, self.templates, self.data_dir, self.demo_labels,
-            self.embedder, self.include_path,
+            self.embedder, self.include_path, self.seeds,
         )  # fmt: skip
-        if any(value is not None for value in alone) or self.seeds or self.calibration:
+        if any(value is not None for value in alone) or self.calibration:
             raise UsageError(
                 "--prompts is one finished prompt set: --templates, --seeds, --num-fewshot, "
                 "--n-train, --limit, --demo-labels, --prompt-selection, --calibration-prompts, "
@@ -87,7 +87,7 @@ class PromptChoices:
         foreign = [name for name in names if is_lm_eval(name)]
         tasks = [load_task(name, self.include_path) for name in names if name not in foreign]
         templates = self._templates(tasks) if tasks else []
-        seeds = number_ranges("--seeds", self.seeds or "0")
+        seeds = number_ranges("--seeds", "0" if self.seeds is None else self.seeds)
         classes = number_list("--demo-labels", self.demo_labels)
         nearest: Nearest | None = None
         if self.embedder is not None:

@@ -373,6 +373,8 @@ USAGE = {
     "no task": (["--tasks", ","], "--tasks is empty"),
     "no template": (["--tasks", "sst2", "--templates", ","], "--templates is empty"),
     "seeds": (["--tasks", "sst2", "--seeds", "zero"], "--seeds zero: expected numbers"),
+    "no seeds": (["--tasks", "sst2", "--seeds", ""], "--seeds is empty: expected numbers"),
+    "no seeds of a file": (["--prompts", "reviews.jsonl", "--seeds", ""], "go with --tasks"),
     "device": (["--prompts", "reviews.jsonl", "--device", "gpu"], "no device `gpu`: expected auto"),
     "dtype": (["--prompts", "reviews.jsonl", "--dtype", "int8"], "no data type `int8`"),
 }
