@@ -56,7 +56,8 @@ def tokenize(
     prompts = prompt_set.prompts
     if not prompts:
         raise PromptError(f"prompt set {prompt_set.task!r} has no rows")
-    _check_not_empty(prompts, [len(prompt.text) for prompt in prompts])
+    given = [prompt for prompt in prompts if not is_unconditional(prompt)]
+    _check_not_empty(given, [len(prompt.text) for prompt in given])
     encode = Encoder.of(tokenizer, prompts[0].text, prompt_set.special_tokens)
     # What is known of an answer behind two prompts is its probability, not its logit.
     if prompt_set.has_own_answers or any(map(is_unconditional, prompts)):
@@ -75,7 +76,9 @@ def _encoded(
     """The prompts' tokens, and what is odd about them."""
     prompts = prompt_set.prompts
     ids = encode([prompt.text for prompt in prompts])
-    _check_not_empty(prompts, [len(row) - len(encode.before) for row in ids])
+    # An unconditional prompt may be no more than the tokenizer puts in front of every text.
+    bare = [0 if is_unconditional(prompt) else len(encode.before) for prompt in prompts]
+    _check_not_empty(prompts, [len(row) - n for row, n in zip(ids, bare, strict=True)])
     _check_lengths(prompts, ids, max_length)
     rows = [n for n, prompt in enumerate(prompts) if not is_unconditional(prompt)]
     seen = replace(prompt_set, prompts=tuple(prompts[n] for n in rows))
@@ -135,7 +138,7 @@ def _told(prompt_set: PromptSet, answers: Sequence[AnswerIds]) -> str:
 
 def _check_not_empty(prompts: Sequence[Prompt], sizes: Iterable[int]) -> None:
     for prompt, size in zip(prompts, sizes, strict=True):
-        if size == 0 and not is_unconditional(prompt):
+        if size == 0:
             raise PromptError(
                 f"the prompt of row {prompt.id!r} ({prompt.split}) has no tokens: "
                 f"{prompt.text!r}; drop the row or give it a text"

@@ -100,6 +100,14 @@ def test_the_token_that_a_text_begins_with(tmp_path: Path) -> None:
         first(bare)
 
 
+def test_a_prompt_of_spaces_alone(tmp_path: Path) -> None:
+    """Spaces belong to the answers, so without a token in front nothing is left to run."""
+    prompts, tokenizer = with_unconditional(made(tmp_path), "  "), byte_tokenizer()
+    assert tokenize(prompts, tokenizer).ids[-1] == [tokenizer.bos_token_id]
+    with pytest.raises(PromptError, match=r"row '0' \(unconditional\) has no tokens"):
+        tokenize(replace(prompts, special_tokens=False), tokenizer)
+
+
 def test_a_store_without_them_is_refused(tmp_path: Path, capsys: Any) -> None:
     """In one sentence that says how to have them, by every command."""
     path = tmp_path / "run.h5"
