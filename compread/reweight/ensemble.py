@@ -21,7 +21,7 @@ import numpy as np
 
 from compread.analysis.repeats import distinct
 from compread.array_types import Floats, Ints
-from compread.errors import StoreError, option
+from compread.errors import StoreError, UsageError, option
 from compread.reweight.fit import (
     Fit,
     HeldOutAccuracy,
@@ -169,6 +169,7 @@ def ensembles(
         In the order group of stores, budget, method.
 
     Raises:
+        UsageError: labels' shares in numbers, of stores with their labels in other orders.
         StoreError: a store has no other to be averaged with, they have other rows or classes, or
             all of their train rows are asked for and are not as many in each.
     """
@@ -177,6 +178,7 @@ def ensembles(
     with blas_threads(1):
         for group, columns in matched(stores, how, budgets):
             some = [stores[s] for s in group]
+            _check_label_shares(methods, some, columns)
             unscored = []
             training = zip(*(trainings_of(store, budgets) for store in some), strict=True)
             for b, runs in enumerate(training):
@@ -186,6 +188,25 @@ def ensembles(
                     unscored.append(_ensemble(how, members, runs, columns))
             found += score(unscored, some)
     return tuple(found)
+
+
+def _check_label_shares(
+    methods: Sequence[Method], stores: Sequence[Store], columns: Sequence[tuple[int, ...]]
+) -> None:
+    """Refuse shares given as numbers where stores have their labels in other orders.
+
+    Raises:
+        UsageError: they would be of other labels in one store than in the next.
+    """
+    told = any(isinstance(getattr(method, "label_shares", None), tuple) for method in methods)
+    for store, own in zip(stores, columns, strict=True):
+        if told and own != tuple(sorted(own)):
+            raise UsageError(
+                f"{option('label-shares')}: {stores[0].path} has its labels as "
+                f"{', '.join(stores[0].labels.names)} and {store.path} as "
+                f"{', '.join(store.labels.names)}, so that numbers would be of other labels; give "
+                "estimate, or leave one of them out"
+            )
 
 
 def matched(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from compread.errors import StoreError
 from compread.reweight.apply import (
     Applied,
@@ -165,7 +167,18 @@ def named(
 
 def retold_ensemble(one: Ensemble, shares: LabelShares) -> Ensemble:
     """An ensemble whose members are told the labels' shares, as in ``retold``."""
-    return replace(one, members=tuple(retold(member, shares) for member in one.members))
+    members = (
+        retold(member, _of_member(shares, columns))
+        for member, columns in zip(one.members, one.columns, strict=True)
+    )
+    return replace(one, members=tuple(members))
+
+
+def _of_member(shares: LabelShares, columns: Sequence[int]) -> LabelShares:
+    """Shares of the ensemble's labels in the order of a member's own."""
+    if not isinstance(shares, tuple) or len(shares) != len(columns):
+        return shares  # of another number: the member says so
+    return tuple(shares[int(k)] for k in np.argsort(columns))
 
 
 def applied(

@@ -8,7 +8,7 @@ import pytest
 
 from compread.errors import StoreError, UsageError, worded
 from compread.reweight.ensemble import Ensemble, ensembles, matched
-from compread.reweight.ensemble_apply import applied, apply_ensembles, named
+from compread.reweight.ensemble_apply import applied, apply_ensembles, named, retold_ensemble
 from compread.reweight.fit import reweight
 from compread.reweight.registry import METHODS, make_methods
 from compread.reweight.results import document
@@ -125,23 +125,44 @@ def test_stores_that_differ_in_one_thing_belong_together(make_store, how, groups
     ]  # fmt: skip
 
 
+def turned(store):
+    """A copy of another template whose columns 0, 1, 2 are the store's 2, 0, 1."""
+    order = [2, 0, 1]
+    back = np.argsort(order)
+    return replace(
+        store,
+        labels=Labels(tuple(store.labels.word[k] for k in order), (2, 0, 1)),
+        run=replace(store.run, template="c"),
+        splits={
+            name: replace(
+                split, parts=split.parts[:, :, order], full=split.full[:, order],
+                gold=back[split.gold],
+            )
+            for name, split in store.splits.items()
+        },
+    )  # fmt: skip
+
+
+def test_shares_in_numbers_go_with_their_labels(make_store):
+    """A member with its labels in another order has them so; fitting refuses what is ambiguous."""
+    stores = family(make_store, seeds=(0,), labels=3)
+    pair = [stores[0], turned(stores[0])]
+    _, (one,) = fitted(pair, "templates")
+    told = retold_ensemble(one, (0.6, 0.3, 0.1)).members
+    found = [member.hyperparameters["label_shares"] for member in told]
+    assert found == [[0.6, 0.3, 0.1], [0.1, 0.6, 0.3]]
+    with pytest.raises(UsageError, match="2 shares, and the rows have 3 labels"):
+        retold_ensemble(one, (0.6, 0.4))
+    methods = make_methods(["blend"], None, (0.6, 0.3, 0.1))
+    fits = reweight(pair, methods, (12,))
+    with pytest.raises(UsageError, match="so that numbers would be of other labels"):
+        ensembles(pair, fits, methods, (12,), "templates")
+
+
 def test_classes_are_matched_by_name_in_any_order(make_store):
     """A store whose columns stand in another order has the scores of the one it is a copy of."""
     stores = family(make_store, seeds=(0,), labels=3)
-    turned = [2, 0, 1]
-    back = np.argsort(turned)
-    copy = replace(
-        stores[0],
-        labels=Labels(tuple(stores[0].labels.word[k] for k in turned), (2, 0, 1)),
-        run=replace(stores[0].run, template="c"),
-        splits={
-            name: replace(
-                split, parts=split.parts[:, :, turned], full=split.full[:, turned],
-                gold=back[split.gold],
-            )
-            for name, split in stores[0].splits.items()
-        },
-    )  # fmt: skip
+    copy = turned(stores[0])
     _, (one,) = fitted([stores[0], copy], "templates")
     assert one.columns == ((0, 1, 2), (1, 2, 0))
     rows = [rows_of(s.split("test"), s.components) for s in (stores[0], copy)]
