@@ -161,13 +161,14 @@ def forecast(
 ) -> None:
     """Print what the runs will take, one row each and one for all together."""
     from compread.extract.forecast import Forecaster, total
-    from compread.model import load_without_weights
+    from compread.model import context_length, load_without_weights
     from compread.prompts import tokenize
 
     found = []
     for request in requests:
         config, tokenizer = load_without_weights(request)
-        sets = [(one, tokenize(one, tokenizer)) for one in worded(tokenizer)]
+        longest = context_length(config)
+        sets = [(one, tokenize(one, tokenizer, longest)) for one in worded(tokenizer)]
         forecaster = Forecaster(request, config)
         found += [forecaster.run(one, tokens, share=share) for one, tokens in sets]
     rows = [asdict(one) for one in (*found, total(found))]

@@ -13,6 +13,7 @@ from compread.model.load.adapters import load_adapter_config
 from compread.model.load.devices import choose_device
 from compread.model.load.loading import (
     LoadedModel,
+    context_length,
     load_config,
     load_model,
     load_tokenizer,
@@ -30,6 +31,7 @@ __all__ = [
     "ModelRequest",
     "Taps",
     "choose_device",
+    "context_length",
     "find_anatomy",
     "load_adapter_config",
     "load_config",

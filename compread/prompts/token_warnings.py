@@ -45,6 +45,35 @@ def warnings_of(prompt_set: PromptSet, ids: Sequence[Ids], encode: Encoder) -> t
     return tuple(dict.fromkeys(found))
 
 
+def answer_warnings_of(
+    prompts: Sequence[Prompt],
+    texts: Sequence[Sequence[str]],
+    answers: Sequence[Sequence[Sequence[int]]],
+    encode: Encoder,
+) -> tuple[str, ...]:
+    """The control tokens that stand in answers, a sentence each; unknown ones are refused.
+
+    Args:
+        prompts: the rows.
+        texts: [N][K] each one's answers.
+        answers: [N][K] their tokens.
+        encode: what made them.
+    """
+    controls = special_tokens(encode.tokenizer)
+    names = {id: name for name, id in controls.items()}
+    found: dict[str, list[str]] = {}
+    for prompt, own, tokens in zip(prompts, texts, answers, strict=True):
+        pairs = [(text, id) for text, ids in zip(own, tokens, strict=True) for id in {*ids}]
+        for token in sorted({names[id] for text, id in pairs if names.get(id, "\0") in text}):
+            found.setdefault(token, []).append(prompt.id)
+    return tuple(
+        f"{len(rows)} of {len(prompts)} rows have {token!r} in an answer, such as row {rows[0]!r}, "
+        f"and the tokenizer makes it the control token {controls[token]}, which the model does not "
+        "read as text: take it out of the data, or spell it otherwise"
+        for token, rows in found.items()
+    )
+
+
 def _around(encode: Encoder, ids: Sequence[Ids]) -> Iterable[str]:
     """What the tokenizer itself puts in front of a text and behind it."""
     if encode.after:

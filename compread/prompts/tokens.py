@@ -10,7 +10,7 @@ from compread.prompts.answer_tokens import AnswerIds, answer_token_ids, without_
 from compread.prompts.encoder import Encoder, Ids, Tokenizer
 from compread.prompts.label_tokens import LongLabelError, label_token_ids
 from compread.prompts.sets import Prompt, PromptSet
-from compread.prompts.token_warnings import warnings_of
+from compread.prompts.token_warnings import answer_warnings_of, warnings_of
 from compread.prompts.unconditional import begun, is_unconditional
 from compread.text import listed
 
@@ -94,10 +94,12 @@ def _with_answers(prompt_set: PromptSet, encode: Encoder, max_length: int | None
     longest = [max(map(len, row)) - 1 for row in answers]
     _check_lengths(prompts, ids, max_length, longest)
     first = dict.fromkeys(tokens[0] for row in answers[:_PROOF_ROWS] for tokens in row)
+    texts = [prompt_set.answers(prompt) for prompt in prompts]
+    odd = answer_warnings_of(prompts, texts, answers, encode)
     return TokenizedSet(
         ids=tuple(ids),
         label_ids=tuple(first)[:_PROOF_IDS],
-        warnings=(*warnings, *_left_out(prompt_set), _told(prompt_set, answers)),
+        warnings=(*warnings, *odd, *_left_out(prompt_set), _told(prompt_set, answers)),
         names=tuple(prompt.id for prompt in prompts),
         answers=answers,
     )

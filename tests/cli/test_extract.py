@@ -295,13 +295,19 @@ BAD_ROWS: dict[str, tuple[Callable[[Rows], None], str]] = {
 }
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)], ids=["run", "dry run"])
 @pytest.mark.parametrize(("change", "words"), BAD_ROWS.values(), ids=BAD_ROWS)
-def test_bad_rows(run: Run, tmp_path: Path, change: Callable[[Rows], None], words: str) -> None:
-    """A row that cannot be used is named in one line, with status 1 and nothing written."""
+def test_bad_rows(
+    run: Run, tmp_path: Path, change: Callable[[Rows], None], words: str, more: tuple[str, ...]
+) -> None:
+    """A row that cannot be used is named in one line, with status 1 and nothing written.
+
+    A dry run says the same of it.
+    """
     rows = review_rows(3)
     change(rows)
     write_rows(tmp_path / "reviews.jsonl", rows)
-    status, out, err = run("--prompts", "reviews.jsonl", "-o", "out/run.h5")
+    status, out, err = run("--prompts", "reviews.jsonl", "-o", "out/run.h5", *more)
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert err.startswith("error: ") and words in err
     assert [path.name for path in tmp_path.iterdir()] == ["reviews.jsonl"]

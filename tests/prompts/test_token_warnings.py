@@ -79,6 +79,17 @@ def test_control_tokens_in_data(prompts: PromptSet, words: list[str]) -> None:
         assert re.search(pattern, one)
 
 
+def test_control_tokens_in_answers() -> None:
+    """An option of a row's own that spells one is told of with its row; plain text is not."""
+    choices = [(" a", " b"), (" </s> a", " b </s>"), (" < s > /s", " c")]
+    rows = tuple(
+        Prompt("a film" + END, 0, "test", f"r{n}", answers=own) for n, own in enumerate(choices)
+    )
+    prompts = PromptSet("made", (), rows)
+    (one,) = said(tokenize(prompts, byte_tokenizer()).warnings)
+    assert re.search("1 of 3 rows have '</s>' in an answer.*'r1'.* control token 1,", one)
+
+
 @pytest.mark.parametrize(("sentence", "count"), [("b", 0), ("b </s>", 1), ("b <s>", 1)])
 def test_a_chat_template_s_tokens_are_meant(sentence: str, count: int) -> None:
     """Behind a chat template only what a row brings counts."""

@@ -58,9 +58,14 @@ class LoadedModel:
     @property
     def context_length(self) -> int | None:
         """Longest prompt in tokens that the model was made for, where its config says."""
-        text = self.model.config.get_text_config()
-        value = config_value(text, facts.CONTEXT_LENGTH)
-        return int(value * stretched(text)) if isinstance(value, int) and value > 0 else None
+        return context_length(self.model.config)
+
+
+def context_length(config: Any) -> int | None:
+    """Longest prompt in tokens that a model was made for, where its config says."""
+    text = config.get_text_config()
+    value = config_value(text, facts.CONTEXT_LENGTH)
+    return int(value * stretched(text)) if isinstance(value, int) and value > 0 else None
 
 
 def load_model(
