@@ -108,7 +108,7 @@ def plot(
 
     wanted = PLOTS[kind.value]
     _check(wanted, out, by, versus, force)
-    _check_weights(wanted, weights)
+    _check_weights(wanted, weights, method)
     paths = _paths(wanted, stores, across_models)
     others = _paths(wanted, versus, across_models) if versus else []
     picture = wanted.draw(
@@ -155,9 +155,12 @@ def _check(wanted: PlotKind, out: str, by: By, versus: Sequence[str] | None, for
         raise UsageError("--by weight goes with `rank`; draw weights with `plot weights FILE`")
 
 
-def _check_weights(wanted: PlotKind, weights: Path | None) -> None:
+def _check_weights(wanted: PlotKind, weights: Path | None, method: str | None) -> None:
     from compread.errors import UsageError
 
+    if method is not None and not wanted.weighs and wanted.reads != "weights":
+        takers = [f"`plot {k}`" for k, one in PLOTS.items() if one.weighs or one.reads == "weights"]
+        raise UsageError(f"--method goes with {' or '.join(takers)}")
     if weights is not None and not wanted.weighs:
         known = " or ".join(f"`plot {name}`" for name, one in PLOTS.items() if one.weighs)
         raise UsageError(f"--weights goes with {known}; draw weights with `plot weights FILE`")

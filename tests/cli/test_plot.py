@@ -125,6 +125,11 @@ def test_training_curves(run, tmp_path, write_store):
         (["scatter", "STORE", "--weights", "w.json", "-o", "-"], 2, "`plot reliability`"),
         (["reliability", "STORE", "--weights", "w.json", "-o", "-"], 4, "no such weights file"),
         (["reliability", "STORE", "--method", "linc", "-o", "-"], 2, "goes with --weights"),
+        (
+            ["scatter", "STORE", "--method", "linc", "-o", "-"],
+            2,
+            "--method goes with `plot weights`",
+        ),
         (["weights", "STORE", "-o", "-"], 4, "weights file"),
         (["scatter", "nowhere.h5", "-o", "-"], 4, "no such store"),
         (["scatter", "STORE", "-o", "STORE.d/x.png"], 1, "no folder"),
