@@ -138,9 +138,10 @@ def change(
         low, high = paired_interval(results[0].lost, results[0].won, len(results[0].net))
     else:
         low, high = change_interval([_row_set(members) for members in sets.values()], tested)
-    return Change(
-        components, before_, after_, low, high, p, q, len(results), told, unpaired, normalize
-    )
+    # Among stores of one-token labels alone nothing was normalised, whatever was asked for.
+    was = {one.normalize for one in results} - {DEFAULT_NORMALIZATION}
+    how = normalize if was else DEFAULT_NORMALIZATION
+    return Change(components, before_, after_, low, high, p, q, len(results), told, unpaired, how)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +157,8 @@ class _Pair:
     repeats: Repeats
     net: npt.NDArray[np.int8]
     """[N, C + 1] 1 where the second alone is right, -1 where the first alone is."""
+    normalize: str
+    """How answers were made alike; labels of one token need nothing."""
 
     @property
     def lost(self) -> Ints:
@@ -234,7 +237,7 @@ def _pair(one: Path, other: Path, split: str, pool: str, normalize: str) -> _Pai
         rows = RowChoices.key_of(ids, a.gold(split)[kept], a.run.task)
         net = second.astype(np.int8) - first.astype(np.int8)
         means = first.mean(axis=0), second.mean(axis=0)
-        return _Pair(a.components, rows, *means, repeats(a, split), net)
+        return _Pair(a.components, rows, *means, repeats(a, split), net, a.run.normalize)
 
 
 def _hits(store: Store, split: str) -> Bools:

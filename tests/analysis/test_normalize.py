@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import make_run
 
+from compread.analysis.change import change
 from compread.analysis.runs import read_runs
 from compread.components import NORMALIZER, LayerShape, component_axis
 from compread.errors import StoreError, UsageError
@@ -98,7 +99,7 @@ def test_accuracy_is_that_of_the_normalised_answers(store: Path) -> None:
                 for n, (row, gold) in enumerate(zip(ROWS, GOLD, strict=True))
             ]
             assert scores.accuracy[0] == pytest.approx(np.mean(right))
-        assert run.info.normalize == how
+        assert run.info.normalize == how == change([store], [store], normalize=how).normalize
         found[how] = float(run.stats.full.accuracy[0])
     assert len(set(found.values())) > 1
 
@@ -109,6 +110,7 @@ def test_words_of_one_token(stores: Path) -> None:
     with open_store(path) as one, open_store(path, normalize="tokens") as other:
         np.testing.assert_array_equal(one.array("test", "parts"), other.array("test", "parts"))
         assert other.run == one.run
+    assert change([path], [path], normalize="tokens").normalize == "none"
     with pytest.raises(StoreError, match="normalize bytes: its labels are one token each"):
         open_store(path, normalize="bytes")
     with pytest.raises(UsageError, match="there is none, tokens, bytes"):
