@@ -83,17 +83,21 @@ def _save(loaded: LoadedModel, folder: Path, said: str) -> None:
     from safetensors import SafetensorError
 
     made = Path(tempfile.mkdtemp(prefix=".compread-", dir=folder.parent))
+    before = made.with_name(f"{made.name}-before")
     try:
         loaded.model.save_pretrained(made)
         loaded.tokenizer.save_pretrained(made)
         (made / MADE_FOLDER).write_text(said, encoding="utf-8")
         for path in (made, *made.rglob("*")):
             permit(path)
-        if folder.exists():
-            shutil.rmtree(folder)
+        if folder.exists():  # stays beside until the new one stands in its place
+            folder.rename(before)
         made.rename(folder)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TargetError(f"{folder} cannot be written: {reason}") from error
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        if before.exists() and not folder.exists():
+            before.rename(folder)
+        for left in (made, before):
+            shutil.rmtree(left, ignore_errors=True)

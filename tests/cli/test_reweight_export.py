@@ -146,6 +146,28 @@ def test_a_folder_is_replaced_by_force_and_only_one_of_ours(
     assert not [one for one in made.folder.iterdir() if one.name.startswith(".")]
 
 
+def test_what_is_to_be_replaced_stays_until_it_is(
+    made: SimpleNamespace, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new folder that cannot take the old one's place leaves that where it was."""
+    ours = made.folder / "kept"
+    asked = ["--methods", "comprw", "--export-model", ours]
+    assert run(*asked)[0] == 0
+    before = (ours / "model.safetensors").stat().st_ino
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name.startswith(".compread-") and not self.name.endswith("-before"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    status, _, err = run(*asked, "--force")
+    assert status == 1 and "kept cannot be written: No space left" in err
+    assert (ours / "model.safetensors").stat().st_ino == before
+    assert not [one for one in made.folder.iterdir() if one.name.startswith(".")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
