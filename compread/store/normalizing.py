@@ -71,7 +71,14 @@ class Normalizing:
                     f"{path}: {option('normalize', how)}: it has no answers behind an "
                     f"unconditional prompt; {with_them} adds them"
                 )
-            return cls(axes, None, {row.text: n for n, row in enumerate(rows)})
+            behind = {row.text: n for n, row in enumerate(rows)}
+            asked = (r for k, of in axes.splits.items() if k != UNCONDITIONAL for r in of.answers)
+            if (lost := next((row for row in asked if row.text not in behind), None)) is not None:
+                raise StoreError(
+                    f"{path}: the answers {list(lost.text)!r:.200} do not stand behind its "
+                    f"unconditional prompt; {command('extract')} with {flag('force')} makes it anew"
+                )
+            return cls(axes, None, behind)
         return cls(axes, length_by(how, run), {})
 
     def apply(self, name: str, split: str, span: slice, read: Read) -> Float32:

@@ -129,6 +129,21 @@ def test_what_is_behind_the_unconditional_prompt_is_taken_away(store: Path) -> N
                 assert np.isnan(of[:, k:]).all()
 
 
+def test_answers_that_are_not_behind_the_unconditional_prompt(tmp_path: Path) -> None:
+    """A file that lacks some is refused as it is opened."""
+    rows = {
+        "test": rows_of(ROWS, GOLD),
+        "unconditional": rows_of(LISTS[:1], np.zeros(1, np.int64)),
+    }
+    parts = np.concatenate([PARTS, BEHIND[:1]])
+    few, path, labels = np.zeros(len(parts)), tmp_path / "x.h5", Labels(tuple("ABCD"), (-1,) * 4)
+    with StoreWriter.open(path, make_run(), AXIS, labels, rows) as writer:
+        writer.append(range(len(parts)), parts, parts.sum(1), few, few)
+        writer.finish(make_run())
+    with pytest.raises(StoreError, match="do not stand behind its unconditional prompt"):
+        open_store(path, normalize="pmi")
+
+
 def test_lm_evaluation_harness_agrees(store: Path, tmp_path: Path) -> None:
     """The full model is right on a row where its accuracy of that name is."""
     task = pytest.importorskip("lm_eval.api.task")
