@@ -165,14 +165,14 @@ def test_paths_that_cannot_be(tmp_path, monkeypatch, capsys, arguments, status, 
 
 
 @pytest.mark.parametrize("command", ["rank", "status", "show", "reweight"])
-@pytest.mark.parametrize("failing", ["iterdir", "is_dir"])
-def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch, capsys, command, failing):
+@pytest.mark.parametrize(("owner", "failing"), [(os, "scandir"), (Path, "is_dir")])
+def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch, capsys, command, owner, failing):
     """Of a folder of stores without permission it is said so, with the status of stores."""
 
     def refuse(_self):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, failing, refuse)
+    monkeypatch.setattr(owner, failing, refuse)
     assert main([command, str(tmp_path)]) == 4
     assert "cannot be read (Permission denied)" in capsys.readouterr().err
 
