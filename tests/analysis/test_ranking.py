@@ -16,7 +16,7 @@ KEYS = [
     "rank", "component", "kind", "layer", "head", "accuracy", "accuracy_low", "accuracy_high",
     "accuracy_sd", "chance", "balanced_accuracy", "macro_f1", "margin", "margin_sd",
     "predicted_negative", "predicted_positive", "entropy", "agreement", "direct_effect",
-    "direct_share", "tied", "p_value", "q_value", "category", "crossfit_accuracy",
+    "direct_share", "mcc", "ece", "tied", "p_value", "q_value", "category", "crossfit_accuracy",
     "n", "stores",
 ]  # fmt: skip
 
