@@ -39,8 +39,8 @@ def given_model(model: Any, tokenizer: Any) -> Iterator[LoadedModel]:
     if getattr(model, MARK, False):
         raise ModelError(
             "this model runs with weights on its components, and its store would say that they are "
-            "its own; leave the block of compread.reweighted, or save the model that `compread "
-            "reweight --export-model` makes"
+            "its own; leave the block of compread.reweighted, or load the folder that they were "
+            "exported to"
         )
     config: Any = model.config
     name = str(getattr(config, "_name_or_path", "") or config.model_type)
