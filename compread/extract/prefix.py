@@ -65,13 +65,8 @@ class SharedPrefix:
             CannotShareError: the family cannot go on from a prefix.
         """
         if not self.held(len(self.tokens) + tokens.shape[1]):
-            try:
-                with lent(self._model, self._cache) as cache:
-                    return self._run(tokens, cache)
-            except Exception as error:  # a family's own code meets a cache that it never saw
-                if is_out_of_memory(error):
-                    raise
-                self.lends = False
+            with self._trying_to_lend(), lent(self._model, self._cache) as cache:
+                return self._run(tokens, cache)
         with cache_errors_as_cannot_share():
             return self._run(tokens, self._copies(len(tokens)))
 
@@ -84,16 +79,22 @@ class SharedPrefix:
         shared = len(self.tokens)
         position = branches.position + shared
         if not self.held(int(position.max()) + 1):
-            try:
-                with lent(self._model, self._cache, branches.seen) as cache:
-                    return self._run(tokens, cache, position_ids=position)
-            except Exception as error:  # a family's own code meets a cache that it never saw
-                if is_out_of_memory(error):
-                    raise
-                self.lends = False
+            seen = branches.seen
+            with self._trying_to_lend(), lent(self._model, self._cache, seen) as cache:
+                return self._run(tokens, cache, position_ids=position)
         with cache_errors_as_cannot_share():
             cache = {self._argument: self._copies(len(tokens))}
         return run_branches(self._model, tokens, branches, shared, cache)
+
+    @contextmanager
+    def _trying_to_lend(self) -> Iterator[None]:
+        """Where a family cannot borrow the prefix, go on behind this, and do not try again."""
+        try:
+            yield
+        except Exception as error:  # a family's own code meets a cache that it never saw
+            if is_out_of_memory(error):
+                raise
+            self.lends = False
 
     def _run(self, tokens: Tensor, cache: Any, **more: Any) -> Any:
         return self._model(input_ids=tokens, **{self._argument: cache}, **more)

@@ -7,7 +7,6 @@ such a task is asked for. Its tasks are programs, those of an ``--include-path``
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from compread.prompts.names import check_name
 from compread.prompts.row_options import MOST_ANSWERS, check_right
 from compread.prompts.sampling import TEST_ROWS, hash_order
 from compread.prompts.sets import Prompt, PromptSet
-from compread.prompts.sources import offline_datasets
+from compread.prompts.sources import errors_alone_logged, offline_datasets
 from compread.text import nearest
 
 PREFIX = "lm_eval:"
@@ -80,7 +79,7 @@ def lm_eval_sets(
     ):
         if number is not None and number < least:
             raise UsageError(f"{name}: {number} {what}; expected {least} or more")
-    with _quiet(), offline_datasets(offline):
+    with errors_alone_logged("lm_eval"), offline_datasets(offline):
         tasks = _loaded(name.removeprefix(PREFIX), include_path)
         made = [_Harness.of(own, task) for own, task in tasks.items()]
         return [
@@ -300,15 +299,3 @@ def _installed() -> str:
         return version("lm-eval")
     except PackageNotFoundError:
         return "here"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the library from logging what it takes for granted."""
-    logger = logging.getLogger("lm_eval")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -92,16 +92,17 @@ def offline_datasets(on: bool) -> Iterator[None]:
     before = datasets.config.HF_HUB_OFFLINE
     datasets.config.HF_HUB_OFFLINE = on or before
     try:
-        with _no_retry_log():
+        # The hub's client logs each failed attempt; the error says it once.
+        with errors_alone_logged("huggingface_hub"):
             yield
     finally:
         datasets.config.HF_HUB_OFFLINE = before
 
 
 @contextmanager
-def _no_retry_log() -> Iterator[None]:
-    """Keep the hub's client from logging each failed attempt; the error says it once."""
-    logger = logging.getLogger("huggingface_hub")
+def errors_alone_logged(library: str) -> Iterator[None]:
+    """Keep a library from logging what is less than an error."""
+    logger = logging.getLogger(library)
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:

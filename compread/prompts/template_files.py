@@ -103,12 +103,7 @@ def read_expression(section: Section, key: str) -> str:
     Raises:
         PromptError: it is not text, or not an expression.
     """
-    text = section.text(key) or ""
-    try:
-        expression_fields(text)
-    except PromptError as error:
-        raise section.error(key, f"cannot be used: {error}") from error
-    return text
+    return _text_for(expression_fields, section, key)
 
 
 def read_jinja(section: Section, key: str) -> str:
@@ -117,9 +112,13 @@ def read_jinja(section: Section, key: str) -> str:
     Raises:
         PromptError: it is not text, or not valid Jinja2.
     """
+    return _text_for(template_fields, section, key)
+
+
+def _text_for(parse: Callable[[str], object], section: Section, key: str) -> str:
     text = section.text(key) or ""
     try:
-        template_fields(text)
+        parse(text)
     except PromptError as error:
         raise section.error(key, f"cannot be used: {error}") from error
     return text

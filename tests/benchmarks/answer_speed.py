@@ -24,13 +24,13 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
+from extract_speed import clocked
 
 from compread.extract import ExtractOptions, Extractor
 from compread.extract.sum_check import SumCheck
@@ -145,22 +145,6 @@ def by_lm_eval(
     found = {row.id: np.array([next(said)[0] for _ in row.answers]) for row in rows}
     print(f"lm-eval: {len(rows)} rows in batches of {batch}")
     return found, len(rows) / seconds
-
-
-@contextmanager
-def clocked(owner: type, name: str, clock: list[float]) -> Iterator[None]:
-    """Note how long each call of a method takes."""
-    real = getattr(owner, name)
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            return real(*args, **kwargs)
-        finally:
-            clock.append(time.perf_counter() - start)
-
-    with mock.patch.object(owner, name, call):
-        yield
 
 
 if __name__ == "__main__":
