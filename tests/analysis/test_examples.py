@@ -22,7 +22,7 @@ import test_row_answers
 def test_rows_stand_in_the_order_of_their_pushes(
     write: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    """Most for and most against are the rows with the largest margins over the full's best wrong."""
+    """The margin is over the wrong label that the full model has the likeliest."""
     with open_store(write(tmp_path / "run.h5")) as store:
         numbers = store.split("test")
         by_hand = []
