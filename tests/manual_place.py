@@ -67,6 +67,8 @@ def make_inputs(folder: Path, task_file: str) -> None:
     ]  # fmt: skip
     write_json_lines(folder / "my.jsonl", prompts)
     write_json_lines(folder / "texts.jsonl", [{"sentence": f"a film {n}"} for n in range(3)])
+    opinions = [f"the film {n} is fine,{('neg', 'pos')[n % 2]}" for n in range(80)]
+    (folder / "opinions.csv").write_text("\n".join(["text,label", *opinions]), encoding="utf-8")
     (folder / "my_tasks").mkdir()
     (folder / "my_tasks" / "mine.yaml").write_text(task_file, encoding="utf-8")
 
@@ -109,7 +111,7 @@ def _tokenizer(texts: list[str]) -> Any:
     core.pre_tokenizer = pre_tokenizers.Split(Regex(r" ?[A-Za-z]+|\s|[^\sA-Za-z]"), "isolated")
     core.decoder = decoders.Fuse()
     trainer = trainers.WordLevelTrainer(special_tokens=["<unk>"])
-    core.train_from_iterator([*texts, " No no Yes yes"], trainer)
+    core.train_from_iterator([*texts, " No no Yes yes neg pos"], trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>")
     tokenizer.chat_template = (
         "{% for m in messages %}{{ m.role }} : {{ m.content }}\n{% endfor %}"

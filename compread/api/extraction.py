@@ -75,9 +75,9 @@ def extract(
     Args:
         model: a hub id, a folder, a ``.gguf`` file, or a loaded model of ``transformers``, which is
             left as it was.
-        prompts: a task such as ``"sst2"`` or ``"lm_eval:piqa"``, or several; a ``.jsonl`` file; or
-            a list of rows, each with ``prompt`` and ``label`` and, where wanted, ``options``,
-            ``split`` and ``id``.
+        prompts: a task such as ``"sst2"``, ``"lm_eval:piqa"`` or ``"my_tasks/mine.yaml"``, or
+            several; a ``.jsonl`` file; or a list of rows, each with ``prompt`` and ``label`` and,
+            where wanted, ``options``, ``split`` and ``id``.
         output: a ``.h5`` path for one run, or a folder.
         tokenizer: of a loaded model.
         templates: template ids of the tasks, ``all`` or ``contrast``; None: each task's first.

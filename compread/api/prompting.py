@@ -129,7 +129,9 @@ def chosen_sets(
 
 def _tasks(prompts: Prompts) -> list[str] | None:
     """The names of tasks; None where the prompts are rows, a file or a set."""
-    if isinstance(prompts, str) and not prompts.endswith(".jsonl") and not Path(prompts).is_file():
+    if isinstance(prompts, str) and (
+        prompts.endswith(".yaml") or not (prompts.endswith(".jsonl") or Path(prompts).is_file())
+    ):
         return [name.strip() for name in prompts.split(",") if name.strip()]
     if isinstance(prompts, (list, tuple)) and all(isinstance(one, str) for one in prompts):
         return list(prompts)

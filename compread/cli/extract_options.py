@@ -56,7 +56,7 @@ OFFLINE = Annotated[bool, typer.Option("--offline", help="Use local files and ca
 # --- the prompts
 TASKS = Annotated[
     list[str] | None,
-    typer.Option("--tasks", help="Tasks, such as sst2,lm_eval:piqa (compread tasks)."),
+    typer.Option("--tasks", help="Tasks (compread tasks), such as sst2,lm_eval:piqa,mine.yaml."),
 ]
 PROMPTS = Annotated[
     str | None, typer.Option("--prompts", help="A prompt set in JSON Lines; - for stdin.")

@@ -13,14 +13,16 @@ from compread.cli.extract_options import DATA_DIR, INCLUDE_PATH, OFFLINE, REVISI
 from compread.cli.options import FORMAT, TABLE
 from compread.cli.output import emit, note, write
 from compread.cli.progress import hide_foreign_bars
+from compread.cli.values import PATH
 
 if TYPE_CHECKING:
-    from compread.prompts import Task
+    from compread.prompts import NewTask, Task
 
 EXAMPLE = """\
 compread tasks
 compread tasks show sst2 --data-dir data/
 compread tasks fetch sst2,boolq
+compread tasks new mine --from opinions.csv --text text --label label
 compread tasks validate my_tasks/mine.yaml --model gpt2"""
 
 _SHOWN = 10
@@ -35,7 +37,7 @@ tasks = typer.Typer(
 def _tasks(
     context: typer.Context, include_path: INCLUDE_PATH = None, format: FORMAT = TABLE
 ) -> None:
-    """The tasks that extract knows: list, show, fetch, validate.
+    """The tasks that extract knows: list, show, fetch, new, validate.
 
     Without a subcommand, the list.
     """
@@ -154,6 +156,69 @@ def fetch(
                 "config": one.source.config, "revision": one.source.revision,
             })  # fmt: skip
     emit(rows, FETCH_VIEW, format.value)
+
+
+@tasks.command("new")
+def new(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="What to call the task.", show_default=False)
+    ],
+    source: Annotated[
+        Path,
+        typer.Option(
+            "--from", help="The rows: a .csv, .jsonl or .parquet.", show_default=False, **PATH
+        ),
+    ],
+    text: Annotated[
+        str,
+        typer.Option("--text", help="Columns that a prompt shows: text,title.", show_default=False),
+    ],
+    label: Annotated[
+        str, typer.Option("--label", help="Column with the right class.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for NAME.yaml. [default: this one]", **PATH),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Write a task file for rows of your own, with two templates to edit; prints its path.
+
+    Classes are the values of the label column. The file of rows stays where it is; the hash of each
+    row puts it into the train or the test half. Stderr says what to edit, and which commands to
+    go on with: the task is found by its name in its own folder, by its path anywhere.
+    """
+    hide_foreign_bars()
+    from compread.cli.output import write_path
+    from compread.cli.values import comma_list
+    from compread.output_files import check_target, write_file
+    from compread.prompts import new_task
+
+    folder = output or Path()
+    file = folder / f"{name}.yaml"
+    made = new_task(name, source, comma_list([text]), label, folder)
+    check_target(file, force)
+    write_file(file, made.text, force)
+    _tell_new(made, file, source)
+    write_path(file)
+
+
+def _tell_new(made: NewTask, file: Path, source: Path) -> None:
+    """Say what was found, what to edit and how to go on."""
+    from compread.cli.output import note
+
+    counts = ", ".join(f"{name} {n:,}" for name, n in made.counts.items())
+    unused = f", {made.unused:,} of them without text or label" if made.unused else ""
+    note(f"{source}: {made.rows:,} rows{unused}; {len(made.counts)} classes: {counts}")
+    halves = (sum(half.values()) for half in (made.train, made.test))
+    note("by halves, without repeats: {:,} train rows, {:,} test rows".format(*halves))
+    for what, lines in made.edits.items():
+        at = ", ".join(map(str, lines[:8])) + (" ..." if len(lines) > 8 else "")
+        note(f"edit {what}: {file}, line{'s' if len(lines) > 1 else ''} {at}")
+    task = made.task.name if file == Path(file.name) else str(file)
+    note(f"then: compread tasks validate {file} --model MODEL")
+    note(f"      compread tasks show {task}")
+    note(f"      compread extract --model MODEL --tasks {task} -o {made.task.name}/")
 
 
 @tasks.command("validate")

@@ -2,8 +2,9 @@
 
 Reading order: ``tasks`` (a task as data), ``verbalizers`` (its label words), ``names`` (what can be
 a file's name), ``task_files`` (its YAML, through ``template_files``, ``yaml_sections`` and
-``yaml_reader``), ``load_tasks`` (the tasks that there are), ``templates`` (row to text, in the
-``sandbox`` and on a ``budget``), ``sources`` (where rows come from; ``local_files``, ``csv_rows``),
+``yaml_reader``), ``load_tasks`` (the tasks that there are), ``new_task`` (a file for a user's own
+rows), ``templates`` (row to text, in the ``sandbox`` and on a ``budget``), ``sources`` (where rows
+come from; ``local_files``, ``csv_rows``),
 ``sampling`` (which rows), ``nearest`` (demonstrations like the row), ``build`` (prompt sets of a
 task), ``row_options`` (what a row chooses from), ``files`` (a prompt set of one's own), ``lm_eval``
 (those of lm-evaluation-harness's tasks), ``chat`` (prompts as a chat model's turns;
@@ -21,6 +22,7 @@ from compread.prompts.files import prompts_of_rows, read_prompt_file
 from compread.prompts.lm_eval import is_lm_eval, lm_eval_sets, refuse_choices
 from compread.prompts.load_tasks import every_task, load_task, mistakes_in, task_names
 from compread.prompts.nearest import Nearest, load_embedder
+from compread.prompts.new_task import NewTask, new_task
 from compread.prompts.sampling import make_pools
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.sources import load_rows
@@ -34,6 +36,7 @@ __all__ = [
     "AnswerIds",
     "Chat",
     "Nearest",
+    "NewTask",
     "Pieces",
     "Prompt",
     "PromptSet",
@@ -52,6 +55,7 @@ __all__ = [
     "load_task",
     "make_pools",
     "mistakes_in",
+    "new_task",
     "preflight",
     "prompt_sets",
     "prompts_of_rows",

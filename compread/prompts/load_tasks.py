@@ -12,6 +12,7 @@ from compread.prompts.tasks import Task, no_such
 from compread.text import listed
 
 BUILT_IN = Path(__file__).with_name("tasks")
+_ENDING = ".yaml"
 
 
 def task_names(include_path: Path | None = None) -> tuple[str, ...]:
@@ -22,15 +23,22 @@ def task_names(include_path: Path | None = None) -> tuple[str, ...]:
 def load_task(name: str, include_path: Path | None = None, any_subject: bool = False) -> Task:
     """Read a task by its name; a file in ``include_path`` goes before a built-in one.
 
-    A task of several subjects is named with one of them: ``mmlu:anatomy``; with ``any_subject`` it
-    need not, and its data cannot be loaded then.
+    A name that neither has may be a file of the working folder, ``NAME.yaml``; a name that ends in
+    ``.yaml`` is the path of a task's file. A task of several subjects is named with one of them:
+    ``mmlu:anatomy``; with ``any_subject`` it need not, and its data cannot be loaded then.
 
     Raises:
         PromptError: no such task or subject (the nearest name is suggested), a subject that is not
             named, or a mistake in the task's file.
     """
     files = _task_files(include_path)
+    if name.endswith(_ENDING):
+        file = Path(name).expanduser()
+        name, files = file.stem, {**_task_files(_folder_of(file)), file.stem: file}
     base, _, subject = name.partition(":")
+    here = Path(f"{base}{_ENDING}")
+    if base not in files and here.name == str(here) and here.is_file():
+        files = {**files, base: here}
     if subject and name not in files:
         return _load(base, files).of_subject(subject)
     task = _load(name, files)
@@ -68,6 +76,13 @@ def mistakes_in(file: Path) -> list[str]:
     Tasks that it borrows demonstrations from may stand beside it.
     """
     return task_mistakes(file, lambda other: load_task(other, file.absolute().parent))
+
+
+def _folder_of(file: Path) -> Path:
+    """The folder of a task's file, where tasks that it borrows from may be."""
+    if not file.is_file():
+        raise PromptError(f"there is no task's file {file}")
+    return file.absolute().parent
 
 
 def _task_files(include_path: Path | None) -> dict[str, Path]:

@@ -95,6 +95,10 @@ def test_a_grid_of_a_task_is_several_runs(folder: Any, tmp_path: Any) -> None:
     assert main(["extract", *options, "-o", str(tmp_path / "typed")]) == 0
     for name in names:
         assert contents(tmp_path / "out" / name) == contents(tmp_path / "typed" / name)
+    few: Any = {"num_fewshot": 2, "n_train": 4, "limit": 6, "data_dir": tmp_path / "data"}
+    by_path = str(tmp_path / "tasks" / "mine.yaml")
+    compread.extract(folder / "model", by_path, tmp_path / "one.h5", **few)
+    assert contents(tmp_path / "one.h5") == contents(tmp_path / "out" / "mine-a-k2-s0.h5")
 
 
 def test_a_finished_run_is_kept_and_another_is_refused(folder: Any, tmp_path: Any) -> None:

@@ -232,3 +232,52 @@ def test_subjects_are_listed_and_fetched_by_name(capsys: Out) -> None:
     assert len(subjects) == 58 and {"anatomy", "all"} <= {*subjects}
     assert main(["tasks", "fetch", "mmlu"]) == 1
     assert "name one, as in mmlu:abstract_algebra" in capsys.readouterr().err
+
+
+def test_new_goes_on_to_extract(
+    tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What new writes is valid, is shown and run by its name in its folder, by its path anywhere.
+
+    It prints the path, says the classes with their counts and what to edit, and replaces no file.
+    """
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{n},opinion {n},{('neg', 'pos')[n % 2]}" for n in range(60)]
+    Path("opinions.csv").write_text("\n".join(["id,text,label", *lines]))
+    command = ["tasks", "new", "mine", "--from", "opinions.csv", "--text", "text"]
+    command += ["--label", "label"]
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert out == "mine.yaml\n" and "60 rows; 2 classes: neg 30, pos 30\n" in err
+    assert "edit the label words: mine.yaml, lines 13, 14, 18, 19\n" in err
+    assert main(["tasks", "validate", "mine.yaml"]) == 0
+    assert main(["tasks", "show", "mine", "--format", "json"]) == 0
+    shown = json.loads(capsys.readouterr().out.partition("\n")[2])
+    assert [row["labels"] for row in shown] == [[" neg", " pos"]] * 2
+    model = save_tiny(tmp_path / "tiny")
+    extract = ["extract", "--model", str(model), "--n-train", "2", "--limit", "4", "--quiet"]
+    assert main([*extract, "--tasks", "mine", "-o", "a.h5"]) == 0
+    edited = Path("mine.yaml").read_text().replace('" pos"', '" positive"')
+    Path("mine.yaml").write_text(edited)
+    assert main(command) == 1 and Path("mine.yaml").read_text() == edited
+    assert "mine.yaml exists" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir("other")
+    assert main(["tasks", "show", "mine"]) == 1
+    assert "no task 'mine'" in capsys.readouterr().err
+    assert main(["tasks", "show", "../mine.yaml"]) == 0
+    assert "(' neg', ' positive')" in capsys.readouterr().out
+    assert main(["tasks", "show", "../none.yaml"]) == 1
+    assert "there is no task's file ../none.yaml" in capsys.readouterr().err
+
+
+def test_a_built_in_task_goes_before_a_file_of_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stray sst2.yaml changes nothing; its path means it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sst2.yaml").write_text(OWN)
+    assert load_task("sst2").label.field == "label"
+    assert load_task("./sst2.yaml").label.index == "right"
+    (tmp_path / "own.yaml").write_text(OWN)
+    assert load_task("own").label.index == "right"
