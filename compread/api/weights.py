@@ -24,10 +24,11 @@ from compread.options import DEFAULT_METHODS, ENSEMBLES
 from compread.reweight import apply as applying
 from compread.reweight import fit as fitting
 from compread.reweight.apply import pooling_of
-from compread.reweight.ensemble import Ensemble, ensembles, matched
+from compread.reweight.ensemble import Ensemble, ensembles
 from compread.reweight.ensemble_apply import applied, named
 from compread.reweight.fit import Fit
 from compread.reweight.label_shares import label_shares_of
+from compread.reweight.matching import matched
 from compread.reweight.registry import for_own_answers, make_methods, recipe_of
 from compread.reweight.results import document as document_of
 from compread.reweight.weights_file import Weights

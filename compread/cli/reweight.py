@@ -232,7 +232,8 @@ def _fit(
     from compread.analysis.repeats import repeats
     from compread.cli.output import note
     from compread.reweight import fit, registry, results
-    from compread.reweight.ensemble import ensembles, matched
+    from compread.reweight.ensemble import ensembles
+    from compread.reweight.matching import matched
     from compread.reweight.weights_file import Weights
     from compread.store import open_store
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_POOL
-from compread.reweight.fit import Fit, HeldOutAccuracy, test_scores
+from compread.reweight.fit import Fit
 from compread.reweight.label_shares import LabelShares, known_shares
 from compread.reweight.method import Transductive
 from compread.reweight.registry import METHODS, check_own_answers
 from compread.reweight.rows import check_labels
+from compread.reweight.scoring import HeldOutAccuracy, test_scores
 from compread.store import Store
 from compread.store.schema import RunInfo
 

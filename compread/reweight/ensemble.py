@@ -7,8 +7,7 @@ is the root mean square of that over its train rows, less each label's mean ther
 demonstration seeds have train rows of their own, and Blend weighs the components on all of them
 together, each store's rows centred over themselves (``Method.fit_together``).
 
-The stores' test rows and right answers must be the same, row by row; their label words may differ.
-Classes are matched by name, or, where names differ, by position.
+Which stores belong together, and which column is which class, is ``matching``'s.
 """
 
 from __future__ import annotations
@@ -21,22 +20,15 @@ import numpy as np
 
 from compread.analysis.repeats import distinct
 from compread.array_types import Floats, Ints
-from compread.errors import StoreError, UsageError, option
-from compread.reweight.fit import (
-    Fit,
-    HeldOutAccuracy,
-    finite_scores,
-    held_out,
-    trainings_of,
-    unscored_fit,
-)
+from compread.errors import UsageError, option
+from compread.reweight.fit import Fit, trainings_of, unscored_fit
+from compread.reweight.matching import matched
 from compread.reweight.method import Fitted, Method
 from compread.reweight.rows import Rows, Training, rows_of
+from compread.reweight.scoring import HeldOutAccuracy, finite_scores, held_out
 from compread.reweight.solvers.signal import centred_over_answers
 from compread.reweight.threads import blas_threads
 from compread.store import Store
-from compread.store.gather import setting_of
-from compread.store.schema import RunInfo
 
 ALIKE = 0.25
 """ρ, how far the members' errors go together: near it the log loss of eight tasks is least."""
@@ -209,120 +201,6 @@ def _check_label_shares(
             )
 
 
-def matched(
-    stores: Sequence[Store], how: str, budgets: Sequence[int | None] = ()
-) -> list[tuple[list[int], tuple[tuple[int, ...], ...]]]:
-    """The numbers of stores that belong together, with each one's column of each class [M, K].
-
-    Nothing is read of the stores but ids and right answers.
-
-    Args:
-        stores: the runs.
-        how: one of ``options.ENSEMBLES``.
-        budgets: numbers of train rows to learn from, if any; None is all of them.
-
-    Raises:
-        StoreError: as in ``ensembles``.
-    """
-    groups = _groups(stores, how)
-    if None in budgets:
-        for group in groups:
-            _check_train_rows([stores[n] for n in group])
-    return [(group, columns_of([stores[n] for n in group])) for group in groups]
-
-
-def _check_train_rows(stores: Sequence[Store]) -> None:
-    first, *others = stores
-    for store in others:
-        if store.rows("train") != first.rows("train"):
-            fewest = min(one.rows("train") for one in stores)
-            raise StoreError(
-                f"{store.path} has {store.rows('train')} train rows and {first.path} "
-                f"{first.rows('train')}: an ensemble learns from as many of each store; give "
-                f"{option('n-train', fewest)}"
-            )
-
-
-def _groups(stores: Sequence[Store], how: str) -> list[list[int]]:
-    found: dict[tuple[Any, ...], list[int]] = {}
-    for number, store in enumerate(stores):
-        if store.run.template is None:
-            raise StoreError(
-                f"{store.path} is of a prompt file, which names neither template nor seed, so "
-                f"{option('ensemble', how)} cannot tell what it goes with; give stores of a task"
-            )
-        found.setdefault(_belongs(store.run, how), []).append(number)
-    for members in found.values():
-        if len(members) < 2:
-            raise StoreError(_alone(stores[members[0]], how))
-    return list(found.values())
-
-
-def _belongs(run: RunInfo, how: str) -> tuple[Any, ...]:
-    same = {"templates": (run.seed,), "seeds": (run.template,), "both": ()}
-    return (run.task, *setting_of(run), *same[how])
-
-
-def _alone(store: Store, how: str) -> str:
-    run = store.run
-    fixed = {"templates": f" and seed {run.seed}", "seeds": f" and template {run.template}"}
-    varied = {"templates": "templates", "seeds": "seeds", "both": "templates or seeds"}
-    return (
-        f"{store.path} is the only store of task {run.task}{fixed.get(how, '')} with its model and "
-        f"shots: {option('ensemble', how)} averages stores of one task that differ in their "
-        f"{varied[how]}; give another, or leave this one out"
-    )
-
-
-def columns_of(stores: Sequence[Store]) -> tuple[tuple[int, ...], ...]:
-    """[M, K] each store's column of each class of the first.
-
-    Raises:
-        StoreError: the stores' test rows, classes or right answers are not the same.
-    """
-    first, *others = stores
-    ids, gold = tuple(first.axes.splits["test"].id), first.gold("test")
-    found = [tuple(range(len(first.labels.word)))]
-    for store in others:
-        if tuple(store.axes.splits["test"].id) != ids:
-            raise StoreError(
-                f"{store.path} has other test rows than {first.path}: an ensemble predicts the "
-                "same ones behind several prompts; extract both from the same data with the same "
-                f"{option('limit')}"
-            )
-        if store.components != first.components:
-            raise StoreError(
-                f"{store.path} has other components than {first.path}; extract one of them again"
-            )
-        if list(map(len, store.answers("test"))) != list(map(len, first.answers("test"))):
-            raise StoreError(
-                f"{store.path} has other numbers of answers in its rows than {first.path}: an "
-                "ensemble chooses among the same; extract both from the same data"
-            )
-        columns, theirs = _columns(first, store), store.gold("test")
-        if (unlike := np.flatnonzero(np.array(columns)[gold] != theirs)).size:
-            n = unlike[0]
-            here, there = first.labels.word[gold[n]], store.labels.word[theirs[n]]
-            raise StoreError(
-                f"{store.path} has other classes than {first.path}: row {ids[n]} is {there!r} in "
-                f"one and {here!r} in the other; extract both with the task's own classes"
-            )
-        found.append(columns)
-    return tuple(found)
-
-
-def _columns(first: Store, other: Store) -> tuple[int, ...]:
-    ours, theirs = first.labels.word, other.labels.word
-    if sorted(ours) == sorted(theirs):
-        return tuple(theirs.index(word) for word in ours)
-    if len(ours) == len(theirs):
-        return tuple(range(len(ours)))
-    raise StoreError(
-        f"{other.path} has the {len(theirs)} classes {', '.join(theirs)}, and {first.path} the "
-        f"{len(ours)} classes {', '.join(ours)}: an ensemble is of one set of classes"
-    )
-
-
 def _together(
     method: Method, stores: Sequence[Store], training: Sequence[Training], alone: Sequence[Fit]
 ) -> list[Fit]:
@@ -347,7 +225,7 @@ def _temperature(alone: Fit, together: Fitted, run: Training) -> float | None:
     """That of the fit on the store's own rows, for the size of the scores of all rows' fit."""
     if alone.temperature is None:
         return None
-    own, joint = (_size(fitted, run.rows) for fitted in (alone.fitted, together))
+    own, joint = (size_of(fitted, run.rows) for fitted in (alone.fitted, together))
     return alone.temperature * joint / own
 
 
@@ -358,32 +236,24 @@ def _ensemble(
     columns: tuple[tuple[int, ...], ...],
 ) -> Ensemble:
     sizes = [
-        _size(fit.fitted, run.rows) if len(run) else 1.0
+        size_of(fit.fitted, run.rows) if len(run) else 1.0
         for fit, run in zip(members, training, strict=True)
     ]
     return Ensemble(how, tuple(members), tuple(sizes), columns, len(training[0]))
 
 
-def _size(fitted: Fitted, rows: Rows) -> float:
-    """The size of scores; where rows have answers of their own, columns have no mean to take."""
-    scores = fitted.scores(rows)
-    if not rows.own_answers:
-        return size_of(scores)
-    own = scores[~rows.absent]
-    centred = centred_over_answers(np.where(rows.absent, np.nan, scores))[~rows.absent]
-    size = float(np.sqrt((centred**2).mean()))
-    return size if size > SMALLEST * np.abs(own).max() else 1.0
+def size_of(fitted: Fitted, rows: Rows) -> float:
+    """The root mean square of scores of rows, less their means over labels and over the rows.
 
-
-def size_of(scores: Floats) -> float:
-    """The root mean square of scores [N, K] less their means over labels and rows.
-
-    1 where they do not vary over the rows, as nothing is known of their size then.
+    Where rows have answers of their own, columns have no mean to take. 1 where scores do not vary
+    over the rows, as nothing is known of their size then.
     """
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    centred = centred - centred.mean(axis=0)
-    size = float(np.sqrt((centred**2).mean()))
-    return size if size > SMALLEST * np.abs(scores).max() else 1.0
+    scores, there = fitted.scores(rows), ~rows.absent
+    centred = centred_over_answers(np.where(there, scores, np.nan))
+    if not rows.own_answers:
+        centred = centred - centred.mean(axis=0)
+    size = float(np.sqrt((centred[there] ** 2).mean()))
+    return size if size > SMALLEST * np.abs(scores[there]).max() else 1.0
 
 
 def score(some: Sequence[Ensemble], stores: Sequence[Store]) -> Iterator[Ensemble]:

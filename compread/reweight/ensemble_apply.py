@@ -18,9 +18,10 @@ from compread.reweight.apply import (
     retold,
     same_prompt,
 )
-from compread.reweight.ensemble import Ensemble, forms_of, matched, score
+from compread.reweight.ensemble import Ensemble, forms_of, score
 from compread.reweight.fit import Fit
 from compread.reweight.label_shares import LabelShares
+from compread.reweight.matching import matched
 from compread.store import Store
 
 

@@ -18,8 +18,9 @@ from compread.reweight.apply import (
     pooling_of,
     same_prompt,
 )
-from compread.reweight.fit import Fit, finite_scores
+from compread.reweight.fit import Fit
 from compread.reweight.rows import rows_of
+from compread.reweight.scoring import finite_scores
 from compread.reweight.temperature import scaled
 from compread.store import open_store
 from compread.store.schema import RunInfo

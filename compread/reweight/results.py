@@ -20,8 +20,9 @@ from scipy.special import stdtr, stdtrit
 
 from compread.errors import UsageError, option
 from compread.reweight.ensemble import Ensemble
-from compread.reweight.fit import CALIBRATION_KEYS, Fit, HeldOutAccuracy
+from compread.reweight.fit import Fit
 from compread.reweight.registry import title_of
+from compread.reweight.scoring import CALIBRATION_KEYS, HeldOutAccuracy
 from compread.store.gather import setting_names
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from compread.array_types import Floats
 from compread.reweight.ensemble import Ensemble
-from compread.reweight.fit import check_finite, finite_scores
 from compread.reweight.method import Transductive
 from compread.reweight.registry import METHODS
 from compread.reweight.rows import Rows
+from compread.reweight.scoring import check_finite, finite_scores
 
 
 def told_of(chosen: Ensemble) -> str:

@@ -11,8 +11,8 @@ import pytest
 from tiny_folder import save_tiny, write_rows
 
 from compread.cli import main
-from compread.reweight.fit import finite_scores
 from compread.reweight.rows import rows_of
+from compread.reweight.scoring import finite_scores
 from compread.reweight.select import choose
 from compread.reweight.weights_file import Weights
 from compread.store import open_store

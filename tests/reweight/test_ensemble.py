@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from compread.errors import StoreError, UsageError, worded
-from compread.reweight.ensemble import Ensemble, ensembles, matched
+from compread.reweight.ensemble import Ensemble, ensembles
 from compread.reweight.ensemble_apply import applied, apply_ensembles, named, retold_ensemble
 from compread.reweight.fit import reweight
+from compread.reweight.matching import matched
 from compread.reweight.registry import METHODS, make_methods
 from compread.reweight.results import document
 from compread.reweight.rows import rows_of

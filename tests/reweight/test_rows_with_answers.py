@@ -15,10 +15,11 @@ from compread.components import NORMALIZER, LayerShape, component_axis
 from compread.errors import StoreError, UsageError
 from compread.reweight.apply import apply, normalization_of
 from compread.reweight.ensemble import ensembles
-from compread.reweight.fit import finite_scores, oracles, reweight
+from compread.reweight.fit import oracles, reweight
 from compread.reweight.methods.blend import advantage
 from compread.reweight.registry import METHODS, for_own_answers, make_methods
 from compread.reweight.rows import Rows, Training, rows_of
+from compread.reweight.scoring import finite_scores
 from compread.reweight.solvers.convex import objective, solve
 from compread.reweight.solvers.descent import Recipe, descend_each
 from compread.reweight.solvers.ridge import LOUDNESS, RIDGE, dual, primal, ridge_weights
