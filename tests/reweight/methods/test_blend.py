@@ -14,7 +14,7 @@ from compread.reweight.rows import Rows, rows_of, training_of
 from compread.reweight.solvers.descent import Recipe, descend_each
 from compread.reweight.solvers.ridge import LOUDNESS, RIDGE, dual, primal, ridge_weights
 from compread.reweight.solvers.shares import estimate, right_scores
-from compread.reweight.weights_file import _fitted
+from compread.reweight.weights_json import _fitted
 
 
 def fit(name, training):
