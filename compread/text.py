@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 LONGEST_REASON = 200
@@ -45,6 +46,19 @@ def json_text(value: Any) -> str:
 def one_line(error: object, longest: int = LONGEST_REASON) -> str:
     """What an error says, in one line of at most ``longest`` characters; else its type's name."""
     return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def brief(texts: Sequence[str], longest: int) -> list[str]:
+    r"""Each text in one line of at most ``longest`` characters, to tell it from the others.
+
+    Lines that all of them begin with, such as demonstrations in common, are left out:
+    ``brief(["A: x\nB: y", "A: x\nB: z"], 80)`` is ``["B: y", "B: z"]``.
+    """
+    lines = [text.split("\n") for text in texts]
+    shared = takewhile(lambda same: len(set(same)) == 1, zip(*lines, strict=False))
+    start = sum(1 for _ in shared) if len(set(texts)) > 1 else 0
+    found = (" ".join(" ".join(of[min(start, len(of) - 1) :]).split()) for of in lines)
+    return [line if len(line) <= longest else f"{line[: longest - 3]}..." for line in found]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

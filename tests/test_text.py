@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from compread.text import json_text, nearest, one_line, printable, si
+from compread.text import brief, json_text, nearest, one_line, printable, si
 
 HIDDEN = {
     "a colour": ("\x1b[31mred", r"\x1b[31mred"),
@@ -73,3 +73,19 @@ def test_the_nearest_name():
 def test_sizes_have_three_digits(value, text):
     """A size is told with the prefix that keeps it short."""
     assert si(value, "B") == text
+
+
+BRIEF = {
+    "shared lines are left out": (["A: x\nB: y", "A: x\nB: z"], ["B: y", "B: z"]),
+    "one text is whole": (["A: x\nB: y"], ["A: x B: y"]),
+    "equal texts are whole": (["A\nB", "A\nB"], ["A B", "A B"]),
+    "its last line stays": (["A\nB", "A\nB\nC"], ["B", "C"]),
+    "a long one is cut": (["a" * 30, "b  c"], ["a" * 17 + "...", "b c"]),
+    "none": ([], []),
+}
+
+
+@pytest.mark.parametrize(("texts", "lines"), BRIEF.values(), ids=BRIEF)
+def test_texts_in_one_line_each(texts, lines):
+    """What tells each text from the others comes first."""
+    assert brief(texts, 20) == lines

@@ -64,6 +64,7 @@ def extract(
     compile: bool = False,
     batch_tokens: int | None = None,
     share: bool = True,
+    keep_text: bool = False,
     force: bool = False,
     progress: Callable[[int, int, int], None] = lambda done, total, tokens: None,
 ) -> Runs:
@@ -109,6 +110,7 @@ def extract(
         compile: fuse norms, gates and rotations by torch.compile.
         batch_tokens: tokens in a batch; None: what memory allows.
         share: run what prompts share once.
+        keep_text: keep each row's own text in the store, for ``Runs.texts``.
         force: replace existing stores and start over.
         progress: called after each batch with the rows done, all rows, and the tokens run.
 
@@ -133,6 +135,8 @@ def extract(
             )
         text = unconditional if isinstance(unconditional, str) else ""
         sets = [with_unconditional(one, text) for one in sets]
+    if keep_text:
+        sets = [one.with_text_kept() for one in sets]
     targets = _targets(Path(output).expanduser(), sets, chat)
     if merge_adapter and not adapter:
         raise UsageError(f"{flag('merge-adapter')} merges what {option('adapter')} names")

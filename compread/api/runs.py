@@ -136,6 +136,16 @@ class Runs(Sequence["Runs"]):
         """[N] the answers of each row, where rows have their own; empty where labels are shared."""
         return tuple(of.text for of in self._one.answers)
 
+    @property
+    @told_in_python
+    def texts(self) -> tuple[str, ...]:
+        """[N] each row's own text; empty where the store keeps none (``extract(keep_text=True)``).
+
+        It is the row without instruction and demonstrations where a task's template made the
+        prompt, else the whole prompt.
+        """
+        return self._one.row_texts
+
     # --- the numbers
     @property
     @told_in_python

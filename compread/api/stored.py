@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,15 +66,30 @@ class StoredRun:
         Raises:
             StoreError: the numbers are damaged, or the file is another than the one opened.
         """
-        with open_store(self.path, self.pool, self.normalize) as store:
-            if store.run != self.info:
-                raise StoreError(f"{self.path} was replaced by another run since: open it again")
+        with self._opened() as store:
             return store.split(self.split)
+
+    @cached_property
+    def row_texts(self) -> tuple[str, ...]:
+        """[N] the text of each row; empty where the store keeps none.
+
+        Raises:
+            StoreError: the texts are damaged, or the file is another than the one opened.
+        """
+        with self._opened() as store:
+            return store.texts(self.split)
 
     @cached_property
     def predictions(self) -> Ints:
         """[N, C] the label of each component's largest contribution, the first among equals."""
         return predicted(self.data.parts)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Store]:
+        with open_store(self.path, self.pool, self.normalize) as store:
+            if store.run != self.info:
+                raise StoreError(f"{self.path} was replaced by another run since: open it again")
+            yield store
 
     def position(self, component: str) -> int:
         """Where a component stands on the axis.

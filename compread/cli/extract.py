@@ -60,6 +60,7 @@ def extract(
     compile: opt.COMPILE = False,
     batch_tokens: opt.BATCH_TOKENS = None,
     share: opt.SHARE = True,
+    keep_text: opt.KEEP_TEXT = False,
     force: opt.FORCE = False,
     show_prompts: opt.SHOW_PROMPTS = 0,
     dry_run: opt.DRY_RUN = False,
@@ -93,6 +94,8 @@ def extract(
         if not chat.plain:
             raise UsageError("--unconditional goes with plain prompts: leave the chat template out")
         sets = [with_unconditional(one, unconditional_prompt or "") for one in sets]
+    if keep_text:
+        sets = [one.with_text_kept() for one in sets]
     points = checkpoints(model, revision, revisions)
     places = _places(output, sets, points, chat)
     if not force:

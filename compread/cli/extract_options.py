@@ -167,6 +167,12 @@ COMPILE = Annotated[
 DRY_RUN = Annotated[
     bool, typer.Option("--dry-run", help="Say what the runs will take, without loading a weight.")
 ]
+KEEP_TEXT = Annotated[
+    bool,
+    typer.Option(
+        "--keep-text", help="Keep each row's own text in the store, for predictions and view."
+    ),
+]
 SHARE = Annotated[
     bool, typer.Option("--share/--no-share", help="Run the prompts' shared prefix once.")
 ]

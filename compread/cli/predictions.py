@@ -52,7 +52,8 @@ def predictions(
 
     One line a row and component: the label (or the row's own answer) of the largest contribution,
     the right one, and the margin, how far the largest is above the next, in logits, or in log p of
-    answers of several tokens. Rows are named by the ids of the prompt file or the task.
+    answers of several tokens. Rows are named by the ids of the prompt file or the task; of a store
+    that keeps their texts (extract --keep-text) each has its own, in json, csv and parquet whole.
     """
     from compread.analysis.predictions import row_predictions
     from compread.store import open_store, store_paths
@@ -69,6 +70,8 @@ def predictions(
             ids = {r["row"] for r in found if r["component"] == first and not r["correct"]}
             found = [r for r in found if r["row"] in ids]
         rows += found
+    if any("text" in row for row in rows):  # of some stores only: the columns are those of all
+        rows = [{**row, "text": row.get("text")} for row in rows]
     whole = format.value in ("json", "csv", "parquet")
     shown = rows if whole or not top else rows[:top]
     emit(rows if whole else shown, prediction_view(shown, len(rows) - len(shown)), format.value)

@@ -74,4 +74,5 @@ def split_rows(prompt_set: PromptSet, split: str, answers: Sequence[AnswerIds] =
         gold=np.array([prompt.gold for prompt in rows], dtype=np.int64),
         id=tuple(prompt.id for prompt in rows),
         prompt_hash=tuple(prompt.hash for prompt in rows),
+        text=tuple(prompt.own_text for prompt in rows) if prompt_set.keeps_text else (),
     )

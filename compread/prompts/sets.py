@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -41,6 +41,11 @@ class Prompt:
     """What the text was put together from; None: it was given whole."""
     answers: tuple[str, ...] = ()
     """The exact continuations that this row alone chooses from."""
+
+    @property
+    def own_text(self) -> str:
+        """The row's own input, without instruction and demonstrations; what was given whole."""
+        return self.text if self.pieces is None else self.pieces.input
 
     @property
     def hash(self) -> str:
@@ -81,6 +86,15 @@ class PromptSet:
     def has_own_answers(self) -> bool:
         """Whether each row chooses from answers of its own."""
         return not self.labels
+
+    @property
+    def keeps_text(self) -> bool:
+        """Whether its store keeps each row's own text."""
+        return bool(self.protocol.get("keep_text"))
+
+    def with_text_kept(self) -> PromptSet:
+        """The prompt set, whose store is to keep each row's own text."""
+        return replace(self, protocol={**self.protocol, "keep_text": True})
 
     def answers(self, prompt: Prompt) -> tuple[str, ...]:
         """What a row chooses from."""

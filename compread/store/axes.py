@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.components import KINDS, LAYERED, Component, Kind
-from compread.errors import StoreError
+from compread.errors import StoreError, flag
 from compread.options import SPLITS, UNCONDITIONAL
 from compread.store.answers import NO_TOKEN, RowAnswers, absent_columns, check_answers
 from compread.store.schema import ALL_SPLITS, FORMAT_VERSION, Labels
@@ -36,6 +36,9 @@ class SplitRows:
     prompt_hash: Sequence[str]
     answers: Sequence[RowAnswers] = ()
     """[N] the answers of each row, where they are whole texts; empty: labels of one token."""
+    text: Sequence[str] = ()
+    """[N] the text of each row that a store is to keep; of a store that is read, ask
+    ``Store.texts``."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -70,6 +73,8 @@ class Axes:
             _check_rows(split, rows[split], self.labels)
         if len({bool(of.answers) for of in rows.values() if len(of)}) > 1:
             raise StoreError("some splits have answers of several tokens, and others have not")
+        if len({bool(of.text) for of in rows.values() if len(of)}) > 1:
+            raise StoreError("some splits have texts of their rows, and others have not")
 
     @property
     def has_answers(self) -> bool:
@@ -88,7 +93,12 @@ class Axes:
     @property
     def version(self) -> int:
         """The format version that a store of these axes needs; others can then be read by all."""
-        return FORMAT_VERSION if self.has_answers else 2
+        return FORMAT_VERSION if self.has_texts else 3 if self.has_answers else 2
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether the store to be written keeps the rows' texts."""
+        return any(rows.text for rows in self.splits.values())
 
     @cached_property
     def absent(self) -> npt.NDArray[np.bool_] | None:
@@ -237,6 +247,8 @@ def _check_rows(split: str, rows: SplitRows, labels: Labels) -> None:
     _check_distinct(rows.id, f"{split} id")
     if rows.answers:
         _check_answers(split, rows, labels)
+    if rows.text:
+        _check_texts(split, rows)
     n_labels = len(labels.word)
     first = {name: k for k, name in reversed(list(enumerate(labels.class_name)))}
     for gold, id_ in zip(rows.gold, rows.id, strict=True):
@@ -263,13 +275,26 @@ def _check_answers(split: str, rows: SplitRows, labels: Labels) -> None:
             _check_text(text, f"an answer of {where}")
 
 
+def _check_texts(split: str, rows: SplitRows) -> None:
+    if len(rows.text) != len(rows):
+        raise StoreError(f"{split}: texts of {len(rows.text)} rows, wanted {len(rows)}")
+    for text, id_ in zip(rows.text, rows.id, strict=True):
+        if (why := _why_changed(text)) is not None:
+            raise StoreError(
+                f"the text of {split} row {id_!r} {why}: change it, or leave {flag('keep-text')} "
+                "out"
+            )
+
+
 def _check_text(text: str, what: str) -> None:
-    """Refuse what an HDF5 string gives back changed: NUL ends it, a lone surrogate is no UTF-8."""
+    if (why := _why_changed(text)) is not None:
+        raise StoreError(f"{what} {text!r} {why}: rename it")
+
+
+def _why_changed(text: str) -> str | None:
+    """Why an HDF5 string gives a text back changed: NUL ends it, a lone surrogate is no UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise StoreError(
-            f"{what} {text!r} is not valid Unicode ({error.reason}): rename it"
-        ) from error
-    if "\0" in text:
-        raise StoreError(f"{what} {text!r} has a NUL character, which HDF5 cuts off: rename it")
+        return f"is not valid Unicode ({error.reason})"
+    return "has a NUL character, which HDF5 cuts off" if "\0" in text else None

@@ -26,7 +26,7 @@ from compread.store.answers import answers_from
 from compread.store.axes import Axes, SplitRows
 from compread.store.datasets import Group, members
 from compread.store.guards import Guarded, Guards
-from compread.store.layout import ANSWERS, COMPONENTS, LABELS, NUMBERS, ROWS
+from compread.store.layout import ANSWERS, COMPONENTS, LABELS, NUMBERS, ROWS, TEXTS
 from compread.store.progress import partial_status
 from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, Labels
 
@@ -219,15 +219,20 @@ def read_axes(groups: dict[str, Group], version: int) -> Axes:
     splits = {
         split: SplitRows(**groups[split].columns(ROWS)) for split in splits_of(version, groups)
     }
-    if version > 2:
+    if _answered(groups, version):
         width = len(labels.word)
         splits = {
             split: replace(rows, answers=answers_from(groups[split].tables(ANSWERS, width)))
             for split, rows in splits.items()
         }
         if not any(rows.answers for rows in splits.values()):
-            raise ValueError("no row has answers, as a store of version 3 must")
+            raise ValueError("no row has answers, as there must be where one has")
     return Axes(components, labels, splits)
+
+
+def _answered(groups: dict[str, Group], version: int) -> bool:
+    """Whether the answers are whole texts: of version 3 always, of version 4 where some stand."""
+    return version == 3 or (version > 3 and "answer" in groups["train"].members)
 
 
 @lru_cache(maxsize=8)
@@ -257,6 +262,19 @@ def find_numbers(groups: dict[str, Group], axes: Axes, version: int) -> dict[str
     return {one.path: one for one in found}
 
 
+def find_texts(groups: dict[str, Group], axes: Axes, version: int) -> dict[str, Guarded]:
+    """The rows' texts by split, guarded; none where they are not kept.
+
+    Raises:
+        StoreError: another program wrote one.
+        ValueError: one is missing, or has another type or shape.
+    """
+    if version < 4:
+        return {}
+    splits = splits_of(version, groups)
+    return {name: groups[name].texts("text", len(axes.splits[name])) for name in splits}
+
+
 def check_members(file: Any, groups: dict[str, Group], version: int) -> None:
     """See that a file has nothing but what a store has.
 
@@ -265,8 +283,9 @@ def check_members(file: Any, groups: dict[str, Group], version: int) -> None:
     """
     labels = set(LABELS) - ({"class"} if version == 1 else set())
     known = {"components": set(COMPONENTS), "labels": labels}
-    answers = set(ANSWERS) if version > 2 else set()
-    known |= {split: {*ROWS, *NUMBERS, *answers} for split in splits_of(version, groups)}
+    more = {*ANSWERS} if _answered(groups, version) else set()
+    more |= {*TEXTS} if version > 3 else set()
+    known |= {split: {*ROWS, *NUMBERS, *more} for split in splits_of(version, groups)}
     extra = {f"/{name}" for name in members(file.id) - set(known)}
     extra |= {f"/{name}/{inner}" for name in known for inner in groups[name].members - known[name]}
     if extra:

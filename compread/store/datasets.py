@@ -7,6 +7,7 @@ open and read one in a tenth of the time that its ``File`` and ``Dataset`` take.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -83,6 +84,18 @@ class Group:
             raise ValueError(f"{found.path} has shape {found.shape}, wanted {shape}")
         return found
 
+    def texts(self, name: str, n: int) -> Guarded:
+        """A dataset of ``n`` texts, which ``decoded`` reads.
+
+        Raises:
+            ValueError: it has another type or shape, or there is none.
+        """
+        found = self.dataset(name)
+        if found.shape != (n,):
+            raise ValueError(f"{found.path} has shape {found.shape}, wanted {(n,)}")
+        _check_text(found)
+        return found
+
     def columns(self, kinds: dict[str, str]) -> dict[str, list[Any]]:
         """Datasets of one axis, text or numbers by their kind, as lists.
 
@@ -110,24 +123,41 @@ class Group:
         if len(found.shape) != 1 + len(rest) or found.shape[1:] != rest:
             wanted = f"(rows, {', '.join(map(str, rest))})" if rest else "one axis"
             raise ValueError(f"{found.path} has shape {found.shape}, wanted {wanted}")
-        n, dtype = found.shape[0], found.dtype
+        n = found.shape[0]
         if self.name == "components" and n > MOST_COMPONENTS:
             raise ValueError(f"{found.path} has {n} components, wanted {MOST_COMPONENTS} at most")
-        found.check_whole()
-        if kind != TEXT:
-            _check_type(found, kind)
-        elif (text := h5py.check_string_dtype(dtype)) is None or text.length is None:
-            raise ValueError(f"{found.path} has type {dtype}, wanted text of fixed length")
-        values: list[Any] = []
-        # Piece by piece: one long text pads all the others in memory.
-        for span in spans(n, chunk_rows(n, dtype.itemsize * math.prod(rest))):
-            piece = found.read(span).tolist()
-            values += piece if kind != TEXT else map(_decoded, piece)
-        return values
+        if kind == TEXT:
+            _check_text(found)
+            return decoded(found)
+        _check_type(found, kind)
+        return [value for piece in _pieces(found) for value in piece]
 
 
-def _decoded(value: Any) -> Any:
-    return [text.decode() for text in value] if isinstance(value, list) else value.decode()
+def decoded(found: Guarded) -> list[Any]:
+    """A dataset of texts as a list, or a list of lists where it has two axes.
+
+    Raises:
+        ValueError: a piece is missing, or is not UTF-8.
+    """
+
+    def text(value: Any) -> Any:
+        return [one.decode() for one in value] if isinstance(value, list) else value.decode()
+
+    return [text(value) for piece in _pieces(found) for value in piece]
+
+
+def _pieces(found: Guarded) -> Iterator[list[Any]]:
+    """A dataset's rows piece by piece: one long text pads all the others in memory."""
+    found.check_whole()
+    n = found.shape[0]
+    row_bytes = found.dtype.itemsize * math.prod(found.shape[1:])
+    return (found.read(span).tolist() for span in spans(n, chunk_rows(n, row_bytes)))
+
+
+def _check_text(found: Guarded) -> None:
+    text = h5py.check_string_dtype(found.dtype)
+    if text is None or text.length is None:
+        raise ValueError(f"{found.path} has type {found.dtype}, wanted text of fixed length")
 
 
 def members(group: Any) -> set[str]:

@@ -17,7 +17,7 @@ from compread.errors import BusyError, StoreError, TargetError, flag, option
 from compread.store.axes import Axes
 from compread.store.paths import journal_path
 from compread.store.reader import Store, open_store
-from compread.store.schema import ALL_SPLITS, RunInfo
+from compread.store.schema import ALL_SPLITS, FORMAT_VERSION, RunInfo
 
 
 def is_finished(target: Path, run: RunInfo, axes: Axes, loose: Collection[str] = ()) -> bool:
@@ -146,7 +146,9 @@ def differences(
         for name in fields
         if name in here and name not in loose and there.get(name) != here[name]
     ]
-    if not differing:
+    texts = _keeps_text(there), _keeps_text(here)
+    other_texts = "protocol" in here and "keep_text" not in loose and texts[0] != texts[1]
+    if not differing and not other_texts:
         return ""
     changed = {OPTIONS[k]: (there.get(k), here[k]) for k in differing if k in OPTIONS}
     if "prompt_set" in differing:
@@ -156,6 +158,8 @@ def differences(
                 changed[word] = (before.get(key), after.get(key))
     if "fingerprint" in differing and there.get("adapter") != here.get("adapter"):
         changed["adapter"] = (there.get("adapter"), here.get("adapter"))
+    if other_texts:
+        changed["keep-text"] = texts
     if changed:
         made, asked = (_named(changed, place) for place in (0, 1))
         return f"made with {made}; you ask for {asked}"
@@ -165,13 +169,17 @@ def differences(
 def axes_differences(there: Axes, here: Axes) -> str:
     """``"made with other labels"``; empty where the axes are the same."""
     # As dictionaries, so that what an earlier version began compares as of this one.
-    before, after = there.to_dict(), here.to_dict()
+    before, after = there.to_dict(FORMAT_VERSION), here.to_dict(FORMAT_VERSION)
     names = [key for key in ("components", "labels") if before[key] != after[key]]
     splits = [
         split for split in ALL_SPLITS if before["splits"].get(split) != after["splits"].get(split)
     ]
     names += [f"{split} rows" for split in splits]
     return f"made with other {', '.join(names)}" if names else ""
+
+
+def _keeps_text(run: Mapping[str, Any]) -> bool:
+    return bool(run.get("protocol", {}).get("keep_text"))
 
 
 def run_differences(there: RunInfo, here: RunInfo, loose: Collection[str] = ()) -> str:

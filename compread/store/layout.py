@@ -1,8 +1,8 @@
-"""The HDF5 layout of a store, format version 3, and the one function that writes it.
+"""The HDF5 layout of a store, format version 4, and the one function that writes it.
 
 ::
 
-    /             attributes: format "compread", format_version 3, complete, run (JSON), checksum
+    /             attributes: format "compread", format_version 4, complete, run (JSON), checksum
     /components   name, kind  utf-8 [C]        layer, head  int32 [C]  (-1 where they don't apply)
     /labels       word, class utf-8 [K]        token_id     int64 [K]
     /train, /test, /calibration
@@ -10,16 +10,18 @@
                   gold   int64 [N]             id           utf-8 [N]
                   sum_error, label_mass  float32 [N]        prompt_hash  utf-8 [N]
                   answer utf-8 [N, K]    answer_tokens, answer_bytes  int32 [N, K]
+                  text   utf-8 [N]
 
-The last line is there where answers are whole texts, and only such a store is of version 3: a
-column that a row has no answer for holds an empty text, two zeros, and NaN in ``parts`` and
-``full``. It has a further group ``/unconditional`` where answers were also run behind a prompt that
-says nothing of their row. Version 2 lacks that line, and version 1 has neither ``class`` (each word
-is its own) nor ``/calibration`` (no rows).
+``text`` is there where the rows' texts are kept, and only such a store is of version 4. ``answer``
+and the two beside it are there where answers are whole texts, from version 3 on: a column that a
+row has no answer for holds an empty text, two zeros, and NaN in ``parts`` and ``full``. There is a
+further group ``/unconditional`` where answers were also run behind a prompt that says nothing of
+their row. Version 2 has neither, and version 1 lacks ``class`` (each word is its own) and
+``/calibration`` (no rows) as well.
 
-Every byte is under a checksum. HDF5 guards the numbers with Fletcher-32 and, from its 1.10 file
-format on, its own structures too; strings are of fixed length (padded with NUL), because those of
-variable length lie in a heap that nothing guards. ``checksum`` is ``Axes.checksum`` and ties the
+Every byte is under a checksum. HDF5 guards numbers and texts with Fletcher-32 and, from its 1.10
+file format on, its own structures too; strings are of fixed length (padded with NUL), because those
+of variable length lie in a heap that nothing guards. ``checksum`` is ``Axes.checksum`` and ties the
 metadata together. Two equal runs give the same bytes: no time stamps, rows in prompt order.
 """
 
@@ -47,6 +49,7 @@ NUMBERS = {"parts": "<f4", "full": "<f4", "sum_error": "<f4", "label_mass": "<f4
 ROWS = {"gold": "<i8", "id": TEXT, "prompt_hash": TEXT}
 COMPONENTS = {"name": TEXT, "kind": TEXT, "layer": "<i4", "head": "<i4"}
 ANSWERS = {"answer": TEXT, "answer_tokens": "<i4", "answer_bytes": "<i4"}
+TEXTS = {"text": TEXT}
 LABELS = {"word": TEXT, "token_id": "<i8", "class": TEXT}
 
 CHUNK_BYTES = 1 << 20
@@ -111,6 +114,8 @@ def _write_axes(file: Any, axes: Axes) -> None:
         rows = file.create_group(split)
         for name, kind in ROWS.items():
             _write_column(rows, name, kind, getattr(axes.splits[split], name))
+        if axes.has_texts:
+            _write_column(rows, "text", TEXT, axes.splits[split].text)
         if axes.has_answers:
             columns = columns_of(axes.splits[split].answers, len(axes.labels.word))
             for name, kind in ANSWERS.items():

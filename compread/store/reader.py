@@ -25,11 +25,12 @@ from compread.store.checks import (
     check_members,
     damage_is_an_error,
     find_numbers,
+    find_texts,
     groups_of,
     read_axes,
     splits_of,
 )
-from compread.store.datasets import Group, members
+from compread.store.datasets import Group, decoded, members
 from compread.store.guards import Guarded, Guards
 from compread.store.layout import NUMBERS, chunk_rows, spans
 from compread.store.normalizing import Normalizing
@@ -53,6 +54,7 @@ class Store:
     axes: Axes = field(repr=False)
     _file: Any = field(repr=False)
     _numbers: dict[str, Guarded] = field(repr=False)
+    _texts: dict[str, Guarded] = field(repr=False)
     pooling: Pooling | None = None
     """How several words of a class become one label; None: labels are the columns as stored."""
     normalizing: Normalizing | None = None
@@ -93,6 +95,25 @@ class Store:
     def answers(self, split: str) -> tuple[RowAnswers, ...]:
         """[N] the answers of each row of a split; empty where labels are one token each."""
         return tuple(self._split_rows(split).answers)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether the store keeps its rows' texts."""
+        return bool(self._texts)
+
+    def texts(self, split: str) -> tuple[str, ...]:
+        """[N] the text of each row of a split: its own input, or its whole prompt.
+
+        Empty where the store keeps none.
+
+        Raises:
+            StoreError: the texts are damaged.
+        """
+        self._split_rows(split)  # an unknown name is an error, a group that has no rows is none
+        if split not in self._texts:
+            return ()
+        with damage_is_an_error(self.path, f"/{split}/text"):
+            return tuple(decoded(self._texts[split]))
 
     def gold(self, split: str) -> npt.NDArray[np.int64]:
         """[N] the right label of each row of a split."""
@@ -137,7 +158,7 @@ class Store:
             yield span, self._pooled(split, "parts", span)
 
     def verify(self) -> None:
-        """Read all numbers against their checksums, a piece at a time.
+        """Read all numbers and texts against their checksums, a piece at a time.
 
         The metadata was read so when the store was opened.
 
@@ -150,6 +171,7 @@ class Store:
             for name in NUMBERS:
                 for span in spans(n, chunk_rows(n, dtype[name].itemsize)):
                     self._read(split, name, span)
+            self.texts(split)
             self.label_gram(split)
 
     def close(self) -> None:
@@ -242,12 +264,13 @@ def open_store(
         axes = read_axes(groups, version)
         check_checksum(file, axes, run_text, version)
         numbers = find_numbers(groups, axes, version)
+        texts = find_texts(groups, axes, version)
         check_members(file, groups, version)
         run = RunInfo.from_dict(parse(run_text))
         pooling = Pooling.of(axes.labels, pool) if pool else None
         normalizing = Normalizing.of(axes, run, normalize, path)
         run = replace(run, normalize=normalize if normalizing else DEFAULT_NORMALIZATION)
-        store = Store(path, run, axes, file, numbers, pooling, normalizing)
+        store = Store(path, run, axes, file, numbers, texts, pooling, normalizing)
         on_error.pop_all()
     return store
 

@@ -20,7 +20,7 @@ from compread.store.answers import NO_TOKEN, POSITIONS
 from compread.store.typed import typed
 
 FORMAT = "compread"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """The newest that is read; a store is written in the oldest that can hold it (``Axes.version``)."""
 CALIBRATION = "calibration"
 """The split of content-free prompts, without right labels (``gold`` is 0); often without rows."""
@@ -42,6 +42,7 @@ PROTOCOL: dict[str, Any] = {
     "target_delimiter": str | None,
     "calibration_prompts": bool,
     "unconditional": str | None,
+    "keep_text": bool,
 }
 """The entries of ``RunInfo.protocol`` that a later stage reads, and their types."""
 

@@ -243,7 +243,10 @@ class StoreWriter:
 
     def differing(self, header: Header) -> str:
         """How the run that began a journal with this header differs from this one; or nothing."""
-        return run_differences(header.run, self.run) or axes_differences(header.axes, self.axes)
+        # The journal has numbers alone: whether texts are kept is the last command's to say.
+        return run_differences(header.run, self.run, {"keep_text"}) or axes_differences(
+            header.axes, self.axes
+        )
 
     def _is_finished_store(self) -> bool:
         """Whether the target is what this journal makes: the stop came after the rename."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from compread.analysis.runs import normalize_key
+from compread.text import brief
 from compread.views.normalized import normalized
 from compread.views.tables import Column, Row, Table
 
@@ -21,10 +22,16 @@ COLUMNS = [
     Column("correct", "", format=lambda row: "" if row["correct"] else "wrong"),
     Column("margin", format=".3g"),
 ]
+TEXT = Column("text", justify="left", shorten="end")
+LONGEST_TEXT = 160
 
 
 def prediction_rows(store: Store, split: str, said: Predictions) -> list[dict[str, Any]]:
-    """One row for each prompt and scorer: what is predicted, what is right, by how much."""
+    """One row for each prompt and scorer: what is predicted, what is right, by how much.
+
+    The row's text stands last where the store keeps it.
+    """
+    kept = store.texts(split)
     rows, labels = store.axes.splits[split], store.labels
     own = store.answers(split) if store.axes.has_own_answers else ()
     gold = store.gold(split).tolist()
@@ -47,6 +54,7 @@ def prediction_rows(store: Store, split: str, said: Predictions) -> list[dict[st
                     "correct": choice[n][s] == gold[n],
                     "margin": margin[n][s],
                     **normalize_key(store.run.normalize),
+                    **({"text": kept[n]} if kept else {}),
                 }
             )
     return found
@@ -58,10 +66,20 @@ def prediction_view(rows: Sequence[Row], left_out: int) -> list[Table]:
     for row in rows:
         stores.setdefault(str(row["store"]), []).append(row)
     tables = [
-        Table(COLUMNS, [of], title=store + normalized(of[0].get("normalize")))
+        Table(*_shown(of), title=store + normalized(of[0].get("normalize")))
         for store, of in stores.items()
     ]
     if left_out and tables:
         more = f"{left_out} more; --top 0 shows all, as json, csv and parquet do."
         tables[-1] = Table(COLUMNS, tables[-1].blocks, tables[-1].title, more)
     return tables
+
+
+def _shown(rows: Sequence[Row]) -> tuple[list[Column], list[list[Row]]]:
+    """The columns and the block of one store's rows, the texts in one line where there are some."""
+    if rows[0].get("text") is None:
+        return COLUMNS, [list(rows)]
+    lines = brief([row["text"] for row in rows], LONGEST_TEXT)
+    return [*COLUMNS, TEXT], [
+        [{**row, "text": line} for row, line in zip(rows, lines, strict=True)]
+    ]

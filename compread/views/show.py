@@ -122,6 +122,10 @@ def _split_row(store: Store, split: str) -> dict[str, Any]:
     return row
 
 
+def _keeps_text(run: Row) -> bool:
+    return bool(run["protocol"].get("keep_text"))
+
+
 def _run_rows(run: Row) -> Sequence[Row]:
     """The run's fields in words."""
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
@@ -146,6 +150,7 @@ def _run_rows(run: Row) -> Sequence[Row]:
         "soft-cap": run["soft_cap"],
         "worst sum error": f"{run['worst_sum_error']:.1e} logits {tolerance}",
         "batch tokens": run["batch_tokens"],
+        "rows' texts": "kept (extract --keep-text)" if _keeps_text(run) else "not kept",
         "versions": versions,
         "date": run["date"],
         "command": run["command"],

@@ -111,6 +111,15 @@ def test_a_finished_run_is_kept_and_another_is_refused(folder: Any, tmp_path: An
     assert len(compread.extract(folder / "model", ROWS[:8], tmp_path, force=True).gold) == 4
 
 
+def test_rows_texts_are_kept_where_asked(folder: Any, tmp_path: Any) -> None:
+    """Of rows that are whole prompts these; none of a store that was not asked to keep them."""
+    run = compread.extract(folder / "model", ROWS, tmp_path / "x.h5", keep_text=True)
+    assert list(run.texts) == [row["prompt"] for row in ROWS[4:]]
+    assert compread.open(folder / "prompts.h5").texts == ()
+    with pytest.raises(TargetError, match=r"made with keep-text=on; you ask for keep-text=off"):
+        compread.extract(folder / "model", ROWS, tmp_path / "x.h5")
+
+
 def test_train_rows_alone_are_opened(folder: Any, tmp_path: Any) -> None:
     """Prompts without a test row give the run of their train rows."""
     run = compread.extract(folder / "model", ROWS[:4], tmp_path)

@@ -114,6 +114,21 @@ def test_quiet_says_nothing(run: Run, prompts: Path) -> None:
     assert all(line.startswith("warning: run.h5: the label words") for line in err.splitlines())
 
 
+def test_a_store_keeps_texts_where_asked(run: Run, data: Path, tmp_path: Path) -> None:
+    """Each row's own input without demonstrations; without --keep-text it is another run."""
+    task = ("--tasks", "sst2", "--data-dir", data, "--limit", 10, "-o", "run.h5")
+    assert run(*task, "--keep-text")[0] == 0
+    with open_store(tmp_path / "run.h5") as store:
+        for split, n in (("train", 20), ("test", 10)):
+            texts = store.texts(split)
+            assert len(texts) == n
+            assert all(re.fullmatch(r"Review: .*\nSentiment:", text) for text in texts)
+        assert store.run.sample_prompt.endswith(store.texts("train")[0])
+    status, _, err = run(*task)
+    assert status == 1 and "made with keep-text=on; you ask for keep-text=off" in err
+    assert run(*task, "--keep-text")[0] == 0
+
+
 def test_a_grid_of_seeds_becomes_a_folder(run: Run, data: Path, tmp_path: Path) -> None:
     """One store a seed under its own name, one path a line; disjoint demonstrations."""
     grid = ("--tasks", "sst2", "--data-dir", data, "--seeds", "0-1", "--limit", 10, "-o", "out")

@@ -82,7 +82,7 @@ def test_two_ranks_write_what_one_writes(folder: Path) -> None:
 
 
 def test_two_ranks_write_answers_of_several_tokens(folder: Path, tmp_path: Path) -> None:
-    """Rows with answers of their own, and of any length, are shared out as others are."""
+    """Rows with answers of their own, of any length, and their texts are shared out as others."""
     choices = [[" good", " a bad film"], [" good film", " bad", " good"]]
     prompts = tmp_path / "cloze.jsonl"
     write_rows(
@@ -93,6 +93,7 @@ def test_two_ranks_write_answers_of_several_tokens(folder: Path, tmp_path: Path)
         ],
     )
     own = ["--model", str(folder / "tiny"), "--prompts", str(prompts), "--batch-tokens", "40"]
+    own += ["--keep-text"]
     one, two = tmp_path / "one.h5", tmp_path / "two.h5"
     assert main(["extract", *own, "--offline", "-o", str(one), "-q"]) == 0
     first, second = ends(ranks(2, "extract", *own, "--offline", "-o", str(two)))

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from compread.store import open_store
 
 sys.path.append(str(Path(__file__).parents[1] / "store"))
 import test_row_answers
-from store_sample import write
+from store_sample import ROWS, write
 
 
 @pytest.fixture
@@ -82,6 +83,21 @@ def test_how_answers_are_made_alike_is_said(tmp_path: Path, capsys: Any) -> None
     assert {r["normalize"] for r in said(capsys, store, "--normalize", "bytes")} == {"bytes"}
     assert "log p per UTF-8 byte" in said(capsys, store, "--normalize", "bytes", form="md")
     assert "normalize" not in said(capsys, store)[0]
+
+
+def test_rows_have_the_texts_that_the_store_keeps(store: Path, tmp_path: Path, capsys: Any) -> None:
+    """Whole in JSON, in one line of a table without what all begin with; none of other stores."""
+    texts = tuple(f"Instruction.\nReview: film {i}\n" * 20 for i in range(13))
+    kept = {**ROWS, "test": replace(ROWS["test"], text=texts)}
+    kept["train"] = replace(ROWS["train"], text=("x",) * 7)
+    other = write(tmp_path / "kept.h5", splits=kept)
+    assert [row["text"] for row in said(capsys, other)] == list(texts)
+    assert "text" not in said(capsys, store)[0]
+    both = said(capsys, other, store)
+    assert [row["text"] for row in both] == [*texts, *[None] * 13]
+    table = said(capsys, other, form="table")
+    assert " Review: film 0" in table and "Instruction. Review" not in table.split("film 0 ")[0]
+    assert max(map(len, table.splitlines())) <= 80
 
 
 def test_a_table_is_cut_and_says_so(store: Path, capsys: Any) -> None:

@@ -36,7 +36,7 @@ def test_everything_is_on_one_screen(run, store):
     for words in (
         "model tiny", "fingerprint f00d", "demonstrations a, b", "compread extract -o s.h5",
         "7 tokens that all prompts share, run once", "0 ' negative' 100", "1 ' positive' 101",
-        "head 4", "mixer 1", "1.0e-06 0.800",
+        "rows' texts not kept", "head 4", "mixer 1", "1.0e-06 0.800",
         "worst sum error 2.0e-07 logits (tolerance: 1.0e-04 of the logits' scale)",
     ):  # fmt: skip
         assert words in flat
