@@ -1,10 +1,10 @@
-"""Which way components push single rows, and the rows that one pushes most.
+"""What single components say of single rows: towards the right label, or away from it.
 
-The push of a component on row n is g[right] - g[rival] in logits (in log p where answers have
-several tokens), with the rival the label that the full model finds the likeliest among the wrong
-ones. It is above 0 towards the right label and below 0 away from it. The rival is the same for all
-components of a row, so that their pushes add up to the full model's margin on it: what the right
-label is ahead of the rival, before a soft-cap where the model has one.
+A component's logit difference on row n is g[right] - g[rival], in logits (in log p where answers
+have several tokens), with the rival the wrong label that the full model finds the likeliest. It is
+above 0 towards the right label and below 0 away from it. The rival is one for all components of a
+row, so that their differences add up to the full model's margin on it: what the right label is
+ahead of the rival, before a soft-cap where the model has one.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class ExtremeRows:
     """The rows of a split that one component is most for, and most against."""
 
     most_for: Ints
-    """Row numbers within the split, the largest push first; only of pushes above 0."""
+    """Row numbers within the split, the largest difference first; only of those above 0."""
     most_against: Ints
-    """The smallest push first; only of pushes below 0."""
-    push: Float32
-    """[N] of the component on every row."""
+    """The smallest difference first; only of those below 0."""
+    difference: Float32
+    """[N] the component's logit difference on every row."""
     rival: Ints
-    """[N] the column that the push is away from."""
+    """[N] the column that the right one is compared with."""
 
 
 def rivals(full: Float32, gold: Ints) -> Ints:
@@ -39,14 +39,14 @@ def rivals(full: Float32, gold: Ints) -> Ints:
     return np.asarray(wrong.argmax(axis=1))
 
 
-def pushes(logits: Float32, gold: Ints, rival: Ints) -> Float32:
+def logit_differences(logits: Float32, gold: Ints, rival: Ints) -> Float32:
     """[N, ..] each scorer's logit of the right column less the rival's, of logits [N, .., K]."""
     at = np.arange(len(gold))
     return np.asarray(logits[at, ..., gold] - logits[at, ..., rival])
 
 
 def extreme_rows(store: Store, split: str, component: int, most: int = 5) -> ExtremeRows:
-    """The rows that a component pushes most towards the right label, and most away from it.
+    """The rows that a component moves most towards the right label, and most away from it.
 
     Args:
         store: an open store.
@@ -61,10 +61,9 @@ def extreme_rows(store: Store, split: str, component: int, most: int = 5) -> Ext
     check_rows(store, split)
     gold = store.gold(split)
     rival = rivals(store.array(split, "full"), gold)
-    push = np.empty(len(gold), np.float32)
+    found = np.empty(len(gold), np.float32)
     for rows, parts in store.iter_parts(split):
-        push[rows] = pushes(parts[:, component], gold[rows], rival[rows])
-    order = np.argsort(push, kind="stable")
-    against = order[:most]
-    towards = np.argsort(-push, kind="stable")[:most]
-    return ExtremeRows(towards[push[towards] > 0], against[push[against] < 0], push, rival)
+        found[rows] = logit_differences(parts[:, component], gold[rows], rival[rows])
+    against = np.argsort(found, kind="stable")[:most]
+    towards = np.argsort(-found, kind="stable")[:most]
+    return ExtremeRows(towards[found[towards] > 0], against[found[against] < 0], found, rival)
