@@ -14,6 +14,7 @@ import typer
 
 from compread.cli import extract_options as opt
 from compread.cli.progress import hide_foreign_bars, say_loading
+from compread.cli.values import PATH
 
 if TYPE_CHECKING:
     from compread.extract import Extractor
@@ -63,6 +64,14 @@ LABEL_SHARES = Annotated[
         show_default=False,
     ),
 ]
+INCLUDE_PATH = Annotated[
+    Path | None,
+    typer.Option(
+        "--include-path",
+        help="Folder with the task's file, for weights that do not carry what is needed of it.",
+        **PATH,
+    ),
+]
 EXPLAIN = Annotated[
     int, typer.Option("--explain", min=0, help="Name the N components that decided each row.")
 ]
@@ -80,7 +89,7 @@ def predict(
     store: STORE = None,
     label_shares: LABEL_SHARES = None,
     explain: EXPLAIN = 0,
-    include_path: opt.INCLUDE_PATH = None,
+    include_path: INCLUDE_PATH = None,
     revision: opt.REVISION = None,
     dtype: DTYPE = None,
     device: opt.DEVICE = "auto",
@@ -92,9 +101,10 @@ def predict(
 
     A row is a JSON object: the fields of the task's template, which is put behind the run's
     demonstrations, or {"prompt": a whole prompt}; "id" is its number unless given. Where the
-    weights are of rows with answers of their own, "options" has the row's. Prints one JSON
-    object a row, in order: id, label, and the probability of each label, the softmax of the
-    scores over the weights' temperature. Labels are those of `reweight --apply` on the same rows.
+    weights are of rows with answers of their own, "options" has the row's, or the fields that the
+    task makes them of. Prints one JSON object a row, in order: id, label, class (its name, where
+    rows have labels in common), and the probability of each label, the softmax of the scores over
+    the weights' temperature. Labels are those of `reweight --apply` on the same rows.
     Weights of an ensemble run each of its prompts and average, unless --store names one.
 
     Each row is labelled alone, by default with blend-row; methods that look at the rows together,
@@ -263,15 +273,17 @@ def _tell(
         note(f"warning: {warning}")
     rows = [_pooled(fit, window) for fit, window in zip(chosen.members, windows, strict=True)]
     scores = running.scores(rows)
-    why = explain(chosen, rows, scores, top) if top else [{}] * len(names)
+    answers, common = windows[0].answers, chosen.first.labels
+    words = [own.text for own in answers] or [common.word] * len(names)
+    why = explain(chosen, rows, scores, words, top) if top else [{}] * len(names)
     chances = np.exp(scaled(scores, chosen.temperature))
     lines = []
-    for n, name in enumerate(names):
-        answers = windows[0].answers
-        labels = answers[n].text if answers else chosen.first.labels.word
+    for n, (name, labels) in enumerate(zip(names, words, strict=True)):
+        best = int(scores[n].argmax())
         row = {
             "id": name,
-            "label": labels[int(scores[n].argmax())],
+            "label": labels[best],
+            **({} if answers else {"class": common.class_names[best]}),
             "probabilities": dict(zip(labels, map(float, chances[n]), strict=False)),
             **why[n],
         }

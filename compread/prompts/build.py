@@ -192,6 +192,7 @@ def _protocol(
         "n_train": n_train,
         "limit": limit,
         "instruction": task.instruction or None,
+        "fields": dict(task.fields),
         # Texts, not ids alone: new rows are put behind them without the task's data.
         "shown": None if nearest else [list(pair) for pair in shown.fixed],
         "wording": template.wording or None,

@@ -10,10 +10,11 @@ from typing import Any
 from compread.errors import PromptError, option
 from compread.prompts.chat import Chat
 from compread.prompts.load_tasks import load_task
-from compread.prompts.row_options import MOST_ANSWERS
+from compread.prompts.row_options import MOST_ANSWERS, row_answers
 from compread.prompts.sets import Pieces, Prompt, PromptSet
-from compread.prompts.tasks import Task, Template
-from compread.prompts.templates import render
+from compread.prompts.tasks import Template
+from compread.prompts.templates import expression_fields, render
+from compread.prompts.verbalizers import Verbalizer
 
 Row = Mapping[str, Any]
 
@@ -30,7 +31,8 @@ class NewRows:
     """``PromptSet.protocol`` of the run."""
     template: Template | None
     """None: a row is a whole prompt."""
-    loaded: Task | None
+    fields: Mapping[str, str]
+    """``Task.fields`` of the run's task."""
 
     @classmethod
     def of_run(
@@ -45,20 +47,21 @@ class NewRows:
     ) -> NewRows:
         """What a run's record says of its prompts.
 
+        Runs of older versions have not kept the task's ``fields``: ``include_path`` has the task.
+
         Raises:
-            PromptError: the task is not known, or its template is another one by now.
+            PromptError: the record is of an older version, and the task is not known or its
+                template another one by now.
         """
-        if template is None:
-            return cls(task, labels, classes, protocol, None, None)
-        loaded = load_task(task, include_path)
-        found = loaded.template(template)
-        if found.text != template_text:
-            raise PromptError(
-                f"template {template!r} of task {task!r} is not the one that the weights were "
-                f"fitted with ({template_text!r}); give the task file they had "
-                f"({option('include-path')})"
-            )
-        return cls(task, labels, classes, protocol, found, loaded)
+        if template is None or template_text is None:
+            return cls(task, labels, classes, protocol, None, {})
+        fields = protocol.get("fields")
+        if fields is None:
+            fields = _fields_of(task, template, template_text, include_path)
+        words = Verbalizer((), ())  # rendering needs none
+        options, answer = (protocol.get(key) or "" for key in ("options", "answer"))
+        made = Template(template, template_text, words, options=options, answer=answer)
+        return cls(task, labels, classes, protocol, made, fields)
 
     @property
     def chat(self) -> Chat:
@@ -94,11 +97,11 @@ class NewRows:
         """The prompt of a row whose id is ``name``.
 
         Raises:
-            PromptError: the row lacks a field of the template, or has null there, or lacks
+            PromptError: the row lacks a field of the template, or has null there, or has no
                 answers of its own where the run's rows had those.
         """
         prompt = self._prompt(name, row)
-        return prompt if self.labels else replace(prompt, answers=_own_answers(name, row))
+        return prompt if self.labels else replace(prompt, answers=self._answers(name, row))
 
     def _prompt(self, name: str, row: Row) -> Prompt:
         if "prompt" in row:
@@ -106,7 +109,7 @@ class NewRows:
             if not isinstance(text, str) or not text:
                 raise PromptError(f"row {name!r}: 'prompt' is {text!r:.60}, not a text")
             return Prompt(text, 0, "test", name)
-        if self.template is None or self.loaded is None:
+        if self.template is None:
             raise PromptError(
                 f"row {name!r} has no 'prompt'; the weights are from a prompt file, so each row "
                 "is a whole prompt"
@@ -125,16 +128,42 @@ class NewRows:
             raise PromptError(f"row {name!r}: {error}") from error
         return Prompt(pieces.text, 0, "test", name, pieces)
 
+    def _answers(self, name: str, row: Row) -> tuple[str, ...]:
+        """What a row chooses from: its ``options`` as they stand, or what the template makes."""
+        template = self.template
+        asked = template.options if template and "prompt" not in row else ""
+        if not asked or template is None or "options" in {*row} - expression_fields(asked):
+            return _own_answers(name, row)
+        try:
+            found = row_answers(template, self._named(row))
+        except PromptError as error:
+            raise PromptError(f"row {name!r}: {error}") from error
+        return _own_answers(name, {"options": list(found)})
+
     def _named(self, row: Row) -> Row:
         """The row with the names that the task's templates use, where it has the data's."""
-        renamed = self.loaded.fields if self.loaded else {}
-        return {**row, **{to: row[of] for to, of in renamed.items() if of in row}}
+        return {**row, **{to: row[of] for to, of in self.fields.items() if of in row}}
 
     def _instruction(self, row: Row) -> str:
         text = self.protocol.get("instruction")
         if not text or self.template is None:
             return ""
         return render(Template("instruction", text, self.template.verbalizer), row)
+
+
+def _fields_of(
+    task: str, template: str, template_text: str, include_path: Path | None
+) -> Mapping[str, str]:
+    """The fields of a task whose template must still be the one that a run had."""
+    loaded = load_task(task, include_path)
+    found = loaded.template(template)
+    if found.text != template_text:
+        raise PromptError(
+            f"template {template!r} of task {task!r} is not the one that the weights were "
+            f"fitted with ({template_text!r}); give the task file they had "
+            f"({option('include-path')})"
+        )
+    return loaded.fields
 
 
 def _own_answers(name: str, row: Row) -> tuple[str, ...]:

@@ -95,9 +95,14 @@ class Ensemble:
         """[N, K] of the members' scores [N, K]."""
         absent = np.isneginf(scores[0])
         total = np.zeros_like(scores[0])
-        for own, size, columns in zip(scores, self.sizes, self.columns, strict=True):
+        k = total.shape[1]
+        for own, size, columns in zip(scores, self.sizes, self.columns_of(k), strict=True):
             total += centred_over_answers(np.where(absent, np.nan, own))[:, columns] / size
         return np.where(absent, -np.inf, total / len(self.members))
+
+    def columns_of(self, k: int) -> Sequence[Sequence[int]]:
+        """``columns`` for rows of ``k`` labels; answers of their own stand in the same places."""
+        return [range(k)] * len(self.members) if self.first.labels.are_positions else self.columns
 
     def row_wise(self) -> Ensemble | None:
         """The form that labels a row without others beside it; None where there is none."""

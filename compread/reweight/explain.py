@@ -14,7 +14,11 @@ from compread.reweight.rows import Rows
 
 
 def explain(
-    chosen: Ensemble, rows: Sequence[Rows], scores: Floats, top: int
+    chosen: Ensemble,
+    rows: Sequence[Rows],
+    scores: Floats,
+    words: Sequence[Sequence[str]],
+    top: int,
 ) -> list[dict[str, Any]]:
     """For each row its margin and the components that made the most of it.
 
@@ -26,6 +30,7 @@ def explain(
         chosen: fits with a weight for each component.
         rows: the N rows behind each member's prompt.
         scores: [N, K] their scores.
+        words: [N, K] what each row chooses from.
         top: how many components.
 
     Raises:
@@ -42,7 +47,7 @@ def explain(
         best = np.argsort(-np.abs(share), kind="stable")[:top]
         found.append({
             "margin": float(margins[n]),
-            "against": chosen.first.labels.word[second[n]],
+            "against": words[n][second[n]],
             "components": {names[j]: float(share[j]) for j in best},
             "rest": float(margins[n]) - float(share[best].sum()),
         })  # fmt: skip
@@ -54,7 +59,7 @@ def _shares(chosen: Ensemble, rows: Sequence[Rows], first: Ints, second: Ints) -
     total = np.zeros(rows[0].parts.shape[:2])
     at = np.arange(len(total))
     for fit, size, columns, own in zip(
-        chosen.members, chosen.sizes, chosen.columns, rows, strict=True
+        chosen.members, chosen.sizes, chosen.columns_of(rows[0].parts.shape[2]), rows, strict=True
     ):
         weights = fit.fitted.parameters().get("weights")
         if weights is None:

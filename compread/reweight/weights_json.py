@@ -167,19 +167,25 @@ def _components(columns: dict[str, Any], where: str) -> tuple[Component, ...]:
 
 
 def _labels(columns: dict[str, Any], where: str) -> Labels:
-    labels = Labels(_list(columns, "word", str, where), _list(columns, "token_id", int, where))
-    if len(labels.word) != len(labels.token_id) or len(labels.word) < 2:
+    names = _list(columns, "class_name", str, where) if "class_name" in columns else ()
+    labels = Labels(
+        _list(columns, "word", str, where), _list(columns, "token_id", int, where), names
+    )
+    lengths = {len(column) for column in (labels.word, labels.token_id, labels.class_name)}
+    if len(lengths) > 1 or len(labels.word) < 2:
         raise StoreError(f"{where}: `labels` needs two or more words with one token id each")
     return labels
 
 
 def _words(columns: dict[str, Any], labels: Labels, where: str) -> Labels:
-    """The label words; their classes are the labels, in their order."""
+    """The label words; they are the labels, or several of them are of each label's class."""
     names = _list(columns, "class_name", str, where)
     words = Labels(
         _list(columns, "word", str, where), _list(columns, "token_id", int, where), names
     )
-    if not len(words.word) == len(words.token_id) == len(names) or words.classes != labels.word:
+    pooled = len(words.classes) < len(words.word)
+    fits = labels.word == (words.classes if pooled else words.word)
+    if not len(words.word) == len(words.token_id) == len(names) or not fits:
         raise StoreError(f"{where}: `words` needs a token and a class of `labels` for each word")
     return words
 

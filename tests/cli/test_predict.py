@@ -398,3 +398,81 @@ def test_what_cannot_be_is_one_line(
     got, out, err = run([row], *arguments)
     assert (got, out) == (status, "")
     assert message in err and len(err.splitlines()) == 1
+
+
+MINE = """\
+description: is it good?
+fields: {sentence: says}
+label: {field: label, values: [0, 1]}
+templates:
+  plain:
+    text: "{{ sentence }}{{ more | default('.') }}\\nSentiment:"
+    labels: {"bad": [" negative"], "good": [" positive"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def own(made: SimpleNamespace) -> SimpleNamespace:
+    """Weights of a task of one's own, with another name for a field, whose file is gone."""
+    folder = made.folder / "own"
+    (folder / "data" / "mine").mkdir(parents=True)
+    (folder / "mine.yaml").write_text(MINE)
+    rows = [{"says": f"{WORDS[i % 5]} {i}", "label": i % 2} for i in range(40)]
+    for split in ("train", "test"):
+        own = [row for row in rows if (row["label"] + int(row["says"].split()[1]) // 2) % 2]
+        write_rows(folder / "data" / "mine" / f"{split}.jsonl", own if split == "test" else [
+            {**row, "says": "so " + row["says"]} for row in rows
+        ])  # fmt: skip
+    store, weights = folder / "own.h5", folder / "w.json"
+    extract = ["extract", "--model", made.model, "--tasks", folder / "mine.yaml", "-o", store]
+    extract += ["--data-dir", folder / "data", "--num-fewshot", 2, "--n-train", 8, "--quiet"]
+    assert main(list(map(str, extract))) == 0
+    assert main(["reweight", str(store), "--methods", "full", "--save", str(weights)]) == 0
+    (folder / "mine.yaml").rename(folder / "mine.txt")
+    with open_store(store) as opened:
+        ids = opened.split("test").id
+    tests = (folder / "data" / "mine" / "test.jsonl").read_text().splitlines()
+    new = [{**json.loads(tests[int(i.split("-")[1])]), "id": i} for i in ids]
+    return SimpleNamespace(folder=folder, weights=weights, new=new, store=store)
+
+
+def test_weights_carry_what_rows_need_of_their_task(
+    own: SimpleNamespace, made: SimpleNamespace, run: Run
+) -> None:
+    """Without the task's file rows are worded as the run's were; classes stand beside words."""
+    status, out, err = run(own.new, "--weights", own.weights)
+    assert (status, err) == (0, "")
+    rows = list(map(json.loads, out.splitlines()))
+    with open_store(own.store) as store:
+        full = store.split("test").full
+    (fit,) = Weights.read(own.weights).fits
+    got = np.array([list(row["probabilities"].values()) for row in rows])
+    np.testing.assert_allclose(got, softmax(full / fit.temperature, axis=1), atol=1e-4)
+    names = {" negative": "bad", " positive": "good"}
+    assert fit.labels.class_name == ("bad", "good")
+    assert [row["class"] for row in rows] == [names[row["label"]] for row in rows]
+    assert fit.run.protocol["fields"] == {"sentence": "says"}
+    (line,) = run(made.new[:1])[1].splitlines()
+    row = json.loads(line)
+    assert row["class"] == row["label"].strip()
+
+
+def test_weights_of_before_still_need_the_task(own: SimpleNamespace, run: Run) -> None:
+    """Those of a run that has not kept its task's fields ask for its file, and take no other's."""
+    before = []
+    for fit in Weights.read(own.weights).fits:
+        kept = {key: value for key, value in fit.run.protocol.items() if key != "fields"}
+        before.append(replace(fit, run=replace(fit.run, protocol=kept)))
+    old = own.folder / "old.json"
+    Weights(tuple(before)).write(old, force=True)
+    (own.folder / "tasks").mkdir()
+    status, out, err = run(own.new, "--weights", old, "--include-path", own.folder / "tasks")
+    assert (status, out) == (1, "") and "there is no task 'mine'" in err
+    shutil.copy(own.folder / "mine.txt", file := own.folder / "tasks" / "mine.yaml")
+    status, out, err = run(own.new, "--weights", old, "--include-path", file.parent)
+    assert (status, err) == (0, "") and out == run(own.new, "--weights", own.weights)[1]
+    file.write_text(file.read_text().replace("Sentiment", "Mood"))
+    status, out, err = run(own.new, "--weights", old, "--include-path", file.parent)
+    assert (status, out) == (1, "") and "is not the one that the weights were fitted with" in err
+    new = ("--weights", own.weights, "--include-path", file.parent)
+    assert run(own.new, *new)[1] == run(own.new, "--weights", own.weights)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,6 +75,26 @@ def test_the_answer_is_that_of_reweight(
     assert np.isfinite([row.get("margin", 0.0) for row in said]).all()
 
 
+@pytest.mark.parametrize("how", ["none", "tokens"])
+@pytest.mark.parametrize("method", ["full", "comprw", "blend-row"])
+def test_rows_alone_are_answered_as_among_others(
+    made: SimpleNamespace, how: str, method: str, capsys: Any
+) -> None:
+    """However many answers a row brings, fewer or more than the rows of the fit had."""
+    lines = [*rows("test", 6), {"prompt": "It was:", "options": [f" film{n}" for n in range(6)]}]
+    more = ["--method", method, *([] if method == "full" else ["--explain", "2"])]
+    capsys.readouterr()
+    assert predicted(made, how, lines, *more) == 0
+    together = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line, before in zip(lines, together, strict=True):
+        assert predicted(made, how, [line], *more) == 0
+        after = json.loads(capsys.readouterr().out)
+        assert (after["label"], [*after["probabilities"]]) == (before["label"], line["options"])
+        assert after["probabilities"] == pytest.approx(before["probabilities"], abs=1e-4)
+        assert after.get("against", line["options"][0]) in line["options"]
+        assert "against" not in after or after["against"] == before["against"] != after["label"]
+
+
 @pytest.mark.parametrize(
     "options", [None, [" good"], [" good", " good"], [" good", ""], " good", [" x"] * 27]
 )
@@ -89,3 +110,72 @@ def test_pmi_is_of_no_row_alone(made: SimpleNamespace, capsys: Any) -> None:
     """Weights on what is less an unconditional prompt's are refused."""
     assert predicted(made, "pmi", rows("test", 1)) == 2
     assert "fitted with --normalize pmi" in capsys.readouterr().err
+
+
+CLOZE = """\
+description: which one?
+fields: {endings: choices}
+label: {index: right}
+templates:
+  cloze: {text: "{{ question }}:", options: endings.text, answer: " {{ option | trim }}!"}
+"""
+
+
+@pytest.fixture(scope="module")
+def cloze(made: SimpleNamespace) -> tuple[Any, list[dict[str, Any]]]:
+    """Weights of a task that makes each row's options of its fields, and the test rows."""
+    folder = made.folder / "cloze"
+    (folder / "data" / "mine").mkdir(parents=True)
+    (folder / "mine.yaml").write_text(CLOZE)
+    for split in ("train", "test"):
+        data = [
+            {"question": f"{split[1]} film {i}", "right": i % 2,
+             "choices": {"text": [one.strip() for one in OPTIONS[i % 3]]}}
+            for i in range(24)
+        ]  # fmt: skip
+        write_rows(folder / "data" / "mine" / f"{split}.jsonl", data)
+    extract = ["extract", "--model", made.model, "--tasks", folder / "mine.yaml", "--quiet"]
+    extract += ["--data-dir", folder / "data", "-o", folder / "c.h5", "--n-train", 8]
+    assert main(list(map(str, extract))) == 0
+    fit = ["reweight", folder / "c.h5", "--methods", "full", "--save", made.folder / "cloze.json"]
+    assert main(list(map(str, fit))) == 0
+    with open_store(folder / "c.h5") as store:
+        ids = store.split("test").id
+    return folder / "c.h5", [{**data[int(i.split("-")[1])], "id": i} for i in ids]
+
+
+def test_answers_are_made_of_the_row_as_extract_makes_them(
+    made: SimpleNamespace, cloze: Any, capsys: Any
+) -> None:
+    """A row of the task's data needs no ``options``; one that has them chooses from those."""
+    path, new = cloze
+    capsys.readouterr()
+    assert predicted(made, "cloze", new) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    with open_store(path) as store:
+        full, answers = store.split("test").full, store.answers("test")
+    for row, own, score in zip(said, answers, full, strict=True):
+        assert tuple(row["probabilities"]) == own.text and own.text[0].endswith("!")
+        assert row["label"] == own.text[int(np.nanargmax(score))] and "class" not in row
+    given = [{**new[0], "options": [" good", " a film"]}]
+    assert predicted(made, "cloze", given) == 0
+    assert list(json.loads(capsys.readouterr().out)["probabilities"]) == [" good", " a film"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"choices": None}, "row 'x': template 'cloze': its 'options' .*is null"),
+        ({"choices": {"text": ["a"]}}, "are 1; expected 2 to 26"),
+        ({"choices": {"text": ["a", "a "]}}, "expected 2 to 26 different texts"),
+        ({"prompt": "A:"}, "'options' is None"),
+    ],
+)
+def test_answers_that_cannot_be_made(
+    made: SimpleNamespace, cloze: Any, change: dict[str, Any], message: str, capsys: Any
+) -> None:
+    """The row is named, and what it lacks."""
+    capsys.readouterr()
+    assert predicted(made, "cloze", [{**cloze[1][0], "id": "x", **change}]) == 1
+    err = capsys.readouterr().err
+    assert re.search(message, err) and "Traceback" not in err

@@ -25,7 +25,7 @@ def test_rows_that_lack_something(row: dict[str, Any], message: str) -> None:
     """A null or missing field ends in one whole sentence."""
     task = load_task("sst2")
     template = task.template("review-sentiment")
-    rows = NewRows("sst2", template.labels, (), {"shown": []}, template, task)
+    rows = NewRows("sst2", template.labels, (), {"shown": []}, template, {})
     with pytest.raises(PromptError, match=message):
         rows.prompt("7", row)
     assert rows.prompt("7", {"sentence": "fine "}).text == "Review: fine\nSentiment:"
