@@ -31,13 +31,18 @@ class Predictions:
     @property
     def choice(self) -> Ints:
         """[N, S] the label with the largest logit, the first among equals."""
-        return np.asarray(np.where(np.isnan(self.logits), -np.inf, self.logits).argmax(axis=2))
+        return largest(self.logits)
 
     @property
     def margin(self) -> Float32:
         """[N, S] how far the largest number is above the next."""
         largest = np.sort(np.where(np.isnan(self.logits), -np.inf, self.logits), axis=2)
         return np.asarray(largest[..., -1] - largest[..., -2])
+
+
+def largest(logits: Float32) -> Ints:
+    """[N, ..] the label with the largest logit [N, .., K], the first among equals."""
+    return np.asarray(np.where(np.isnan(logits), -np.inf, logits).argmax(axis=-1))
 
 
 def row_predictions(store: Store, split: str, wanted: Sequence[str]) -> Predictions:

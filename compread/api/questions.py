@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from compread.analysis.categories import COUNTED_KINDS, Rules
 from compread.analysis.change import change as change_of
+from compread.analysis.examples import breakdowns
 from compread.analysis.measures import DEFAULT_MEASURE, MEASURES, PER
+from compread.analysis.predictions import scorers
 from compread.analysis.ranking import rank as rank_components
 from compread.analysis.runs import RunStats, read_runs
 from compread.analysis.study import study
@@ -37,6 +39,7 @@ from compread.options import (
 )
 from compread.store.gather import Models
 from compread.views.analyze import change_view, summary_view
+from compread.views.example import breakdowns_view
 from compread.views.rank import ranking_view
 
 if TYPE_CHECKING:
@@ -62,6 +65,8 @@ def rank(
     normalize: str | None = None,
     across_models: bool = False,
     per: str | None = None,
+    example: str | None = None,
+    component: str | Sequence[str] = (),
 ) -> ComponentResult:
     """The components by what each predicts alone; the rows of ``compread rank --format json``.
 
@@ -84,6 +89,9 @@ def rank(
         normalize: what makes answers of different lengths alike; None: as in the runs.
         across_models: take stores of several models as one.
         per: show the measure for each ``store``, ``template``, ``seed`` and so on as well.
+        example: instead, what the answer to the row of this id is made of, in each store that has
+            it: the rows of ``compread rank --example ID --format json``.
+        component: with ``example``, only these, such as ``L14H2`` or ``L3H*``.
 
     Raises:
         UsageError: an argument that is none of its choices, or that lacks another.
@@ -92,6 +100,8 @@ def rank(
     from compread.api.weights import weights_of
     from compread.reweight.select import mean_weights
 
+    if example is not None or component:
+        return _explained(stores, example, component, split, pool, normalize, top)
     check_choice("by", by, (*MEASURES, WEIGHT))
     if weights is None and (by == WEIGHT or method is not None):
         raise UsageError(
@@ -196,6 +206,28 @@ def change(
     tell_repeats(found.repeats, at)
     rows = found.rows()
     return result_of(ComponentResult, rows, change_view(rows, CHANGED))
+
+
+def _explained(
+    stores: Stores,
+    example: str | None,
+    component: str | Sequence[str],
+    split: str | None,
+    pool: str | None,
+    normalize: str | None,
+    top: int,
+) -> ComponentResult:
+    """``rank`` of one row's answer."""
+    if example is None:
+        raise UsageError(f"{option('component')} goes with {option('example')}, a row's id")
+    at, how = split_of(stores, split), pool_of(stores, pool)
+    alike = normalization_of(stores, normalize)
+    found = breakdowns(found_stores(stores), at, example, how, alike)
+    named = component.split(",") if isinstance(component, str) else component
+    names = [name.strip() for name in named if name.strip()]
+    only = {name for one in found for name in scorers(names, one.components)} if names else ()
+    rows = [row for one in found for row in one.rows(only)]
+    return result_of(ComponentResult, rows, breakdowns_view(found, top, only))
 
 
 def _scored(

@@ -21,11 +21,12 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
+from compread.analysis.predictions import largest
 from compread.analysis.runs import read_runs
 from compread.api.frames import dataset, long_frame
 from compread.api.python_words import told_in_python
 from compread.api.results import ComponentResult, result_of
-from compread.api.stored import StoredRun, predicted
+from compread.api.stored import StoredRun
 from compread.array_types import Float32, Ints
 from compread.components import KINDS, Component
 from compread.errors import UsageError
@@ -278,7 +279,7 @@ class ComponentLogits:
     @property
     def predictions(self) -> Ints:
         """[N] the label with the largest logit, the first among equals."""
-        return predicted(self.values)
+        return largest(self.values)
 
     @told_in_python
     def __getitem__(self, label: str) -> Float32:

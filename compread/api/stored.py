@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
+from compread.analysis.predictions import largest
 from compread.analysis.runs import check_rows
-from compread.array_types import Float32, Ints
+from compread.array_types import Ints
 from compread.components import Component
 from compread.errors import StoreError
 from compread.store import Labels, RowAnswers, RunInfo, Split, Store, open_store
@@ -82,7 +81,7 @@ class StoredRun:
     @cached_property
     def predictions(self) -> Ints:
         """[N, C] the label of each component's largest contribution, the first among equals."""
-        return predicted(self.data.parts)
+        return largest(self.data.parts)
 
     @contextmanager
     def _opened(self) -> Iterator[Store]:
@@ -101,12 +100,6 @@ class StoredRun:
             if one.name == component:
                 return j
         raise KeyError(component)
-
-
-def predicted(logits: Float32) -> Ints:
-    """[N, ..] the label with the largest logit [N, .., K], the first among equals."""
-    # NaN, where a row has no such answer, would be the largest.
-    return np.asarray(np.where(np.isnan(logits), -np.inf, logits).argmax(axis=-1), dtype=np.int64)
 
 
 def _texts(store: Store) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from compread.cli.options import (
     By,
     Kind,
     Per,
+    named_options,
 )
 from compread.cli.output import color_depth, emit, unicode, width, write_styled
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = (
     "compread rank out.h5 --top 10 --kind head\ncompread rank stores/ --format json | jq '.[0]'\n"
-    "compread rank out.h5 --weights weights.json"
+    "compread rank out.h5 --weights weights.json\ncompread rank out.h5 --example 17"
 )
 
 
@@ -75,12 +76,27 @@ SHOWN_PER = Annotated[
     Per | None,
     typer.Option("--per", help="Show the measure for each of these beside the mean."),
 ]
+EXAMPLE_ID = Annotated[
+    str | None,
+    typer.Option(
+        "--example", metavar="ID", help="Show what one row's answer is made of, by its id."
+    ),
+]
+COMPONENT = Annotated[
+    str,
+    typer.Option(
+        "--component",
+        metavar="NAME,...",
+        help="With --example: only these, such as L14H2 or 'L3H*'.",
+    ),
+]
 HEATMAP = Annotated[
     bool, typer.Option("--heatmap", help="Draw the measure by layer and head instead.")
 ]
 
 
 def rank(
+    context: typer.Context,
     stores: STORES,
     by: BY = ACCURACY,
     top: TOP = 20,
@@ -97,6 +113,8 @@ def rank(
     normalize: NORMALIZE = AS_STORED,
     across_models: ACROSS_MODELS = False,
     per: SHOWN_PER = None,
+    example: EXAMPLE_ID = None,
+    component: COMPONENT = "",
     heatmap: HEATMAP = False,
     format: FORMAT = TABLE,
 ) -> None:
@@ -106,7 +124,23 @@ def rank(
     are shown; they must share components and the number of labels; label words
     that differ are matched by their order. The full model's row stands first in the table, and
     last, as component "full" without a rank, in json and csv.
+
+    With --example ID the components of one row's answer are shown instead, as a running sum from
+    embed to bias that ends in the full model's margin on that row.
     """
+    if example is not None or component:
+        _check_example(context, example, component)
+        _explain(
+            stores,
+            str(example),
+            component,
+            split.value,
+            pool.value,
+            normalize.value,
+            top,
+            format.value,
+        )
+        return
     from compread.analysis.categories import COUNTED_KINDS, Rules
     from compread.analysis.ranking import rank as rank_components
     from compread.components import KINDS
@@ -133,6 +167,43 @@ def rank(
     ranking = rank_components(runs, by.value, kinds, ascending, top, rules, values, parts)
     rows = ranking.rows(fitted)
     emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)
+
+
+_OF_EXAMPLES = {"--example", "--component", "--top", "--split", "--pool", "--normalize", "--format"}
+
+
+def _check_example(context: typer.Context, example: str | None, component: str) -> None:
+    from compread.errors import UsageError
+
+    if example is None:
+        raise UsageError(
+            f"--component {component} goes with --example ID; of all rows: compread predictions "
+            "STORE --component ..."
+        )
+    if others := sorted(named_options(context) - _OF_EXAMPLES):
+        raise UsageError(f"{', '.join(others)}: ranks over rows, and --example is one row's answer")
+
+
+def _explain(
+    stores: list[str],
+    example: str,
+    component: str,
+    split: str,
+    pool: str,
+    normalize: str,
+    top: int,
+    format: str,
+) -> None:
+    from compread.analysis.examples import breakdowns
+    from compread.analysis.predictions import scorers
+    from compread.views.example import breakdowns_view
+
+    paths = found_stores(stores).paths
+    found = breakdowns(paths, split, example, pool, normalize)
+    named = [name.strip() for name in component.split(",") if name.strip()]
+    only = {name for one in found for name in scorers(named, one.components)} if named else ()
+    rows = [row for one in found for row in one.rows(only)]
+    emit(rows, breakdowns_view(found, top, only), format)
 
 
 def _draw(runs: list[RunStats], by: str) -> None:

@@ -143,6 +143,10 @@ class Store:
         """One of a split's number arrays: ``parts``, ``full``, ``sum_error`` or ``label_mass``."""
         return self._pooled(split, name, slice(0, self.rows(split)))
 
+    def numbers(self, split: str, name: str, rows: slice) -> npt.NDArray[np.float32]:
+        """``array`` of some rows alone, of a slice that lies within the split."""
+        return self._pooled(split, name, rows)
+
     def iter_parts(
         self, split: str, rows: int | None = None
     ) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:

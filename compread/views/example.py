@@ -1,0 +1,92 @@
+"""What one example's answer is made of, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from compread.components import LAYERED
+from compread.text import brief, printable
+from compread.views.normalized import normalized
+from compread.views.rank import decimals
+from compread.views.tables import Column, Row, Table
+
+if TYPE_CHECKING:
+    from compread.analysis.examples import Breakdown
+
+LONGEST_TEXT = 400
+NOTE = (
+    "Logit difference: the {number} of the right {one} less that of {rival}, the wrong one that "
+    "the full model finds likeliest. {order}The components' add up to the full model's "
+    "margin{cap}{rounding}."
+)
+ORDER = "Between embed and bias the largest stand first, whichever their sign. "
+
+
+def breakdowns_view(
+    found: Sequence[Breakdown], top: int = 20, only: Collection[str] = ()
+) -> list[Table]:
+    """Each store's example, and its strongest ``top`` components (0: all) from embed to bias.
+
+    With ``only``, names of components, these alone stand there.
+    """
+    tables = [table for one in found for table in _tables(one, top, only)]
+    return [*tables[:-1], replace(tables[-1], note=_note(found[-1], only))]
+
+
+def _tables(found: Breakdown, top: int, only: Collection[str]) -> list[Table]:
+    """What the example is, and its components."""
+    *parts, full = found.rows(only)
+    first = [row for row in parts if row["kind"] == "embed"]
+    last = [row for row in parts if row["kind"] in ("bias", "normalizer")]
+    middle = [row for row in parts if row["kind"] in LAYERED]
+    shown = middle[:top] if top else middle
+    blocks = [first, shown, [*_others(middle[len(shown) :]), *last], [full]]
+    right, said = (printable(found.answers[k].strip()) for k in (found.right, found.said))
+    title = (
+        f"Example {printable(found.row)} of {printable(found.run.task)}, {found.split}: right is "
+        f"{right}, the full model says {said}{normalized(found.run.normalize)}"
+    )
+    texts = [] if found.text is None else brief([found.text], LONGEST_TEXT)
+    note = "\n".join([found.store, *texts])
+    columns = _columns(decimals([row["logit_difference"] for row in shown or [full]]))
+    columns = [column for column in columns if not (only and column.key == "running_sum")]
+    return [Table([], [], title=title, note=note), Table(columns, [b for b in blocks if b])]
+
+
+def _note(found: Breakdown, only: Collection[str]) -> str:
+    answers = found.components[-1].kind == "normalizer"
+    rounds = abs(found.margin - float(found.running[-1])) > 0.01 * abs(found.margin)
+    return NOTE.format(
+        number="log p" if answers else "logit",
+        one="answer" if answers else "label",
+        rival=printable(found.answers[found.rival].strip()),
+        order="" if only else ORDER,
+        cap="" if found.run.soft_cap is None else ", before its soft-cap",
+        rounding=f", which it gives in {found.run.dtype}" if rounds else "",
+    )
+
+
+def _columns(digits: int) -> list[Column]:
+    return [
+        Column("component", justify="left"),
+        Column("kind", justify="left", drop=2),
+        Column("layer", drop=1),
+        Column("prediction", justify="left", shorten="end"),
+        Column("logit_difference", "logit\ndifference", format=f"+.{digits}f"),
+        Column("running_sum", "running\nsum", format=f"+.{digits}f"),
+    ]
+
+
+def _others(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One row for the components that are not shown."""
+    if not rows:
+        return []
+    return [
+        {
+            "component": f"{len(rows)} more",
+            "logit_difference": sum(row["logit_difference"] for row in rows),
+            "running_sum": rows[-1]["running_sum"],
+        }
+    ]
