@@ -16,7 +16,7 @@ from compread.analysis.choices import RowChoices
 from compread.analysis.components import ComponentStats, collect, stats_of
 from compread.analysis.repeats import Repeats, distinct, repeats
 from compread.analysis.tally import Resampling, Tally
-from compread.array_types import Float32, Floats, Ints
+from compread.array_types import Bools, Float32, Floats, Ints
 from compread.components import Component
 from compread.errors import StoreError, UsageError, option
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL
@@ -94,12 +94,19 @@ class RunStats:
     """Rows that were left out because their prompt stood before; None as in ``rows``."""
 
 
-def run_stats(store: Store, split: str = "test", resample: bool = False, seed: int = 0) -> RunStats:
+def run_stats(
+    store: Store,
+    split: str = "test",
+    resample: bool = False,
+    seed: int = 0,
+    sums: Bools | None = None,
+) -> RunStats:
     """Score the components of a store on its ``train`` or ``test`` rows.
 
     Rows of equal prompts count as one, the first: no test holds where a row stands twice.
     ``resample`` scores them on halves and under shuffled labels too, and on the train rows, as
-    ``compread.analysis.selection`` and ``compread.analysis.transfer`` want.
+    ``compread.analysis.selection`` and ``compread.analysis.transfer`` want. With ``sums`` [S, C]
+    the sums over these components are scored in the place of components, and named by nobody.
 
     Raises:
         UsageError: the split has no rows.
@@ -113,7 +120,7 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
     drawn = _drawn(gold.tobytes(), counts.tobytes(), seed) if resample else None
     full = store.array(split, "full")[kept]
     tokens = token_counts(answers, full.shape[1]) if store.axes.has_own_answers else None
-    parts, whole = collect(_pieces(store, split, kept), full, gold, drawn, tokens)
+    parts, whole = collect(_pieces(store, split, kept, sums), full, gold, drawn, tokens)
     resampled = train = None
     if drawn is not None:
         resampled = Resampled.of(parts, drawn, counted(store.components))
@@ -123,7 +130,7 @@ def run_stats(store: Store, split: str = "test", resample: bool = False, seed: i
     return RunStats(
         path=str(store.path),
         info=store.run,
-        components=store.components,
+        components=store.components if sums is None else (),
         labels=store.labels,
         stats=stats_of(parts, whole),
         resampled=resampled,
@@ -146,12 +153,15 @@ def check_rows(store: Store, split: str) -> None:
 
 
 def _pieces(
-    store: Store, split: str, kept: npt.NDArray[np.bool_]
+    store: Store, split: str, kept: Bools, sums: Bools | None = None
 ) -> Iterator[tuple[slice, Float32]]:
-    """The parts of the kept rows piece by piece, and their places among the kept."""
+    """The kept rows' parts piece by piece, or sums over them, and their places among these rows."""
     start = 0
     for rows, parts in store.iter_parts(split):
         of = parts if kept[rows].all() else parts[kept[rows]]
+        if sums is not None:
+            summed = np.tensordot(of.astype(np.float64), sums.astype(np.float64), axes=(1, 1))
+            of = summed.transpose(0, 2, 1).astype(np.float32)  # (n, K, S) before
         yield slice(start, start := start + len(of)), of
 
 

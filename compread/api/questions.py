@@ -13,6 +13,7 @@ from compread.analysis.predictions import scorers
 from compread.analysis.ranking import rank as rank_components
 from compread.analysis.runs import RunStats, read_runs
 from compread.analysis.study import study
+from compread.analysis.sums import sum_rows, sum_scores, sums_asked
 from compread.api.gathering import (
     check_choice,
     found_stores,
@@ -41,6 +42,7 @@ from compread.store.gather import Models
 from compread.views.analyze import change_view, summary_view
 from compread.views.example import breakdowns_view
 from compread.views.rank import ranking_view
+from compread.views.sums import sums_view
 
 if TYPE_CHECKING:
     from compread.api.weights import Reweighting
@@ -128,6 +130,9 @@ def analyze(
     stores: Stores,
     *,
     table: str | Sequence[str] = (),
+    without: str | Sequence[str] = (),
+    only: str | Sequence[str] = (),
+    early_exit: bool = False,
     split: str | None = None,
     top: int = TOP_SET,
     alpha: float = ALPHA,
@@ -144,6 +149,10 @@ def analyze(
     Args:
         stores: runs, or what ``compread.open`` takes.
         table: the lists wanted, such as ``pairs``; none: all but the long ones.
+        without: groups such as ``L29MLP,L3H*`` or ``heads``: the list ``sums`` alone, with how the
+            sum of all components but these labels the rows.
+        only: likewise, how the sum of these alone does.
+        early_exit: likewise, how the sum up to each layer does.
         split: ``train`` or ``test``; None: that of the runs, else ``test``.
         top: components in a top set.
         alpha: as in ``rank``.
@@ -164,8 +173,16 @@ def analyze(
         check_choice("table", name, TABLES)
     if pairs != "all" and pairs < 1:
         raise UsageError(f"{option('pairs', pairs)}: expected a whole number from 1 up, or all")
-    rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     models: Models = "any" if across_models else "revisions"
+    left, alone = ([of] if isinstance(of, str) else list(of) for of in (without, only))
+    if sums := sums_asked(left, alone, early_exit):
+        at, how = split_of(stores, split), pool_of(stores, pool)
+        alike = normalization_of(stores, normalize)
+        scores = sum_scores(found_stores(stores, models), sums, at, how, alike)
+        tell_repeats([one.run.repeats for one in scores if one.run and one.run.repeats], at)
+        summed = {"sums": sum_rows(scores)}
+        return Results(lists_of(summed), in_python(sums_view(summed["sums"], at)))
+    rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     runs, at = _scored(stores, split, pool, normalize, models, resample=True)
     document = study(runs, rules, top, names, None if pairs == "all" else pairs)
     return Results(lists_of(document), in_python(summary_view(document, at)))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from compread import options
-from compread.cli.inputs import changed, found_stores, scored_runs
+from compread.cli.inputs import changed, found_stores, scored_runs, tell_repeats
 from compread.cli.options import (
     ACROSS_MODELS,
     ALPHA,
@@ -24,12 +24,14 @@ from compread.cli.options import (
     TABLE,
     TEST,
     Table,
+    named_options,
 )
 from compread.cli.output import emit
 
 EXAMPLE = (
     "compread analyze stores/\ncompread analyze out.h5 --format json | jq '.runs[0].best'\n"
-    "compread analyze stores/ --table transfer --format csv"
+    "compread analyze stores/ --table transfer --format csv\n"
+    "compread analyze out.h5 --without L29MLP,'L3H*' --without heads --only mlps"
 )
 
 
@@ -48,6 +50,22 @@ VERSUS = Annotated[
         "--versus", help="Show the change to these stores of another model; may be repeated."
     ),
 ]
+WITHOUT = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="NAME,...",
+        help="Score the sum of all components but these: L29, 'L3H*', heads; may be repeated.",
+    ),
+]
+ONLY = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="NAME,...", help="And the sum of these; may be repeated."),
+]
+EARLY_EXIT = Annotated[
+    bool,
+    typer.Option("--early-exit", help="Score the sum up to each layer, attention and MLPs apart."),
+]
 PAIRS = Annotated[
     str,
     typer.Option(
@@ -59,9 +77,13 @@ PAIRS = Annotated[
 
 
 def analyze(
+    context: typer.Context,
     stores: STORES,
     table: TABLES = None,
     versus: VERSUS = None,
+    without: WITHOUT = None,
+    only: ONLY = None,
+    early_exit: EARLY_EXIT = False,
     split: SPLIT = TEST,
     top: TOP_K = options.TOP_SET,
     alpha: ALPHA = options.ALPHA,
@@ -90,15 +112,31 @@ def analyze(
 
     With --versus the stores are paired with those of another model by task, template and seed, and
     each component's change is shown instead, rows paired.
+
+    With --without and --only the sum of the components left is scored instead, beside the full
+    model: components, patterns, layers (L29) and kinds (heads, mlps, mixers, embed, bias). With
+    --early-exit it is the sum up to each layer.
     """
     from compread.analysis.categories import Rules
     from compread.analysis.study import study
+    from compread.analysis.sums import sum_rows, sum_scores, sums_asked
     from compread.views.analyze import change_view, summary_view
+    from compread.views.sums import sums_view
 
     if versus:
         before, after = (found_stores(s, "one", across_models).paths for s in (stores, versus))
         rows = changed(before, after, split.value, pool.value, normalize.value).rows()
         emit(rows, change_view(rows, options.CHANGED), format.value)
+        return
+    if sums := sums_asked(without or (), only or (), early_exit):
+        _check_sums(context)
+        paths = found_stores(stores, "revisions", across_models).paths
+        scores = sum_scores(paths, sums, split.value, pool.value, normalize.value)
+        tell_repeats(
+            [one.run.repeats for one in scores if one.run and one.run.repeats], split.value
+        )
+        rows = sum_rows(scores)
+        emit({"sums": rows}, sums_view(rows, split.value), format.value)
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     most = _most_pairs(pairs)
@@ -106,6 +144,20 @@ def analyze(
     runs = scored_runs(paths, split.value, pool.value, True, normalize.value)
     document = study(runs, rules, top, [name.value for name in table or []], most)
     emit(document, summary_view(document, split.value), format.value)
+
+
+_OF_SUMS = {"--without", "--only", "--early-exit"}
+_OF_SUMS |= {"--split", "--pool", "--normalize", "--across-models", "--format"}
+
+
+def _check_sums(context: typer.Context) -> None:
+    from compread.errors import UsageError
+
+    if others := sorted(named_options(context) - _OF_SUMS):
+        raise UsageError(
+            f"{', '.join(others)}: of single components; --without, --only and --early-exit score "
+            "sums of them"
+        )
 
 
 def _most_pairs(text: str) -> int | None:

@@ -9,6 +9,7 @@ import sys
 import pandas
 import pytest
 
+import compread
 from compread.cli import main
 
 
@@ -73,6 +74,48 @@ def test_markdown_has_both_tables(run, stores):
     """Both tables are GitHub tables under their titles."""
     out = run(stores, "--format", "md")[1]
     assert out.count("**") == 6 and out.count("| mean |") == 2
+
+
+def test_sums_without_and_of_some_components(run, stores):
+    """A line a group beside the full model, for each store and on average; CSV is one table."""
+    options = ["--without", "L0H0,L1*", "--without", "heads", "--only", "mlps"]
+    status, out, err = run(stores, *options)
+    assert (status, err) == (0, "") and max(map(len, out.splitlines())) <= 80
+    assert out.count("without L0H0,L1*") == 4 and "mean of 3 stores" in out
+    rows = list(csv.DictReader(io.StringIO(run(stores, *options, "--format", "csv")[1])))
+    names = ["full", "all components", "without L0H0,L1*", "without heads", "only mlps"]
+    assert [row["sum"] for row in rows] == names * 4
+    found = compread.analyze(stores, without=["L0H0,L1*", "heads"], only="mlps")
+    assert [row["accuracy"] for row in found["sums"]] == [float(row["accuracy"]) for row in rows]
+
+
+def test_early_exit_has_a_line_a_layer(run, stores):
+    """Of the mean in a table, of each store in JSON; the last sum is that of all components."""
+    status, out, err = run(stores, "--early-exit")
+    assert (status, err) == (0, "") and "each of the 3 stores" in " ".join(out.split())
+    assert [line.split()[0] for line in out.splitlines() if line[:1].isdigit()] == ["0", "1", "2"]
+    rows = json.loads(run(stores, "--early-exit", "--format", "json")[1])["sums"]
+    for store in {row["store"] for row in rows}:
+        of = {(row["sum"], row["layer"]): row["accuracy"] for row in rows if row["store"] == store}
+        assert of["all", 2] == of["all components", None]
+        assert {key for key in of if key[1] is not None} == {
+            (name, layer) for name in ("all", "attention", "mlp") for layer in range(3)
+        }
+    assert list(compread.analyze(stores, early_exit=True)["sums"]) == rows
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--early-exit", "--only", "heads"], "leave --without and --only out"),
+        (["--without", "heads", "--top", "3", "--alpha", "0.1"], "--alpha, --top: of single"),
+        (["--only", "L9"], "a layer (L0 to L2)"),
+    ],
+)
+def test_sums_that_cannot_be_made(run, stores, options, words):
+    """One line says which option, or what there is."""
+    status, _, err = run(stores, *options)
+    assert status == 2 and words in err
 
 
 def test_stores_need_not_share_their_axes(run, stores, tmp_path, write_store):
