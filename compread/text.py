@@ -73,6 +73,24 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def number_spans(text: str) -> list[range]:
+    """``number_spans("0-2,5")`` is ``[range(0, 3), range(5, 6)]``.
+
+    Raises:
+        ValueError: something else than numbers and ranges.
+    """
+    spans = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError("expected numbers and ranges, such as 0-4 or 0,2")
+        span = range(int(first), int(last if dash else first) + 1)
+        if not span:
+            raise ValueError(f"{part} counts down; write {last}-{first}")
+        spans.append(span)
+    return spans
+
+
 def si(value: float, unit: str) -> str:
     """``si(2_500_000, "B")`` is ``"2.5 MB"``."""
     for prefix in ("", "k", "M", "G", "T", "P"):

@@ -60,12 +60,11 @@ def common_classes(labels: Sequence[Labels], tasks: Sequence[str], paths: Sequen
                 "not averaged; give runs of as many labels, or `compread analyze`, which keeps "
                 "runs apart"
             )
-    keys = [tuple(_key(name) for name in of.class_names) for of in labels]
-    same = keys[0]
+    same = tuple(_key(word) for word in first)
+    keys = [tuple(_key(word) for word in of.word) for of in labels]
     if len(set(same)) == len(same) and all(set(of) == set(same) for of in keys):
         columns = tuple(tuple(of.index(key) for key in same) for of in keys)
-        alike = all(_same_words(of, labels[0], at) for of, at in zip(labels, columns, strict=True))
-        return Classes(first if alike else labels[0].class_names, columns, by_name=True)
+        return Classes(first, columns, by_name=True)
     by_name = all(of.word == first for of in labels)
     if by_name:
         names = first
@@ -122,12 +121,6 @@ def _turned(rows: RowChoices, place: Ints) -> RowChoices:
 
     key = f"{rows.key} {place.tolist()}"
     return RowChoices(key, place[rows.gold], turned(rows.parts), turned(rows.full))
-
-
-def _same_words(labels: Labels, others: Labels, columns: Sequence[int]) -> bool:
-    return all(
-        _key(labels.word[k]) == _key(word) for k, word in zip(columns, others.word, strict=True)
-    )
 
 
 def _key(word: str) -> str:

@@ -36,6 +36,7 @@ from compread.cli import (
     show,
     status,
     tasks,
+    view,
 )
 from compread.cli.output import Named, Unfailing, discard, note
 from compread.errors import CompreadError
@@ -90,8 +91,8 @@ def _compread(
 # In the order of --help. Each is a module with a function of its name and an EXAMPLE that runs; a
 # group of commands is a Typer of that name instead.
 for _module in (
-    extract, status, tasks, analyze, rank, predictions, plot, report, predict, reweight, check,
-    show, demo, docs,
+    extract, status, tasks, analyze, rank, predictions, view, plot, report, predict, reweight,
+    check, show, demo, docs,
 ):  # fmt: skip
     _name = _module.__name__.rpartition(".")[2]
     _epilog = "\b\nExample:\n" + "\n".join(f"  {x}" for x in _module.EXAMPLE.splitlines())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compread.errors import UsageError
+from compread.text import number_spans
 
 
 def path(text: str) -> Path:
@@ -38,15 +39,10 @@ def number_ranges(option: str, text: str) -> list[int]:
     Raises:
         UsageError: something else than numbers and ranges.
     """
-    numbers: list[int] = []
-    for part in comma_list([text]):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UsageError(f"{option} {text}: expected numbers and ranges, such as 0-4 or 0,2")
-        span = range(int(first), int(last if dash else first) + 1)
-        if not span:
-            raise UsageError(f"{option} {text}: {part} counts down; write {last}-{first}")
-        numbers += span
-    if not numbers:
+    try:
+        spans = number_spans(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: {error}") from error
+    if not spans:
         raise UsageError(f"{option} is empty: expected numbers and ranges, such as 0-4 or 0,2")
-    return list(dict.fromkeys(numbers))
+    return list(dict.fromkeys(number for span in spans for number in span))

@@ -32,6 +32,8 @@ class Gathered:
     """What a reader must know of them, a sentence each."""
     settings: tuple[str, ...]
     """The settings that runs of one task differ in (``setting_names``); empty where in none."""
+    infos: tuple[RunInfo, ...]
+    """The run of each store."""
 
 
 def gather(
@@ -61,8 +63,9 @@ def gather(
     paths = tuple(first.values())
     notes += _limits(runs[path] for path in paths)
     _check_models({path: runs[path] for path in paths}, models)
-    settings = dict.fromkeys(name for name in setting_names([runs[p] for p in paths]) if name)
-    return Gathered(paths, tuple(notes), tuple(settings))
+    infos = tuple(runs[path] for path in paths)
+    settings = dict.fromkeys(name for name in setting_names(infos) if name)
+    return Gathered(paths, tuple(notes), tuple(settings), infos)
 
 
 def setting_names(runs: Sequence[RunInfo]) -> list[str | None]:

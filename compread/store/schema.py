@@ -94,15 +94,6 @@ class Labels:
         of = zip(self.names, self.word, self.class_name, strict=True)
         return tuple(name if word == own else own for name, word, own in of)
 
-    @property
-    def titles(self) -> tuple[str, ...]:
-        """[K] the words without outer spaces, each with its class where that is called otherwise.
-
-        ``("positive (pos)", "negative (neg)")``.
-        """
-        pairs = zip(self.names, self.class_names, strict=True)
-        return tuple(name if name == own else f"{name} ({own})" for name, own in pairs)
-
 
 @dataclass(frozen=True)
 class RunInfo:

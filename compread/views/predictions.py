@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from compread.analysis.runs import normalize_key
@@ -14,24 +14,11 @@ if TYPE_CHECKING:
     from compread.analysis.predictions import Predictions
     from compread.store import Store
 
-
-def _titled(word: str, of: str) -> Callable[[Row], str]:
-    """A label's word, with its class where that is called otherwise (``Labels.titles``)."""
-
-    def title(row: Row) -> str:
-        other = row[of] not in (None, row[word])
-        return f"{row[word]} ({row[of]})" if other else str(row[word])
-
-    return title
-
-
 COLUMNS = [
     Column("row", justify="left", shorten="end"),
     Column("component", justify="left"),
-    Column("prediction", justify="left", shorten="end", format=_titled("prediction", "class")),
-    Column(
-        "gold", "right\nlabel", justify="left", shorten="end", format=_titled("gold", "gold_class")
-    ),
+    Column("prediction", justify="left", shorten="end"),
+    Column("gold", "right\nlabel", justify="left", shorten="end"),
     Column("correct", "", format=lambda row: "" if row["correct"] else "wrong"),
     Column("margin", format=".3g"),
 ]

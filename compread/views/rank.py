@@ -16,8 +16,7 @@ from compread.analysis.ranking import group_key
 from compread.analysis.runs import RunStats
 from compread.options import NORMALIZATIONS
 from compread.store.answers import NO_TOKEN, POSITIONS
-from compread.store.schema import Labels
-from compread.text import listed, printable
+from compread.text import printable
 from compread.views.normalized import normalized
 from compread.views.tables import Column, Row, Table, plain
 
@@ -36,8 +35,6 @@ LENGTH_NOTE = (
     "tokens, of rows whose answers differ in that; {longest_chance:.2f} and {shortest_chance:.2f} "
     "by chance."
 )
-CLASSES = 8
-"""Labels of which the note says their classes."""
 MEASURE_NOTES = {
     "mcc": " MCC: Matthews' correlation of predicted and right labels, 0 by chance.",
     "ece": (
@@ -59,7 +56,7 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
         together, interval = JOINT if len(row_sets(runs)) == 1 else COMBINED, MANY_STORES
     note = NOTE.format(together=together, interval=interval, **_words(runs[0]))
     note += LENGTH_NOTE.format(**full) if full.get("longest_chance") is not None else ""
-    note += MEASURE_NOTES.get(by, "") + _classes([run.labels for run in runs]) + _matched(runs)
+    note += MEASURE_NOTES.get(by, "") + _matched(runs)
     note += _ties(ranked) + _crossfit(ranked)
     title = f"Components by {by.replace('_', ' ')}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])
@@ -201,18 +198,8 @@ def _matched(runs: Sequence[RunStats]) -> str:
     classes = classes_of(runs)
     if classes.by_name:
         return ""
-    names = ", ".join(map(printable, classes.names))
-    return f" The stores have other label words; labels are matched by their order: {names}."
-
-
-def _classes(labels: Sequence[Labels]) -> str:
-    """The words of each class that is called otherwise."""
-    words: dict[str, dict[str, None]] = {}
-    for one in labels:
-        for name, word in zip(one.class_names, one.names, strict=True):
-            words.setdefault(name, {})[word] = None
-    told = [f"{name} by {'/'.join(own)}" for name, own in words.items() if list(own) != [name]]
-    return f" Classes are asked for: {printable(listed(told, CLASSES))}." if told else ""
+    listed = ", ".join(map(printable, classes.names))
+    return f" The stores have other label words; labels are matched by their order: {listed}."
 
 
 def _ties(ranked: Sequence[Mapping[str, Any]]) -> str:

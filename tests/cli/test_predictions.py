@@ -120,14 +120,3 @@ def test_an_unknown_name_is_refused(store: Path, name: str, words: str, capsys: 
     """In one line, with what there is."""
     assert main(["predictions", str(store), "--component", name]) == 2
     assert words in capsys.readouterr().err
-
-
-def test_a_class_stands_beside_a_word_of_another_name(
-    tmp_path: Path, write_store: Any, capsys: Any
-) -> None:
-    """In the table as in JSON; a word that is its class's name stands alone."""
-    path = write_store(tmp_path / "a.h5", classes=("neg", "positive"))
-    shown = {row["prediction"]: row["class"] for row in said(capsys, path)}
-    assert shown == {"negative": "neg", "positive": "positive"}
-    table = said(capsys, path, form="table")
-    assert "  negative (neg)  " in table and "positive (" not in table

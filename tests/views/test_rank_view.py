@@ -97,19 +97,3 @@ def test_changes_stand_by_their_size():
     ]  # fmt: skip
     (table,) = change_view(rows, 2)
     assert [row["component"] for row in table.blocks[1]] == ["c1", "c2"]
-
-
-def test_words_of_classes_are_told(tmp_path, write_store):
-    """Where a class is called otherwise than its words, the note has both."""
-    one = write_store(tmp_path / "a.h5", classes=("neg", "pos"))
-    other = write_store(
-        tmp_path / "b.h5", template="t2", words=(" no", " pos"), classes=("neg", "pos")
-    )
-    for paths, told in (
-        ([one], "Classes are asked for: neg by negative, pos by positive."),
-        ([one, other], "Classes are asked for: neg by negative/no, pos by positive/pos."),
-        ([write_store(tmp_path / "c.h5", template="t3")], None),
-    ):
-        runs = read_runs(paths)
-        (table,) = ranking_view(rank(runs).rows(), runs, "accuracy", "test")
-        assert ("Classes are" in table.note) == (told is not None) and (told or "") in table.note

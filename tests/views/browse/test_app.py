@@ -1,0 +1,293 @@
+"""The full-screen application, through the library's own pilot."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("textual")
+from textual.pilot import Pilot
+
+from compread.store import gather
+from compread.views.browse.app import Viewer
+from compread.views.browse.component import ComponentPage
+from compread.views.browse.heat import HeatMap
+from compread.views.browse.help import HelpPage
+from compread.views.browse.listing import Listing
+from compread.views.browse.reading import Asked
+from compread.views.browse.sources import sources
+
+Steps = Callable[[Viewer, Pilot[None]], Awaitable[None]]
+
+
+def look(*where: Path, steps: Steps, size: tuple[int, int] = (80, 24), **asked: Any) -> None:
+    """Take some steps in an application that looks at files and folders."""
+
+    async def run() -> None:
+        found = gather(list(map(str, where)))
+        app = Viewer(sources(found.paths, found.infos), Asked(**asked), found.notes)
+        async with app.run_test(size=size) as pilot:
+            await settled(app, pilot)
+            await steps(app, pilot)
+
+    asyncio.run(run())
+
+
+async def settled(app: Viewer, pilot: Pilot[None]) -> None:
+    """What was begun is read and drawn."""
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+async def press(app: Viewer, pilot: Pilot[None], *keys: str) -> None:
+    """Press keys, and wait for what they begin."""
+    await pilot.press(*keys)
+    await settled(app, pilot)
+
+
+def screen(app: Viewer) -> str:
+    """The text on the screen."""
+    drawn = re.findall(r"<text[^>]*>(.*?)</text>", app.export_screenshot(), re.S)
+    return html.unescape("\n".join(drawn)).replace("\xa0", " ")
+
+
+def names(app: Viewer) -> list[str]:
+    """The components in the table, the full model first."""
+    return [row["component"] for row in app.query_one("#components", Listing).rows]
+
+
+def test_one_store_is_shown_at_once(stores: Path) -> None:
+    """The full model on top, then every component, the best first, under the cursor."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        assert names(app)[:2] == ["full", "L0H0"] and len(names(app)) == 11
+        assert "sst2 t1 s0: 100 test rows" in screen(app) and "0.900 (.83-.94)" in screen(app)
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+def test_of_several_stores_none_is_read_before_it_is_chosen(stores: Path) -> None:
+    """The list of runs comes first; Enter shows an entry."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        assert "sst2 t1, mean of 3 runs" in screen(app) and app.shown is None
+        await press(app, pilot, "enter")
+        assert app.shown is not None and len(app.shown.runs) == 3
+        assert "300 test rows" in screen(app)
+
+    look(stores, steps=steps)
+
+
+def test_components_are_found_by_name_kind_category_and_layer(stores: Path) -> None:
+    """Each narrows what is left, the line above says so, and Esc shows all again."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "slash", *"l1h")
+        assert sorted(names(app)) == ["L1H0", "L1H1", "full"]
+        await press(app, pilot, "enter", "k")
+        assert len(names(app)) == 3 and "find l1h, kind head" in screen(app)
+        await press(app, pilot, "k")
+        assert names(app) == ["full"] and "kind mixer" in screen(app)
+        await press(app, pilot, "escape", "c")
+        assert names(app) == ["full", "L0H0"] and "category good" in screen(app)
+        await press(app, pilot, "escape", "l", "2", "minus", "enter")
+        # What is no range yet leaves the layer that was typed before.
+        assert names(app) == ["full", "L2MIX", "L2MLP"]
+        await press(app, pilot, "escape")
+        assert len(names(app)) == 11
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+def test_the_table_is_sorted_by_keys_and_by_clicks(stores: Path) -> None:
+    """By the next column, the other way round, and by the heading under the mouse."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "r")
+        assert names(app)[1] == "L0H1"
+        await press(app, pilot, "s")
+        assert app.by == "q_value" and not app.descending
+        await pilot.click("#components", offset=(3, 0))
+        assert app.by == "component" and names(app)[1:3] == ["L0H0", "L0H1"]
+        await pilot.click("#components", offset=(3, 0))
+        assert names(app)[1] == "embed"
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+def test_a_components_page_has_its_numbers_and_rows(stores: Path) -> None:
+    """Statistics, most for and most against; n and p go on, Esc goes back."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "enter")
+        assert isinstance(app.screen, ComponentPage)
+        text = screen(app)
+        assert "L0H0, head in layer 0" in text and "0.900 (.83-.94)" in text
+        rows = app.screen.query_one("#examples", Listing).rows
+        assert len(rows) == 35 and rows[0]["difference"] > 0 > rows[-1]["difference"]
+        assert f"{rows[0]['id']}: says {rows[0]['gold']!r}" in text
+        await press(app, pilot, "p")
+        assert isinstance(app.screen, ComponentPage) and app.screen.component == "full"
+        await press(app, pilot, "n", "k", "escape")
+        assert not isinstance(app.screen, ComponentPage) and len(names(app)) == 11
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+def test_the_map_moves_and_opens(stores: Path) -> None:
+    """Arrows and mouse move, what is under the cursor is told, m changes the measure."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "2")
+        heat = app.query_one(HeatMap)
+        assert heat.under_cursor == "L0H0" and "L0H0: accuracy 0.9, good" in screen(app)
+        await press(app, pilot, "right", "down")
+        assert heat.under_cursor == "L1H1"
+        await pilot.click("#map", offset=(5, 2))
+        assert heat.under_cursor == "L0H1"
+        await press(app, pilot, "m", "m", "m", "m")
+        assert app.measure == "margin" and "L0H1: margin -1, bad" in screen(app)
+        await press(app, pilot, "l", "1", "enter")
+        assert heat.map.kept == {"L1H0", "L1H1", "L1MLP"}
+        await press(app, pilot, "enter")
+        assert isinstance(app.screen, ComponentPage) and app.screen.component == "L0H1"
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+def test_two_entries_stand_side_by_side(stores: Path) -> None:
+    """Another run's accuracy and the difference, in the table, on the map and on a page."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "down", "enter", "b", "down", "b")
+        assert app.shown is not None and app.beside is not None
+        one, other = (dict((r["component"], r["accuracy"]) for r in side.rows)
+                      for side in (app.shown, app.beside))  # fmt: skip
+        for row in app.query_one("#components", Listing).rows[1:]:
+            name = row["component"]
+            assert row["difference"] == pytest.approx(one[name] - other[name])
+        assert "accuracy\n" in screen(app) or "- beside" in screen(app)
+        await press(app, pilot, "2", *["m"] * (len(app._measures()) - 1))
+        assert app.measure == "difference"
+        await press(app, pilot, "1", "enter")
+        assert "sst2 t1 s0 | sst2 t1 s1" in screen(app)
+        await press(app, pilot, "escape", "x")
+        assert app.shown.source.name == "sst2 t1 s1"
+        await press(app, pilot, "escape")
+        assert app.beside is None
+
+    look(stores, steps=steps)
+
+
+def test_a_damaged_store_is_told_and_the_rest_goes_on(tmp_path: Path, write_store: Any) -> None:
+    """The error stands on the screen in the words of every command."""
+    whole = write_store(tmp_path / "a.h5", seed=0)
+    damaged = write_store(tmp_path / "b.h5", seed=1)
+    content = bytearray(damaged.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)
+    damaged.write_bytes(bytes(content))
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "down", "down", "enter")
+        assert app.shown is None and "error:" in screen(app) and "b.h5" in screen(app)
+        await press(app, pilot, "up", "enter")
+        assert app.shown is not None and app.shown.runs[0].path == str(whole)
+
+    look(tmp_path, steps=steps)
+
+
+def test_a_wider_terminal_has_more_columns(stores: Path) -> None:
+    """And the cursor stays on its component."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "down", "down")
+        table = app.query_one("#components", Listing)
+        before, row = len(table.columns), table.under_cursor
+        await pilot.resize_terminal(120, 40)
+        await settled(app, pilot)
+        assert len(table.columns) > before and table.under_cursor == row
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+def test_help_has_the_keys_the_columns_and_the_notes(tmp_path: Path, write_store: Any) -> None:
+    """Also what was left out of a folder."""
+    first = write_store(tmp_path / "a.h5")
+    (tmp_path / "b.h5").write_bytes(first.read_bytes())
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "question_mark")
+        assert isinstance(app.screen, HelpPage)
+        text = screen(app)
+        assert "only this kind" in text and "permutation" in text
+        assert "the same run again, so left out" in text
+        await press(app, pilot, "q")
+        assert not isinstance(app.screen, HelpPage)
+        await press(app, pilot, "q")
+        assert not app.is_running
+
+    look(tmp_path, steps=steps, size=(90, 60))
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path, write_store: Any) -> None:
+    """A task that looks like the library's markup is text."""
+    path = write_store(tmp_path / "a.h5", task="[b]x[/nothing]", words=(" [red]", " [/]"))
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "enter", "escape", "3")
+        assert "[b]x[/nothing]" in screen(app)
+
+    look(path, steps=steps)
+
+
+def test_nothing_is_written(stores: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """No file is made or touched, and no command of the library's that would is offered."""
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in stores.iterdir()}
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "enter", "enter", "escape", "2", "ctrl+p", "ctrl+s", "3", "b")
+        assert not app.ENABLE_COMMAND_PALETTE
+
+    look(stores, steps=steps)
+    assert {path: path.stat().st_mtime_ns for path in stores.iterdir()} == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_colours_the_map_has_its_digits(stores: Path, monkeypatch: Any) -> None:
+    """NO_COLOR leaves no colour in a cell, and the digit says the same."""
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "2", "down")
+        line = app.query_one(HeatMap).render_line(1)
+        assert line.text.split() == ["H0", "9", "5"]
+        styles = [segment.style for segment in line if segment.style is not None]
+        assert styles and not any(style.color or style.bgcolor for style in styles)
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+def test_a_long_table_scrolls_with_its_cursor(tmp_path: Path, write_store: Any) -> None:
+    """The last of many rows is on the screen when the cursor is there."""
+    from compread.components import LayerShape, component_axis
+
+    axis = component_axis([LayerShape(30)] * 4)
+    path = write_store(tmp_path / "a.h5", axis=axis, n_test=20)
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        table = app.query_one("#components", Listing)
+        await press(app, pilot, "end")
+        assert table.cursor == len(axis) and names(app)[-1] in screen(app)
+        assert "full" in screen(app)
+        await press(app, pilot, "home", "pagedown", "down")
+        assert str(table.under_cursor["component"]) in screen(app)  # type: ignore[index]
+
+    look(path, steps=steps)
