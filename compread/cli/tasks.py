@@ -176,6 +176,14 @@ def new(
     label: Annotated[
         str, typer.Option("--label", help="Column with the right class.", show_default=False)
     ],
+    ids: Annotated[
+        str,
+        typer.Option(
+            "--id",
+            help="Column with what each row is called. [default: its place in the file, from 0]",
+            show_default=False,
+        ),
+    ] = "",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for NAME.yaml. [default: this one]", **PATH),
@@ -196,7 +204,7 @@ def new(
 
     folder = output or Path()
     file = folder / f"{name}.yaml"
-    made = new_task(name, source, comma_list([text]), label, folder)
+    made = new_task(name, source, comma_list([text]), label, folder, ids)
     check_target(file, force)
     write_file(file, made.text, force)
     _tell_new(made, file, source)

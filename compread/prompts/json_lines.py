@@ -58,8 +58,15 @@ def row_id(row: Mapping[str, Any], number: int, where: str) -> str:
         PromptError: the id is neither a string nor a whole number, or is empty.
     """
     value = row.get("id")
-    if value is None:
-        return str(number)
+    return str(number) if value is None else as_id(value, where)
+
+
+def as_id(value: object, where: str, field: str = "id") -> str:
+    """What a row is called by the value of a field.
+
+    Raises:
+        PromptError: it is neither a string nor a whole number, or is empty.
+    """
     if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise PromptError(f"{where}: id must be a string or a whole number, got {value!r:.60}")
+        raise PromptError(f"{where}: {field} must be a string or a whole number, got {value!r:.60}")
     return str(value)

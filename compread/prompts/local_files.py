@@ -69,13 +69,23 @@ def read_rows(file: Path) -> list[Row]:
     return _json_lines(file) if file.suffix == ".jsonl" else _table(file)
 
 
-def half(rows: Sequence[Row], split: str) -> list[Row]:
+class Half(list[Row]):
+    """Rows of one file, of which another split has the others."""
+
+    def __init__(self, rows: Sequence[Row], places: Sequence[int]) -> None:
+        """Keep each row's place in the file, counted from 0."""
+        super().__init__(rows)
+        self.places = places
+
+
+def half(rows: Sequence[Row], split: str) -> Half:
     """The rows of one file that belong to a split: about half of them to each.
 
     The hash of a row's content decides, so a row keeps its side whatever stands around it, and
     equal rows are on one side.
     """
-    return [row for row in rows if _side(row) == split]
+    places = [place for place, row in enumerate(rows) if _side(row) == split]
+    return Half([rows[place] for place in places], places)
 
 
 def _side(row: Row) -> str:

@@ -50,7 +50,12 @@ class NewTask:
 
 
 def new_task(
-    name: str, file: Path, texts: Sequence[str], label: str, folder: Path | None = None
+    name: str,
+    file: Path,
+    texts: Sequence[str],
+    label: str,
+    folder: Path | None = None,
+    ids: str = "",
 ) -> NewTask:
     """The task ``name`` on the rows of one file.
 
@@ -60,10 +65,12 @@ def new_task(
         texts: the columns that a prompt shows, in order.
         label: the column with the class.
         folder: where the task's file will be; None: the working folder.
+        ids: the column with what each row is called; empty: its place in the file.
 
     Raises:
         PromptError: the name is none of a file, the file cannot be read or lacks a column, the
-            label column is none of classes, or a class has too few rows.
+            label column is none of classes, a class has too few rows, or an id is missing or
+            stands twice.
         UsageError: the label among the texts, a text twice, or no text.
     """
     check_name(name, "task's name")
@@ -74,14 +81,14 @@ def new_task(
             "or more, each once, and another column for the label"
         )
     rows = read_rows(file)
-    _check_columns(file, rows, texts, label)
+    _check_columns(file, rows, (*texts, label, *([ids] if ids else [])), texts)
     needed = (*texts, label)
     gaps = [column for column in needed if any(_is_empty(row.get(column)) for row in rows)]
     whole = [row for row in rows if not any(_is_empty(row.get(column)) for column in gaps)]
     counts = _counts(file, label, whole)
     place = _seen_from(file, folder or Path())
     source = Source(id=place, splits={}, file=(folder or Path()) / place)
-    draft = _draft(name, source, texts, Label(label, tuple(counts)), gaps)
+    draft = replace(_draft(name, source, texts, Label(label, tuple(counts)), gaps), id=ids)
     pools = make_pools(draft, half(rows, "train"), half(rows, "test"))
     names = [class_name(value) for value in counts]
     train, test = ([len(queue) for queue in pool.queues] for pool in (pools.train, pools.test))
@@ -105,11 +112,13 @@ def class_name(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _check_columns(file: Path, rows: Sequence[Row], texts: Sequence[str], label: str) -> None:
+def _check_columns(
+    file: Path, rows: Sequence[Row], named: Sequence[str], texts: Sequence[str]
+) -> None:
     if not rows:
         raise PromptError(f"{file} has no rows; expected some, each with a text and a label")
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    for column in (*texts, label):
+    for column in named:
         if column not in columns:
             raise PromptError(no_such(f"column {column!r} in {file}", column, columns))
     for column in texts:
@@ -272,6 +281,8 @@ def _written(
     add(f"source: {{file: {_quoted(source)}}}  # each row's hash puts it into train or test")
     if task.where:
         add(f"where: {_quoted(task.where)}  # some rows have no text or no label")
+    if task.id:
+        add(f"id: {_quoted(task.id)}")
     if task.fields:
         pairs = ", ".join(f"{name}: {_quoted(of)}" for name, of in task.fields.items())
         add(f"fields: {{{pairs}}}")

@@ -12,13 +12,15 @@ train rows are a prefix of more, and seeds keep their demonstrations when the bu
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from compread.errors import PromptError, UsageError
-from compread.prompts.local_files import Row
+from compread.prompts.json_lines import as_id
+from compread.prompts.local_files import Half, Row
 from compread.prompts.row_options import check_right, fields_read, right_option, row_answers
 from compread.prompts.tasks import Task, Template
 from compread.prompts.templates import fields_named, fulfils, render
@@ -182,14 +184,16 @@ class Pool:
     """The task that the rows are of."""
     split: str
     rows: Sequence[Row]
+    ids: Sequence[str]
+    """What each row is called."""
     classes: Mapping[int, int]
     """Class of each row that may be drawn, by the row's number; without classes, the place of its
     right option."""
     queues: Queues
 
     def id(self, number: int) -> str:
-        """``"train-1238"`` for row 1238 of the split, counted from 0."""
-        return f"{self.split}-{number}"
+        """The id of a row, by its number in the split."""
+        return self.ids[number]
 
     def text(self, template: Template, number: int) -> str:
         """A row's input.
@@ -244,50 +248,86 @@ def make_pools(task: Task, rows_train: Sequence[Row], rows_test: Sequence[Row]) 
     """
     source = task.lender or task
     fields = sorted(set().union(*map(fields_read, task.templates.values())))
-    train, test = _named(source, "train", rows_train), _named(task, "test", rows_test)
-    known = _distinct(train, fields, _usable(source, "train", train))
-    found = _distinct(test, fields, _usable(task, "test", test))
+    train, test = _Named.of(source, "train", rows_train), _Named.of(task, "test", rows_test)
+    known = _distinct(train.rows, fields, train.usable())
+    found = _distinct(test.rows, fields, test.usable())
     unseen = [number for content, number in found.items() if content not in known]
-    return Pools(
-        _pool(source, "train", train, list(known.values())), _pool(task, "test", test, unseen)
-    )
+    return Pools(train.pool(list(known.values())), test.pool(unseen))
 
 
-def _named(task: Task, split: str, rows: Sequence[Row]) -> Sequence[Row]:
-    """The rows with the names that the task's templates use."""
-    if not task.fields:
-        return rows
-    for name in task.fields.values():
-        for number, row in enumerate(rows):
-            if name not in row:
-                where = f"row {split}-{number} of task {task.name!r}"
-                raise PromptError(f"{where} has no {name!r}; {fields_named(row)}")
-    return [{**row, **{to: row[of] for to, of in task.fields.items()}} for row in rows]
+@dataclass(frozen=True)
+class _Named:
+    """The rows of a split, with what they are called in messages and stores."""
+
+    task: Task
+    split: str
+    rows: Sequence[Row]
+    """With the names that the task's templates use."""
+    ids: Sequence[str]
+
+    @classmethod
+    def of(cls, task: Task, split: str, rows: Sequence[Row]) -> _Named:
+        """Of the rows as they were loaded.
+
+        Raises:
+            PromptError: a row lacks a field that goes by another name.
+        """
+        if isinstance(rows, Half):
+            ids = [str(place) for place in rows.places]
+        else:
+            ids = [f"{split}-{number}" for number in range(len(rows))]
+        if task.id:  # a row that is left out may lack it
+            ids = [str(row.get(task.id, place)) for row, place in zip(rows, ids, strict=True)]
+        named = cls(task, split, rows, ids)
+        if not task.fields:
+            return named
+        for name in task.fields.values():
+            for number, row in enumerate(rows):
+                if name not in row:
+                    where = named.where(number)
+                    raise PromptError(f"{where} has no {name!r}; {fields_named(row)}")
+        renamed = [{**row, **{to: row[of] for to, of in task.fields.items()}} for row in rows]
+        return replace(named, rows=renamed)
+
+    def where(self, number: int) -> str:
+        """A row as messages name it."""
+        return f"row {self.ids[number]} of task {self.task.name!r}"
+
+    def usable(self) -> list[int]:
+        """Numbers of the rows that the task's ``where`` lets through."""
+        found = []
+        for number, row in enumerate(self.rows):
+            try:
+                if fulfils(self.task.where, row):
+                    found.append(number)
+            except PromptError as error:
+                raise PromptError(f"{self.where(number)}: its 'where' {error}") from error
+        return found
+
+    def pool(self, kept: Sequence[int]) -> Pool:
+        """The pool of the rows that are kept.
+
+        Raises:
+            PromptError: a label that is none of the task's, an id that is missing or stands twice.
+        """
+        task = self.task
+        if task.id:
+            for number in kept:
+                as_id(self.rows[number].get(task.id), self.where(number), task.id)
+        twice = [name for name, n in Counter(self.ids[number] for number in kept).items() if n > 1]
+        if twice:
+            raise PromptError(
+                f"task {task.name!r} has several {self.split} rows with the id {twice[0]!r} (its "
+                f"field {task.id!r}); name a field that differs in every row"
+            )
+        classes = {n: _class(task, self.where(n), self.rows[n]) for n in kept}
+        queued = dict.fromkeys(kept, 0) if task.label.index else classes
+        queues = class_queues(queued, task.label.n_classes, f"{task.name}:{self.split}", kept)
+        return Pool(task.name, self.split, self.rows, self.ids, classes, queues)
 
 
-def _usable(task: Task, split: str, rows: Sequence[Row]) -> list[int]:
-    """Numbers of the rows that the task's ``where`` lets through."""
-    found = []
-    for number, row in enumerate(rows):
-        try:
-            if fulfils(task.where, row):
-                found.append(number)
-        except PromptError as error:
-            where = f"row {split}-{number} of task {task.name!r}"
-            raise PromptError(f"{where}: its 'where' {error}") from error
-    return found
-
-
-def _pool(task: Task, split: str, rows: Sequence[Row], kept: Sequence[int]) -> Pool:
-    classes = {number: _class(task, f"{split}-{number}", rows[number]) for number in kept}
-    queued = dict.fromkeys(kept, 0) if task.label.index else classes
-    queues = class_queues(queued, task.label.n_classes, f"{task.name}:{split}", kept)
-    return Pool(task.name, split, rows, classes, queues)
-
-
-def _class(task: Task, row_id: str, row: Row) -> int:
+def _class(task: Task, where: str, row: Row) -> int:
     field, values = task.label.field, task.label.values
-    where = f"row {row_id} of task {task.name!r}"
     if task.label.index:
         try:
             return right_option(task.label, row)

@@ -15,6 +15,7 @@
     label: {field: NAME, values: [v0, v1, ...]}     (values in class order)
                                       or, without classes: the right option's place, from 0
     label: {index: Jinja2 expression}
+    id: NAME                                        (optional; the field with each row's id)
     demonstrations: TASK                            (optional; its train rows, templates, labels)
     fields: {TEMPLATE_NAME: ROW_NAME}               (optional; other names for a row's fields)
     instruction: Jinja2, before the demonstrations  (optional)
@@ -49,8 +50,8 @@ from compread.prompts.yaml_sections import Section, read_yaml
 T = TypeVar("T")
 
 _OPTIONAL = (
-    "license", "source", "access", "where", "demonstrations", "fields", "instruction", "shots",
-    "budget",
+    "license", "source", "access", "where", "id", "demonstrations", "fields", "instruction",
+    "shots", "budget",
 )  # fmt: skip
 
 
@@ -123,6 +124,7 @@ def _read(file: Path, load: Callable[[str], Task], mistakes: list[PromptError]) 
         budget=attempt(lambda: top.count("budget", lender.budget if lender else 24), 0),
         license=attempt(lambda: top.text("license"), None) or "",
         lender=lender,
+        id=attempt(lambda: top.text("id"), None) or "",
         fields=attempt(lambda: _fields(top), {}),
         instruction=attempt(lambda: read_jinja(top, "instruction"), "")
         or (lender.instruction if lender else ""),

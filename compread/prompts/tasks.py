@@ -95,6 +95,8 @@ class Task:
     lender: Task | None = None
     """The task whose train rows are this one's demonstrations and train rows, as in the paper's
     out-of-distribution runs; this task's rows are all test rows."""
+    id: str = ""
+    """The field whose value is a row's id; empty: its place in its split, or in its single file."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """Further names of a row's fields: name in the templates -> name in the row."""
     instruction: str = ""

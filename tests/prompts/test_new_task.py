@@ -190,3 +190,45 @@ def test_a_name_that_is_no_file(tmp_path: Path, name: str) -> None:
     """The task's name becomes that of files."""
     with pytest.raises(PromptError, match="task's name"):
         new_task(name, write(tmp_path / "rows.jsonl", opinions()), ["text"], "label")
+
+
+@pytest.mark.parametrize("ids", ["", "id"])
+def test_rows_are_called_as_in_the_file(tmp_path: Path, ids: str) -> None:
+    """A prompt's id leads back to its row: by the place in the file, or by a column."""
+    rows = [{**row, "id": f"r{900 - n}"} for n, row in enumerate(opinions())]
+    file = write(tmp_path / "rows.jsonl", rows)
+    new = new_task("mine", file, ["text"], "label", tmp_path, ids)
+    (tmp_path / "mine.yaml").write_text(new.text, encoding="utf-8")
+    task = load_task("mine", tmp_path)
+    assert task == new.task and task.id == ids
+    by_id = {row["id"] if ids else str(place): row["text"] for place, row in enumerate(rows)}
+    plain, _ = prompt_sets(task)
+    assert plain.prompts and len({prompt.split for prompt in plain.prompts}) == 2
+    for prompt in plain.prompts:
+        assert prompt.pieces is not None
+        assert prompt.text.rsplit("Text: ", 1)[1].split("\n")[0] == by_id[prompt.id]
+    assert all(name in by_id for name in plain.demonstrations)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda n: {"id": "same"}, "several test rows with the id 'same'|several train rows"),
+        (lambda n: {"id": None}, "id must be a string or a whole number, got None"),
+        (lambda n: {"id": 1.5}, "id must be a string or a whole number, got 1.5"),
+    ],
+)
+def test_ids_that_are_none(tmp_path: Path, change: Any, message: str) -> None:
+    """Ids that are missing or stand twice are told, with the row and the field."""
+    rows = [{**row, **change(n)} for n, row in enumerate(opinions())]
+    with pytest.raises(PromptError, match=message):
+        new_task("mine", write(tmp_path / "rows.jsonl", rows), ["text"], "label", tmp_path, "id")
+    with pytest.raises(PromptError, match="there is no column 'idd' .* did you mean 'id'"):
+        new_task("mine", tmp_path / "rows.jsonl", ["text"], "label", tmp_path, "idd")
+
+
+def test_a_row_that_is_left_out_needs_no_id(tmp_path: Path) -> None:
+    """Only rows that are used must have an id."""
+    rows = [*opinions(), {"id": None, "text": None, "label": "neg"}, {"text": " ", "label": "pos"}]
+    file = write(tmp_path / "rows.jsonl", rows)
+    assert new_task("mine", file, ["text"], "label", tmp_path, "id").unused == 2
