@@ -242,14 +242,14 @@ def test_new_goes_on_to_extract(
     It prints the path, says the classes with their counts and what to edit, and replaces no file.
     """
     monkeypatch.chdir(tmp_path)
-    lines = [f"{n},opinion {n},{('neg', 'pos')[n % 2]}" for n in range(60)]
+    lines = [f"r{n},opinion {n},{('neg', 'pos')[n % 2]}" for n in range(60)]
     Path("opinions.csv").write_text("\n".join(["id,text,label", *lines]))
     command = ["tasks", "new", "mine", "--from", "opinions.csv", "--text", "text"]
-    command += ["--label", "label"]
+    command += ["--label", "label", "--id", "id"]
     assert main(command) == 0
     out, err = capsys.readouterr()
     assert out == "mine.yaml\n" and "60 rows; 2 classes: neg 30, pos 30\n" in err
-    assert "edit the label words: mine.yaml, lines 13, 14, 18, 19\n" in err
+    assert "edit the label words: mine.yaml, lines 14, 15, 19, 20\n" in err
     assert main(["tasks", "validate", "mine.yaml"]) == 0
     assert main(["tasks", "show", "mine", "--format", "json"]) == 0
     shown = json.loads(capsys.readouterr().out.partition("\n")[2])
@@ -257,6 +257,12 @@ def test_new_goes_on_to_extract(
     model = save_tiny(tmp_path / "tiny")
     extract = ["extract", "--model", str(model), "--n-train", "2", "--limit", "4", "--quiet"]
     assert main([*extract, "--tasks", "mine", "-o", "a.h5"]) == 0
+    capsys.readouterr()
+    assert main(["predictions", "a.h5", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert all(
+        f"{row['row']},opinion {row['row'][1:]},{row['gold_class']}" in lines for row in found
+    )
     edited = Path("mine.yaml").read_text().replace('" pos"', '" positive"')
     Path("mine.yaml").write_text(edited)
     assert main(command) == 1 and Path("mine.yaml").read_text() == edited

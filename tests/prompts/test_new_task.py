@@ -223,7 +223,7 @@ def test_ids_that_are_none(tmp_path: Path, change: Any, message: str) -> None:
     rows = [{**row, **change(n)} for n, row in enumerate(opinions())]
     with pytest.raises(PromptError, match=message):
         new_task("mine", write(tmp_path / "rows.jsonl", rows), ["text"], "label", tmp_path, "id")
-    with pytest.raises(PromptError, match="there is no column 'idd' .* did you mean 'id'"):
+    with pytest.raises(PromptError, match=r"there is no column .idd. .* did you mean .id."):
         new_task("mine", tmp_path / "rows.jsonl", ["text"], "label", tmp_path, "idd")
 
 
