@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from compread.analysis.categories import COUNTED_KINDS, Rules
 from compread.analysis.change import change as change_of
 from compread.analysis.examples import breakdowns
-from compread.analysis.measures import DEFAULT_MEASURE, MEASURES, PER
+from compread.analysis.measures import DEFAULT_MEASURE, PER
+from compread.analysis.metric import Metric, measure_or_metric, metric_name, ranked_by
 from compread.analysis.predictions import scorers
 from compread.analysis.ranking import rank as rank_components
 from compread.analysis.runs import RunStats, read_runs
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 @told_in_python
 def rank(
     stores: Stores,
-    by: str = DEFAULT_MEASURE,
+    by: str | Metric = DEFAULT_MEASURE,
     *,
     top: int = 20,
     kind: str | Sequence[str] | None = None,
@@ -76,7 +77,9 @@ def rank(
 
     Args:
         stores: runs, or what ``compread.open`` takes.
-        by: the measure, such as ``accuracy`` or ``margin``, or ``weight`` with ``weights``.
+        by: the measure, such as ``accuracy`` or ``margin``, or ``weight`` with ``weights``; or one
+            of your own, which each row then has as ``metric``: arithmetic over the rows' keys
+            (``"accuracy - chance"``), or a function from a row to a number.
         top: how many components; 0 for all.
         kind: the kinds to rank, such as ``head``, or ``all``; None: heads, MLPs and mixers.
         ascending: the lowest first.
@@ -104,7 +107,9 @@ def rank(
 
     if example is not None or component:
         return _explained(stores, example, component, split, pool, normalize, top)
-    check_choice("by", by, (*MEASURES, WEIGHT))
+    asked = measure_or_metric(by) if isinstance(by, str) else by
+    metric = None if isinstance(asked, str) else asked
+    by = metric_name(metric) if metric else str(asked)
     if weights is None and (by == WEIGHT or method is not None):
         raise UsageError(
             f"{option('by', WEIGHT)} and {option('method')} want {option('weights')}: a file, or "
@@ -112,16 +117,20 @@ def rank(
         )
     if per is not None:
         check_choice("per", per, PER)
-        if by == WEIGHT:
-            raise UsageError(f"{option('per')} shows a measure: leave out {option('by', WEIGHT)}")
+        if metric or by == WEIGHT:
+            raise UsageError(f"{option('per')} shows a measure: leave this {option('by')} out")
     runs, at = _scored(stores, split, pool, normalize, "any" if across_models else "one")
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     fitted = (
         None if weights is None else mean_weights(weights_of(weights).fits, runs, method).values
     )
     values = fitted if by == WEIGHT else None
-    ranking = rank_components(runs, by, _kinds(kind), ascending, top, rules, values, per)
-    rows = ranking.rows(fitted)
+    kinds = _kinds(kind)
+    if metric:
+        every = rank_components(runs, kinds=kinds, rules=rules).rows(fitted)
+        rows = ranked_by(every, metric, ascending, top)
+    else:
+        rows = rank_components(runs, by, kinds, ascending, top, rules, values, per).rows(fitted)
     return result_of(ComponentResult, rows, ranking_view(rows, runs, by, at))
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compread import options
+from compread.analysis.measures import DEFAULT_MEASURE
 from compread.cli.inputs import found_stores, scored_runs
 from compread.cli.options import (
-    ACCURACY,
     ACROSS_MODELS,
     ALPHA,
     AS_STORED,
@@ -27,8 +27,6 @@ from compread.cli.options import (
     STORES,
     TABLE,
     TEST,
-    WEIGHT,
-    By,
     Kind,
     Per,
     named_options,
@@ -36,22 +34,24 @@ from compread.cli.options import (
 from compread.cli.output import color_depth, emit, unicode, width, write_styled
 
 if TYPE_CHECKING:
+    from compread.analysis.metric import Expression
     from compread.analysis.runs import RunStats
     from compread.array_types import Floats
 
 EXAMPLE = (
     "compread rank out.h5 --top 10 --kind head\ncompread rank stores/ --format json | jq '.[0]'\n"
+    "compread rank out.h5 --by '(accuracy - chance) / (1 - chance)'\n"
     "compread rank out.h5 --weights weights.json\ncompread rank out.h5 --example 17"
 )
 
 
 BY = Annotated[
-    By,
+    str,
     typer.Option(
         "--by",
         metavar="MEASURE",
-        help=f"{MEASURE_NAMES}, or weight (with --weights); "
-        "accuracy_low is the interval's lower end.",
+        help=f"{MEASURE_NAMES}, or weight (with --weights); accuracy_low is the interval's lower "
+        "end. Or arithmetic over keys of the rows: 'accuracy - chance'.",
     ),
 ]
 TOP = Annotated[int, typer.Option("--top", min=0, help="How many to show; 0 for all.")]
@@ -98,7 +98,7 @@ HEATMAP = Annotated[
 def rank(
     context: typer.Context,
     stores: STORES,
-    by: BY = ACCURACY,
+    by: BY = DEFAULT_MEASURE,
     top: TOP = 20,
     kind: ONLY_KIND = None,
     ascending: ASCENDING = False,
@@ -142,31 +142,37 @@ def rank(
         )
         return
     from compread.analysis.categories import COUNTED_KINDS, Rules
+    from compread.analysis.metric import measure_or_metric, ranked_by
     from compread.analysis.ranking import rank as rank_components
     from compread.components import KINDS
     from compread.errors import UsageError
     from compread.views.rank import ranking_view
 
-    if weights is None and (by is WEIGHT or method is not None):
+    asked = measure_or_metric(by)
+    metric, by = (None, asked) if isinstance(asked, str) else (asked, by)
+    if weights is None and (by == options.WEIGHT or method is not None):
         raise UsageError("--by weight and --method want --weights FILE, from reweight --save")
     if weights is not None and heatmap:
         raise UsageError(f"--heatmap draws a measure; draw weights with: plot weights {weights}")
-    if per is not None and (by is WEIGHT or heatmap):
-        raise UsageError("--per shows a measure in a table: leave out --by weight, --heatmap")
+    if per is not None and (metric or by == options.WEIGHT or heatmap):
+        raise UsageError(f"--per shows a measure in a table: leave out --by {by} or --heatmap")
     named = [k.value for k in kind or []]
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
     paths = found_stores(stores, "one", across_models).paths
     runs = scored_runs(paths, split.value, pool.value, normalize=normalize.value)
     if heatmap:
-        _draw(runs, by.value)
+        _draw(runs, metric or by)
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     fitted = None if weights is None else _weights(weights, runs, method)
-    values = fitted if by is WEIGHT else None
+    values = fitted if by == options.WEIGHT else None
     parts = None if per is None else per.value
-    ranking = rank_components(runs, by.value, kinds, ascending, top, rules, values, parts)
-    rows = ranking.rows(fitted)
-    emit(rows, ranking_view(rows, runs, by.value, split.value), format.value)
+    if metric:
+        every = rank_components(runs, kinds=kinds, rules=rules).rows(fitted)
+        rows = ranked_by(every, metric, ascending, top)
+    else:
+        rows = rank_components(runs, by, kinds, ascending, top, rules, values, parts).rows(fitted)
+    emit(rows, ranking_view(rows, runs, by, split.value), format.value)
 
 
 _OF_EXAMPLES = {"--example", "--component", "--top", "--split", "--pool", "--normalize", "--format"}
@@ -206,7 +212,7 @@ def _explain(
     emit(rows, breakdowns_view(found, top, only), format)
 
 
-def _draw(runs: list[RunStats], by: str) -> None:
+def _draw(runs: list[RunStats], by: str | Expression) -> None:
     from compread.views.plots.charts import heatmap
     from compread.views.plots.terminal import to_blocks
 

@@ -58,7 +58,8 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
     note += LENGTH_NOTE.format(**full) if full.get("longest_chance") is not None else ""
     note += MEASURE_NOTES.get(by, "") + _matched(runs)
     note += _ties(ranked) + _crossfit(ranked)
-    title = f"Components by {by.replace('_', ' ')}: {_source(runs, split)}"
+    named = by.replace("_", " ") if by in MEASURES else by
+    title = f"Components by {printable(named)}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])
     return [Table(_columns(full, digits, by), [[full], ranked], title=title, note=note)]
 
@@ -112,6 +113,11 @@ def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
     columns = [
         Column("rank", "#"),
         Column("component", justify="left"),
+        *(
+            [Column("metric", format=".4g", header=_wrapped(by), name=by)]
+            if "metric" in row
+            else []
+        ),
         Column("kind", justify="left", drop=3),
         Column("layer", drop=4),
         Column("head", drop=4),
@@ -157,6 +163,11 @@ def _narrow(name: str) -> str:
         return name
     words = re.split("(?<=/)", name)
     return "\n".join(line for word in words for line in textwrap.wrap(word, NARROW))
+
+
+def _wrapped(expression: str) -> str:
+    """An expression in lines of a column's width, cut at its blanks."""
+    return "\n".join(textwrap.wrap(expression, 2 * NARROW, break_long_words=False)) or "metric"
 
 
 def _category(row: Row) -> str:

@@ -56,7 +56,7 @@ def test_version(capsys):
         (["rank", "x.h5", "--topp", "3"], "--topp"),
         (["rank", "x.h5", "--top", "many"], "--top"),
         (["rank", "x.h5", "--top", "-1"], "--top"),
-        (["rank", "x.h5", "--by", "beauty"], "'beauty' is not one of 'accuracy'"),
+        (["plot", "heatmap", "x.h5", "-o", "-", "--by", "beauty"], "'beauty' is not one of 'acc"),
         (["rank", "x.h5", "--format", "xml"], "'table', 'json', 'csv', 'md'"),
     ],
 )

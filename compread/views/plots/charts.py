@@ -12,11 +12,13 @@ from compread.analysis.bias import Leaning
 from compread.analysis.categories import DEFAULT_RULES, Rules, categorize, counted
 from compread.analysis.change import Change
 from compread.analysis.measures import DEFAULT_MEASURE, MEASURES
+from compread.analysis.metric import Metric, metric_name, ranked_by
+from compread.analysis.ranking import rank
 from compread.analysis.runs import RunStats
 from compread.analysis.training import CURVES, training_rows
 from compread.analysis.transfer import correlations
 from compread.array_types import Floats
-from compread.components import Component
+from compread.components import KINDS, Component
 from compread.errors import UsageError, command, option
 from compread.reweight.fit import Fit
 from compread.reweight.select import mean_weights
@@ -71,8 +73,10 @@ def _scatter(run: RunStats, by_kind: bool, rules: Rules) -> Points:
     )
 
 
-def heatmap(runs: Sequence[RunStats], by: str = DEFAULT_MEASURE) -> Picture:
+def heatmap(runs: Sequence[RunStats], by: str | Metric = DEFAULT_MEASURE) -> Picture:
     """One measure, averaged over the runs, in a grid of heads by layers (figure 2)."""
+    if not isinstance(by, str):
+        return _metric_map(runs, by)
     stats = average(runs)
     values = stats.parts[by]
     grid = np.asarray(values[counted(runs[0].components)])
@@ -85,6 +89,18 @@ def heatmap(runs: Sequence[RunStats], by: str = DEFAULT_MEASURE) -> Picture:
     title = f"{words} of each component{over}; full model {full:.3f}"
     title += normalized(runs[0].info.normalize)
     return Picture([layer_grid(runs[0].components, values, words, low, high, centre, title)])
+
+
+def _metric_map(runs: Sequence[RunStats], metric: Metric) -> Picture:
+    """A measure of one's own in the same grid."""
+    *rows, full = ranked_by(rank(runs, kinds=KINDS).rows(), metric)
+    value = {row["component"]: row["metric"] for row in rows}
+    values = np.array([value[c.name] for c in runs[0].components])
+    grid = values[counted(runs[0].components)]
+    over = f", mean of {len(runs)} stores" if len(runs) > 1 else ""
+    title = f"{metric_name(metric)}{over}; full model {full['metric']:.3f}"
+    low, high = (float(end(grid)) for end in (np.nanmin, np.nanmax))
+    return Picture([layer_grid(runs[0].components, values, "metric", low, high, None, title)])
 
 
 def transfer(runs: Sequence[RunStats]) -> Picture:
