@@ -3,8 +3,10 @@
 The full model's logits are the sum over all components, so a sum over fewer says what the model
 would predict from their direct effects alone. What the others made of a component further up stays
 where it was written: this is no ablation. The final norm's scale is that of the full model; being
-one positive number a row, it moves no prediction, so that the sum up to a layer predicts what the
-unembedding of the stream behind that layer does, as in early exit and the logit lens.
+one positive number a row, it moves no prediction by itself. So in a model without biases the sum up
+to a layer predicts what the unembedding of the stream behind that layer does, as in early exit and
+the logit lens. Where there are biases, it has those of all layers and of the final norm, in
+``bias``.
 """
 
 from __future__ import annotations

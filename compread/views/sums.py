@@ -46,9 +46,9 @@ def _table(store: str, rows: Sequence[Row], split: str) -> Table:
 
 
 EARLY_EXIT_NOTE = (
-    "Accuracy of the sum of all components up to a layer, embed and bias with them, which is what "
-    "the unembedding makes of the stream there; of attention alone and of the MLPs alone up to it, "
-    "without embed and bias."
+    "Accuracy of the sum of all components up to a layer, embed and bias with them (in a model "
+    "without biases, what the unembedding makes of the stream there); of attention alone and of "
+    "the MLPs alone up to it, without embed and bias."
 )
 HEADERS = {"all": "all up to it", "attention": "attention", "mlp": "MLPs"}
 
