@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any
@@ -65,6 +66,16 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like ``name``, or None where none is like it."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return near[0] if near else None
+
+
+def model_name(model: str) -> str:
+    """A model as a caption names it: a hub id whole, of a path the last name.
+
+    ``model_name("/models/SmolLM2.gguf")`` is ``"SmolLM2.gguf"``.
+    """
+    if not re.match(r"[/.~]|[^/]+/[^/]+/", model):
+        return model
+    return model.rstrip("/").rpartition("/")[2] or model
 
 
 def listed(names: Sequence[str], most: int) -> str:

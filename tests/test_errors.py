@@ -136,6 +136,7 @@ def test_every_choice_that_is_named_is_there() -> None:
         for name in parameter.opts
     }
     functions = [inspect.signature(getattr(compread, name)) for name in FUNCTIONS]
+    functions.append(inspect.signature(compread.Result.to_text))
     arguments = {name for of in functions for name in of.parameters}
     choices = named_choices()
     assert {"split", "force", "dtype", "methods"} <= choices

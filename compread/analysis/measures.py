@@ -104,7 +104,7 @@ MEASURES: Mapping[str, Measure] = {
     "margin": Measure(lambda tally: tally.margin()[0], "+.3f", scale="logits"),
     "entropy": Measure(_entropy, ".2f"),
     # Share of rows on which the full model predicts the same.
-    "agreement": Measure(lambda tally: tally.agreed / tally.n, ".2f", "agrees\nwith full"),
+    "agreement": Measure(lambda tally: tally.agreed / tally.n, ".2f", "agreement"),
     # Mean over rows of the right label's logit minus the mean of the others', in logits.
     "direct_effect": Measure(
         lambda tally: tally.direct / tally.n, "+.3f", "direct\neffect", "logits", always=False

@@ -8,17 +8,66 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 from compread.api.frames import library
 from compread.api.python_words import told_in_python
-from compread.errors import worded
+from compread.errors import UsageError, option, worded
+from compread.views.choose import Form, chosen
 from compread.views.html import to_html
-from compread.views.render import render
-from compread.views.tables import Column, Row, Table, as_tables, plain
+from compread.views.render import FORMATS, render
+from compread.views.tables import Column, Document, Notes, Row, Table, as_tables, plain
 
 Tables: TypeAlias = Sequence[Table]
 R = TypeVar("R", bound="Result")
 
 
+_TEXTS = [name for name in FORMATS if name != "parquet"]
+"""The forms that are text."""
+
+
+class Printed:
+    """What ``Result`` and ``Results`` have in common: the command's tables as text."""
+
+    def _printed(self) -> tuple[Document, Tables]:
+        raise NotImplementedError
+
+    @told_in_python
+    def to_text(
+        self,
+        format: str = "table",
+        *,
+        columns: str | Sequence[str] = (),
+        caption: str = "",
+        label: str = "",
+        explain: bool = False,
+        notes: bool = True,
+        width: int = 80,
+    ) -> str:
+        """The tables as text: for a terminal, for Markdown or for LaTeX.
+
+        Args:
+            format: ``table``, ``md``, ``latex``, ``csv`` or ``json``.
+            columns: the names of the columns wanted, in their order, such as
+                ``"component,accuracy"``.
+            caption: the first table's title.
+            label: with ``latex``, LaTeX's name of the first table.
+            explain: say below a table what each column means.
+            notes: whether anything stands below a table.
+            width: characters of a line of ``table``.
+
+        Raises:
+            UsageError: there is no such column or format, or the format has no place for a caption.
+        """
+        if format not in _TEXTS:
+            there = ", ".join(_TEXTS)
+            raise UsageError(f"{option('format', repr(format))}: expected one of {there}")
+        names = tuple(columns.split(",") if isinstance(columns, str) and columns else columns)
+        said: Notes = "none" if not notes else "whole" if explain else "brief"
+        form = Form(format, names, caption, label, said)
+        form.check()
+        document, view = chosen(*self._printed(), form)
+        return render(document, view, format, width=width, notes=said, label=label)
+
+
 @dataclass(frozen=True, eq=False)
-class Result(Sequence[Row]):
+class Result(Printed, Sequence[Row]):
     """A list of rows, each a mapping of names to values, as in the command's JSON.
 
     ``print`` shows the table that the command prints, a notebook the same as HTML.
@@ -60,6 +109,9 @@ class Result(Sequence[Row]):
     def __str__(self) -> str:
         return render(self.rows, self._shown()) if self.rows else "no rows"
 
+    def _printed(self) -> tuple[Document, Tables]:
+        return self.rows, self._shown()
+
     def _repr_html_(self) -> str:
         return to_html(as_tables(self.rows, self._shown()))
 
@@ -96,7 +148,7 @@ class ComponentResult(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class Results(Mapping[str, Result]):
+class Results(Printed, Mapping[str, Result]):
     """Several lists of rows by their names, as in the command's JSON: ``results["runs"]``."""
 
     lists: Mapping[str, Result]
@@ -119,6 +171,9 @@ class Results(Mapping[str, Result]):
     def __str__(self) -> str:
         return render({}, self._tables)
 
+    def _printed(self) -> tuple[Document, Tables]:
+        return {name: one.rows for name, one in self.lists.items()}, self._tables
+
     def _repr_html_(self) -> str:
         return to_html(as_tables({}, self._tables))
 
@@ -135,4 +190,11 @@ def lists_of(document: Mapping[str, Iterable[Row]]) -> dict[str, Result]:
 
 def in_python(tables: Tables) -> Tables:
     """The tables, whose notes name arguments and not options."""
-    return [replace(table, note=worded(table.note, in_python=True)) for table in tables]
+    return [
+        replace(
+            table,
+            note=worded(table.note, in_python=True),
+            brief=worded(table.brief, in_python=True),
+        )
+        for table in tables
+    ]

@@ -24,6 +24,7 @@ from typer.main import get_command
 from compread.cli import (
     analyze,
     check,
+    complete,
     demo,
     docs,
     extract,
@@ -38,6 +39,8 @@ from compread.cli import (
     tasks,
     view,
 )
+from compread.cli.forms import tabular
+from compread.cli.help import Command
 from compread.cli.output import Named, Unfailing, discard, note
 from compread.errors import CompreadError
 from compread.text import one_line, printable
@@ -46,8 +49,6 @@ from compread.version import __version__
 INTERRUPTED = 130
 READER_GONE = 141
 TERMINATED = 143
-COMPLETION = "_COMPREAD_COMPLETE"
-"""Set by the shell when it asks for completions."""
 # Every complaint about the command line is one of these, whichever click typer stands on.
 USAGE_ERROR = cast("type[Any]", typer.BadParameter.__base__)
 
@@ -100,7 +101,7 @@ for _module in (
     if isinstance(_command, typer.Typer):
         app.add_typer(_command, name=_name, epilog=_epilog)
     else:
-        app.command(_name, epilog=_epilog)(_command)
+        app.command(_name, cls=Command, epilog=_epilog)(tabular(_command))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -186,8 +187,8 @@ def _discard_unwritable() -> None:
 
 def _run(arguments: list[str]) -> int:
     command = get_command(app)
-    if COMPLETION in os.environ:
-        command(prog_name="compread")
+    if complete.ASKED_BY in os.environ:
+        complete.answer(command)
     # Not through click's own main: it has other ideas of Ctrl-C and of closed pipes.
     try:
         # The command line as it was given, for whoever keeps a record of it.

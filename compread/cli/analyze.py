@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from compread import options
+from compread.cli import complete
+from compread.cli.forms import FORMAT, TABLE, TABLE_OPTIONS
 from compread.cli.inputs import changed, found_stores, scored_runs, tell_repeats
 from compread.cli.options import (
     ACROSS_MODELS,
@@ -14,14 +16,12 @@ from compread.cli.options import (
     AS_STORED,
     BAD_ACCURACY,
     BIAS_SHARE,
-    FORMAT,
     GOOD_ACCURACY,
     NORMALIZE,
     POOL,
     POOLED,
     SPLIT,
     STORES,
-    TABLE,
     TEST,
     Table,
     named_options,
@@ -55,12 +55,18 @@ WITHOUT = Annotated[
     typer.Option(
         "--without",
         metavar="NAME,...",
+        autocompletion=complete.components,
         help="Score the sum of all components but these: L29, 'L3H*', heads; may be repeated.",
     ),
 ]
 ONLY = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="NAME,...", help="And the sum of these; may be repeated."),
+    typer.Option(
+        "--only",
+        metavar="NAME,...",
+        autocompletion=complete.components,
+        help="And the sum of these; may be repeated.",
+    ),
 ]
 EARLY_EXIT = Annotated[
     bool,
@@ -126,7 +132,7 @@ def analyze(
     if versus:
         before, after = (found_stores(s, "one", across_models).paths for s in (stores, versus))
         rows = changed(before, after, split.value, pool.value, normalize.value).rows()
-        emit(rows, change_view(rows, options.CHANGED), format.value)
+        emit(rows, change_view(rows, options.CHANGED), format)
         return
     if sums := sums_asked(without or (), only or (), early_exit):
         _check_sums(context)
@@ -136,18 +142,18 @@ def analyze(
             [one.run.repeats for one in scores if one.run and one.run.repeats], split.value
         )
         rows = sum_rows(scores)
-        emit({"sums": rows}, sums_view(rows, split.value), format.value)
+        emit({"sums": rows}, sums_view(rows, split.value), format)
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     most = _most_pairs(pairs)
     paths = found_stores(stores, "revisions", across_models).paths
     runs = scored_runs(paths, split.value, pool.value, True, normalize.value)
     document = study(runs, rules, top, [name.value for name in table or []], most)
-    emit(document, summary_view(document, split.value), format.value)
+    emit(document, summary_view(document, split.value), format)
 
 
 _OF_SUMS = {"--without", "--only", "--early-exit"}
-_OF_SUMS |= {"--split", "--pool", "--normalize", "--across-models", "--format"}
+_OF_SUMS |= {"--split", "--pool", "--normalize", "--across-models", *TABLE_OPTIONS}
 
 
 def _check_sums(context: typer.Context) -> None:

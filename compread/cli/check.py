@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compread.cli.extract_options import TRUST
-from compread.cli.options import FORMAT, TABLE
+from compread.cli.forms import FORMAT, ONE_TABLE, TABLE
 from compread.cli.output import emit, note
 from compread.cli.progress import hide_foreign_bars
 from compread.errors import UsageError
@@ -44,6 +44,7 @@ def check(
         bool, typer.Option("--offline", help="Use local files and caches only.")
     ] = False,
     trust_remote_code: TRUST = False,
+    table: ONE_TABLE = None,
     format: FORMAT = TABLE,
 ) -> None:
     """Prove that a model family is read rightly, from its config alone.
@@ -65,7 +66,7 @@ def check(
     if model is None:
         certificates = _check_all()
         document = certificate_rows(certificates)
-        emit(document, sweep_view(document), format.value)
+        emit(document, sweep_view(document), format, table)
         good = any(c.certified for c in certificates) and not any(c.died for c in certificates)
     else:
         change = load_adapter_config(adapter, offline) if adapter else None
@@ -73,7 +74,7 @@ def check(
             load_config(model, revision, offline, trust_remote_code), change, trust_remote_code
         )
         document = certificate_rows([certificate])
-        emit(document, certificate_view(document), format.value)
+        emit(document, certificate_view(document), format, table)
         good = certificate.certified
     if not good:
         raise typer.Exit(_NOT_CERTIFIED)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from compread.cli import complete
 from compread.cli.output import color, emit, width, write, write_styled
 
 EXAMPLE = """\
@@ -18,7 +19,12 @@ compread docs stores | grep -i checksum"""
 def docs(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A page.  [default: list them]", show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=complete.pages,
+            help="A page.  [default: list them]",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Show a page of the manual.
@@ -27,11 +33,12 @@ def docs(
     the Markdown that was written. Without NAME the pages are listed.
     """
     from compread.docs import page_names, page_summary, page_text
+    from compread.views.choose import Form
     from compread.views.pages import LIST, page_rows, to_page
 
     if name is None:
         rows = page_rows([(page, page_summary(page)) for page in page_names()])
-        emit(rows, LIST, "table")
+        emit(rows, LIST, Form())
         return
     text = page_text(name)
     if sys.stdout.isatty():

@@ -9,7 +9,7 @@ import typer
 
 from compread.cli import extract_options as opt
 from compread.cli.extract_grid import Checkpoint, PromptChoices, checkpoints, targets
-from compread.cli.options import FORMAT, TABLE
+from compread.cli.forms import FORMAT, TABLE
 from compread.cli.progress import hide_foreign_bars, say_loading
 from compread.errors import StoreError, UsageError
 
@@ -115,7 +115,7 @@ def extract(
     ]  # fmt: skip
     if dry_run:
         if speaks_for_all():
-            forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format.value)
+            forecast(requests, lambda tokenizer: worded(sets, chat, tokenizer), share, format)
         return
     options = ExtractOptions(
         batch_tokens=batch_tokens, share=share, force=force, command=context.obj

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from compread.cli import complete
 from compread.cli.values import PATH
 
 
@@ -56,14 +57,22 @@ OFFLINE = Annotated[bool, typer.Option("--offline", help="Use local files and ca
 # --- the prompts
 TASKS = Annotated[
     list[str] | None,
-    typer.Option("--tasks", help="Tasks (compread tasks), such as sst2,lm_eval:piqa,mine.yaml."),
+    typer.Option(
+        "--tasks",
+        autocompletion=complete.tasks,
+        help="Tasks (compread tasks), such as sst2,lm_eval:piqa,mine.yaml.",
+    ),
 ]
 PROMPTS = Annotated[
     str | None, typer.Option("--prompts", help="A prompt set in JSON Lines; - for stdin.")
 ]
 TEMPLATES = Annotated[
     str | None,
-    typer.Option("--templates", help="Template ids, all, contrast. [default: the first]"),
+    typer.Option(
+        "--templates",
+        autocompletion=complete.templates,
+        help="Template ids, all, contrast. [default: the first]",
+    ),
 ]
 SEEDS = Annotated[
     str | None,

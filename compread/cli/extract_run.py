@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from compread.extract import Extraction, ExtractOptions, Extractor
     from compread.model import ModelRequest
     from compread.prompts import PromptSet, TokenizedSet
+    from compread.views.choose import Form
 
 
 class Runs:
@@ -157,7 +158,7 @@ def forecast(
     requests: Sequence[ModelRequest],
     worded: Callable[[Any], list[PromptSet]],
     share: bool,
-    format: str,
+    format: Form,
 ) -> None:
     """Print what the runs will take, one row each and one for all together."""
     from compread.extract.forecast import Forecaster, total
@@ -184,14 +185,14 @@ def _forecast_view(rows: Sequence[dict[str, Any]]) -> Any:
     columns = [
         Column("run", justify="left", shorten="start"),
         Column("rows"),
-        Column("tokens", "tokens\nin all"),
-        Column("tokens_run", "to be\nrun"),
-        Column("flops", "operations", format=units("flops", "FLOP")),
+        Column("tokens"),
+        Column("tokens_run", "tokens\nrun"),
+        Column("flops", "FLOPs", format=units("flops", "FLOP")),
         Column("memory", format=units("memory", "B")),
-        Column("store_bytes", "store", format=units("store_bytes", "B")),
+        Column("store_bytes", "store\nbytes", format=units("store_bytes", "B")),
     ]
     note = (
-        "Nothing was run. Operations: the matrix products of the model. Memory: at most, the model "
+        "Nothing was run. FLOPs: the matrix products of the model. Memory: at most, the model "
         "included; on a GPU that of tensors, else that of the process."
     )
     return [Table(columns, [rows[:-1], rows[-1:]] if len(rows) > 2 else [rows[:1]], note=note)]

@@ -9,9 +9,10 @@ import typer
 
 from compread import options
 from compread.analysis.measures import DEFAULT_MEASURE, MEASURES, PER, PER_STORE
+from compread.cli import complete
 from compread.components import KINDS
 from compread.views.plots.kinds import PLOTS
-from compread.views.render import DEFAULT_FORMAT, FORMATS
+from compread.views.render import FORMATS
 
 
 def named_options(context: typer.Context) -> set[str]:
@@ -53,18 +54,14 @@ else:
 
 ACCURACY = By(DEFAULT_MEASURE)
 WEIGHT = By(options.WEIGHT)
-TABLE = Format(DEFAULT_FORMAT)
 POOLED = Pool(options.DEFAULT_POOL)
 AS_STORED = Normalize(options.DEFAULT_NORMALIZATION)
 TEST = Split(options.DEFAULT_SPLIT)
 MEASURE_NAMES = ", ".join(MEASURES)
 
-FORMAT = Annotated[
-    Format,
-    typer.Option("--format", help="How to print the result; json, csv and parquet are exact."),
-]
 _STORES = typer.Argument(
     metavar="STORE",
+    autocompletion=complete.stores,
     help="Stores: .h5 files, folders (subfolders too), or - for paths on standard input.",
     show_default=False,
 )

@@ -16,24 +16,34 @@ from typing import Any, Literal, TextIO
 
 from compread.errors import UsageError, worded
 from compread.text import printable
+from compread.views.choose import Form, chosen
 from compread.views.parquet import to_parquet
 from compread.views.render import render
-from compread.views.tables import Document, View
+from compread.views.tables import Document, View, other_lists
 
 NARROWEST = 40
 LINES = "\n\t"
 """What stays as it is in text of several lines."""
 
 
-def emit(document: Document, view: View, format: str) -> None:
-    """Print a result in the format asked for, in the width and colours that stdout has."""
-    out = sys.stdout
-    if format == "parquet":
+def emit(document: Document, view: View, form: Form, table: str | None = None) -> None:
+    """Print a result in the form asked for, in the width and colours that stdout has.
+
+    Raises:
+        UsageError: the form names a column, or ``table`` a list, that the result has not.
+    """
+    document, view = chosen(document, view, form, table)
+    if form.format in ("csv", "parquet") and (others := other_lists(document)):
+        note(f"{form.format} holds one table; the others are {', '.join(others)} (--table NAME)")
+    if form.format == "parquet":
         write_bytes(to_parquet(document))
         return
+    out = sys.stdout
     styles = {"color": color(out), "unicode": unicode(out)}
-    text = render(document, view, format, width=width(out), **styles)
-    write_styled(printable(text, LINES) if format == "csv" and out.isatty() else text)
+    text = render(
+        document, view, form.format, width=width(out), notes=form.notes, label=form.label, **styles
+    )
+    write_styled(printable(text, LINES) if form.format == "csv" and out.isatty() else text)
 
 
 def write(text: str) -> None:
@@ -176,8 +186,16 @@ def width(out: TextIO) -> int:
 
 
 def color(out: TextIO) -> bool:
-    """Whether ANSI styles are welcome: on a terminal that is not dumb, without NO_COLOR."""
-    return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether ANSI styles are welcome.
+
+    On a terminal that is not dumb, and anywhere with CLICOLOR_FORCE; never with NO_COLOR, nor with
+    CLICOLOR=0 (no-color.org, bixense.com/clicolors).
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
+        return True
+    return out.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("CLICOLOR") != "0"
 
 
 def color_depth(out: TextIO) -> Literal["none", "256", "true"]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compread import options
+from compread.cli import complete
 from compread.cli.inputs import changed, found_stores, read_weights, scored_runs
 from compread.cli.options import (
     ACCURACY,
@@ -74,6 +75,7 @@ METHOD = Annotated[
     str | None,
     typer.Option(
         "--method",
+        autocompletion=complete.methods,
         help="weights: whose [default: blend, else comprw]; reliability: whose [default: all].",
     ),
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from compread.cli import complete
 from compread.cli import extract_options as opt
 from compread.cli.progress import hide_foreign_bars, say_loading
 from compread.cli.values import PATH
@@ -46,7 +47,12 @@ INPUT = Annotated[
     typer.Option("--input", help="Rows in JSON Lines; - for stdin.", show_default=False),
 ]
 METHOD = Annotated[
-    str | None, typer.Option("--method", help="Which of the weights. [default: blend-row]")
+    str | None,
+    typer.Option(
+        "--method",
+        autocompletion=complete.methods,
+        help="Which of the weights. [default: blend-row]",
+    ),
 ]
 N_TRAIN = Annotated[
     int | None, typer.Option("--n-train", help="Those fitted on N rows. [default: the most]")

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from compread.cli import complete
+from compread.cli.forms import FORMAT, TABLE
 from compread.cli.options import (
     AS_STORED,
-    FORMAT,
     NORMALIZE,
     POOL,
     POOLED,
     SPLIT,
     STORES,
-    TABLE,
     TEST,
 )
 from compread.cli.output import emit
@@ -34,6 +34,7 @@ def predictions(
         typer.Option(
             "--component",
             metavar="NAME,...",
+            autocompletion=complete.components,
             help="full, names of components, or patterns such as 'L3H*'.",
         ),
     ] = "full",
@@ -72,6 +73,6 @@ def predictions(
         rows += found
     if any("text" in row for row in rows):  # of some stores only: the columns are those of all
         rows = [{**row, "text": row.get("text")} for row in rows]
-    whole = format.value in ("json", "csv", "parquet")
+    whole = format.exact
     shown = rows if whole or not top else rows[:top]
-    emit(rows if whole else shown, prediction_view(shown, len(rows) - len(shown)), format.value)
+    emit(rows if whole else shown, prediction_view(shown, len(rows) - len(shown)), format)

@@ -10,6 +10,8 @@ import typer
 
 from compread import options
 from compread.analysis.measures import DEFAULT_MEASURE
+from compread.cli import complete
+from compread.cli.forms import FORMAT, TABLE, TABLE_OPTIONS
 from compread.cli.inputs import found_stores, scored_runs
 from compread.cli.options import (
     ACROSS_MODELS,
@@ -17,7 +19,6 @@ from compread.cli.options import (
     AS_STORED,
     BAD_ACCURACY,
     BIAS_SHARE,
-    FORMAT,
     GOOD_ACCURACY,
     MEASURE_NAMES,
     NORMALIZE,
@@ -25,7 +26,6 @@ from compread.cli.options import (
     POOLED,
     SPLIT,
     STORES,
-    TABLE,
     TEST,
     Kind,
     Per,
@@ -69,7 +69,9 @@ WEIGHTS_FILE = Annotated[
 METHOD = Annotated[
     str | None,
     typer.Option(
-        "--method", help="Whose weights, where FILE has several. [default: blend, else comprw]"
+        "--method",
+        autocompletion=complete.methods,
+        help="Whose weights, where FILE has several. [default: blend, else comprw]",
     ),
 ]
 SHOWN_PER = Annotated[
@@ -87,6 +89,7 @@ COMPONENT = Annotated[
     typer.Option(
         "--component",
         metavar="NAME,...",
+        autocompletion=complete.components,
         help="With --example: only these, such as L14H2 or 'L3H*'.",
     ),
 ]
@@ -138,7 +141,7 @@ def rank(
             pool.value,
             normalize.value,
             top,
-            format.value,
+            format,
         )
         return
     from compread.analysis.categories import COUNTED_KINDS, Rules
@@ -172,10 +175,11 @@ def rank(
         rows = ranked_by(every, metric, ascending, top)
     else:
         rows = rank_components(runs, by, kinds, ascending, top, rules, values, parts).rows(fitted)
-    emit(rows, ranking_view(rows, runs, by, split.value), format.value)
+    emit(rows, ranking_view(rows, runs, by, split.value), format)
 
 
-_OF_EXAMPLES = {"--example", "--component", "--top", "--split", "--pool", "--normalize", "--format"}
+_OF_EXAMPLES = {"--example", "--component", "--top", "--split", "--pool", "--normalize"}
+_OF_EXAMPLES |= TABLE_OPTIONS
 
 
 def _check_example(context: typer.Context, example: str | None, component: str) -> None:
@@ -198,7 +202,7 @@ def _explain(
     pool: str,
     normalize: str,
     top: int,
-    format: str,
+    format: FORMAT,
 ) -> None:
     from compread.analysis.examples import breakdowns
     from compread.analysis.predictions import scorers

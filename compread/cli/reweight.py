@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compread import options
+from compread.cli import complete
+from compread.cli.forms import FORMAT, ONE_TABLE, TABLE, TABLE_OPTIONS
 from compread.cli.inputs import found_stores, tell_repeats
 from compread.cli.options import (
     ANY_STORES,
     AS_STORED,
-    FORMAT,
     NORMALIZE,
     POOL,
     POOLED,
-    TABLE,
     Ensemble,
     named_options,
 )
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from compread.reweight.label_shares import LabelShares
     from compread.reweight.method import Method
     from compread.reweight.weights_file import Weights
+    from compread.views.choose import Form
 
 EXAMPLE = """\
 compread reweight stores/sst2.h5 --n-train 20 --save weights.json
 compread reweight stores/ --n-train 8,20 --methods full,comprw,blend --versus comprw
 compread reweight --apply weights.json other.h5"""
 BESIDE_APPLY = {
-    "--apply", "--label-shares", "--methods", "--metrics", "--pool", "--normalize", "--format",
+    "--apply", "--label-shares", "--methods", "--metrics", "--pool", "--normalize",
+    "--table", *TABLE_OPTIONS,
 }  # fmt: skip
 
 
@@ -52,6 +54,7 @@ METHODS = Annotated[
     str,
     typer.Option(
         metavar="M[,M...]",
+        autocompletion=complete.methods,
         help="Which, such as full,comprw:convex; --list-methods says what there is.",
     ),
 ]
@@ -68,7 +71,11 @@ SIGNED = Annotated[
 ]
 VERSUS = Annotated[
     str | None,
-    typer.Option(metavar="METHOD", help="Test each other method against this one, paired."),
+    typer.Option(
+        metavar="METHOD",
+        autocompletion=complete.methods,
+        help="Test each other method against this one, paired.",
+    ),
 ]
 ORACLE = Annotated[
     bool,
@@ -153,6 +160,7 @@ def reweight(
     list_methods: LIST_METHODS = False,
     pool: POOL = POOLED,
     normalize: NORMALIZE = AS_STORED,
+    table: ONE_TABLE = None,
     format: FORMAT = TABLE,
 ) -> None:
     """Fit component weights on train rows; score them on test rows.
@@ -173,7 +181,7 @@ def reweight(
     from compread.views.reweight import reweight_view
 
     if list_methods:
-        _list_methods(format.value)
+        _list_methods(format)
         return
     if not stores:
         raise UsageError("no STORE: name .h5 files, folders of them, or - for paths on stdin")
@@ -188,7 +196,7 @@ def reweight(
         titles = names if "--methods" in named else None
         how = pool.value if "--pool" in named else None
         alike = normalize.value if "--normalize" in named else None
-        _apply(apply, stores, titles, how, alike, metrics, shares, format.value)
+        _apply(apply, stores, titles, how, alike, metrics, shares, format)
         return
     budgets = _budgets(n_train)
     chosen = registry.make_methods(names, trained, shares)
@@ -208,7 +216,7 @@ def reweight(
     if save is not None:
         weights.write(save, force)
         note(f"weights: {save}")
-    emit(document, reweight_view(document, metrics), format.value)
+    emit(document, reweight_view(document, metrics), format, table)
     if export_model is not None:
         export(weights.fits, export_model, model)
 
@@ -262,7 +270,7 @@ def _fit(
     return Weights(fits, together), document
 
 
-def _list_methods(format: str) -> None:
+def _list_methods(format: Form) -> None:
     from compread.cli.output import emit
     from compread.reweight.registry import METHODS
     from compread.views.tables import Column
@@ -292,7 +300,7 @@ def _apply(
     normalize: str | None,
     metrics: bool,
     shares: LabelShares,
-    format: str,
+    format: Form,
 ) -> None:
     from compread.analysis.repeats import repeats
     from compread.cli.inputs import read_weights

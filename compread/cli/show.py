@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from compread.cli.options import FORMAT, STORES, TABLE
+from compread.cli.forms import FORMAT, ONE_TABLE, TABLE
+from compread.cli.options import STORES
 from compread.cli.output import emit, width, write
 
 EXAMPLE = "compread show out.h5\ncompread show out.h5 --format json | jq '.runs[0].versions'"
@@ -18,6 +19,7 @@ def show(
     prompt: Annotated[
         bool, typer.Option("--prompt", help="Print the sample prompt whole, not its end.")
     ] = False,
+    table: ONE_TABLE = None,
     format: FORMAT = TABLE,
 ) -> None:
     """Show what is in a store.
@@ -34,10 +36,10 @@ def show(
         with open_store(path) as store:
             documents.append(store_rows(store))
             prompts.append(sample_prompt(store.run, width(sys.stdout), prompt))
-    if format in ("json", "csv", "parquet"):
+    if format.exact or table is not None:
         together = {k: [row for d in documents for row in d[k]] for k in documents[0]}
-        emit(together, [], format.value)
+        emit(together, [], format, table)
         return
     for document, text in zip(documents, prompts, strict=True):
-        emit(document, store_view(document), format.value)
+        emit(document, store_view(document), format)
         write(f"\n{text}\n")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from compread.cli.options import FORMAT, TABLE
+from compread.cli import complete
+from compread.cli.forms import FORMAT, TABLE
 from compread.cli.output import emit
 from compread.errors import StoreError
 
@@ -19,6 +20,7 @@ def status(
         list[str],
         typer.Argument(
             metavar="STORE",
+            autocompletion=complete.stores,
             help="Folders, .h5 files, or - for paths on standard input.",
             show_default=False,
         ),
@@ -45,6 +47,6 @@ def status(
         paths += paths_on(sys.stdin) if name == "-" else [name]
     states = store_states(paths, verify, look_at_all)
     rows = state_rows(states)
-    emit(rows, status_view(rows), format.value)
+    emit(rows, status_view(rows), format)
     if verify and any(one.state == DAMAGED for one in states):
         raise typer.Exit(StoreError.exit_code)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from compread.cli import complete
 from compread.cli.extract_options import DATA_DIR, INCLUDE_PATH, OFFLINE, REVISION
-from compread.cli.options import FORMAT, TABLE
+from compread.cli.forms import FORMAT, TABLE, tabular
+from compread.cli.help import Command
 from compread.cli.output import emit, note, write
 from compread.cli.progress import hide_foreign_bars
 from compread.cli.values import PATH
@@ -34,6 +36,7 @@ tasks = typer.Typer(
 
 
 @tasks.callback()
+@tabular
 def _tasks(
     context: typer.Context, include_path: INCLUDE_PATH = None, format: FORMAT = TABLE
 ) -> None:
@@ -42,25 +45,37 @@ def _tasks(
     Without a subcommand, the list.
     """
     if context.invoked_subcommand is None:
-        list_tasks(include_path, format)
+        _list(include_path, format)
 
 
-@tasks.command("list")
+@tasks.command("list", cls=Command)
+@tabular
 def list_tasks(include_path: INCLUDE_PATH = None, format: FORMAT = TABLE) -> None:
     """List the tasks with their templates, label words and sources."""
+    _list(include_path, format)
+
+
+def _list(include_path: Path | None, format: FORMAT) -> None:
     from compread.views.tasks import task_rows, task_view
 
     rows = [row for task in _usable(include_path) for row in task_rows(task)]
-    emit(rows, task_view(rows), format.value)
+    emit(rows, task_view(rows), format)
 
 
-@tasks.command("show")
+@tasks.command("show", cls=Command)
+@tabular
 def show(
     names: Annotated[
-        list[str], typer.Argument(metavar="TASK...", help="Tasks.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="TASK...", autocompletion=complete.tasks, help="Tasks.", show_default=False
+        ),
     ],
     templates: Annotated[
-        str, typer.Option("--templates", help="Template ids, all, contrast.")
+        str,
+        typer.Option(
+            "--templates", autocompletion=complete.templates, help="Template ids, all, contrast."
+        ),
     ] = "all,contrast",
     seed: Annotated[
         int | None,
@@ -109,10 +124,10 @@ def show(
                 "label": one.answers(prompt)[prompt.gold], "labels": list(one.answers(prompt)),
                 "wording": one.protocol.get("wording"),
             })  # fmt: skip
-    if format is not TABLE:
+    if format.format != "table":
         from compread.views.tasks import PROMPT_VIEW
 
-        emit(rows, PROMPT_VIEW, format.value)
+        emit(rows, PROMPT_VIEW, format)
         return
     for row in rows:
         words = ", ".join(map(repr, row["labels"]))
@@ -121,11 +136,17 @@ def show(
         write(f"{row['prompt']}\n--- right label: {row['label']!r}\n\n")
 
 
-@tasks.command("fetch")
+@tasks.command("fetch", cls=Command)
+@tabular
 def fetch(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="TASK...", help="Tasks, or all.", show_default=False),
+        typer.Argument(
+            metavar="TASK...",
+            autocompletion=complete.tasks,
+            help="Tasks, or all.",
+            show_default=False,
+        ),
     ],
     include_path: INCLUDE_PATH = None,
     format: FORMAT = TABLE,
@@ -155,10 +176,10 @@ def fetch(
                 "task": task.name, "split": split, "rows": n, "source": one.source.id,
                 "config": one.source.config, "revision": one.source.revision,
             })  # fmt: skip
-    emit(rows, FETCH_VIEW, format.value)
+    emit(rows, FETCH_VIEW, format)
 
 
-@tasks.command("new")
+@tasks.command("new", cls=Command)
 def new(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="What to call the task.", show_default=False)
@@ -229,7 +250,8 @@ def _tell_new(made: NewTask, file: Path, source: Path) -> None:
     note(f"      compread extract --model MODEL --tasks {task} -o {made.task.name}/")
 
 
-@tasks.command("validate")
+@tasks.command("validate", cls=Command)
+@tabular
 def validate(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Task files.", show_default=False)
@@ -262,14 +284,14 @@ def validate(
             rows.append({"file": str(file), "verdict": "valid", "mistake": None})
         if tokens is not None:
             rows[-1]["tokens"] = tokens
-    if format is TABLE:
+    if format.format == "table":
         for row in rows:
             write(f"{row['mistake'] or row['file'] + ': valid'}\n")
             for id, words in (row.get("tokens") or {}).items():
                 each = ", ".join(f"{word!r} = {_counted(ids)}" for word, ids in words.items())
                 write(f"  {id}: {each or 'options of each row'}\n")
     else:
-        emit(rows, VALIDATE_VIEW, format.value)
+        emit(rows, VALIDATE_VIEW, format)
     if any(row["verdict"] == "wrong" for row in rows):
         raise typer.Exit(1)
 

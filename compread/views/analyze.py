@@ -8,36 +8,40 @@ from compread.analysis.categories import COUNTED_KINDS
 from compread.errors import option
 from compread.views.normalized import normalized
 from compread.views.rank import p_text
-from compread.views.tables import Column, Row, Table
+from compread.views.tables import MORE, Column, Row, Table
 
 GROUPS = {"": "all", "head_": "heads", "mlp_": "MLPs", "mixer_": "mixers"}
 CATEGORIES = ("good", "bad", "biased")
 PICKED_NOTE = (
-    "oracle: picked on the same rows it is scored on, as in the paper's Table 1; the best of many "
-    "looks better than it is. by chance: what that oracle shows where the right labels are "
-    "shuffled. cross-fit: picked on half of the rows, scored on the other. by train: picked on the "
-    "train rows."
+    "best accuracy, worst accuracy: picked on the same rows it is scored on (an oracle), as in the "
+    "paper's Table 1; the best of many looks better than it is. by chance: what that oracle shows "
+    "where the right labels are shuffled. crossfit: picked on half of the rows, scored on the "
+    "other. by train: picked on the train rows."
 )
+PICKED_BRIEF = f"best by chance: what the best shows where labels are shuffled.{MORE}"
 RULES = (
     "good: at least the full model's accuracy and significantly above chance. bad: significantly "
     "below chance. biased: one label on every row. Significant: permutation test, q at most alpha."
 )
+RULES_BRIEF = f"good: as right as the full model, and above chance; bad: below.{MORE}"
 TRANSFER = (
-    "r, rho: Pearson's and Spearman's correlation of the components' accuracies; IoU: overlap of "
+    "pearson, spearman: correlation of the components' accuracies; IoU: overlap of "
     "the top sets, and of those of two halves of one run's rows; means over the pairs. ceiling: "
-    "what noise lets r be with so many rows. Runs on the same rows share noise, which lifts r. "
-    "agree: r freed of noise, between one run on one half of the rows and the other on the other "
-    "half, over that between halves of one run: 0 where nothing is shared, 1 where all is. "
-    "transfer-1: the accuracy of the other run's best component, oracle-1 that of the run's own."
+    "what noise lets pearson be with so many rows. Runs on the same rows share noise, which lifts "
+    "it. agreement: pearson freed of noise, between one run on one half of the rows and the other "
+    "on the other half, over that between halves of one run: 0 where nothing is shared, 1 where "
+    "all is. transferred: the accuracy of the other run's best component, oracle that of the run's "
+    "own."
 )
+TRANSFER_BRIEF = f"agreement: correlation freed of noise, 1 where all is shared.{MORE}"
 CHANGE = (
-    f"Row by row against the stores of {option('versus')}. q: McNemar's exact test, "
-    "corrected for the number "
-    "of components (Benjamini-Hochberg); pairs of stores over the same rows are one test, over "
-    "others they are combined by Cauchy's rule. Interval: Agresti and Min's for one pair of "
-    "stores, of several with the variance over rows and pairs. The other formats have every "
-    "component."
+    f"Row by row against the stores of {option('versus')}. q value: McNemar's exact test, "
+    "corrected for the number of components (Benjamini-Hochberg); pairs of stores over the same "
+    "rows are one test, over others they are combined by Cauchy's rule. Interval: Agresti and "
+    "Min's for one pair of stores, of several with the variance over rows and pairs. The other "
+    "formats have every component."
 )
+CHANGE_BRIEF = f"q value: McNemar's test, row by row, corrected for many tests.{MORE}"
 STORE = Column("store", justify="left", shorten="start")
 
 
@@ -60,21 +64,21 @@ def _accuracies(runs: Sequence[Row], summary: Sequence[Row], split: str) -> Tabl
     columns = [
         STORE,
         Column("n", drop=2),
-        Column("full_accuracy", "full\nmodel", format=".3f"),
-        Column("best", "best", justify="left"),
-        Column("best_accuracy", "oracle", format=".3f"),
-        Column("best_by_chance_accuracy", "by\nchance", format=".3f"),
-        Column("best_p_value", "p", format=lambda row: p_text(row["best_p_value"]), drop=3),
-        Column("best_crossfit_accuracy", "cross-\nfit", format=".3f", name="cross-fit"),
-        Column("best_by_train_accuracy", "by\ntrain", format=".3f"),
-        Column("worst", "worst", justify="left", drop=1, group="worst"),
-        Column("worst_accuracy", "oracle", format=".3f", drop=1, group="worst"),
-        Column("worst_by_chance_accuracy", "by\nchance", format=".3f", drop=2),
-        Column("worst_crossfit_accuracy", "cross-\nfit", format=".3f", drop=2, name="cross-fit"),
+        Column("full_accuracy", "full\naccuracy", format=".3f"),
+        Column("best", justify="left"),
+        Column("best_accuracy", "best\naccuracy", format=".3f"),
+        Column("best_by_chance_accuracy", "best by\nchance", format=".3f", drop=1),
+        Column("best_p_value", "p\nvalue", format=lambda row: p_text(row["best_p_value"]), drop=5),
+        Column("best_crossfit_accuracy", "best\ncrossfit", format=".3f"),
+        Column("best_by_train_accuracy", "best by\ntrain", format=".3f", drop=1),
+        Column("worst", justify="left", drop=1, group="worst"),
+        Column("worst_accuracy", "worst\naccuracy", format=".3f", drop=1, group="worst"),
+        Column("worst_by_chance_accuracy", "worst by\nchance", format=".3f", drop=3),
+        Column("worst_crossfit_accuracy", "worst\ncrossfit", format=".3f", drop=4),
     ]
     title = f"Accuracy on the {split} rows: full model, best and worst component"
     title += normalized(runs[0].get("normalize"))
-    return Table(columns, [runs, summary], title=title, note=PICKED_NOTE)
+    return Table(columns, [runs, summary], title=title, note=PICKED_NOTE, brief=PICKED_BRIEF)
 
 
 def _by_kind(run: Row, groups: Sequence[str]) -> Table:
@@ -86,7 +90,7 @@ def _by_kind(run: Row, groups: Sequence[str]) -> Table:
         rows.append({"kind": GROUPS[prefix], "count": run[_count(prefix)], **values})
     columns = [Column("kind", "components", justify="left"), Column("count")]
     columns += [Column(f"{name}_share", name, format=_count_share(name)) for name in CATEGORIES]
-    return Table(columns, [rows], title="Components by category", note=RULES)
+    return Table(columns, [rows], title="Components by category", note=RULES, brief=RULES_BRIEF)
 
 
 def _by_store(runs: Sequence[Row], summary: Sequence[Row], groups: Sequence[str]) -> Table:
@@ -103,32 +107,35 @@ def _by_store(runs: Sequence[Row], summary: Sequence[Row], groups: Sequence[str]
         for name in CATEGORIES
     ]
     note = f"{RULES} sd: population form. Counts are in the other formats."
-    return Table(columns, [runs, summary], title="Share of components by category", note=note)
+    title = "Share of components by category"
+    return Table(columns, [runs, summary], title=title, note=note, brief=RULES_BRIEF)
 
 
 def _layers(rows: Sequence[Row]) -> Table:
-    columns = [STORE, Column("layer"), Column("component_count", "components")]
+    columns = [STORE, Column("layer"), Column("component_count", "component\ncount")]
     columns += [Column(f"{name}_share", name, format=_count_share(name)) for name in CATEGORIES]
-    return Table(columns, [rows], title="Components by category and layer", note=RULES)
+    title = "Components by category and layer"
+    return Table(columns, [rows], title=title, note=RULES, brief=RULES_BRIEF)
 
 
 def _transfer(rows: Sequence[Row]) -> Table:
     columns = [
-        Column("pair_kind", "runs differ in", justify="left"),
+        Column("pair_kind", "pair\nkind", justify="left"),
         Column("task", justify="left", shorten="end"),
-        Column("pairs"),
-        Column("agreement", "agree", format=".2f"),
-        Column("pearson", "r", format=".2f"),
-        Column("ceiling", format=".2f"),
-        Column("spearman", "rho", format=".2f", drop=1),
-        Column("iou", "IoU", format=".2f"),
-        Column("iou_halves", "of\nhalves", format=".2f", drop=1),
-        Column("full", "full\nmodel", format=".3f"),
-        Column("transferred", "trans-\nfer-1", format=".3f", name="transfer-1"),
-        Column("oracle", "ora-\ncle-1", format=".3f", name="oracle-1"),
+        Column("pairs", drop=2),
+        Column("agreement", format=".2f"),
+        Column("pearson", format=".2f", drop=1),
+        Column("ceiling", format=".2f", drop=1),
+        Column("spearman", format=".2f", drop=3),
+        Column("iou", "IoU", format=".2f", drop=1),
+        Column("iou_halves", "IoU\nhalves", format=".2f", drop=3),
+        Column("full", "full\naccuracy", format=".3f", drop=1),
+        Column("transferred", format=".3f"),
+        Column("oracle", format=".3f"),
     ]
-    title = "Transfer: how component accuracies agree between runs"
-    return Table(columns, [rows], title=title, note=TRANSFER + _drawn(rows))
+    title = "Transfer: how component accuracies agree between runs that differ in one thing"
+    told = _drawn(rows)
+    return Table(columns, [rows], title, note=TRANSFER + told, brief=TRANSFER_BRIEF + told)
 
 
 def _drawn(rows: Sequence[Row]) -> str:
@@ -150,13 +157,14 @@ def _pairs(rows: Sequence[Row]) -> Table:
     columns = [
         STORE,
         Column("other", justify="left", shorten="start"),
-        Column("pair_kind", "differ in", justify="left", drop=1),
-        Column("pearson", "r", format=".2f"),
+        Column("pair_kind", "pair\nkind", justify="left", drop=1),
+        Column("pearson", format=".2f"),
         Column("ceiling", format=".2f", drop=1),
-        Column("spearman", "rho", format=".2f"),
+        Column("spearman", format=".2f"),
         Column("iou", "IoU", format=".2f"),
     ]
-    return Table(columns, [rows], title="Every two runs", note=TRANSFER)
+    title = "Every two runs, by what they differ in"
+    return Table(columns, [rows], title=title, note=TRANSFER, brief=TRANSFER_BRIEF)
 
 
 def _training(rows: Sequence[Row]) -> Table:
@@ -181,14 +189,14 @@ def change_view(rows: Sequence[Row], top: int) -> list[Table]:
         Column("kind", justify="left", drop=1),
         Column("before", format=".3f"),
         Column("after", format=".3f"),
-        Column("change", "change\n(95 % interval)", format=_change_interval),
-        Column("q_value", "q", format=lambda row: p_text(row["q_value"])),
+        Column("change", "change\n[95 % interval]", format=_change_interval),
+        Column("q_value", "q\nvalue", format=lambda row: p_text(row["q_value"])),
     ]
     pairs = full["pairs"]
     over = f", mean of {pairs} pairs of stores" if pairs > 1 else ""
     title = f"Change of accuracy{over}: {len(most)} of {len(parts)} components"
     title += normalized(full.get("normalize"))
-    return [Table(columns, [[full], most], title=title, note=CHANGE)]
+    return [Table(columns, [[full], most], title=title, note=CHANGE, brief=CHANGE_BRIEF)]
 
 
 VIEWS: dict[str, Callable[[Sequence[Row]], Table]] = {
@@ -209,7 +217,7 @@ def _mean_sd(name: str) -> Callable[[Row], str]:
 
 
 def _change_interval(row: Row) -> str:
-    return f"{row['change']:+.3f} ({row['change_low']:+.2f} to {row['change_high']:+.2f})"
+    return f"{row['change']:+.3f} [{row['change_low']:+.2f}, {row['change_high']:+.2f}]"
 
 
 def _count(prefix: str) -> str:

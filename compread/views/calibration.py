@@ -7,16 +7,19 @@ from typing import Any
 
 from compread.reweight.registry import title_of
 from compread.views.ensembles import store_or_all
-from compread.views.tables import Column, Row, Table
+from compread.views.tables import MORE, Column, Row, Table
 
 NOTE = (
     "How far probabilities are from what happens on the test rows, 0 at best. ECE: mean distance "
-    "of accuracy and probability in 15 bins of equal width; adapt.: of equal numbers of rows. "
-    "Brier: squared error of the probabilities. loss: -log p of the right label, in nats. "
+    "of accuracy and probability in 15 bins of equal width; ECE adaptive: of equal numbers of "
+    "rows. Brier: squared error of the probabilities. log loss: -log p of the right label, in "
+    "nats. "
 )
+BRIEF = f"0 is best. ECE: mean distance of accuracy and probability.{MORE}"
 SCALED = (
-    "as is: of the softmax of the scores, whatever their size; the others are of scores / T, where "
-    "T is fitted on the train rows, each scored by a fit without it. predict prints those."
+    "scaled: of scores divided by the temperature, which is fitted on the train rows, each scored "
+    "by a fit without it; predict prints those. The others are of the softmax of the scores, "
+    "whatever their size."
 )
 UNSCALED = "All are of the softmax of the scores, whatever their size: no temperature was fitted."
 
@@ -44,28 +47,32 @@ def calibration_tables(rows: Sequence[Row]) -> list[Table]:
     columns = [Column("method", justify="left", format=_title)]
     if len({row.get("store") for row in rows}) > 1:
         columns.insert(0, Column("store", justify="left", shorten="start", format=store_or_all))
-    columns.append(Column("n_train", "train\nrows", drop=2))
+    columns.append(Column("n_train", "n\ntrain", drop=2))
     if any_has("setting"):
         columns.append(Column("setting", justify="left", shorten="end"))
-    columns.append(Column("accuracy", "accu-\nracy", format=".3f", name="accuracy", drop=1))
+    columns.append(Column("accuracy", format=".3f", drop=1))
     if any_has("temperature"):
-        columns.append(Column("temperature", "T", format=".3g"))
+        columns.append(Column("temperature", format=".3g", drop=1))
     is_scaled = any_has("scaled_ece")
     columns += _four("scaled_" if is_scaled else "")
     if is_scaled:
-        columns.append(Column("ece", "as is:\nECE", format=".3f"))
-        columns.append(Column("log_loss", "as is:\nloss", format=".3f"))
+        columns.append(Column("ece", "ECE", format=".3f"))
+        columns.append(Column("log_loss", "log\nloss", format=".3f"))
     blocks: dict[Any, list[Row]] = {}
     for row in rows:
         blocks.setdefault((row.get("store"), row["n_train"], row.get("setting")), []).append(row)
     note = NOTE + (SCALED if is_scaled else UNSCALED)
-    return [Table(columns, list(blocks.values()), title="Calibration", note=note)]
+    told = "" if is_scaled else " No temperature was fitted."
+    return [
+        Table(columns, list(blocks.values()), title="Calibration", note=note, brief=BRIEF + told)
+    ]
 
 
 def _four(prefix: str) -> list[Column]:
+    scaled = prefix.replace("_", "\n")
     return [
-        Column(f"{prefix}ece", "ECE", format=".3f"),
-        Column(f"{prefix}ece_adaptive", "adapt.\nECE", format=".3f", drop=3),
-        Column(f"{prefix}brier", "Brier", format=".3f"),
-        Column(f"{prefix}log_loss", "loss", format=".3f"),
+        Column(f"{prefix}ece", f"{scaled}ECE", format=".3f"),
+        Column(f"{prefix}ece_adaptive", f"{scaled}ECE\nadaptive", format=".3f", drop=3),
+        Column(f"{prefix}brier", f"{scaled}Brier", format=".3f"),
+        Column(f"{prefix}log_loss", f"{scaled}log loss", format=".3f"),
     ]

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 PROOFS = [
     Column("proof", justify="left"),
-    Column("error", "worst\nerror", format=".1e"),
+    Column("error", format=".1e"),
     Column("allowed", format=".0e"),
-    Column("state", "", format=lambda row: "FAILS" if row["state"] == "fails" else row["state"]),
+    Column("state", format=lambda row: "FAILS" if row["state"] == "fails" else row["state"]),
     Column("where", justify="left"),
 ]
 CERTIFIED = [

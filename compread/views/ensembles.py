@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from compread.reweight.registry import title_of
@@ -78,23 +78,33 @@ def _gains(average: Sequence[Row]) -> Table:
     """What averaging gains over a store alone."""
     tasks = f"{average[0]['tasks']} task{'s' * (average[0]['tasks'] > 1)}"
 
-    def interval(row: Row) -> str:
-        return "" if row["low"] is None else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
-
     columns = [
         Column("method", justify="left"),
-        Column("n_train", "train\nrows"),
+        Column("n_train", "n\ntrain"),
         *([Column("setting", justify="left")] if any(row["setting"] for row in average) else []),
-        Column("alone", "a store\nalone", format=lambda row: _percent(row["store_accuracy"])),
-        Column("together", format=lambda row: _percent(row["accuracy"])),
-        Column("difference", format=lambda row: f"{100 * row['difference']:+.1f}"),
+        Column("store_accuracy", "store\naccuracy", format=_points("store_accuracy")),
+        Column("accuracy", format=_points("accuracy")),
+        difference_column(),
     ]
     if any(row["p"] is not None for row in average):
-        columns += [
-            Column("interval", "95 % interval", format=interval),
-            Column("p", format=lambda row: p_text(row["p"])),
-        ]
+        columns.append(Column("p", format=lambda row: p_text(row["p"])))
     return Table(columns, [average], title=f"Mean over {tasks}", note=NOTE)
+
+
+def difference_column() -> Column:
+    """A difference in points, with its interval where there is one."""
+
+    def text(row: Row) -> str:
+        of = f"{100 * row['difference']:+.1f}"
+        if row["low"] is None:
+            return of
+        return f"{of} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+
+    return Column("difference", "difference\n[95 % interval]", format=text)
+
+
+def _points(key: str) -> Callable[[Row], str]:
+    return lambda row: _percent(row[key])
 
 
 def _title(row: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compread.analysis.runs import normalize_key
@@ -18,8 +19,8 @@ COLUMNS = [
     Column("row", justify="left", shorten="end"),
     Column("component", justify="left"),
     Column("prediction", justify="left", shorten="end"),
-    Column("gold", "right\nlabel", justify="left", shorten="end"),
-    Column("correct", "", format=lambda row: "" if row["correct"] else "wrong"),
+    Column("gold", justify="left", shorten="end"),
+    Column("correct", format=lambda row: "" if row["correct"] else "wrong"),
     Column("margin", format=".3g"),
 ]
 TEXT = Column("text", justify="left", shorten="end")
@@ -71,7 +72,7 @@ def prediction_view(rows: Sequence[Row], left_out: int) -> list[Table]:
     ]
     if left_out and tables:
         more = f"{left_out} more; --top 0 shows all, as json, csv and parquet do."
-        tables[-1] = Table(COLUMNS, tables[-1].blocks, tables[-1].title, more)
+        tables[-1] = replace(tables[-1], note=more)
     return tables
 
 

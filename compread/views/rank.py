@@ -16,24 +16,24 @@ from compread.analysis.ranking import group_key
 from compread.analysis.runs import RunStats
 from compread.options import NORMALIZATIONS
 from compread.store.answers import NO_TOKEN, POSITIONS
-from compread.text import printable
+from compread.text import model_name, printable
 from compread.views.normalized import normalized
-from compread.views.tables import Column, Row, Table, plain
+from compread.views.tables import MORE, Column, Row, Table, plain
 
 SHARE = "predicted_"
 NARROW = 10
 """Characters of a line of a header."""
 NOTE = (
-    "q: p-value against chance by permutation of the right labels{together}, corrected for the "
-    "number of components (Benjamini-Hochberg); the full model is one test alone. pred.: share of "
-    "the rows on which the component "
-    "predicts this {label}. margin: mean over rows of the right {one}'s {number} minus the best "
-    "other's, in {unit}. Interval: {interval}."
+    "q value: p-value against chance by permutation of the right labels{together}, corrected for "
+    "the number of components (Benjamini-Hochberg); the full model is one test alone. predicted: "
+    "share of the rows on which the component predicts this {label}. margin: mean over rows of the "
+    "right {one}'s {number} minus the best other's, in {unit}. Interval: {interval}."
 )
+BRIEF = f"q value: p-value against chance, corrected for many tests.{MORE}"
 LENGTH_NOTE = (
-    " picks longest, shortest: share of the rows on which it picks the answer of most, of fewest "
-    "tokens, of rows whose answers differ in that; {longest_chance:.2f} and {shortest_chance:.2f} "
-    "by chance."
+    " picks longest, picks shortest: share of the rows on which it picks the answer of most, of "
+    "fewest tokens, of rows whose answers differ in that; {longest_chance:.2f} and "
+    "{shortest_chance:.2f} by chance."
 )
 MEASURE_NOTES = {
     "mcc": " MCC: Matthews' correlation of predicted and right labels, 0 by chance.",
@@ -56,12 +56,13 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
         together, interval = JOINT if len(row_sets(runs)) == 1 else COMBINED, MANY_STORES
     note = NOTE.format(together=together, interval=interval, **_words(runs[0]))
     note += LENGTH_NOTE.format(**full) if full.get("longest_chance") is not None else ""
-    note += MEASURE_NOTES.get(by, "") + _matched(runs)
-    note += _ties(ranked) + _crossfit(ranked)
+    note += MEASURE_NOTES.get(by, "")
+    told = _matched(runs) + _ties(ranked) + _crossfit(ranked)
     named = by.replace("_", " ") if by in MEASURES else by
     title = f"Components by {printable(named)}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])
-    return [Table(_columns(full, digits, by), [[full], ranked], title=title, note=note)]
+    columns = _columns(full, digits, by)
+    return [Table(columns, [[full], ranked], title, note + told, BRIEF + told)]
 
 
 def _words(run: RunStats) -> dict[str, str]:
@@ -75,9 +76,9 @@ def _words(run: RunStats) -> dict[str, str]:
 
 
 def accuracy_interval(row: Row) -> str:
-    """``0.915 (.87-.95)``, the accuracy and its 95 % interval."""
+    """``0.915 [.87, .95]``, the accuracy and its 95 % interval."""
     low, high = (_short(row[key]) for key in ("accuracy_low", "accuracy_high"))
-    return f"{row['accuracy']:.3f} ({low}-{high})"
+    return f"{row['accuracy']:.3f} [{low}, {high}]"
 
 
 def p_text(value: Any) -> str:
@@ -102,35 +103,33 @@ def decimals(values: Sequence[float]) -> int:
 
 
 def _columns(row: Row, digits: int, by: str) -> list[Column]:
-    """The columns of a row; what is sorted by is never left out."""
-    sorted_by = "accuracy" if by == "accuracy_low" else by
+    """The columns of a row; what is sorted by stands beside the component, never left out."""
+    key = "accuracy" if by == "accuracy_low" else by
     columns = _all_columns(row, digits, by)
-    return [replace(c, drop=0) if c.key == sorted_by else c for c in columns]
+    sorted_by = [replace(c, drop=0) for c in columns if c.key == key]
+    first = [c for c in columns if c.key in ("rank", "component")]
+    return [*first, *sorted_by, *(c for c in columns if c.key != key and c not in first)]
 
 
 def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
-    # The name says kind, layer and head too, so these make room first.
     columns = [
-        Column("rank", "#"),
+        Column("rank", drop=2),
         Column("component", justify="left"),
         *(
             [Column("metric", format=".4g", header=_wrapped(by), name=by)]
             if "metric" in row
             else []
         ),
-        Column("kind", justify="left", drop=3),
-        Column("layer", drop=4),
-        Column("head", drop=4),
-        Column("accuracy", "accuracy\n(95 % interval)", format=accuracy_interval),
+        Column("accuracy", "accuracy\n[95 % interval]", format=accuracy_interval, drop=1),
     ]
     if row["stores"] > 1:
-        columns.append(Column("accuracy_sd", "sd", format=".3f", drop=5))
+        columns.append(Column("accuracy_sd", "accuracy\nsd", format=".3f", drop=5))
     for key in row:
         if key.startswith(group_key(by, "")):
             part = printable(key.removeprefix(group_key(by, "")))
             header, name = f"in\n{_narrow(part)}", f"in {part}"
             columns.append(Column(key, header, format=MEASURES[by].format, drop=1, name=name))
-    columns.append(Column("q_value", "q", format=lambda row: p_text(row["q_value"])))
+    columns.append(Column("q_value", "q\nvalue", format=lambda row: p_text(row["q_value"]), drop=1))
     for name, measure in MEASURES.items():
         if name == "entropy":
             columns += _predicted(row)
@@ -139,12 +138,15 @@ def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
             drop = 1 if measure.answers else 6
             columns.append(Column(name, measure.header, format=exact, drop=drop))
         if name == "margin":
-            columns[-1] = replace(columns[-1], drop=0)
+            columns[-1] = replace(columns[-1], drop=2)
             columns.append(Column("margin_sd", "margin\nsd", format=f".{digits}f", drop=6))
     columns.append(Column("direct_share", "direct\nshare", format="+.1%", drop=6))
+    # The name says kind, layer and head too, so these make room.
+    columns.append(Column("kind", justify="left", drop=3))
+    columns += [Column("layer", drop=4), Column("head", drop=4)]
     if "weight" in row:
         columns.append(Column("weight", format="+.3f"))
-    return [*columns, Column("category", justify="left", format=_category)]
+    return [*columns, Column("category", justify="left", format=_category, drop=1)]
 
 
 def _predicted(row: Row) -> Iterator[Column]:
@@ -152,9 +154,9 @@ def _predicted(row: Row) -> Iterator[Column]:
     for key in row:
         if key.startswith(SHARE):
             word = printable(key.removeprefix(SHARE))
-            header, name = f"pred.\n{_narrow(word)}", f"pred. {word}"
+            header, name = f"predicted\n{_narrow(word)}", f"predicted {word}"
             yield Column(key, header, format=".2f", drop=2, group=SHARE, name=name)
-    yield Column("crossfit_accuracy", "cross-fit", format=".3f", drop=6)
+    yield Column("crossfit_accuracy", "crossfit\naccuracy", format=".3f", drop=6)
 
 
 def _narrow(name: str) -> str:
@@ -182,7 +184,7 @@ def _short(share: float) -> str:
 
 def _source(runs: Sequence[RunStats], split: str) -> str:
     tasks = _distinct(run.info.task for run in runs)
-    models = _distinct(run.info.model for run in runs)
+    models = _distinct(model_name(run.info.model) for run in runs)
     sizes = _distinct(str(run.stats.full.n) for run in runs)
     over = f", averaged over {len(runs)} stores" if len(runs) > 1 else ""
     return f"{tasks}, {sizes} {split} rows{over}, {models}{normalized(runs[0].info.normalize)}"
@@ -198,9 +200,8 @@ def _crossfit(ranked: Sequence[Mapping[str, Any]]) -> str:
     if first["crossfit_accuracy"] is None:
         return ""
     return (
-        f" What stands first among many does so by luck too: cross-fitted, picked on half of the "
-        f"rows and scored on the other, it is right on {first['crossfit_accuracy']:.3f}, not "
-        f"{first['accuracy']:.3f}."
+        f" {first['component']} is first among many, by luck too: cross-fitted, that is picked on "
+        f"half of the rows and scored on the other, it is {first['crossfit_accuracy']:.3f}."
     )
 
 

@@ -6,19 +6,27 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from compread.errors import worded
 from compread.text import json_text
-from compread.views.tables import Document, Row, Table, View, as_tables, long_rows, plain
+from compread.views.latex import narrowed, to_latex
+from compread.views.tables import (
+    MORE,
+    Document,
+    Notes,
+    Row,
+    Table,
+    View,
+    as_tables,
+    long_rows,
+    plain,
+)
 
 FORMATS = ("table", "json", "csv", "md", "latex", "parquet")
 """The forms of a result; Parquet is bytes, and so a file of its own (``parquet``)."""
 DEFAULT_FORMAT = "table"
-_LATEX_ESCAPES = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",
-    "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "−": "$-$", "×": r"$\times$",
-}  # fmt: skip
 
 
 def render(
@@ -29,6 +37,8 @@ def render(
     width: int = 80,
     color: bool = False,
     unicode: bool = True,
+    notes: Notes = "brief",
+    label: str = "",
 ) -> str:
     """The document as text that ends in a line break.
 
@@ -39,25 +49,42 @@ def render(
         format: ``table``, ``md``, ``latex``, ``json`` or ``csv``. JSON is the document itself, NaN
             as null, one row a line, its text escaped where it is not printable (``json_text``).
             CSV is RFC 4180 but for line ends without CR, None and NaN as empty fields, text as it
-            is; a document of several lists is one table (``long_rows``).
+            is; of a document of several lists the first and those like it (``long_rows``).
         width: columns of the terminal; only ``table`` looks at it.
         color: whether ``table`` may use ANSI styles.
         unicode: whether the rules of ``table`` may be lines rather than hyphens.
+        notes: how much stands below a table.
+        label: LaTeX's name of the first table; those behind it are ``label-2`` and so on.
+
+    Markdown and LaTeX have the columns that fit one of a paper's two (``narrowed``).
     """
     if format == "json":
         return to_json(document)
     if format == "csv":
         return to_csv(document)
-    tables = as_tables(document, view)
+    tables = [table.noted(notes) for table in as_tables(document, view)]
+    if format in ("md", "latex"):
+        tables = [replace(table, note=_for_paper(table.note)) for table in tables]
     if format == "md":
-        return "\n".join(to_markdown(table) for table in tables)
+        return "\n".join(to_markdown(narrowed(table)) for table in tables)
     if format == "latex":
-        return "\n".join(to_latex(table) for table in tables)
+        return "\n".join(
+            to_latex(narrowed(table), label and label + (f"-{n}" if n > 1 else ""))
+            for n, table in enumerate(tables, 1)
+        )
     if format != "table":
         raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
     from compread.views.terminal import to_terminal
 
-    return "\n".join(to_terminal(table, width, color, unicode) for table in tables)
+    told = notes != "none"
+    return "\n".join(to_terminal(table, width, color, unicode, told) for table in tables)
+
+
+def _for_paper(note: str) -> str:
+    """The note without the way to more of it."""
+    for in_python in (False, True):
+        note = note.replace(worded(MORE, in_python=in_python), "")
+    return note
 
 
 def to_json(document: Document) -> str:
@@ -89,7 +116,7 @@ def to_csv(document: Document) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """A GitHub table with every column, between its title and its note."""
+    """A GitHub table between its title and its note."""
 
     def line(cells: Sequence[str]) -> str:
         escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
@@ -102,39 +129,6 @@ def to_markdown(table: Table) -> str:
     if not table.columns:
         lines, title = [], title.removesuffix("\n")
     return title + "".join(lines) + (f"\n{table.note}\n" if table.note else "")
-
-
-def to_latex(table: Table) -> str:
-    """A ``table`` environment in booktabs' style, every column in it.
-
-    Blocks are apart by a rule, and the title is the caption.
-    """
-    if not table.columns:
-        return "".join(f"{latex_escaped(text)}\n" for text in (table.title, table.note) if text)
-    aligned = "".join("r" if column.justify == "right" else "l" for column in table.columns)
-    head = " & ".join(latex_escaped(column.one_line) for column in table.columns)
-    blocks = [
-        "".join(
-            " & ".join(latex_escaped(c.cell(row)) for c in table.columns) + " \\\\\n"
-            for row in block
-        )
-        for block in table.blocks
-        if block
-    ]
-    lines = ["\\begin{table}", "\\centering"]
-    if table.title:
-        lines.append(f"\\caption{{{latex_escaped(table.title)}}}")
-    lines += [f"\\begin{{tabular}}{{{aligned}}}", "\\toprule", f"{head} \\\\", "\\midrule"]
-    body = "\\midrule\n".join(blocks)
-    end = ["\\bottomrule", "\\end{tabular}"]
-    if table.note:
-        end.append(f"\\par\\smallskip\\footnotesize {latex_escaped(table.note)}")
-    return "\n".join(lines) + f"\n{body}" + "\n".join([*end, "\\end{table}"]) + "\n"
-
-
-def latex_escaped(text: str) -> str:
-    """The text with what LaTeX reads as commands spelt out, as a backslash before ``%``."""
-    return "".join(_LATEX_ESCAPES.get(c, c) for c in text)
 
 
 def _csv_field(value: Any) -> Any:

@@ -10,15 +10,21 @@ from compread.errors import either
 from compread.reweight.registry import title_of
 from compread.reweight.results import FEWEST
 from compread.views.calibration import calibration_tables, calibration_view
-from compread.views.ensembles import METHODS_A_TABLE, ensemble_tables, store_or_all
+from compread.views.ensembles import (
+    METHODS_A_TABLE,
+    difference_column,
+    ensemble_tables,
+    store_or_all,
+)
 from compread.views.normalized import normalized
-from compread.views.rank import p_text
-from compread.views.tables import Column, Row, Table
+from compread.views.rank import accuracy_interval, p_text
+from compread.views.tables import MORE, Column, Row, Table
 
 ResultRows = Sequence[Row]
 GRID_NOTE = "Test accuracy in %: mean over the runs (population standard deviation). " + either(
     "--format json or csv has every run.", 'Its list "runs" has every run.'
 )
+GRID_BRIEF = f"Test accuracy in %: mean over the runs (standard deviation).{MORE}"
 
 
 def reweight_view(document: Mapping[str, ResultRows], metrics: bool = False) -> list[Table]:
@@ -36,7 +42,7 @@ def reweight_view(document: Mapping[str, ResultRows], metrics: bool = False) -> 
     one = len({run["store"] for run in runs}) == 1
     tables = [_store_table(runs)] if one else _grids(document["summary"], document["average"])
     if not one:
-        tables[-1] = replace(tables[-1], note=GRID_NOTE)
+        tables[-1] = replace(tables[-1], note=GRID_NOTE, brief=GRID_BRIEF)
     if metrics:
         tables += calibration_view(document)
     return tables + _beside(document, one)
@@ -73,17 +79,12 @@ def apply_view(rows: ResultRows, metrics: bool = False) -> list[Table]:
     columns = [
         Column("store", justify="left", shorten="start", format=store_or_all),
         Column("method", justify="left", format=_title),
-        Column("fitted", "fitted on", justify="left", format=fitted, shorten="end"),
-        Column("n_train", "train\nrows"),
-        Column("accuracy", "test\naccuracy", format=".3f"),
-        Column("interval", "95 %\ninterval", format=_interval, drop=1),
+        Column("fitted", justify="left", format=fitted, shorten="end"),
+        Column("n_train", "n\ntrain"),
+        Column("accuracy", "accuracy\n[95 % interval]", format=accuracy_interval),
     ]
     tables = [Table(columns, list(blocks.values()))]
     return [*tables, *calibration_tables(rows)] if metrics else tables
-
-
-def _interval(row: Mapping[str, Any]) -> str:
-    return f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}"
 
 
 def _title(row: Mapping[str, Any]) -> str:
@@ -94,11 +95,10 @@ def _store_table(runs: ResultRows, what: str = "") -> Table:
     """One line for each method and number of train rows of one store."""
     columns = [
         Column("method", justify="left", format=_title),
-        Column("n_train", "train\nrows"),
-        Column("accuracy", "test\naccuracy", format=".3f"),
-        Column("interval", "95 %\ninterval", format=_interval),
-        Column("train_accuracy", "train\naccuracy", format=".3f"),
-        Column("epochs", "stopped\nat epoch"),
+        Column("n_train", "n\ntrain"),
+        Column("accuracy", "accuracy\n[95 % interval]", format=accuracy_interval),
+        Column("train_accuracy", "train\naccuracy", format=".3f", drop=1),
+        Column("epochs", drop=1),
     ]
     blocks: dict[int, list[Mapping[str, Any]]] = {}
     for run in runs:
@@ -184,7 +184,7 @@ def _curves(means: ResultRows, title: str) -> Iterator[Table]:
         for row in means:
             line = lines.setdefault(row["n_train"], {"n_train": row["n_train"]})
             line[row["method"]] = _cell(row)
-        columns = [Column("n_train", "train rows"), *map(Column, some)]
+        columns = [Column("n_train", "n train"), *map(Column, some)]
         yield Table(columns, [list(lines.values())], title=title)
 
 
@@ -193,20 +193,21 @@ def _of(setting: str | None) -> str:
 
 
 def _versus_table(rows: ResultRows) -> Table:
-    def interval(row: Mapping[str, Any]) -> str:
-        return "" if row["low"] is None else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
-
     columns = [
         Column("method", justify="left"),
-        Column("n_train", "train\nrows"),
+        Column("n_train", "n\ntrain"),
         *([Column("setting", justify="left")] if any(row["setting"] for row in rows) else []),
-        Column("difference", format=lambda row: f"{100 * row['difference']:+.1f}"),
-        Column("interval", "95 % interval", format=interval),
+        difference_column(),
         Column("p", format=lambda row: p_text(row["p"])),
-        Column("won", "tasks\nwon", format=lambda row: f"{row['tasks_won']}/{row['tasks']}"),
+        Column(
+            "tasks_won",
+            "tasks\nwon",
+            drop=2,
+            format=lambda row: f"{row['tasks_won']}/{row['tasks']}",
+        ),
         Column(
             "units",
-            "units",
+            drop=1,
             format=lambda row: f"{row['units']} {row['unit']}{'s' * (row['units'] > 1)}",
         ),
     ]
@@ -214,8 +215,10 @@ def _versus_table(rows: ResultRows) -> Table:
         f"Accuracy less that of {rows[0]['versus']} in points, paired by run: the mean over tasks "
         "of the mean over their runs. Interval and two-sided p: Student's t over the units."
     )
+    brief = f"Points of accuracy against {rows[0]['versus']}, paired by run.{MORE}"
     few = min(rows, key=lambda row: row["units"])
     if few["units"] < FEWEST:
         units = f"{few['units']} {few['unit']}{'s' * (few['units'] > 1)}"
-        note += f" {units.capitalize()} give no interval and no p; give at least {FEWEST}."
-    return Table(columns, [rows], title=f"Versus {rows[0]['versus']}", note=note)
+        told = f" {units.capitalize()} give no interval and no p; give at least {FEWEST}."
+        note, brief = note + told, brief + told
+    return Table(columns, [rows], title=f"Versus {rows[0]['versus']}", note=note, brief=brief)

@@ -16,7 +16,7 @@ from compread.views.tables import Column, Row, Table
 PROMPT_LINES = 8
 FIELDS = [Column("field", justify="left"), Column("value", justify="left")]
 LABELS = [Column("column"), Column("word", justify="left", format=lambda r: repr(r["word"]))]
-LABELS += [Column("token_id", "token")]
+LABELS += [Column("token_id", "token\nid")]
 ANSWERS = [Column("answer", justify="left", format=lambda r: repr(r["answer"]), shorten="end")]
 ANSWERS += [Column("tokens"), Column("bytes")]
 ANSWERS += [Column("log_probability", "log\nprobability", format=".3f")]

@@ -8,21 +8,22 @@ from dataclasses import replace
 from compread.text import printable
 from compread.views.normalized import normalized
 from compread.views.rank import accuracy_interval
-from compread.views.tables import Column, Row, Table
+from compread.views.tables import MORE, Column, Row, Table
 
 NOTE = (
     "Each line is the sum of these components' logits; that of all is the full model's before its "
     "rounding and soft-cap. change: accuracy less the full model's. Direct effects alone: what a "
-    "component gave to those above it stays. one label: share of the rows with the commonest "
-    "prediction. agrees: with the full model's."
+    "component gave to those above it stays. top share: share of the rows with the commonest "
+    "prediction. agreement: with the full model's."
 )
+BRIEF = f"Each line is the sum of these components' logits. change: against full.{MORE}"
 COLUMNS = [
-    Column("sum", "", justify="left", shorten="end"),
-    Column("components", "of"),
-    Column("accuracy", "accuracy\n(95 % interval)", format=accuracy_interval),
+    Column("sum", justify="left", shorten="end"),
+    Column("components"),
+    Column("accuracy", "accuracy\n[95 % interval]", format=accuracy_interval),
     Column("change", format="+.3f"),
-    Column("top_share", "one\nlabel", format=".2f", drop=2),
-    Column("agreement", "agrees\nwith full", format=".2f", drop=1),
+    Column("top_share", "top\nshare", format=".2f", drop=2),
+    Column("agreement", format=".2f", drop=1),
     Column("margin", format="+.2f", drop=3),
 ]
 
@@ -35,7 +36,7 @@ def sums_view(rows: Sequence[Row], split: str) -> list[Table]:
     if any(row["layer"] is not None for row in rows):
         return _early_exit(stores, split)
     tables = [_table(store, of, split) for store, of in stores.items()]
-    return [*tables[:-1], replace(tables[-1], note=NOTE)]
+    return [*tables[:-1], replace(tables[-1], note=NOTE, brief=BRIEF)]
 
 
 def _table(store: str, rows: Sequence[Row], split: str) -> Table:
@@ -72,7 +73,7 @@ def _by_layer(store: str, rows: Sequence[Row], split: str) -> Table:
     full = next(row for row in rows if row["sum"] == "full")
     columns = [Column("layer", justify="left")]
     columns += [
-        Column(name, f"{header}\n(95 % interval)", format=_accuracy_of(name))
+        Column(name, f"{header}\n[95 % interval]", format=_accuracy_of(name))
         for name, header in HEADERS.items()
         if any(line[name] for line in lines)
     ]

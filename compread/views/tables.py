@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from compread.errors import worded
+from compread.errors import either, worded
 from compread.text import printable
 
 Row = Mapping[str, Any]
@@ -73,9 +73,20 @@ class Table:
     """A line above the table."""
     note: str = ""
     """A paragraph below it, for what a reader must know and no column says."""
+    brief: str = ""
+    """What stands below it unless the whole note is asked for; the note where empty."""
+
+    def noted(self, notes: Notes) -> Table:
+        """The table with as much below it as is asked for."""
+        said = {"whole": self.note, "brief": self.brief or self.note, "none": ""}
+        return replace(self, note=said[notes], brief="")
 
 
+MORE = either(" More: --explain.", " More: .to_text(explain=True).")
+"""Ends a brief note."""
 View = Sequence[Column] | Sequence[Table]
+Notes = Literal["brief", "whole", "none"]
+"""How much of its notes stands below a table."""
 
 
 def as_tables(document: Document, view: View) -> list[Table]:
@@ -87,23 +98,45 @@ def as_tables(document: Document, view: View) -> list[Table]:
         named = document.items() if isinstance(document, Mapping) else [("", document)]
         tables = [Table(columns, [rows], title=name) for name, rows in named]
     return [
-        replace(table, title=printable(table.title), note=printable(worded(table.note), "\n"))
+        replace(
+            table,
+            title=printable(table.title),
+            note=printable(worded(table.note), "\n"),
+            brief=printable(worded(table.brief), "\n"),
+        )
         for table in tables
     ]
 
 
 def long_rows(document: Document) -> tuple[list[str], list[Row]]:
-    """The keys and rows of a document as one long table.
+    """The keys and rows of a document's one table, none of whose columns is empty by its making.
 
-    Lists whose rows share their keys follow one another; where the keys differ the header is their
-    union after a first column ``table``, which names the list.
+    It is the first list that has rows; lists with the same keys follow it, and then the first
+    column, ``table``, names the list of each row.
     """
+    together = _alike(document)
+    rows = [row for of_name in together.values() for row in of_name]
+    header = list(dict.fromkeys(key for row in rows for key in row))
+    if len(together) < 2:
+        return header, rows
+    named: list[Row] = [
+        {"table": name, **row} for name, of_name in together.items() for row in of_name
+    ]
+    return ["table", *header], named
+
+
+def other_lists(document: Document) -> list[str]:
+    """The names of the lists that ``long_rows`` leaves out."""
+    lists = document if isinstance(document, Mapping) else {}
+    return [name for name, rows in lists.items() if rows and name not in _alike(document)]
+
+
+def _alike(document: Document) -> dict[str, Sequence[Row]]:
+    """The first list that has rows, and those whose rows have its keys."""
     lists = document if isinstance(document, Mapping) else {"": document}
-    named = [(name, row) for name, of_name in lists.items() for row in of_name]
-    header = list(dict.fromkeys(key for _, row in named for key in row))
-    if any(set(row) != set(header) for _, row in named):
-        return ["table", *header], [{"table": name, **row} for name, row in named]
-    return header, [row for _, row in named]
+    keys = {name: {key for row in rows for key in row} for name, rows in lists.items() if rows}
+    first = next(iter(keys.values()), None)
+    return {name: lists[name] for name, of_name in keys.items() if of_name == first}
 
 
 def plain(value: Any) -> Any:

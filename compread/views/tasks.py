@@ -62,8 +62,8 @@ def task_view(rows: Sequence[Row]) -> list[Table]:
     columns = [
         Column("task", justify="left", format=_once(rows)),
         Column("template", justify="left"),
-        Column("labels", "label words", justify="left", format=_labels, shorten="end"),
-        Column("source", "data", justify="left", format=_source, shorten="end", drop=1),
+        Column("labels", justify="left", format=_labels, shorten="end"),
+        Column("source", justify="left", format=_source, shorten="end", drop=1),
     ]
     return [Table(columns, list(blocks.values()))]
 

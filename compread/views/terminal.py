@@ -1,6 +1,6 @@
 """A table for the terminal, laid out by rich: light rules, and never wider than it may be.
 
-What rich lacks is here: leaving columns out, and cutting a long text at its start. ``render``
+What rich lacks is in ``fit``: leaving columns out, and cutting a long text at its start. ``render``
 imports this module only for a table, because rich takes as long to import as a store to read.
 """
 
@@ -13,22 +13,29 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as Grid
 
-from compread.text import printable
+from compread.text import listed, printable
+from compread.views.fit import fit as fitted
+from compread.views.fit import shorten as shortened
 from compread.views.tables import Column, Table
 
 SHORTEST = 12
 """Width that a shortened text keeps."""
 LONGEST = 100
 """Width of a note at most: longer lines are hard to read."""
+NAMED = 4
+"""Columns without room that are named; the others are counted."""
 RULES = "    \n    \n ── \n    \n ── \n    \n    \n    \n"
 """Lines under the header and between blocks, none elsewhere, in rich's notation."""
 
 
-def to_terminal(table: Table, width: int = 80, color: bool = False, unicode: bool = True) -> str:
+def to_terminal(
+    table: Table, width: int = 80, color: bool = False, unicode: bool = True, told: bool = True
+) -> str:
     """The table as lines of at most ``width`` columns.
 
     A table that is too wide is set tighter, then has its long texts shortened, then loses the
-    columns that may be dropped, and at last wraps its cells; what was left out is said below it.
+    columns that may be dropped, and at last wraps its cells between words; numbers and headings
+    are never broken. What was left out is said below it where it is to be ``told``.
     """
     sizes = fit(table, width)
     gaps, room = len(sizes) - 1, width - sum(sizes.values())
@@ -39,8 +46,9 @@ def to_terminal(table: Table, width: int = 80, color: bool = False, unicode: boo
         padding=(0, 0 if gaps <= room < 2 * gaps else 1, 0, 0),
         border_style="dim",
     )
-    for c in sizes:
-        grid.add_column(c.title, justify=c.justify, overflow="fold")
+    least = {c: _least(c, size) for c, size in sizes.items()}
+    for c, size in least.items():
+        grid.add_column(c.title, justify=c.justify, overflow="fold", min_width=size)
     for block in table.blocks:
         for row in block:
             grid.add_row(*(shorten(c.cell(row), size, c.shorten) for c, size in sizes.items()))
@@ -50,44 +58,32 @@ def to_terminal(table: Table, width: int = 80, color: bool = False, unicode: boo
     if table.title:
         console.print(table.title, style="bold")
     if sizes:
-        console.print(grid)
-    if note := (
-        table.note + _left_out([c for c in table.columns if c not in sizes], list(sizes))
-    ).strip():
+        # Columns that may not be dropped are shown, even where they need longer lines.
+        console.print(grid, width=max(width, sum(least.values()) + gaps), crop=False)
+    gone = [c for c in table.columns if c not in sizes] if told else []
+    if note := (table.note + _left_out(gone, list(sizes))).strip():
         console.print(f"\n{note}", width=min(width, LONGEST))
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
 def fit(table: Table, width: int) -> dict[Column, int]:
     """The columns that stay, and what each takes of the width with one blank between two."""
-    sizes = {column: _natural_width(table, column) for column in table.columns}
-    spare = {c: max(0, size - SHORTEST) if c.shorten else 0 for c, size in sizes.items()}
-
-    def excess() -> int:
-        return sum(sizes.values()) + len(sizes) - 1 - width
-
-    while excess() > sum(spare[c] for c in sizes) and any(c.drop for c in sizes):
-        # The last of those that go first, so that what stays is the beginning.
-        first = max(reversed(sizes), key=lambda c: c.drop)
-        for c in [c for c in sizes if c == first or (c.group and c.group == first.group)]:
-            del sizes[c]
-    for c in sizes:
-        sizes[c] -= max(0, min(excess(), spare[c]))
-    return sizes
+    sizes = fitted(table, width, cell_len, 1, SHORTEST)
+    return {column: int(size) for column, size in sizes.items()}
 
 
-def shorten(text: str, width: int, side: str | None) -> str:
-    """``shorten("stores/sst2.h5", 10, "start")`` is ``"...sst2.h5"``."""
-    if side is None or cell_len(text) <= width:
-        return text
-    while text and cell_len(text) > width - 3:
-        text = text[1:] if side == "start" else text[:-1]
-    return f"...{text}" if side == "start" else f"{text.rstrip()}..."
+def _least(column: Column, size: float) -> int:
+    """What a column keeps where cells wrap: a number all, a text the longest word of its heading.
+
+    Rich would break words and numbers.
+    """
+    words = max(map(cell_len, column.title.split()), default=1)
+    return int(size) if column.justify == "right" else words
 
 
-def _natural_width(table: Table, column: Column) -> int:
-    cells = (column.cell(row) for block in table.blocks for row in block)
-    return max(map(cell_len, [*column.title.split("\n"), *cells]))
+def shorten(text: str, width: float, side: str | None) -> str:
+    """The text in at most ``width`` columns, cut at the side named."""
+    return shortened(text, width, side, cell_len)
 
 
 def _console(out: io.StringIO, width: int, color: bool) -> Console:
@@ -108,9 +104,8 @@ def _console(out: io.StringIO, width: int, color: bool) -> Console:
 def _left_out(columns: list[Column], kept: list[Column]) -> str:
     """What the note says of columns without room; one is named by its key beside a namesake."""
     titles = [c.one_line for c in [*columns, *kept]]
-    names = ", ".join(
+    names = [
         title if titles.count(title) == 1 else printable(c.key).replace("_", " ")
         for c, title in zip(columns, titles, strict=False)
-    )
-    more = "a wider terminal shows them, and so do the other formats."
-    return f" Left out at this width: {names}; {more}" if names else ""
+    ]
+    return f" Not shown: {listed(names, NAMED)} (name them as columns)." if names else ""

@@ -134,14 +134,19 @@ def test_the_tables_numbers_are_those_of_json(run, stores):
     for row in document["runs"][5:10]:
         assert row["store"].endswith("sst2-s0.h5")
         (line,) = (text for text in single.splitlines() if text.split()[:1] == [row["method"]])
-        assert f"{row['accuracy']:.3f}" in line and f"{row['accuracy_high']:.3f}" in line
+        low, high = (f"{row[f'accuracy_{end}']:.2f}"[1:] for end in ("low", "high"))
+        assert f"{row['accuracy']:.3f} [{low}, {high}]" in line
 
 
-def test_csv_has_both_lists(run, stores):
-    """CSV names the list of each row."""
-    rows = list(csv.DictReader(io.StringIO(run(stores, "--format", "csv")[1])))
-    assert [row["table"] for row in rows].count("runs") == 15
-    assert [row["table"] for row in rows].count("summary") == 10
+def test_csv_holds_one_list(run, stores):
+    """It is that of the runs, and stderr names the others; ``--table`` has any."""
+    _, out, err = run(stores, "--format", "csv")
+    assert len(list(csv.DictReader(io.StringIO(out)))) == 15 and "runs" not in err
+    assert "the others are summary, average (--table NAME)" in err
+    _, out, err = run(stores, "--format", "csv", "--table", "summary")
+    assert (len(list(csv.DictReader(io.StringIO(out)))), err) == (10, "")
+    status, _, err = run(stores, "--format", "csv", "--table", "sumary")
+    assert status == 2 and "runs, summary, average; did you mean summary?" in err
 
 
 def test_methods_are_chosen(run, stores):
@@ -405,19 +410,19 @@ def test_metrics_of_applied_weights(run, stores, tmp_path):
     assert rows[0]["ece"] == rows[1]["ece"] and rows[0]["scaled_ece"] is not None
     assert rows[1]["scaled_ece"] is None and Weights.read(old).fits[0].test.calibration is None
     status, out, _ = run("--apply", saved, stores, "--metrics")
-    assert status == 0 and "as is:" in out and max(map(len, out.splitlines())) <= 80
+    assert status == 0 and "log loss" in out and max(map(len, out.splitlines())) <= 80
     bare = run("--apply", old, other, "--metrics")[1]
     (line,) = (x for x in bare.partition("Calibration")[2].splitlines() if "comprw" in x)
     names = ("ece", "ece_adaptive", "brier", "log_loss")
     assert line.split()[-4:] == [f"{rows[1][name]:.3f}" for name in names]
-    assert "as is:" not in bare and "no temperature was fitted" in " ".join(bare.split())
+    assert "scaled" not in bare and "No temperature was fitted" in " ".join(bare.split())
 
 
 def test_a_task_is_not_shown_twice(run, stores):
     """One task has its learning curves or its line, never both; several have tables of both."""
     pair = [stores / "sst2-s0.h5", stores / "sst2-s1.h5"]
     one, two = run(*pair, "--n-train", "4,8")[1], run(*pair)[1]
-    assert one.startswith("sst2, 2 runs\ntrain rows") and one.count("train rows") == 1
+    assert one.startswith("sst2, 2 runs\nn train") and one.count("n train") == 1
     assert two.startswith("12 train rows, 2 runs a task\n") and "Mean over" not in two
     many = run(stores, "--n-train", "4,8")[1]
     assert many.count("runs a task") == 2 and many.count("Mean over 2 tasks") == 1

@@ -5,8 +5,9 @@ import io
 import pandas
 import pytest
 
+from compread.views.latex import latex_escaped
 from compread.views.parquet import to_parquet
-from compread.views.render import latex_escaped, render
+from compread.views.render import render
 from compread.views.tables import Column, Table
 
 ROWS = [
@@ -23,7 +24,8 @@ def test_latex_has_every_cell_and_escapes():
     ]
     table = Table(columns, [ROWS[:1], ROWS[1:]], title="50 %", note="n_1")
     text = render(ROWS, [table], "latex")
-    assert "\\begin{tabular}{lr}\n\\toprule\ncomponent & its accuracy \\\\\n\\midrule\n" in text
+    head = "\\toprule\n & its \\\\\ncomponent & accuracy \\\\\n\\midrule\n"
+    assert f"\\begin{{tabular}}{{@{{}}lr@{{}}}}\n{head}" in text
     assert "L0H1 & 0.50 \\\\\n\\midrule\na\\_b \\& 50 \\% & 1.00 \\\\\n\\bottomrule" in text
     assert "\\caption{50 \\%}" in text and "\\footnotesize n\\_1" in text
     assert text.count("\\begin") == text.count("\\end")
@@ -55,6 +57,6 @@ def test_parquet_holds_mixed_values_as_text(values):
 
 
 def test_parquet_of_several_lists_names_them():
-    """Lists whose rows differ in their keys are one table with the list's name."""
-    frame = pandas.read_parquet(io.BytesIO(to_parquet({"a": [{"x": 1}], "b": [{"y": 2}]})))
-    assert frame["table"].tolist() == ["a", "b"] and list(frame.columns) == ["table", "x", "y"]
+    """Lists whose rows have the same keys are one table with the list's name."""
+    frame = pandas.read_parquet(io.BytesIO(to_parquet({"a": [{"x": 1}], "b": [{"x": 2}]})))
+    assert frame["table"].tolist() == ["a", "b"] and list(frame.columns) == ["table", "x"]

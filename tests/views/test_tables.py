@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compread.views.render import render
-from compread.views.tables import Column, Table
+from compread.views.tables import Column, Table, other_lists
 
 ROWS = [
     {"name": "L0H0", "accuracy": 1 / 3, "head": 0, "none": None, "word": ' naïve, "好"'},
@@ -47,15 +47,16 @@ def test_csv_reads_back():
 
 
 def test_csv_of_lists_that_agree_is_one_table():
-    """Lists with the same keys stand one after the other under one header."""
+    """Lists with the same keys stand one after the other under one header, named."""
     document = {"runs": [{"a": 1, "b": 2}], "summary": [{"b": 4, "a": 3}]}
-    assert render(document, [], "csv") == "a,b\n1,2\n3,4\n"
+    assert render(document, [], "csv") == "table,a,b\nruns,1,2\nsummary,3,4\n"
 
 
-def test_csv_of_lists_that_differ_names_them():
-    """Lists with other keys share the union of their columns and say which list they are of."""
-    document = {"runs": [{"a": 1}], "summary": [{"b": True}]}
-    assert render(document, [], "csv") == "table,a,b\nruns,1,\nsummary,,true\n"
+def test_csv_of_lists_that_differ_is_the_first():
+    """A list with other keys is left out, and can be told of: no column is empty by its making."""
+    document = {"none": [], "runs": [{"a": 1}], "summary": [{"b": True}], "mean": [{"a": 2}]}
+    assert render(document, [], "csv") == "table,a\nruns,1\nmean,2\n"
+    assert other_lists(document) == ["summary"]
 
 
 @pytest.mark.parametrize("document", [[], {"runs": []}])

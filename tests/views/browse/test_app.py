@@ -67,7 +67,7 @@ def test_one_store_is_shown_at_once(stores: Path) -> None:
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
         assert names(app)[:2] == ["full", "L0H0"] and len(names(app)) == 11
-        assert "sst2 t1 s0: 100 test rows" in screen(app) and "0.900 (.83-.94)" in screen(app)
+        assert "sst2 t1 s0: 100 test rows" in screen(app) and "0.900 [.83, .94]" in screen(app)
 
     look(stores / "sst2-t1-k4-s0.h5", steps=steps)
 
@@ -128,7 +128,7 @@ def test_a_components_page_has_its_numbers_and_rows(stores: Path) -> None:
         await press(app, pilot, "enter")
         assert isinstance(app.screen, ComponentPage)
         text = screen(app)
-        assert "L0H0, head in layer 0" in text and "0.900 (.83-.94)" in text
+        assert "L0H0, head in layer 0" in text and "0.900 [.83, .94]" in text
         rows = app.screen.query_one("#examples", Listing).rows
         assert len(rows) == 35 and rows[0]["difference"] > 0 > rows[-1]["difference"]
         assert f"{rows[0]['id']}: says {rows[0]['gold']!r}" in text

@@ -1,0 +1,138 @@
+"""How ``--help`` is laid out, and which options the environment may set: for every command alike.
+
+An option is in a panel, and has a variable, by its name, so that one that several commands share
+stands in the same place in all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+MODEL, PROMPTS, RUN, OUTPUT, OTHER = "Model", "Prompts", "Run", "Output", "Options"
+PANELS: dict[str, tuple[str, ...]] = {
+    MODEL: (
+        "--model", "--revision", "--revisions", "--dtype", "--device", "--device-map", "--adapter",
+        "--merge-adapter", "--quantize", "--attn-implementation", "--trust-remote-code",
+        "--offline",
+    ),
+    PROMPTS: (
+        "--tasks", "--prompts", "--templates", "--seeds", "--num-fewshot", "--limit", "--labels",
+        "--demo-labels", "--prompt-selection", "--embedder", "--calibration-prompts",
+        "--unconditional", "--unconditional-prompt", "--data-dir", "--include-path",
+        "--apply-chat-template", "--system-instruction", "--fewshot-as-multiturn", "--input",
+    ),
+    RUN: ("--batch-tokens", "--compile", "--share", "--dry-run"),
+    OUTPUT: (
+        "--output", "--out", "--keep-text", "--show-prompts", "--save", "--force", "--table",
+        "--format", "--columns", "--caption", "--label", "--explain", "--no-notes", "--quiet",
+    ),
+}  # fmt: skip
+"""The options of each panel; those of no panel stand first, ``--help`` last."""
+ONLY_IN = {"extract": {"--n-train": PROMPTS}, "predict": {"--explain": OTHER}}
+"""Options that mean something else in a command."""
+VARIABLES = {
+    "--model": "COMPREAD_MODEL",
+    "--device": "COMPREAD_DEVICE",
+    "--device-map": "COMPREAD_DEVICE_MAP",
+    "--dtype": "COMPREAD_DTYPE",
+    "--offline": "COMPREAD_OFFLINE",
+    "--data-dir": "COMPREAD_DATA_DIR",
+    "--include-path": "COMPREAD_INCLUDE_PATH",
+    "--batch-tokens": "COMPREAD_BATCH_TOKENS",
+    "--split": "COMPREAD_SPLIT",
+    "--pool": "COMPREAD_POOL",
+    "--normalize": "COMPREAD_NORMALIZE",
+    "--format": "COMPREAD_FORMAT",
+}
+"""What is the same for days may be set once; the command line goes before the environment."""
+METAVARS = {
+    r"<int( range)?>|INTEGER( RANGE)?": "N",
+    r"<float( range)?>|FLOAT( RANGE)?": "X",
+    r"<(list\[)?str\]?>|TEXT": "TEXT",
+    r"<(list\[)?[pP]ath\]?>|PATH": "PATH",
+}
+"""What stands for a value whose option has no word of its own, for each way typers write it."""
+WIDEST = 30
+"""Characters of the names of a choice that stand beside the option."""
+Record = tuple[str, str]
+"""An option as it is spelt, and its help."""
+
+
+class Command(TyperCommand):
+    """A command whose help is grouped in panels, and whose common options have variables."""
+
+    def __init__(self, *arguments: Any, **values: Any) -> None:
+        """Take what typer gives, and set the options' variables."""
+        super().__init__(*arguments, **values)
+        for parameter in self.params:
+            name = VARIABLES.get(parameter.opts[0])
+            # What a command has a good default of its own for is not set from outside.
+            own = parameter.opts[0] == "--model" and not parameter.required
+            if name and not own:
+                parameter.envvar = name
+                parameter.show_envvar = True  # type: ignore[attr-defined]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then the options by panels."""
+        for title, records in panels(self, ctx):
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def panels(command: Any, context: Any) -> Iterator[tuple[str, list[Record]]]:
+    """The panels of a command's help in order: a heading, and each option with its help."""
+    found: dict[str, list[Record]] = {name: [] for name in ("Arguments", OTHER, *PANELS)}
+    last: list[Record] = []
+    for parameter in command.get_params(context):
+        if (found_record := parameter.get_help_record(context)) is None:
+            continue
+        record = _plain(*found_record)
+        if parameter.param_type_name == "argument":
+            # Without its type: an argument's name is its word.
+            spelt = record[0].partition(" ")[0]
+            found["Arguments"].append((spelt, record[1]))
+        elif "--help" in parameter.opts:
+            last.append(record)
+        else:
+            found[_panel(command.name, parameter.opts)].append(record)
+    # Under one heading they are simply the options.
+    used = [name for name in found if found[name]]
+    found[used[-1] if used else OTHER] += last
+    yield from ((name, records) for name, records in found.items() if records)
+
+
+def _plain(spelt: str, told: str) -> Record:
+    """An option as it is spelt, with a word for a value and not a type of Python's.
+
+    A choice whose names are many is spelt ``NAME``, and its help begins with them.
+    """
+    for types, word in METAVARS.items():
+        spelt = re.sub(rf"(?<= )({types})$", word, spelt)
+    spelt = re.sub(r"<(?:list\[)?([\w|]+)\]?>$", r"\1", spelt.removesuffix(" ..."))
+    before, _, choice = spelt.rpartition(" ")
+    if len(choice) > WIDEST and "|" in choice:
+        return f"{before} NAME", f"{choice.replace('|', ', ')}. {told}"
+    return spelt, told
+
+
+def _panel(command: str, names: list[str]) -> str:
+    for name in names:
+        if panel := ONLY_IN.get(command, {}).get(name):
+            return panel
+    return next((title for title, of in PANELS.items() if set(names) & set(of)), OTHER)
+
+
+def every_command(app: typer.Typer) -> Iterator[tuple[str, Any]]:
+    """Each command with its whole name, such as ``tasks show``; groups before what is in them."""
+    from typer.main import get_command
+
+    group: Any = get_command(app)
+    for name, command in group.commands.items():
+        yield name, command
+        for below, one in getattr(command, "commands", {}).items():
+            yield f"{name} {below}", one

@@ -1,0 +1,141 @@
+"""The options of every command that prints a table."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from compread.cli import app, main
+from compread.cli.forms import tabular
+
+OPTIONS = {"--format", "--columns", "--caption", "--label", "--explain", "--no-notes"}
+
+
+def run(capsys: Any, *arguments: object) -> tuple[int, str, str]:
+    """The status of a command line, and what it printed on either stream."""
+    status = main([str(a) for a in arguments])
+    return status, *capsys.readouterr()
+
+
+def test_whoever_has_a_format_has_all_of_it() -> None:
+    """No command prints tables with ``--format`` alone."""
+    commands: Any = get_command(app)
+    groups = [commands, *(c for c in commands.commands.values() if hasattr(c, "commands"))]
+    found = []
+    for command in (c for group in groups for c in (group, *group.commands.values())):
+        names = {name for parameter in command.params for name in parameter.opts}
+        if "--format" in names and command.name != "plot":
+            found.append(command.name)
+            assert names >= OPTIONS, command.name
+    assert {"rank", "analyze", "reweight", "predictions", "show", "status", "check"} <= set(found)
+
+
+def test_a_command_without_a_form_stays_as_it_is() -> None:
+    """Nothing is added to it."""
+
+    def command(name: str) -> None:
+        """Nothing."""
+
+    assert tabular(command) is command
+    assert list(inspect.signature(command).parameters) == ["name"]
+
+
+@pytest.mark.parametrize("form", ["table", "md", "latex", "csv", "json"])
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        (["rank"], "category,component,margin"),
+        (["analyze", "--table", "runs"], "best,store"),
+        (["status"], "rows,store,state"),
+        (["show"], "task,store"),
+        (["predictions", "--top", "3"], "margin,row"),
+        (["reweight", "--methods", "full"], "accuracy,method"),
+    ],
+)
+def test_columns_in_every_command_and_form(
+    stores: Path, capsys: Any, command: list[str], names: str, form: str
+) -> None:
+    """Those named, no others, in their order."""
+    store = stores / "sst2-t1-k4-s0.h5"
+    titled = ["--caption", "Title"] if form in ("table", "md", "latex") else []
+    options = ["--columns", names, "--format", form, *titled]
+    status, out, _ = run(capsys, *command, store, *options)
+    assert status == 0
+    wanted = names.split(",")
+    if form == "csv":
+        header = next(csv.reader(io.StringIO(out)))
+        assert [name for name in header if name != "table"] == wanted
+    elif form == "json":
+        document = json.loads(out)
+        rows = document if isinstance(document, list) else next(iter(document.values()))
+        assert list(rows[0]) == wanted
+    else:
+        places = [out.index(name) for name in wanted]
+        assert places == sorted(places) and "full_accuracy" not in out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--columns", "acuracy"], "no column 'acuracy'; expected names of rank, component"),
+        (["--columns", ","], "--columns is empty: expected names, such as component,accuracy"),
+        (["--explain", "--no-notes"], "give one of the two"),
+        (["--label", "tab:x"], "--label 'tab:x' is a LaTeX label: give it with --format latex"),
+        (["--caption", "x", "--format", "csv"], "which --format csv is not: give --format latex"),
+    ],
+)
+def test_what_cannot_be_is_said(stores: Path, capsys: Any, options: list[str], words: str) -> None:
+    """Status 2 and one line."""
+    status, out, err = run(capsys, "rank", stores / "sst2-t1-k4-s0.h5", *options)
+    assert (status, out) == (2, "") and words in err and err.startswith("error: ")
+
+
+@pytest.mark.parametrize("columns", ["40", "60"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["rank"], ["rank", "--by", "ece", "--explain"], ["analyze"], ["status"], ["show"],
+        ["predictions"], ["reweight", "--methods", "full,best-one", "--versus", "full"],
+        ["reweight", "--methods", "full", "--metrics"], ["reweight", "--list-methods"], ["tasks"],
+        ["docs"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_heading_is_broken(
+    stores: Path, capsys: Any, monkeypatch: Any, command: list[str], columns: str
+) -> None:
+    """In a narrow terminal every word of a heading is one of those of a wide one."""
+    inputs = [] if command[-1] in ("--list-methods", "tasks", "docs") else [stores]
+
+    def heads() -> set[str]:
+        out = run(capsys, *command, *inputs)[1]
+        blocks = [part.partition("\n──")[0] for part in out.split("\n\n") if "──" in part]
+        # The path of a store, which is a title, may be longer than a line.
+        return {word for block in blocks for word in block.split() if not re.search("/|h5", word)}
+
+    monkeypatch.setenv("COLUMNS", columns)
+    narrow = heads()
+    monkeypatch.setenv("COLUMNS", "400")
+    assert narrow <= heads()
+
+
+def test_without_a_home_in_ascii(stores: Path) -> None:
+    """With ``LANG=C``, no HOME and stdout in a pipe all forms of a table are printed."""
+    for form in ("table", "latex", "md", "csv", "json"):
+        done = subprocess.run(
+            [sys.executable, "-m", "compread", "rank", str(stores), "--format", form],
+            capture_output=True,
+            env={"LANG": "C", "PATH": os.environ["PATH"], "PYTHONUTF8": "0"},
+        )
+        assert (done.returncode, done.stderr) == (0, b"") and b"L0H0" in done.stdout
