@@ -90,6 +90,14 @@ def templates(ctx: typer.Context, incomplete: str) -> list[str]:
     return _in_list(ids, incomplete)
 
 
+def measures(incomplete: str) -> list[str]:
+    """What components can be ranked by, arithmetic aside."""
+    from compread.analysis.measures import MEASURES
+    from compread.options import WEIGHT
+
+    return [name for name in (*MEASURES, WEIGHT) if name.startswith(incomplete)]
+
+
 def methods(incomplete: str) -> list[str]:
     """The methods of reweighting, with the recipes that they have."""
     from compread.reweight.registry import METHODS

@@ -50,6 +50,7 @@ BY = Annotated[
     typer.Option(
         "--by",
         metavar="MEASURE",
+        autocompletion=complete.measures,
         help=f"{MEASURE_NAMES}, or weight (with --weights); accuracy_low is the interval's lower "
         "end. Or arithmetic over keys of the rows: 'accuracy - chance'.",
     ),
