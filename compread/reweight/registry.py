@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -125,6 +125,11 @@ def title_of(method: str, recipe: str | None) -> str:
     """A method as ``--methods`` spells it: with its recipe where that is not the default."""
     plain = recipe is None or recipe == METHODS[method].recipes[0]
     return method if plain else f"{method}:{recipe}"
+
+
+def title_in(row: Mapping[str, Any]) -> str:
+    """``title_of`` a result's row; that of a mean has the title as its method, and no recipe."""
+    return title_of(row["method"], row.get("recipe"))
 
 
 def _check(name: str, known: Collection[str], of: str, method: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compread.reweight.registry import title_of
+from compread.reweight.registry import title_in
 from compread.views.ensembles import store_or_all
 from compread.views.tables import MORE, Column, Row, Table
 
@@ -24,11 +24,6 @@ SCALED = (
 UNSCALED = "All are of the softmax of the scores, whatever their size: no temperature was fitted."
 
 
-def _title(row: Row) -> str:
-    # Means have the title as their method, and no recipe.
-    return title_of(row["method"], row.get("recipe"))
-
-
 def calibration_view(document: Mapping[str, Sequence[Row]]) -> list[Table]:
     """A line for each method and number of train rows: of one store, or the means over tasks."""
     runs, average = document["runs"], document["average"]
@@ -44,7 +39,7 @@ def calibration_tables(rows: Sequence[Row]) -> list[Table]:
     def any_has(key: str) -> bool:
         return any(row.get(key) is not None for row in rows)
 
-    columns = [Column("method", justify="left", format=_title)]
+    columns = [Column("method", justify="left", format=title_in)]
     if len({row.get("store") for row in rows}) > 1:
         columns.insert(0, Column("store", justify="left", shorten="start", format=store_or_all))
     columns.append(Column("n_train", "n\ntrain", drop=2))

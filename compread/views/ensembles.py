@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from compread.reweight.registry import title_of
+from compread.reweight.registry import title_in
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
@@ -42,10 +42,10 @@ def store_or_all(row: Row) -> str:
 def _side_by_side(runs: Sequence[Row], together: Sequence[Row]) -> Iterator[Table]:
     n_train = together[0]["n_train"]
     alone = {
-        (run["store"], _title(run)): run["accuracy"] for run in runs if run["n_train"] == n_train
+        (run["store"], title_in(run)): run["accuracy"] for run in runs if run["n_train"] == n_train
     }
     of = {run["store"]: run for run in runs}
-    methods = list(dict.fromkeys(_title(row) for row in together))
+    methods = list(dict.fromkeys(title_in(row) for row in together))
     for start in range(0, len(methods), METHODS_A_TABLE):
         some = methods[start : start + METHODS_A_TABLE]
         blocks: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -61,7 +61,7 @@ def _side_by_side(runs: Sequence[Row], together: Sequence[Row]) -> Iterator[Tabl
                     for store in stores
                 ]
                 blocks[stores].append({"prompt": store_or_all(row), "task": row["task"]})
-            blocks[stores][-1][_title(row)] = _percent(row["accuracy"])
+            blocks[stores][-1][title_in(row)] = _percent(row["accuracy"])
         columns = [
             Column("task", justify="left", shorten="end"),
             Column("prompt", justify="left", shorten="start"),
@@ -105,10 +105,6 @@ def difference_column() -> Column:
 
 def _points(key: str) -> Callable[[Row], str]:
     return lambda row: _percent(row[key])
-
-
-def _title(row: Row) -> str:
-    return title_of(row["method"], row["recipe"])
 
 
 def _percent(accuracy: float) -> str:

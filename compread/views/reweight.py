@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from compread.errors import either
-from compread.reweight.registry import title_of
+from compread.reweight.registry import title_in
 from compread.reweight.results import FEWEST
 from compread.views.calibration import calibration_tables, calibration_view
 from compread.views.ensembles import (
@@ -78,7 +78,7 @@ def apply_view(rows: ResultRows, metrics: bool = False) -> list[Table]:
         blocks.setdefault(together if "ensemble" in row else row["store"], []).append(row)
     columns = [
         Column("store", justify="left", shorten="start", format=store_or_all),
-        Column("method", justify="left", format=_title),
+        Column("method", justify="left", format=title_in),
         Column("fitted", justify="left", format=fitted, shorten="end"),
         Column("n_train", "n\ntrain"),
         Column("accuracy", "accuracy\n[95 % interval]", format=accuracy_interval),
@@ -87,14 +87,10 @@ def apply_view(rows: ResultRows, metrics: bool = False) -> list[Table]:
     return [*tables, *calibration_tables(rows)] if metrics else tables
 
 
-def _title(row: Mapping[str, Any]) -> str:
-    return title_of(row["method"], row["recipe"])
-
-
 def _store_table(runs: ResultRows, what: str = "") -> Table:
     """One line for each method and number of train rows of one store."""
     columns = [
-        Column("method", justify="left", format=_title),
+        Column("method", justify="left", format=title_in),
         Column("n_train", "n\ntrain"),
         Column("accuracy", "accuracy\n[95 % interval]", format=accuracy_interval),
         Column("train_accuracy", "train\naccuracy", format=".3f", drop=1),
@@ -164,10 +160,10 @@ def _grid(summary: ResultRows) -> Iterator[Table]:
 
 
 def _oracle_grid(oracle: ResultRows) -> Iterator[Table]:
-    methods = list(dict.fromkeys(map(_title, oracle)))
+    methods = list(dict.fromkeys(map(title_in, oracle)))
     tasks: dict[str, dict[str, list[float]]] = {}
     for row in oracle:
-        tasks.setdefault(row["task"], {}).setdefault(_title(row), []).append(row["accuracy"])
+        tasks.setdefault(row["task"], {}).setdefault(title_in(row), []).append(row["accuracy"])
     for some in _few(methods):
         lines = [
             {"task": task, **{m: f"{100 * sum(v) / len(v):.1f}" for m, v in cells.items()}}
