@@ -40,7 +40,7 @@ from compread.cli import (
     view,
 )
 from compread.cli.forms import tabular
-from compread.cli.help import Command
+from compread.cli.help import Command, Group
 from compread.cli.output import Named, Unfailing, discard, note
 from compread.errors import CompreadError
 from compread.text import one_line, printable
@@ -54,6 +54,7 @@ USAGE_ERROR = cast("type[Any]", typer.BadParameter.__base__)
 
 app = typer.Typer(
     name="compread",
+    cls=Group,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -33,7 +34,7 @@ def answer(command: Callable[..., Any]) -> None:
         with redirect_stdout(said):
             command(prog_name="compread")
     finally:
-        for line in said.getvalue().splitlines():
+        for line in filter(None, said.getvalue().splitlines()):
             print(line.removeprefix(kept))
 
 
@@ -47,7 +48,7 @@ def _join_words(environment: MutableMapping[str, str]) -> str:
         return ""
     words: list[str] = []
     here = int(environment.get("COMP_CWORD", "0"))
-    for word in environment["COMP_WORDS"].split(" ")[: here + 1]:
+    for word in re.split("[ \n]", environment["COMP_WORDS"])[: here + 1]:
         if words and (word in _BREAKS or words[-1].endswith(_BREAKS)):
             words[-1] += word
         else:

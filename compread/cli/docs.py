@@ -13,10 +13,12 @@ from compread.cli.output import color, emit, width, write, write_styled
 EXAMPLE = """\
 compread docs
 compread docs recipes
+compread docs --man | man -l -
 compread docs stores | grep -i checksum"""
 
 
 def docs(
+    context: typer.Context,
     name: Annotated[
         str | None,
         typer.Argument(
@@ -26,16 +28,26 @@ def docs(
             show_default=False,
         ),
     ] = None,
+    man: Annotated[
+        bool, typer.Option("--man", help="Print the page for man, with every command and option.")
+    ] = False,
 ) -> None:
     """Show a page of the manual.
 
     The pages come with the package. On a terminal a page is laid out, in a pipe or a file it is
     the Markdown that was written. Without NAME the pages are listed.
+
+    To have the commands' help in man: compread docs --man > ~/.local/share/man/man1/compread.1
     """
     from compread.docs import page_names, page_summary, page_text
     from compread.views.choose import Form
     from compread.views.pages import LIST, page_rows, to_page
 
+    if man:
+        from compread.cli.man import man_page
+
+        write(man_page(context.find_root().command, context))
+        return
     if name is None:
         rows = page_rows([(page, page_summary(page)) for page in page_names()])
         emit(rows, LIST, Form())

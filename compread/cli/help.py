@@ -6,12 +6,13 @@ stands in the same place in all of them.
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 MODEL, PROMPTS, RUN, OUTPUT, OTHER = "Model", "Prompts", "Run", "Output", "Options"
 PANELS: dict[str, tuple[str, ...]] = {
@@ -63,25 +64,79 @@ Record = tuple[str, str]
 """An option as it is spelt, and its help."""
 
 
-class Command(TyperCommand):
+class _Laid:
+    """How a command's help is written: words stay whole, options stand in panels."""
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write what the command does, a paragraph for a paragraph."""
+        for paragraph in inspect.cleandoc(getattr(self, "help", None) or "").split("\n\n"):
+            formatter.write(
+                "\n" + "".join(f"  {x}\n" for x in wrapped(paragraph, formatter.width - 2))
+            )
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then the options by panels, and the commands of a group."""
+        for title, records in panels(self, ctx):
+            _write_panel(formatter, title, records)
+        if commands := getattr(self, "commands", {}):
+            told = [(name, first_sentence(one)) for name, one in commands.items()]
+            _write_panel(formatter, "Commands", told)
+
+
+class Command(_Laid, TyperCommand):
     """A command whose help is grouped in panels, and whose common options have variables."""
 
     def __init__(self, *arguments: Any, **values: Any) -> None:
         """Take what typer gives, and set the options' variables."""
         super().__init__(*arguments, **values)
-        for parameter in self.params:
-            name = VARIABLES.get(parameter.opts[0])
-            # What a command has a good default of its own for is not set from outside.
-            own = parameter.opts[0] == "--model" and not parameter.required
-            if name and not own:
-                parameter.envvar = name
-                parameter.show_envvar = True  # type: ignore[attr-defined]
+        _set_variables(self.params)
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the arguments, then the options by panels."""
-        for title, records in panels(self, ctx):
-            with formatter.section(title):
-                formatter.write_dl(records)
+
+class Group(_Laid, TyperGroup):
+    """Several commands, each with the whole sentence that says what it does."""
+
+    def __init__(self, *arguments: Any, **values: Any) -> None:
+        """Take what typer gives, and set the options' variables."""
+        super().__init__(*arguments, **values)
+        _set_variables(self.params)
+
+
+def _set_variables(parameters: Iterable[Any]) -> None:
+    for parameter in parameters:
+        name = VARIABLES.get(parameter.opts[0])
+        # What a command has a good default of its own for is not set from outside.
+        own = parameter.opts[0] == "--model" and not parameter.required
+        if name and not own:
+            parameter.envvar = name
+            parameter.show_envvar = True
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A text in lines of a width, none of its words broken, at hyphens neither."""
+    return textwrap.wrap(
+        " ".join(text.split()), width, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def first_sentence(command: Any) -> str:
+    """What a command does, in the first line of its help."""
+    return inspect.cleandoc(command.help or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _write_panel(formatter: Any, title: str, records: list[Record]) -> None:
+    """Write a heading, and the help of each option beside it, or below it where it is long."""
+    most = 30 if formatter.width > 70 else 22
+    begin = min(most, max(len(spelt) for spelt, _ in records)) + 4
+    formatter.write(f"\n{title}:\n")
+    for spelt, told in records:
+        first, *others = wrapped(told, formatter.width - begin) or [""]
+        head = f"  {spelt}"
+        if len(head) > begin - 2:
+            formatter.write(f"{head}\n")
+            head = ""
+        formatter.write(f"{head:<{begin}}{first}".rstrip() + "\n")
+        for line in others:
+            formatter.write(f"{'':<{begin}}{line}\n")
 
 
 def panels(command: Any, context: Any) -> Iterator[tuple[str, list[Record]]]:
@@ -127,11 +182,8 @@ def _panel(command: str, names: list[str]) -> str:
     return next((title for title, of in PANELS.items() if set(names) & set(of)), OTHER)
 
 
-def every_command(app: typer.Typer) -> Iterator[tuple[str, Any]]:
+def every_command(group: Any) -> Iterator[tuple[str, Any]]:
     """Each command with its whole name, such as ``tasks show``; groups before what is in them."""
-    from typer.main import get_command
-
-    group: Any = get_command(app)
     for name, command in group.commands.items():
         yield name, command
         for below, one in getattr(command, "commands", {}).items():

@@ -12,7 +12,7 @@ import typer
 from compread.cli import complete
 from compread.cli.extract_options import DATA_DIR, INCLUDE_PATH, OFFLINE, REVISION
 from compread.cli.forms import FORMAT, TABLE, tabular
-from compread.cli.help import Command
+from compread.cli.help import Command, Group
 from compread.cli.output import emit, note, write
 from compread.cli.progress import hide_foreign_bars
 from compread.cli.values import PATH
@@ -31,7 +31,7 @@ _SHOWN = 10
 """Unusable files that a line names."""
 
 tasks = typer.Typer(
-    invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False
+    cls=Group, invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from compread.cli import main
@@ -43,7 +45,10 @@ def test_a_page_on_a_terminal_is_laid_out(name: str) -> None:
     lines = shown.splitlines()
     assert code <= set(lines)
     assert max(len(line) for line in lines if line not in code) <= 72
-    assert "```" not in shown and "**" not in "".join(line for line in lines if line not in code)
+    text = " ".join(line.strip() for line in lines if line not in code)
+    for inline in re.findall(r"`([^`\n]*\*\*[^`\n]*)`", markdown):  # where it is a power
+        text = text.replace(inline, "")
+    assert "```" not in shown and "**" not in text
     widest = to_page(markdown, width=500, color=False).splitlines()
     assert max(len(line) for line in widest if line not in code) <= LONGEST
 

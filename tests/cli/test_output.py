@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from compread.cli.output import width
+from compread.cli.output import color, width
 
 
 @pytest.mark.parametrize(("columns", "wide"), [(120, 120), (20, 40), (0, 80)])
@@ -33,3 +33,35 @@ def test_no_terminal_is_80_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     with Path(os.devnull).open("w") as stream:
         assert width(stream) == 80
+
+
+@pytest.mark.parametrize(
+    ("variables", "on_a_terminal", "in_a_pipe"),
+    [
+        ({}, True, False),
+        ({"TERM": "dumb"}, False, False),
+        ({"NO_COLOR": "1"}, False, False),
+        ({"NO_COLOR": ""}, True, False),
+        ({"CLICOLOR": "0"}, False, False),
+        ({"CLICOLOR_FORCE": "1"}, True, True),
+        ({"CLICOLOR_FORCE": "0"}, True, False),
+        ({"CLICOLOR_FORCE": "1", "TERM": "dumb"}, True, True),
+        ({"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, False, False),
+    ],
+)
+def test_who_gets_colours(
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    on_a_terminal: bool,
+    in_a_pipe: bool,
+) -> None:
+    """As no-color.org and bixense.com/clicolors say: the environment goes before the stream."""
+    for name in ("NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    leader, follower = os.openpty()
+    with os.fdopen(follower, "w") as terminal, Path(os.devnull).open("w") as pipe:
+        assert (color(terminal), color(pipe)) == (on_a_terminal, in_a_pipe)
+    os.close(leader)

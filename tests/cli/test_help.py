@@ -1,0 +1,104 @@
+"""What ``--help`` shows, and what the environment may set."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from compread.cli import app, main
+from compread.cli.help import ONLY_IN, PANELS, VARIABLES, every_command
+
+ROOT: Any = get_command(app)
+NAMES = [name for name, _ in every_command(ROOT)]
+
+
+def help_of(capsys: Any, name: str) -> str:
+    """The help of a command, its examples aside."""
+    assert main([*name.split(), "--help"]) == 0
+    return str(capsys.readouterr().out.partition("Example:")[0])
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_is_too_long(capsys: Any, monkeypatch: Any, name: str, columns: int) -> None:
+    """Nor is a word broken: each is one of those of a wide terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    wide = set(help_of(capsys, name).split())
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = help_of(capsys, name)
+    assert max(map(len, out.splitlines())) <= columns and set(out.split()) <= wide
+
+
+def test_the_options_are_in_panels(capsys: Any) -> None:
+    """Model, prompts, run and output stand in this order, each option once, help last."""
+    out = help_of(capsys, "extract")
+    assert re.findall(r"^(\w+):$", out, re.MULTILINE) == ["Model", "Prompts", "Run", "Output"]
+    names = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", out, re.MULTILINE)
+    assert len(names) == len(set(names)) and out.split("Output:")[1].count("--help") == 1
+    ranked = help_of(capsys, "rank")
+    assert re.findall(r"^(\w+):$", ranked, re.MULTILINE) == ["Arguments", "Options", "Output"]
+
+
+def test_each_option_of_a_panel_is_there() -> None:
+    """No panel and no variable names an option that no command has."""
+    there = {name for _, one in every_command(ROOT) for p in one.params for name in p.opts}
+    named = {name for panel in PANELS.values() for name in panel} | set(VARIABLES)
+    assert named <= there
+    for command, options in ONLY_IN.items():
+        one = dict(every_command(ROOT))[command]
+        assert set(options) <= {name for p in one.params for name in p.opts}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_value_is_called_by_a_type_of_python(capsys: Any, name: str) -> None:
+    """Such as ``<str>``, ``INTEGER RANGE`` or ``<list[str]>``."""
+    assert not re.search(r"<[a-z]+( range)?>|<list\[|INTEGER|FLOAT", help_of(capsys, name))
+
+
+def test_common_options_may_be_set_once(stores: Path, capsys: Any, monkeypatch: Any) -> None:
+    """The help names the variables; the command line goes before them."""
+    out = " ".join(help_of(capsys, "extract").split())
+    assert {"COMPREAD_MODEL", "COMPREAD_DTYPE", "COMPREAD_DATA_DIR"} <= set(re.findall(r"\w+", out))
+    assert "COMPREAD_MODEL" not in help_of(capsys, "demo")
+    store = str(stores / "sst2-t1-k4-s0.h5")
+    monkeypatch.setenv("COMPREAD_FORMAT", "json")
+    monkeypatch.setenv("COMPREAD_SPLIT", "train")
+    assert main(["rank", store]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["n"] == 10
+    assert main(["rank", store, "--format", "csv", "--split", "test"]) == 0
+    assert capsys.readouterr().out.startswith("rank,component,")
+    monkeypatch.setenv("COMPREAD_FORMAT", "xml")
+    assert main(["rank", store]) == 2
+    assert "COMPREAD_FORMAT" in capsys.readouterr().err
+
+
+def test_the_page_for_man_has_every_command_and_option(capsys: Any) -> None:
+    """It is built of the commands' help, and groff finds nothing wrong in it."""
+    assert main(["docs", "--man"]) == 0
+    page = capsys.readouterr().out
+    plain = page.replace("\\-", "-").replace("\\fB", "").replace("\\fR", "").replace("\\fI", "")
+    for name, command in every_command(ROOT):
+        assert f".SS compread {name}\n" in plain
+        for parameter in command.params:
+            assert parameter.param_type_name == "argument" or parameter.opts[-1] in plain
+    assert set(VARIABLES.values()) <= set(re.findall(r"^COMPREAD_\w+", plain, re.MULTILINE))
+    if shutil.which("groff"):
+        command = ["groff", "-man", "-Tascii", "-ww", "-z"]
+        done = subprocess.run(command, input=page, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_line_of_the_page_is_no_request(capsys: Any) -> None:
+    """Text that begins with a dot or holds a backslash is text for roff, too."""
+    assert main(["docs", "--man"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    requests = {line.split()[0] for line in lines if line.startswith(".")}
+    assert requests == {".TH", ".SH", ".SS", ".B", ".PP", ".TP", ".nf", ".fi"}
+    assert any("LaTeX" in line or "\\elabel" in line for line in lines)
