@@ -90,7 +90,7 @@ def test_the_page_for_man_has_every_command_and_option(capsys: Any) -> None:
             assert parameter.param_type_name == "argument" or parameter.opts[-1] in plain
     assert set(VARIABLES.values()) <= set(re.findall(r"^COMPREAD_\w+", plain, re.MULTILINE))
     if shutil.which("groff"):
-        command = ["groff", "-man", "-Tascii", "-ww", "-z"]
+        command = ["groff", "-man", "-Tutf8", "-ww", "-z"]
         done = subprocess.run(command, input=page, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
 
