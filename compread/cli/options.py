@@ -11,7 +11,7 @@ from compread import options
 from compread.analysis.measures import DEFAULT_MEASURE, MEASURES, PER, PER_STORE
 from compread.cli import complete
 from compread.components import KINDS
-from compread.views.plots.kinds import PLOTS
+from compread.views.plots.kinds import PLOTS, STYLE_NAMES
 from compread.views.render import FORMATS
 
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Normalize: TypeAlias = Choice
     Per: TypeAlias = Choice
     Plot: TypeAlias = Choice
+    PlotStyle: TypeAlias = Choice
     Pool: TypeAlias = Choice
     Split: TypeAlias = Choice
     Table: TypeAlias = Choice
@@ -48,6 +49,7 @@ else:
     Normalize = Choice("Normalize", {name: name for name in options.NORMALIZATIONS})
     Per = Choice("Per", {name: name for name in (PER_STORE, *PER)})
     Plot = Choice("Plot", {name: name for name in PLOTS})
+    PlotStyle = Choice("PlotStyle", {name: name for name in STYLE_NAMES})
     Pool = Choice("Pool", {name: name for name in options.POOLS})
     Split = Choice("Split", {name: name for name in options.SPLITS})
     Table = Choice("Table", {name: name for name in options.TABLES})

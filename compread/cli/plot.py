@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from enum import Enum
@@ -29,10 +30,11 @@ from compread.cli.options import (
     WEIGHT,
     By,
     Plot,
+    PlotStyle,
 )
 from compread.cli.output import color_depth, note, unicode, width, write_path, write_styled
 from compread.cli.values import number_ranges, path
-from compread.views.plots.kinds import DRAWN, NUMBERS, PLOTS, Asked, PlotKind
+from compread.views.plots.kinds import DEFAULT_STYLE, DRAWN, NUMBERS, PLOTS, Asked, PlotKind
 
 if TYPE_CHECKING:
     from compread.reweight.fit import Fit
@@ -44,6 +46,10 @@ EXAMPLE = (
 )
 ENDINGS = tuple(f".{form}" for form in (*DRAWN, *NUMBERS))
 KINDS = ", ".join(f"{name} ({one.about})" for name, one in PLOTS.items())
+
+
+MOST_INCHES = 60
+"""At 300 dots an inch a picture of more takes gigabytes."""
 
 
 class ColorBy(str, Enum):
@@ -65,6 +71,22 @@ VERSUS = Annotated[
     typer.Option("--versus", help="change: stores of the other model; may be repeated."),
 ]
 LABELS = Annotated[str, typer.Option("--labels", help="bias: the two labels, by number.")]
+EXAMPLE_ID = Annotated[
+    str | None, typer.Option("--example", metavar="ID", help="waterfall: which row, by its id.")
+]
+STYLE = Annotated[
+    PlotStyle,
+    typer.Option("--style", help="Sizes of text: for a paper's column, or for a talk's slide."),
+]
+SIZE = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        metavar="WxH",
+        help="Inches of the whole, such as 3.3x2.5.  [default: a column or a page wide]",
+        show_default=False,
+    ),
+]
 WEIGHTS_FILE = Annotated[
     Path | None,
     typer.Option(
@@ -92,6 +114,9 @@ def plot(
     labels: LABELS = "0,1",
     weights: WEIGHTS_FILE = None,
     method: METHOD = None,
+    example: EXAMPLE_ID = None,
+    style: STYLE = PlotStyle(DEFAULT_STYLE),
+    size: SIZE = None,
     alpha: ALPHA = options.ALPHA,
     bias_share: BIAS_SHARE = options.BIAS_SHARE,
     split: SPLIT = TEST,
@@ -106,11 +131,15 @@ def plot(
     drawn in the terminal. The path of the file is printed.
     """
     from compread.analysis.categories import Rules
+    from compread.errors import UsageError
     from compread.output_files import write_file
 
     wanted = PLOTS[kind.value]
     _check(wanted, out, by, versus, force)
     _check_weights(wanted, weights, method)
+    if example is not None and kind.value != "waterfall":
+        raise UsageError("--example goes with `plot waterfall`")
+    inches = _inches(size)
     paths = _paths(wanted, stores, across_models)
     others = _paths(wanted, versus, across_models) if versus else []
     picture = wanted.draw(
@@ -124,6 +153,7 @@ def plot(
             by_kind=color is ColorBy.kind,
             labels=number_ranges("--labels", labels),
             method=method,
+            example=example,
             runs=lambda: scored_runs(paths, split.value, pool.value, normalize=normalize.value),
             fits=lambda: [fit for path in paths for fit in read_weights(path).fits],
             beside=lambda: _fits(weights, method),
@@ -136,7 +166,8 @@ def plot(
         terminal = sys.stdout
         write_styled(to_blocks(picture, width(terminal), color_depth(terminal), unicode(terminal)))
         return
-    write_file(path(out), _file(picture, _ending(out).removeprefix(".")), force)
+    drawn = _file(picture, _ending(out).removeprefix("."), style.value, inches)
+    write_file(path(out), drawn, force)
     note(f"drew {len(picture.panels)} panel(s) of {kind.value}")
     write_path(path(out))
 
@@ -195,7 +226,23 @@ def _paths(kind: PlotKind, arguments: list[str], across_models: bool) -> Sequenc
     return found_stores(arguments, kind.reads, across_models).paths
 
 
-def _file(picture: Picture, form: str) -> bytes:
+def _inches(size: str | None) -> tuple[float, float] | None:
+    """Width and height of ``--size``."""
+    from compread.errors import UsageError
+
+    if size is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)[xX×](\d+(?:\.\d+)?)", size.strip())
+    width, height = map(float, found.groups()) if found else (0.0, 0.0)
+    if not (1 <= width <= MOST_INCHES and 1 <= height <= MOST_INCHES):
+        raise UsageError(
+            f"--size {size}: expected width and height in inches from 1 to {MOST_INCHES}, such as "
+            "3.3x2.5"
+        )
+    return width, height
+
+
+def _file(picture: Picture, form: str, style: str, size: tuple[float, float] | None) -> bytes:
     if form in NUMBERS:
         from compread.views.plots.pictures import picture_rows
         from compread.views.render import to_csv, to_json
@@ -203,4 +250,4 @@ def _file(picture: Picture, form: str) -> bytes:
         return (to_csv if form == "csv" else to_json)(picture_rows(picture)).encode()
     from compread.views.plots.draw import draw
 
-    return draw(picture, form)
+    return draw(picture, form, style, size)

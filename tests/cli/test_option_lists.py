@@ -8,6 +8,7 @@ from compread.cli import options as cli_options
 from compread.components import KINDS
 from compread.reweight.registry import METHODS
 from compread.views.analyze import VIEWS
+from compread.views.plots.draw import STYLES
 from compread.views.plots.kinds import PLOTS
 from compread.views.render import FORMATS
 
@@ -24,6 +25,7 @@ from compread.views.render import FORMATS
         (cli_options.Pool, options.POOLS),
         (cli_options.Table, options.TABLES),
         (cli_options.Plot, PLOTS),
+        (cli_options.PlotStyle, STYLES),
     ],
 )
 def test_choices_are_the_lists(choice, names):

@@ -35,7 +35,9 @@ def store(stores):
     return stores / "sst2-t1-k4-s0.h5"
 
 
-@pytest.mark.parametrize("kind", ["scatter", "heatmap", "transfer", "bias", "reliability"])
+@pytest.mark.parametrize(
+    "kind", ["scatter", "heatmap", "transfer", "bias", "reliability", "layers"]
+)
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf", "csv", "json"])
 def test_each_kind_in_each_form(run, stores, tmp_path, kind, ending):
     """The file is written, and its path alone is on stdout."""
@@ -71,7 +73,7 @@ def test_a_new_kind_is_an_entry_and_a_drawing(stores, tmp_path):
     assert call("margins", stores, "-o", out) == f"{out}\n"
     assert "margin" in out.read_text()
     shown = " ".join(call("--help").split())
-    assert "reliability, margins" in shown and "margins (how sure each is)" in shown
+    assert "waterfall, margins" in shown and "margins (how sure each is)" in shown
 
 
 @pytest.mark.parametrize("kind", ["scatter", "heatmap", "transfer", "bias", "reliability"])
@@ -131,6 +133,13 @@ def test_training_curves(run, tmp_path, write_store):
             "--method goes with `plot weights`",
         ),
         (["weights", "STORE", "-o", "-"], 4, "weights file"),
+        (["waterfall", "STORE", "-o", "-"], 2, "name it with --example ID"),
+        (["waterfall", "STORE", "--example", "row-999", "-o", "-"], 2, "did you mean 'row-99'"),
+        (["layers", "STORE", "--example", "row-9", "-o", "-"], 2, "goes with `plot waterfall`"),
+        (["scatter", "STORE", "--size", "wide", "-o", "x.png"], 2, "--size wide: expected width"),
+        (["scatter", "STORE", "--size", "0x3", "-o", "x.png"], 2, "--size 0x3: expected width"),
+        (["scatter", "STORE", "--size", "9x900", "-o", "x.png"], 2, "from 1 to 60"),
+        (["scatter", "STORE", "--style", "poster", "-o", "x.png"], 2, "'poster' is not one of"),
         (["scatter", "nowhere.h5", "-o", "-"], 4, "no such store"),
         (["scatter", "STORE", "-o", "STORE.d/x.png"], 1, "no folder"),
     ],
@@ -226,3 +235,80 @@ def test_reliability_is_the_share_that_is_right_by_probability(run, store, tmp_p
         assert [row["name"] for row in own] == [one[0] for one in wanted]
         found = [(float(row["x"]), float(row["y"])) for row in own]
         assert found == [pytest.approx(one[1:]) for one in wanted]
+
+
+def test_layers_are_the_sums_of_analyze(run, stores, tmp_path):
+    """Of several stores of a task the mean, with its interval."""
+    out = tmp_path / "x.csv"
+    assert run("plot", "layers", stores, "-o", out)[0] == 0
+    rows = list(csv.DictReader(out.open()))
+    sums = json.loads(run("analyze", stores, "--early-exit", "--format", "json")[1])["sums"]
+    names = {"all": "all up to it", "attention": "attention alone", "mlp": "MLPs alone"}
+    ends = ("", "_low", "_high")
+    wanted = {
+        (names[row["sum"]], str(row["layer"])): [row[f"accuracy{end}"] for end in ends]
+        for row in sums
+        if row["store"].startswith("mean") and row["layer"] is not None
+    }
+    found = {
+        (row["line"], row["place"]): [float(row[key]) for key in ("value", "low", "high")]
+        for row in rows
+    }
+    assert found == wanted and len(found) == 9
+    assert "mean of 3 stores" in rows[0]["panel"]
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_learning_is_accuracy_over_train_rows(run, stores, store, tmp_path, several):
+    """The mean over stores and one sd about it; of one store the interval."""
+    saved, out = tmp_path / "w.json", tmp_path / "x.csv"
+    options = ["--methods", "full,comprw", "--n-train", "2,6,10", "--save", saved]
+    assert run("reweight", stores if several else store, *options)[0] == 0
+    assert run("plot", "learning", saved, "-o", out)[0] == 0
+    found = {(row["line"], row["place"]): row for row in csv.DictReader(out.open())}
+    assert list(found) == [(m, n) for m in ("full", "comprw") for n in ("2", "6", "10")]
+    fits = Weights.read(saved).fits
+    for (method, n), row in found.items():
+        tests = [f.test for f in fits if (f.title, str(len(f.train_ids))) == (method, n)]
+        mean, sd = (of([one.accuracy for one in tests]) for of in (np.mean, np.std))
+        low, high = (
+            (mean - sd, mean + sd) if several else (tests[0].accuracy_low, tests[0].accuracy_high)
+        )
+        wanted = [pytest.approx(value) for value in (mean, low, high)]
+        assert [float(row[key]) for key in ("value", "low", "high")] == wanted
+    assert run("plot", "learning", saved, "--method", "full", "-o", "-")[0] == 0
+
+
+def test_learning_wants_several_numbers_of_train_rows(run, store, tmp_path):
+    """One number makes no curve; the message has the command that saves several."""
+    saved = tmp_path / "w.json"
+    assert run("reweight", store, "--methods", "full", "--save", saved)[0] == 0
+    status, _, err = run("plot", "learning", saved, "-o", "-")
+    assert status == 2 and "10 train rows alone" in err and "--n-train 4,8,16" in err
+
+
+def test_a_waterfall_ends_in_the_full_model_s_margin(run, store, tmp_path):
+    """Its steps add up; what is not shown by name stands together."""
+    out = tmp_path / "x.json"
+    assert run("plot", "waterfall", store, "--example", "row-12", "-o", out)[0] == 0
+    *steps, total = json.loads(out.read_text())
+    sums = np.cumsum([step["change"] for step in steps])
+    np.testing.assert_allclose([step["running_sum"] for step in steps], sums)
+    rows = json.loads(run("rank", store, "--example", "row-12", "--format", "json")[1])
+    assert total["running_sum"] == rows[-1]["logit_difference"]
+    assert sums[-1] == pytest.approx(rows[-1]["running_sum"])
+    assert steps[0]["name"] == "embed" and steps[-1]["name"] == "bias"
+    status, drawn, _ = run("plot", "waterfall", store, "--example", "row-12", "-o", "-")
+    assert status == 0 and max(map(len, drawn.splitlines())) <= 80 and "full model" in drawn
+
+
+def test_reliability_has_each_store_s_own_fits(run, stores, tmp_path):
+    """Of several stores' fits a panel has those on its store; all, where none is on it."""
+    saved, out = tmp_path / "w.json", tmp_path / "x.csv"
+    some = sorted(stores.iterdir())[:2]
+    assert run("reweight", *some, "--methods", "comprw,affine", "--save", saved)[0] == 0
+    assert run("plot", "reliability", stores, "--weights", saved, "-o", out)[0] == 0
+    groups: dict[str, set[str]] = {}
+    for row in csv.DictReader(out.open()):
+        groups.setdefault(row["panel"], set()).add(row["group"])
+    assert [len(of) for of in groups.values()] == [3, 3, 5]

@@ -17,7 +17,7 @@ from compread.analysis.ranking import rank
 from compread.analysis.runs import RunStats
 from compread.analysis.training import CURVES, training_rows
 from compread.analysis.transfer import correlations
-from compread.array_types import Floats
+from compread.array_types import Floats, Ints
 from compread.components import KINDS, Component
 from compread.errors import UsageError, command, option
 from compread.reweight.fit import Fit
@@ -28,6 +28,8 @@ from compread.views.normalized import normalized
 from compread.views.plots.pictures import Grid, Group, Line, Lines, Picture, Points
 
 MOST_PANELS = 9
+NAMED = 3
+"""How many of the best and of the worst components a scatter names."""
 DRAWING_ORDER = ("other", "label-biased", "bad", "good")
 """Categories in the order they are drawn in, so that few are not hidden by many."""
 
@@ -70,7 +72,15 @@ def _scatter(run: RunStats, by_kind: bool, rules: Rules) -> Points:
         level=full,
         level_name=f"full model {full:.3f}",
         unit=True,
+        named=_ends(run.components, parts.accuracy, of),
     )
+
+
+def _ends(components: Sequence[Component], accuracy: Floats, of: Ints) -> tuple[str, ...]:
+    """The names of the best and the worst few, in order of accuracy."""
+    order = of[np.argsort(-accuracy[of], kind="stable")].tolist()
+    ends = [*order[:NAMED], *order[NAMED:][-NAMED:]]
+    return _names(components, ends)
 
 
 def heatmap(runs: Sequence[RunStats], by: str | Metric = DEFAULT_MEASURE) -> Picture:
@@ -114,7 +124,7 @@ def transfer(runs: Sequence[RunStats]) -> Picture:
 def bias(leanings: Sequence[Leaning]) -> Picture:
     """Logits of two labels on each row, by the labels of the demonstrations (figure 5)."""
     panels = []
-    for one in leanings:
+    for number, one in enumerate(leanings):
         pooled: dict[str, list[Any]] = {}
         for setting, logits in zip(one.settings, one.logits, strict=True):
             pooled.setdefault(setting, []).append(logits)
@@ -122,9 +132,12 @@ def bias(leanings: Sequence[Leaning]) -> Picture:
         for setting, several in pooled.items():
             both = np.concatenate(several).astype(np.float64)
             groups.append(Group(f"{setting} demonstrations", both[:, 0], both[:, 1]))
-        x, y = (f"{one.number} of “{printable(word.strip())}”" for word in one.words)
-        title = f"{one.component.name}: one label on {min(one.biased):.0%} of the rows"
-        panels.append(Points(tuple(groups), x, y, title))
+        words = [f"“{printable(word.strip())}”" for word in one.words]
+        x, y = (f"{one.number} of {word}" for word in words)
+        title = f"{one.component.name} says {words[number]} on {min(one.biased):.0%} of the rows"
+        title += " at least" if len(one.biased) > 1 else ""
+        sides = f"says {words[1]}", f"says {words[0]}"
+        panels.append(Points(tuple(groups), x, y, title, sides=sides))
     return Picture(panels)
 
 
@@ -143,13 +156,15 @@ def training(runs: Sequence[RunStats]) -> Picture:
                 f"{task}: all runs are of {of[0]['revision']}; training wants stores of several "
                 f"revisions ({command('extract')}, {option('revision')})"
             )
-        lines = tuple(
-            Line(c, np.array([r[c] for r in of]), np.array([r[f"{c}_sd"] for r in of]))
-            for c in CURVES
-        )
+        lines = tuple(_with_sd(c, of) for c in CURVES)
         places = tuple(str(row["revision"]) for row in of)
         panels.append(Lines(lines, places, "revision", "accuracy", task))
     return Picture(panels)
+
+
+def _with_sd(curve: str, rows: Sequence[Mapping[str, Any]]) -> Line:
+    y, sd = (np.array([row[key] for row in rows]) for key in (curve, f"{curve}_sd"))
+    return Line(curve, y, y - sd, y + sd)
 
 
 def change_map(found: Change) -> Picture:
@@ -166,11 +181,14 @@ def change_map(found: Change) -> Picture:
     )
 
 
-def weight_map(components: Sequence[Component], values: Floats, what: str, title: str) -> Picture:
-    """One number for each component, such as fitted weights, in a grid."""
+def weight_map(
+    components: Sequence[Component], values: Floats, unchanged: float, title: str
+) -> Picture:
+    """A weight for each component in a grid, whose middle leaves a component as it is."""
     shown = values[counted(components)]
-    low, high = min(0.0, float(shown.min())), float(shown.max())
-    return Picture([layer_grid(components, values, what, low, high, None, title)])
+    low, high = float(shown.min()), float(shown.max())
+    what = f"weight ({unchanged:.3g}: unchanged)"
+    return Picture([layer_grid(components, values, what, low, high, unchanged, title)])
 
 
 def layer_grid(
@@ -226,4 +244,8 @@ def fitted_weights(fits: Sequence[Fit], method: str | None = None) -> Picture:
     found = mean_weights(fits, method=method)
     over = f"mean of {found.fits} fits" if found.fits > 1 else "one fit"
     title = f"Weights by {found.title}, {found.n_train} train rows, {over}"
-    return weight_map(found.components, found.values, "weight", title)
+    sizeless = any(fit.fitted.sizeless for fit in fits if fit.title == found.title)
+    shown = np.abs(found.values[counted(found.components)])
+    # Weights without a size of their own leave the model as it is where all are of one size.
+    unchanged = float(shown.mean()) if sizeless else 1.0
+    return weight_map(found.components, found.values, unchanged, title)

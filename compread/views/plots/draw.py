@@ -1,39 +1,92 @@
 """Pictures on paper: PNG, SVG and PDF by matplotlib, at the size of a column or a page.
 
-Text is 8 points and smaller at that size, so that a picture goes into a two-column paper unscaled.
+In the style ``paper`` text is 8 points and smaller at that size, so that a picture goes into a
+two-column paper unscaled; ``talk`` is for a slide that is read from the last row.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import re
 import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from compread.array_types import Floats
 from compread.errors import UsageError, option
 from compread.text import printable
-from compread.views.plots.palette import ONE_WAY, TWO_WAYS, group_style
-from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points
+from compread.views.plots.kinds import DEFAULT_STYLE
+from compread.views.plots.palette import ONE_WAY, STEP_COLORS, TWO_WAYS, group_style
+from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points, Steps
 
-COLUMN, PAGE = 3.35, 6.9
-"""Widths in inches of a paper's column and page."""
 LONGEST_TICK = 40
-STYLE: Any = {
-    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7,
-    "ytick.labelsize": 7, "legend.fontsize": 7, "axes.linewidth": 0.6, "lines.linewidth": 1.2,
-    "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100, "savefig.dpi": 300,
-    "pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "compread",
-    "text.parse_math": False,  # a `$` in a name is a `$`
+LEGEND_TOP = 0.2
+"""Share of the height that a legend takes below points of shares."""
+LEGEND: Any = {
+    "frameon": True, "framealpha": 0.8, "edgecolor": "none", "handletextpad": 0.3,
+    "borderpad": 0.1, "labelspacing": 0.25, "columnspacing": 0.6, "handlelength": 1.4,
 }  # fmt: skip
+"""On a ground that lets what lies below shine through, and its words be read."""
 
 
-def draw(picture: Picture, format: str) -> bytes:
+@dataclass(frozen=True)
+class Style:
+    """Sizes that belong together."""
+
+    font: float
+    """Points of titles and of axes' names; the rest is an eighth smaller."""
+    column: float
+    """Inches of width where panels are narrow."""
+    page: float
+    line: float
+    """Points of a curve's width."""
+
+    @property
+    def letters(self) -> float:
+        """Characters of a title in an inch of a panel's width."""
+        return 13 * 8 / self.font
+
+    def settings(self) -> Any:
+        """What matplotlib is told."""
+        small = self.font * 7 / 8
+        return {
+            "font.size": self.font, "axes.titlesize": self.font, "axes.labelsize": self.font,
+            "xtick.labelsize": small, "ytick.labelsize": small, "legend.fontsize": small,
+            "axes.linewidth": self.line / 2, "lines.linewidth": self.line,
+            "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100,
+            "savefig.dpi": 300, "pdf.fonttype": 42, "svg.fonttype": "path",
+            "svg.hashsalt": "compread", "text.parse_math": False,  # a `$` in a name is a `$`
+        }  # fmt: skip
+
+
+STYLES: Mapping[str, Style] = {
+    "paper": Style(8, 3.35, 6.9, 1.2),
+    "talk": Style(15, 7.0, 12.0, 2.4),
+}
+"""Of ``paper`` the widths are those of a column and a page."""
+
+
+def draw(
+    picture: Picture,
+    format: str,
+    style: str = DEFAULT_STYLE,
+    size: tuple[float, float] | None = None,
+) -> bytes:
     """The picture as a PNG, SVG or PDF file; equal pictures give equal bytes.
 
+    Args:
+        picture: what to draw.
+        format: ``png``, ``svg`` or ``pdf``.
+        style: one of ``STYLES``.
+        size: inches of width and height of the whole; None: what the style and the panels ask for.
+
     Raises:
-        UsageError: matplotlib is not installed.
+        UsageError: matplotlib is not installed, or the panels do not fit the size.
     """
     try:
         import matplotlib
@@ -43,24 +96,50 @@ def draw(picture: Picture, format: str) -> bytes:
             "pictures need matplotlib: pip install 'compread[plot]', or draw in the terminal "
             f"with {option('o', '-')}"
         ) from error
-    out = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
+    out, sizes = io.BytesIO(), STYLES[style]
+    with matplotlib.rc_context(sizes.settings()):
         columns = min(3, len(picture.panels)) if _narrow(picture) else 1
         rows = math.ceil(len(picture.panels) / columns)
-        width = COLUMN if columns == 1 and _narrow(picture) else PAGE
-        heights = [_height(panel, width / columns) for panel in picture.panels]
+        width = sizes.column if columns == 1 and _narrow(picture) else sizes.page
+        if size is not None:
+            width = size[0]
+        heights = [_height(panel, width / columns, sizes) for panel in picture.panels]
         # Not pyplot: that keeps figures and looks for a display.
-        figure = Figure(figsize=(width, rows * max(heights)), layout="constrained")
+        whole = (width, rows * max(heights)) if size is None else size
+        figure = Figure(figsize=whole, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
         for axis, panel in zip(axes.flat, picture.panels, strict=False):
-            _panel(figure, axis, panel, width / columns)
+            _panel(figure, axis, panel, whole[0] / columns, whole[1] / rows, sizes)
         for axis in axes.flat[len(picture.panels) :]:
             axis.set_visible(False)
         if picture.title:
-            figure.suptitle(printable(picture.title), fontsize=8)
+            figure.suptitle(printable(picture.title), fontsize=sizes.font)
         metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
-        figure.savefig(out, format=format, metadata=metadata)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "constrained_layout not applied")
+            try:
+                figure.savefig(out, format=format, metadata=metadata)
+            except UserWarning as error:
+                raise UsageError(
+                    f"{len(picture.panels)} panel(s) in style {style} do not fit {whole[0]:.3g} x "
+                    f"{whole[1]:.3g} inches: give a larger {option('size', '12x9')}, or fewer"
+                ) from error
     return out.getvalue()
+
+
+def wrapped(title: str, letters: int) -> str:
+    r"""A title in lines of at most so many letters, cut behind commas, colons and semicolons.
+
+    Only a clause that is longer than a line is cut at its blanks:
+    ``wrapped("a, b; full model 0.5", 16)`` is ``"a, b;\nfull model 0.5"``.
+    """
+    lines: list[str] = []
+    for clause in re.split(r"(?<=[,;:]) ", title):
+        if lines and len(lines[-1]) + 1 + len(clause) <= letters:
+            lines[-1] += f" {clause}"
+        else:
+            lines += textwrap.wrap(clause, letters, break_on_hyphens=False) or [""]
+    return "\n".join(lines)
 
 
 def _narrow(picture: Picture) -> bool:
@@ -68,26 +147,37 @@ def _narrow(picture: Picture) -> bool:
     return not any(isinstance(p, Grid) and len(p.columns) > 40 for p in picture.panels)
 
 
-def _height(panel: Panel, width: float) -> float:
+def _height(panel: Panel, width: float, style: Style) -> float:
+    scale = style.font / 8
     if isinstance(panel, Grid):
-        cell = (width - 1.1) / max(1, len(panel.columns))
-        return min(7.0, max(1.6, cell * len(panel.rows) + 0.9))
-    return min(2.6, max(2.0, 0.8 * width))
+        cell = (width - 1.1 * scale) / max(1, len(panel.columns))
+        return min(7.0, max(1.6 * scale, cell * len(panel.rows) + 0.9 * scale))
+    if isinstance(panel, Steps):
+        return scale * (0.9 + 0.15 * (len(panel.names) + 1))
+    below = 0.15 * len(panel.groups) if isinstance(panel, Points) and panel.diagonal else 0.0
+    return scale * below + min(2.6 * scale, max(2.0 * scale, 0.8 * width))
 
 
-def _panel(figure: Any, axis: Any, panel: Panel, width: float) -> None:
-    axis.set_title(textwrap.fill(printable(panel.title), round(13 * width)))
+def _panel(figure: Any, axis: Any, panel: Panel, width: float, height: float, style: Style) -> None:
+    scale = style.font / 8
+    title = wrapped(printable(panel.title), round(style.letters * width))
+    if isinstance(panel, (Points, Lines)) and panel.level is not None:
+        title += f"\ndashed: {printable(panel.level_name)}"
+        axis.axhline(panel.level, color="black", linewidth=style.line * 0.6, linestyle="--")
+    axis.set_title(title)
     axis.set_xlabel(printable(panel.x_label))
     axis.set_ylabel(printable(panel.y_label))
     if isinstance(panel, Grid):
-        _grid(figure, axis, panel)
+        _grid(figure, axis, panel, style)
     elif isinstance(panel, Points):
-        _points(axis, panel)
+        _points(axis, panel, style, (width - 0.6 * scale, height - 0.8 * scale))
+    elif isinstance(panel, Steps):
+        _steps(axis, panel)
     else:
         _lines(axis, panel)
 
 
-def _grid(figure: Any, axis: Any, panel: Grid) -> None:
+def _grid(figure: Any, axis: Any, panel: Grid, style: Style) -> None:
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     stops = ONE_WAY if panel.centre is None else TWO_WAYS
@@ -106,7 +196,7 @@ def _grid(figure: Any, axis: Any, panel: Grid) -> None:
     if panel.columns and max(map(len, panel.columns)) > 4:
         axis.tick_params("x", rotation=90)
     if len(panel.rows) > 14 and not panel.rows[0].isdigit():
-        axis.tick_params(labelsize=max(3.5, 7 - len(panel.rows) / 12))
+        axis.tick_params(labelsize=style.font / 8 * max(3.5, 7 - len(panel.rows) / 12))
     figure.colorbar(image, ax=axis, label=printable(panel.what), shrink=0.9, pad=0.02)
 
 
@@ -116,7 +206,8 @@ def _tick(name: str) -> str:
     return name if len(name) <= LONGEST_TICK else f"{name[:17]}...{name[-20:]}"
 
 
-def _points(axis: Any, panel: Points) -> None:
+def _points(axis: Any, panel: Points, style: Style, inches: tuple[float, float]) -> None:
+    scale = (style.font / 8) ** 2  # of areas
     for number, group in enumerate(panel.groups):
         colour, marker, _ = group_style(group.name, number)
         size: Any = 9 if group.name == "other" else 16 if len(group.x) < 500 else 4
@@ -124,32 +215,107 @@ def _points(axis: Any, panel: Points) -> None:
         if panel.diagonal:
             axis.plot(group.x, group.y, color=np.array(colour) / 255, linewidth=0.7, alpha=0.6)
         axis.scatter(
-            group.x, group.y, s=size, marker=marker, color=np.array(colour) / 255, linewidths=0.7,
-            label=_group_name(group, panel), alpha=0.8,
+            group.x, group.y, s=size * scale, marker=marker, color=np.array(colour) / 255,
+            linewidths=0.7, label=_group_name(group, panel), alpha=0.8,
             rasterized=len(group.x) > 5000,
         )  # fmt: skip
     if panel.diagonal:
         axis.plot([0, 1], [0, 1], color="black", linewidth=0.6, linestyle=":", zorder=0)
-    if panel.level is not None:
-        axis.axhline(panel.level, color="black", linewidth=0.8, linestyle="--")
-        axis.set_title(f"{axis.get_title()}\ndashed: {printable(panel.level_name)}")
+    if panel.sides is not None:
+        _sides(axis, panel.sides, style)
     if panel.unit:
         axis.set_xlim(-0.03, 1.03)
         axis.set_ylim(-0.03, 1.03)
-    place = {"loc": "lower left", "ncols": 2} if panel.unit else {"loc": "best"}
-    if panel.diagonal:
-        place = {"loc": "upper left"}
-    legend = axis.legend(
-        frameon=False, handletextpad=0.2, borderpad=0.1, labelspacing=0.25, columnspacing=0.6,
-        handlelength=1.2, **place,
-    )  # fmt: skip
-    legend.set_in_layout(False)  # It may lie over the points, not make room for itself.
+    place: Any = {"loc": "lower left", "ncols": 2} if panel.unit else {"loc": "best"}
+    if panel.diagonal:  # The points are in every corner; the legend makes room for itself below.
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 4.5}
+    legend = axis.legend(**LEGEND, **place)
+    legend.set_in_layout(panel.diagonal)
+    _name_points(axis, panel, style, inches)
+
+
+def _sides(axis: Any, sides: tuple[str, str], style: Style) -> None:
+    """The line x = y, and what lies above and below it."""
+    low = min(axis.get_xlim()[0], axis.get_ylim()[0])
+    high = max(axis.get_xlim()[1], axis.get_ylim()[1])
+    x, y = axis.get_xlim(), axis.get_ylim()
+    axis.plot([low, high], [low, high], color="black", linewidth=style.line / 2, zorder=0)
+    axis.set_xlim(x)
+    axis.set_ylim(y)
+    small, (above, below) = style.font * 7 / 8, map(printable, sides)
+    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.5}
+    words: Any = {"transform": axis.transAxes, "fontsize": small, "style": "italic"}
+    words["bbox"] = ground
+    axis.text(0.02, 0.98, above, ha="left", va="top", **words)
+    axis.text(0.98, 0.02, below, ha="right", va="bottom", **words)
+
+
+def _name_points(axis: Any, panel: Points, style: Style, inches: tuple[float, float]) -> None:
+    """Names beside the points that have one, each at the nearest place that is free."""
+    (x_low, x_high), (y_low, y_high) = axis.get_xlim(), axis.get_ylim()
+    size = style.font * 6 / 8
+    place = {
+        name: np.array([(x - x_low) / (x_high - x_low), (y - y_low) / (y_high - y_low)])
+        for group in panel.groups
+        for name, x, y in zip(group.names, group.x, group.y, strict=False)
+        if name in panel.named
+    }
+    # In shares of the axes: a point's marker, and a name of so many letters.
+    dot = np.array([size / 2, size / 2]) / 72 / inches
+    taken = [(at - dot, at + dot) for at in place.values()]
+    for name, at in place.items():
+        half = np.array([0.36 * len(name) * size, 0.65 * size]) / 72 / inches
+        centre = _free_place(at, half, dot, taken, LEGEND_TOP if panel.unit else 0.0)
+        taken.append((centre - half, centre + half))
+        axis.annotate(
+            printable(name), at, centre, "axes fraction", "axes fraction", fontsize=size,
+            ha="center", va="center",
+            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1},
+        )  # fmt: skip
+
+
+def _free_place(
+    at: Floats, half: Floats, dot: Floats, taken: Sequence[tuple[Floats, Floats]], bottom: float
+) -> Floats:
+    """The middle of a box of half sizes [2] near a point [2], over none of those that are taken."""
+    for far in np.arange(1.0, 6.0, 0.5):
+        for angle in np.radians([0, 180, 90, 270, 45, 135, 225, 315]):
+            centre = at + (half + far * dot) * [np.cos(angle), np.sin(angle)]
+            low, high = centre - half, centre + half
+            inside = low[0] >= 0 and low[1] >= bottom and high.max() <= 1
+            if inside and not any((low < b).all() and (high > a).all() for a, b in taken):
+                return np.asarray(centre)
+    return np.asarray(at + half + dot)
 
 
 def _group_name(group: Group, panel: Points) -> str:
     """In the legend: how many points it has, where their number says something."""
     name = printable(group.name)
     return name if panel.diagonal else f"{name} ({len(group.x)})"
+
+
+def _steps(axis: Any, panel: Steps) -> None:
+    at = np.arange(len(panel.names))
+    starts = panel.ends - panel.changes
+    colours = [np.array(STEP_COLORS[int(change >= 0)]) / 255 for change in panel.changes]
+    axis.barh(at, panel.changes, left=starts, color=colours, height=0.7)
+    for i in at[:-1]:
+        axis.plot([panel.ends[i]] * 2, [i - 0.35, i + 1.35], color="0.5", linewidth=0.5)
+    axis.barh(len(at), panel.total, color="0.25", height=0.7)
+    for i, (change, start, end) in enumerate(zip(panel.changes, starts, panel.ends, strict=True)):
+        axis.annotate(
+            f"{change:+.2f}", (max(start, end), i), (2, 0), textcoords="offset points",
+            va="center", fontsize="small",
+        )  # fmt: skip
+    axis.annotate(
+        f"{panel.total:+.2f}", (max(panel.total, 0.0), len(at)), (2, 0),
+        textcoords="offset points", va="center", fontsize="small",
+    )  # fmt: skip
+    axis.axvline(0, color="black", linewidth=0.6)
+    axis.set_yticks([*at, len(at)], [*map(_tick, panel.names), panel.total_name])
+    axis.set_ylim(len(at) + 0.6, -0.6)
+    axis.use_sticky_edges = False  # A bar's end is no edge of the picture.
+    axis.margins(x=0.14)
 
 
 def _lines(axis: Any, panel: Lines) -> None:
@@ -159,7 +325,9 @@ def _lines(axis: Any, panel: Lines) -> None:
         rgb = np.array(colour) / 255
         name = printable(line.name.replace("_", " "))
         axis.plot(at, line.y, color=rgb, marker=marker, markersize=3, label=name)
-        axis.fill_between(at, line.y - line.sd, line.y + line.sd, color=rgb, alpha=0.15, lw=0)
+        axis.fill_between(at, line.low, line.high, color=rgb, alpha=0.15, lw=0)
     step = max(1, math.ceil(len(at) / 8))
-    axis.set_xticks(at[::step], list(map(_tick, panel.places[::step])), rotation=45, ha="right")
-    axis.legend(frameon=False, loc="best")
+    ticks = list(map(_tick, panel.places[::step]))
+    turned: Any = {"rotation": 45, "ha": "right"} if max(map(len, ticks)) > 4 else {}
+    axis.set_xticks(at[::step], ticks, **turned)
+    axis.legend(**LEGEND, loc="best").set_in_layout(False)

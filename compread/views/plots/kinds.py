@@ -34,6 +34,8 @@ class Asked:
     by_kind: bool
     """Whether colours are kinds of components, rather than categories."""
     labels: Sequence[int]
+    example: str | None
+    """The id of a row."""
     method: str | None
     runs: Callable[[], Sequence[RunStats]]
     """Reads the statistics of the stores."""
@@ -114,6 +116,24 @@ def _reliability(asked: Asked) -> Picture:
     )
 
 
+def _layers(asked: Asked) -> Picture:
+    from compread.views.plots.curves import layers
+
+    return layers(asked.paths, asked.split, asked.pool, asked.normalize)
+
+
+def _learning(asked: Asked) -> Picture:
+    from compread.views.plots.curves import learning
+
+    return learning(asked.fits(), asked.method)
+
+
+def _waterfall(asked: Asked) -> Picture:
+    from compread.views.plots.curves import waterfall
+
+    return waterfall(asked.paths, asked.split, asked.pool, asked.normalize, asked.example)
+
+
 PLOTS: Mapping[str, PlotKind] = {
     "scatter": PlotKind(
         "accuracy over the share of one answer, a panel a store; Figures 1 and 7",
@@ -136,7 +156,23 @@ PLOTS: Mapping[str, PlotKind] = {
         reads="revisions",
         weighs=True,
     ),
+    "layers": PlotKind(
+        "accuracy of the sum up to each layer, attention and MLPs apart, a panel a task",
+        _layers,
+        reads="revisions",
+    ),
+    "learning": PlotKind(
+        "accuracy over train rows by method; STORE is the file that reweight --save wrote",
+        _learning,
+        reads="weights",
+    ),
+    "waterfall": PlotKind(
+        "what the answer to one row is made of, with --example ID", _waterfall, reads="revisions"
+    ),
 }
+STYLE_NAMES = ("paper", "talk")
+"""The sizes of text and lines (``draw.STYLES``)."""
+DEFAULT_STYLE = "paper"
 DRAWN = ("png", "svg", "pdf")
 """The forms of a picture's file; ``NUMBERS`` have its numbers."""
 NUMBERS = ("csv", "json")

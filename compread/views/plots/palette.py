@@ -30,6 +30,8 @@ FURTHER: tuple[tuple[RGB, str, str], ...] = (
     (BLUE, "o", "o"), (ORANGE, "^", "x"), (GREEN, "s", "+"), (RED, "v", "*"), (PURPLE, "D", "#"),
 )  # fmt: skip
 """Those of the others, in turn."""
+STEP_COLORS: tuple[RGB, RGB] = (ORANGE, BLUE)
+"""Of a step down and a step up."""
 ONE_WAY: tuple[RGB, ...] = (
     (0, 32, 81), (60, 77, 110), (127, 124, 117), (187, 175, 113), (253, 234, 69),
 )  # fmt: skip

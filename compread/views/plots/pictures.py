@@ -1,8 +1,8 @@
 """What a picture shows, whatever draws it.
 
-Every plot of compread is one of three things side by side: a grid of values, points in the plane,
-or lines with bands. ``draw`` puts them on paper, ``terminal`` in a terminal, and ``picture_rows``
-gives the numbers behind them.
+Every plot of compread is one of four things side by side: a grid of values, points in the plane,
+lines with bands, or a sum built up step by step. ``draw`` puts them on paper, ``terminal`` in a
+terminal, and ``picture_rows`` gives the numbers behind them.
 """
 
 from __future__ import annotations
@@ -63,6 +63,10 @@ class Points:
     """Whether both axes are shares, from 0 to 1."""
     diagonal: bool = False
     """Whether x = y is drawn, and each group's points are joined in their order."""
+    sides: tuple[str, str] | None = None
+    """What points above and below x = y mean, which is drawn then."""
+    named: tuple[str, ...] = ()
+    """Names of the points that are labelled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,10 @@ class Line:
 
     name: str
     y: Floats
-    sd: Floats
+    """NaN where there is no point."""
+    low: Floats
+    """The band's lower end; equal to ``y`` where there is none."""
+    high: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +90,28 @@ class Lines:
     x_label: str
     y_label: str
     title: str = ""
+    level: float | None = None
+    """A height to compare with, drawn as a line."""
+    level_name: str = ""
 
 
-Panel = Grid | Points | Lines
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """A sum built up step by step, the first on top."""
+
+    names: tuple[str, ...]
+    changes: Floats
+    """[S] what each adds."""
+    ends: Floats
+    """[S] the sum behind each."""
+    total: float
+    total_name: str
+    x_label: str
+    title: str = ""
+    y_label: str = ""
+
+
+Panel = Grid | Points | Lines | Steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +141,13 @@ def _panel_rows(panel: Panel) -> list[dict[str, Any]]:
             for g in panel.groups
             for name, x, y in zip(g.names or [""] * len(g.x), g.x, g.y, strict=True)
         ]
+    if isinstance(panel, Steps):
+        steps = zip(panel.names, panel.changes, panel.ends, strict=True)
+        rows = [{"name": n, "change": float(c), "running_sum": float(end)} for n, c, end in steps]
+        return [*rows, {"name": panel.total_name, "change": None, "running_sum": panel.total}]
     return [
-        {"line": line.name, "place": place, "value": float(y), "sd": float(sd)}
+        {"line": line.name, "place": place, "value": float(y), "low": float(low), "high": float(up)}
         for line in panel.lines
-        for place, y, sd in zip(panel.places, line.y, line.sd, strict=True)
+        for place, y, low, up in zip(panel.places, line.y, line.low, line.high, strict=True)
+        if not np.isnan(y)
     ]

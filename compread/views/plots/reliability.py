@@ -8,6 +8,7 @@ from pathlib import Path
 from compread.errors import UsageError, option
 from compread.reweight.fit import Fit
 from compread.reweight.reliability import Curve, Reliability, reliability
+from compread.store.reader import peek_run
 from compread.views.plots.charts import MOST_PANELS, info_name
 from compread.views.plots.pictures import Group, Picture, Points
 
@@ -18,7 +19,9 @@ MOST_CURVES = 5
 def reliability_diagram(
     paths: Sequence[Path], split: str, pool: str, normalize: str, fits: Sequence[Fit]
 ) -> Picture:
-    """A panel a store: its full model, and each of the fits (of so many rows) at its temperature.
+    """A panel a store: its full model, and its fits (of so many rows) at their temperatures.
+
+    A store that none of the fits is on has all of them.
 
     Raises:
         UsageError: there are more stores than fit a page, or more fits than colours.
@@ -28,12 +31,28 @@ def reliability_diagram(
         raise UsageError(
             f"reliability draws a panel a store, {MOST_PANELS} at most; got {len(paths)}"
         )
-    if len(fits) >= MOST_CURVES:
+    of = [_of_store(fits, path) for path in paths]
+    if (most := max(map(len, of))) >= MOST_CURVES:
         raise UsageError(
             f"reliability draws {MOST_CURVES - 1} fits at most beside the full model, and the "
-            f"weights have {len(fits)}; choose with {option('method')}, or save fewer"
+            f"weights have {most} of one store; choose with {option('method')}, or save fewer"
         )
-    return Picture([_panel(reliability(path, split, pool, normalize, fits)) for path in paths])
+    panels = [
+        _panel(reliability(path, split, pool, normalize, some))
+        for path, some in zip(paths, of, strict=True)
+    ]
+    return Picture(panels)
+
+
+def _of_store(fits: Sequence[Fit], path: Path) -> Sequence[Fit]:
+    """The fits on a store itself; all of them where there is none."""
+    run = peek_run(path)
+    own = [
+        fit
+        for fit in fits
+        if (fit.run.fingerprint, fit.run.prompt_set) == (run.fingerprint, run.prompt_set)
+    ]
+    return own or fits
 
 
 def _panel(found: Reliability) -> Points:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 
 from compread.text import printable
-from compread.views.plots.palette import RGB, group_style, scale_color, share_of
-from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points
+from compread.views.plots.palette import RGB, STEP_COLORS, group_style, scale_color, share_of
+from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points, Steps
 
 Depth = Literal["none", "256", "true"]
 SHADES, ASCII_SHADES = " ░▒▓█", " .:*#"
@@ -40,6 +41,8 @@ def _panel(panel: Panel, width: int, depth: Depth, unicode: bool) -> Iterator[st
         yield from _grid(panel, width, depth, unicode)
     elif isinstance(panel, Points):
         yield from _plane(panel.groups, panel, width, depth)
+    elif isinstance(panel, Steps):
+        yield from _steps(panel, width, depth, unicode)
     else:
         at = np.arange(len(panel.places), dtype=np.float64)
         groups = tuple(Group(line.name, at, line.y) for line in panel.lines)
@@ -62,6 +65,8 @@ def _grid(panel: Grid, width: int, depth: Depth, unicode: bool) -> Iterator[str]
     steps = [panel.low + (panel.high - panel.low) * i / 4 for i in range(5)]
     scale = "".join(_cell(panel, v, 2, depth, unicode) for v in steps)
     cut = f"; {n - shown} of {n} columns do not fit" if shown < n else ""
+    if panel.x_label and panel.y_label:
+        yield f"across: {printable(panel.x_label)}; down: {printable(panel.y_label)}"[:width]
     yield f"{printable(panel.what)}: {low} {scale} {high}{cut}"
 
 
@@ -93,6 +98,8 @@ def _plane(
     x, y = (np.concatenate([getattr(g, axis) for g in groups]) for axis in ("x", "y"))
     unit = isinstance(panel, Points) and panel.unit
     (x_low, x_high), (y_low, y_high) = [(0.0, 1.0) if unit else _span(v) for v in (x, y)]
+    if panel.level is not None:
+        y_low, y_high = min(y_low, panel.level), max(y_high, panel.level)
     page: list[list[str]] = [[" "] * columns for _ in range(HEIGHT)]
 
     def row_of(value: float) -> int:
@@ -101,7 +108,12 @@ def _plane(
     if isinstance(panel, Points) and panel.diagonal:
         for column in range(columns):
             page[row_of(column / (columns - 1))][column] = "."
-    level = panel.level if isinstance(panel, Points) else None
+    if isinstance(panel, Points) and panel.sides:
+        for column in range(columns):
+            value = x_low + (x_high - x_low) * column / (columns - 1)
+            if y_low <= value <= y_high:
+                page[row_of(value)][column] = "."
+    level = panel.level
     if level is not None:
         page[row_of(level)] = ["-"] * columns
     legend = []
@@ -110,7 +122,8 @@ def _plane(
         mark = _paint(letter, colour, depth)
         legend.append(f"{mark} {printable(group.name).replace('_', ' ')}")
         for a, b in zip(group.x, group.y, strict=True):
-            page[row_of(b)][round((a - x_low) / (x_high - x_low) * (columns - 1))] = mark
+            if not np.isnan(b):
+                page[row_of(b)][round((a - x_low) / (x_high - x_low) * (columns - 1))] = mark
     for i, line in enumerate(page):
         text = "".join(line).rstrip()
         tick = y_high - (y_high - y_low) * i / (HEIGHT - 1)
@@ -120,11 +133,45 @@ def _plane(
         yield printable(f"x: {panel.x_label}; y: {panel.y_label}")[:width]
     else:
         yield printable(f"y: {panel.y_label}")[:width]
-    yield "  ".join(legend) + (f"  - {panel.level_name}" if level is not None else "")  # type: ignore[union-attr]
+    yield "  ".join(legend) + (f"  - {panel.level_name}" if level is not None else "")
+    if isinstance(panel, Points) and panel.sides:
+        above, below = map(printable, panel.sides)
+        yield f". x = y; above it: {above}; below: {below}"[:width]
+    if isinstance(panel, Points) and panel.named:
+        yield from textwrap.wrap(f"best and worst: {_named(panel)}", width)
+
+
+def _named(panel: Points) -> str:
+    """The labelled points with their heights, in their order."""
+    height = {
+        name: float(y)
+        for group in panel.groups
+        for name, y in zip(group.names, group.y, strict=False)
+    }
+    return ", ".join(f"{printable(name)} {height[name]:.3f}" for name in panel.named)
+
+
+def _steps(panel: Steps, width: int, depth: Depth, unicode: bool) -> Iterator[str]:
+    names = [*map(printable, panel.names), printable(panel.total_name)]
+    margin = min(max(map(len, names)), max(4, width // 3))
+    room = width - margin - 17  # numbers of seven characters on either side
+    starts = [*(panel.ends - panel.changes), 0.0]
+    ends, changes = [*panel.ends, panel.total], [*panel.changes, panel.total]
+    low, high = min([0.0, *starts, *ends]), max([0.0, *starts, *ends])
+    scale = (room - 1) / (high - low) if high > low else 0.0
+    full = "█" if unicode else "#"
+    yield f"{'':{margin}} {'change':>7} {'':{room}} {'sum':>7}"
+    for name, start, end, change in zip(names, starts, ends, changes, strict=True):
+        first, last = sorted(round((value - low) * scale) for value in (start, end))
+        colour = STEP_COLORS[int(change >= 0)]
+        bar = " " * first + _paint(full * (last - first + 1), colour, depth)
+        bar += " " * (room - 1 - last)
+        yield f"{name[-margin:]:>{margin}} {change:>+7.2f} {bar} {end:>+7.2f}"
+    yield f"x: {printable(panel.x_label)}"[:width]
 
 
 def _span(values: np.ndarray) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     beyond = max(0.5, abs(low) / 1000)  # half of one alone would vanish beside a huge number
     return (low, high) if high > low else (low - beyond, high + beyond)
 

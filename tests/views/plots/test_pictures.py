@@ -1,6 +1,7 @@
 """Pictures: what they hold, on paper and in a terminal."""
 
 import xml.etree.ElementTree as ET
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,10 +11,21 @@ from compread.analysis.runs import read_runs
 from compread.analysis.transfer import compare_runs
 from compread.errors import UsageError
 from compread.views.plots import charts
-from compread.views.plots.draw import draw
+from compread.views.plots.draw import STYLES, draw, wrapped
 from compread.views.plots.palette import GROUPS, ONE_WAY, TWO_WAYS, scale_color, share_of
-from compread.views.plots.pictures import Grid, Group, Line, Lines, Picture, Points, picture_rows
+from compread.views.plots.pictures import (
+    Grid,
+    Group,
+    Line,
+    Lines,
+    Picture,
+    Points,
+    Steps,
+    picture_rows,
+)
 from compread.views.plots.terminal import to_blocks
+
+draw_module = import_module("compread.views.plots.draw")
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +44,12 @@ def a_picture_of_each():
         Group("x<&", np.ones(2), np.zeros(2)),
     )
     points = Points(groups, "share", "accuracy", "a $title_{}", 0.5, "full model", unit=True)
-    line = Line("best", np.array([0.5, 0.7, 0.6]), np.array([0.1, 0.0, 0.1]))
-    return Picture([grid, points, Lines((line,), ("s1", "s2", "s3"), "revision", "accuracy")])
+    y = np.array([0.5, np.nan, 0.6])
+    line = Line("best", y, y - 0.1, y + 0.1)
+    lines = Lines((line,), ("s1", "s2", "s3"), "revision", "accuracy", "", 0.9, "full model")
+    changes = np.array([0.5, -2.0, 0.25])
+    steps = Steps(("embed", "<&", "9 more"), changes, np.cumsum(changes), -1.25, "all", "logits")
+    return Picture([grid, points, lines, steps])
 
 
 def test_rows_are_the_numbers(runs):
@@ -170,3 +186,79 @@ def test_embed_and_bias_do_not_stretch_the_map_of_changes(runs):
     zero = np.zeros_like(after)
     (grid,) = charts.change_map(Change(axis, zero, after, zero, zero, zero, zero, 1, ())).panels
     assert (grid.low, grid.high) == (-0.2, 0.2)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_picture_is_of_the_size_asked_for(style):
+    """Whichever the style; without a size each style has its own width."""
+
+    def pixels(picture, size):
+        data = draw(picture, "png", style, size)
+        return [int.from_bytes(data[at : at + 4], "big") for at in (16, 20)]
+
+    whole = a_picture_of_each()
+    assert pixels(Picture(whole.panels[:1]), (4.5, 3.5)) == [1350, 1050]
+    assert pixels(whole, None)[0] == round(STYLES[style].page * 300)
+
+
+def test_panels_that_do_not_fit_are_refused():
+    """In one line with the size that was too small."""
+    with pytest.raises(UsageError, match=r"4 panel\(s\) in style talk do not fit 2 x 1 inches"):
+        draw(a_picture_of_each(), "png", "talk", (2, 1))
+
+
+@pytest.mark.parametrize(
+    ("title", "lines"),
+    [
+        ("short", ["short"]),
+        ("mean of 3 stores, x; full model 0.5", ["mean of 3 stores, x;", "full model 0.5"]),
+        ("a clause longer than its one line, b", ["a clause longer than its one", "line, b"]),
+        ("task-with-hyphens a-template-of-one", ["task-with-hyphens", "a-template-of-one"]),
+        ("", [""]),
+    ],
+)
+def test_titles_are_cut_between_clauses(title, lines):
+    """At a blank only where one clause is longer than a line, and never at a hyphen."""
+    assert wrapped(title, 28).split("\n") == lines
+
+
+def test_a_scatter_names_the_best_and_the_worst(runs):
+    """Three of each, on paper beside their points and in the terminal with their accuracies."""
+    picture = charts.scatter(runs[:1])
+    accuracy = {row["name"]: row["y"] for row in picture_rows(picture)}
+    named = picture.panels[0].named
+    order = sorted(accuracy.values())
+    assert [accuracy[name] for name in named] == [*order[:-4:-1], *order[2::-1]]
+    assert f"best and worst: {named[0]} 0.900, " in to_blocks(picture)
+    drawn = draw(picture, "svg").decode()
+    assert all(f"<!-- {name} -->" in drawn for name in named)
+
+
+def test_names_lie_apart():
+    """Of points that are one beside another, each name has a place of its own."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    at = np.linspace(0.4, 0.45, 6)
+    names = tuple(f"L{n}MLP" for n in range(6))
+    panel = Points((Group("good", at, at, names),), "x", "y", unit=True, named=names)
+    figure = Figure(figsize=(3.35, 2.6))
+    axis = figure.subplots()
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1)
+    draw_module._name_points(axis, panel, STYLES["paper"], (2.7, 1.8))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    boxes = [Text.get_window_extent(name, renderer) for name in axis.texts]  # without its line
+    assert len(boxes) == 6
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_weights_are_centred_on_unchanged(runs):
+    """A weight that leaves a component as it is has the middle of the scale's colours."""
+    values = np.linspace(0.2, 1.4, len(runs[0].components))
+    (grid,) = charts.weight_map(runs[0].components, values, 1.0, "w").panels
+    assert grid.centre == 1.0 and "unchanged" in grid.what
+    assert share_of(1.0, grid.low, grid.high, grid.centre) == 0.5
