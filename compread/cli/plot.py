@@ -98,7 +98,8 @@ METHOD = Annotated[
     typer.Option(
         "--method",
         autocompletion=complete.methods,
-        help="weights: whose [default: blend, else comprw]; reliability: whose [default: all].",
+        help="weights: whose [default: blend, else comprw]; reliability and learning: whose "
+        "[default: all].",
     ),
 ]
 FORCE = Annotated[bool, typer.Option("--force", help="Replace the file.")]
