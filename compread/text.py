@@ -109,3 +109,16 @@ def si(value: float, unit: str) -> str:
             break
         value /= 1000
     return f"{value:.3g} {prefix}{unit}" if prefix else f"{value:.0f} {unit}"
+
+
+def spoken(seconds: float) -> str:
+    """``spoken(6000)`` is ``"1 h 40 min"``, ``spoken(90)`` ``"2 min"``, ``spoken(5)`` ``"5 s"``."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes:02d} min"

@@ -12,10 +12,10 @@ from compread.api.gathering import tell
 from compread.api.prompting import Prompts, TaskChoices, chosen_sets
 from compread.api.python_words import told_in_python
 from compread.api.runs import Runs, StorePath, open
-from compread.errors import TargetError, UsageError, flag, option
+from compread.errors import CompreadError, TargetError, UsageError, flag, option
 from compread.prompts import Chat, PromptSet, preflight, with_unconditional
 from compread.prompts.names import one_file
-from compread.store import check_store_target
+from compread.store import check_store_target, in_model_folder
 
 if TYPE_CHECKING:
     from compread.model import LoadedModel
@@ -66,6 +66,7 @@ def extract(
     share: bool = True,
     keep_text: bool = False,
     force: bool = False,
+    log: StorePath | None = None,
     progress: Callable[[int, int, int], None] = lambda done, total, tokens: None,
 ) -> Runs:
     """Run a model over prompts, store every component's label logits, and open the stores.
@@ -79,7 +80,7 @@ def extract(
         prompts: a task such as ``"sst2"``, ``"lm_eval:piqa"`` or ``"my_tasks/mine.yaml"``, or
             several; a ``.jsonl`` file; or a list of rows, each with ``prompt`` and ``label`` and,
             where wanted, ``options``, ``split`` and ``id``.
-        output: a ``.h5`` path for one run, or a folder.
+        output: a ``.h5`` path for one run, or a folder; ``{model}`` in it is the model's base name.
         tokenizer: of a loaded model.
         templates: template ids of the tasks, ``all`` or ``contrast``; None: each task's first.
         seeds: which demonstrations; None: 0, and 1234 of tasks of lm-evaluation-harness.
@@ -112,6 +113,7 @@ def extract(
         share: run what prompts share once.
         keep_text: keep each row's own text in the store, for ``Runs.texts``.
         force: replace existing stores and start over.
+        log: a file to add lines to, for each run's beginning and end.
         progress: called after each batch with the rows done, all rows, and the tokens run.
 
     Raises:
@@ -137,7 +139,8 @@ def extract(
         sets = [with_unconditional(one, text) for one in sets]
     if keep_text:
         sets = [one.with_text_kept() for one in sets]
-    targets = _targets(Path(output).expanduser(), sets, chat)
+    place = _place(output, model)
+    targets = _targets(place, sets, chat)
     if merge_adapter and not adapter:
         raise UsageError(f"{flag('merge-adapter')} merges what {option('adapter')} names")
     how = {
@@ -147,15 +150,29 @@ def extract(
         "trust_remote_code": trust_remote_code,
     }  # fmt: skip
 
-    from compread.extract import ExtractOptions, Extractor
+    from compread.extract import ExtractOptions, Extractor, RunRecord, asked_run
     from compread.extract.label_mass import mass_warning, median_mass
 
     options = ExtractOptions(batch_tokens, share, force, "compread.extract, from Python")
+    lines = None if log is None else Path(log).expanduser()
+    record = RunRecord(None if place.suffix == ".h5" else place, lines, tell)
     with _loaded(model, tokenizer, how, lambda found: _worded(sets, chat, found)) as loaded:
         extractor = Extractor(loaded, compile=compile)
         ready = _worded(sets, chat, loaded.tokenizer, loaded.context_length)
+        record.ask(
+            {
+                target.name: asked_run(one, loaded.request.name, revision)
+                for one, target in zip(ready, targets, strict=True)
+            }
+        )
         for one, target in zip(ready, targets, strict=True):
-            for line in extractor.extract(one, target, options, progress).warnings:
+            try:
+                done = extractor.extract(one, target, options, record.noted(target, progress))
+            except CompreadError as error:
+                record.failed(target, error)
+                raise
+            record.ended(done)
+            for line in done.warnings:
                 tell(line)
     if warning := mass_warning({target.name: median_mass(target) for target in targets}):
         tell(warning)
@@ -204,6 +221,16 @@ def _worded(
     for one in worded:
         preflight(one, tokenizer, context_length)
     return worded
+
+
+def _place(output: StorePath, model: StorePath | Model) -> Path:
+    """The output path, the model's base name in it where it asks for that."""
+    if isinstance(model, (str, os.PathLike)):
+        name = os.fspath(model)
+    else:
+        config = getattr(model, "config", None)
+        name = getattr(config, "_name_or_path", "") or getattr(config, "model_type", "model")
+    return in_model_folder(Path(output).expanduser(), str(name))
 
 
 def _targets(output: Path, sets: Sequence[PromptSet], chat: Chat) -> list[Path]:

@@ -10,6 +10,7 @@ import typer
 from compread.cli import extract_options as opt
 from compread.cli.extract_grid import Checkpoint, PromptChoices, checkpoints, targets
 from compread.cli.forms import FORMAT, TABLE
+from compread.cli.output import note
 from compread.cli.progress import hide_foreign_bars, say_loading
 from compread.errors import StoreError, UsageError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from compread.extract import ExtractOptions
     from compread.model import ModelRequest
     from compread.prompts import Chat, PromptSet
+    from compread.store import Asked
 
 EXAMPLE = """\
 compread extract --model gpt2 --prompts prompts.jsonl -o out.h5
@@ -65,6 +67,7 @@ def extract(
     show_prompts: opt.SHOW_PROMPTS = 0,
     dry_run: opt.DRY_RUN = False,
     format: FORMAT = TABLE,
+    log: opt.LOG = None,
     quiet: opt.QUIET = False,
 ) -> None:
     """Run a model once and store every component's label logits.
@@ -83,6 +86,7 @@ def extract(
     if str(output) == "-":
         raise UsageError("-o -: a store is a file; give a .h5 path or a folder")
     from compread.prompts import Chat, with_unconditional
+    from compread.store import in_model_folder
 
     chat = Chat(apply_chat_template, system_instruction, fewshot_as_multiturn)
     nearest = prompt_selection is opt.Selection.nearest
@@ -97,6 +101,7 @@ def extract(
     if keep_text:
         sets = [one.with_text_kept() for one in sets]
     points = checkpoints(model, revision, revisions)
+    output = in_model_folder(output, model)
     places = _places(output, sets, points, chat)
     if not force:
         _check_places(places, sets, points, chat)
@@ -120,7 +125,9 @@ def extract(
     options = ExtractOptions(
         batch_tokens=batch_tokens, share=share, force=force, command=context.obj
     )
-    _run(_Grid(sets, chat, points, places), requests, options, compile, show_prompts, quiet)
+    folder = None if output.suffix == ".h5" else output
+    grid = _Grid(sets, chat, points, places, folder)
+    _run(grid, requests, options, compile, show_prompts, quiet, log)
 
 
 class _Grid(NamedTuple):
@@ -131,10 +138,22 @@ class _Grid(NamedTuple):
     points: list[Checkpoint]
     places: list[list[Path]]
     """Where the stores go: for each checkpoint, a path for each prompt set."""
+    folder: Path | None
+    """The folder they are in; None for a single one's own path."""
+
+    def asked(self) -> dict[str, Asked]:
+        """What the folder is asked for, by the stores' names."""
+        from compread.extract import asked_run
+
+        return {
+            path.name: asked_run(one, point.model, point.label or point.revision)
+            for point, paths in zip(self.points, self.places, strict=True)
+            for one, path in zip(self.sets, paths, strict=True)
+        }
 
     def work_left(self, force: bool) -> list[float]:
-        """What each run takes (``grid_clock.work``), 0 where its store is there."""
-        from compread.cli.grid_clock import work
+        """What each run takes (``prompts.work``), 0 where its store is there."""
+        from compread.prompts import work
 
         return [
             0 if path.exists() and not force else work(one)
@@ -150,13 +169,16 @@ def _run(
     compile: bool,
     show_prompts: int,
     quiet: bool,
+    log: Path | None,
 ) -> None:
     """Run all prompt sets on one checkpoint after the other."""
     from compread.cli.extract_run import Runs
-    from compread.extract import Extractor, join_workers, leave_workers
+    from compread.extract import Extractor, RunRecord, join_workers, leave_workers
     from compread.model import load_model
 
     workers = join_workers()
+    # Of several processes one keeps the record.
+    record = RunRecord(*((grid.folder, log) if workers.is_first else (None, None)), note)
 
     def begins(request: ModelRequest, tokenizer: Any) -> None:
         # Bad label words show before the weights are read.
@@ -164,11 +186,13 @@ def _run(
         if workers.is_first and not quiet:
             say_loading(request)
 
-    with Runs(grid.work_left(options.force), options, show_prompts, quiet) as runs:
+    with Runs(grid.work_left(options.force), options, show_prompts, quiet, record) as runs:
         for point, request, paths in zip(grid.points, requests, grid.places, strict=True):
             extractor = Extractor(load_model(request, begins), workers, compile=compile)
             loaded = extractor.loaded
-            ready = worded(grid.sets, grid.chat, loaded.tokenizer, loaded.context_length)
+            context = loaded.context_length
+            ready = worded(grid.sets, grid.chat, loaded.tokenizer, context, all_tried=True)
+            record.ask(grid.asked())
             runs.run_all(extractor, ready, paths, point.label or point.revision)
             del extractor, loaded  # before the next checkpoint takes their memory
     # Not after an error: the others may be gone, and torch would wait for them.

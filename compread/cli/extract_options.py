@@ -160,7 +160,7 @@ OUTPUT = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="A .h5 path for one run; else a folder.",
+        help="A .h5 path for one run; else a folder, such as stores/{model}.",
         show_default=False,
         **PATH,
     ),
@@ -186,4 +186,8 @@ SHARE = Annotated[
     bool, typer.Option("--share/--no-share", help="Run the prompts' shared prefix once.")
 ]
 FORCE = Annotated[bool, typer.Option("--force", help="Replace existing stores and start over.")]
+LOG = Annotated[
+    Path | None,
+    typer.Option("--log", help="Add lines to FILE: each run's beginning and end.", **PATH),
+]
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary on stderr.")]

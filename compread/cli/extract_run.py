@@ -13,10 +13,10 @@ from compread.cli.grid_clock import GridClock, pace
 from compread.cli.output import emit, note, write_path
 from compread.cli.progress import RowProgress
 from compread.errors import CompreadError, DiskError, StoreError, TargetError
-from compread.text import si
+from compread.text import si, spoken
 
 if TYPE_CHECKING:
-    from compread.extract import Extraction, ExtractOptions, Extractor
+    from compread.extract import Extraction, ExtractOptions, Extractor, RunRecord
     from compread.model import ModelRequest
     from compread.prompts import PromptSet, TokenizedSet
     from compread.views.choose import Form
@@ -30,9 +30,15 @@ class Runs:
     """
 
     def __init__(
-        self, works: Sequence[float], options: ExtractOptions, show_prompts: int, quiet: bool
+        self,
+        works: Sequence[float],
+        options: ExtractOptions,
+        show_prompts: int,
+        quiet: bool,
+        record: RunRecord,
     ) -> None:
-        """Get ready for runs of these ``works`` (``compread.cli.grid_clock``)."""
+        """Get ready for runs of these ``works`` (``compread.prompts.work``)."""
+        self._record = record
         self._clock = GridClock(works)
         self._options, self._show_prompts, self._quiet = options, show_prompts, quiet
         self._said: set[str] = set()
@@ -82,7 +88,8 @@ class Runs:
                 quiet = self._quiet or not speaks
                 try:
                     with RowProgress(target.name, self._clock, quiet=quiet) as progress:
-                        run = extractor.compute(prompt_set, target, options, progress, tokens)
+                        noted = self._record.noted(target, progress, self._clock.place)
+                        run = extractor.compute(prompt_set, target, options, noted, tokens)
                     # The clock stands at the next run when this one is told of.
                     finisher.hand(run, partial(self._tell, self._clock.place))
                 except KeyboardInterrupt:
@@ -93,6 +100,7 @@ class Runs:
                     )
                     raise
                 except CompreadError as error:
+                    self._record.failed(target, error)
                     if not self._goes_on(error):
                         raise
 
@@ -110,8 +118,11 @@ class Runs:
     def _tell(self, place: str, done: Extraction) -> None:
         from compread.extract.label_mass import median_mass
 
+        left = self._clock.seconds_left() if place else None
+        self._record.ended(done, place, left)
         if not self._quiet:
-            place = f"{place}, " if place else ""
+            rest = f", {spoken(left)} left" if left else ""
+            place = f"{place}{rest}, " if place else ""
             note(place + summary(done, "\n  " if sys.stderr.isatty() else "; "))
         for warning in done.warnings:
             if warning not in self._said:

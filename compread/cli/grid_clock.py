@@ -4,23 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from compread.prompts import PromptSet
-
-
-def work(prompt_set: PromptSet) -> int:
-    """Characters that a run has to read, those that all its prompts begin with once.
-
-    Tokens would say the same, but those of the last run are not known when the first begins.
-    """
-    texts = [prompt.text for prompt in prompt_set.prompts]
-    first, last = min(texts, default=""), max(texts, default="")
-    # What the first and the last in order begin with, all between them do too.
-    pairs = enumerate(zip(first, last, strict=False))
-    shared = next((i for i, (a, b) in pairs if a != b), len(first))
-    return shared + sum(len(text) - shared for text in texts)
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -30,7 +31,10 @@ def status(
     ] = False,
     format: FORMAT = TABLE,
 ) -> None:
-    """Say which runs are finished, and how far the others are.
+    """Say which runs are finished, how far the others are, and which wait.
+
+    Which wait, how long runs took and when the rest will be done is told by the list that extract
+    leaves in a folder (.compread-runs.jsonl, which no store needs).
 
     Of a finished store the attributes are read and the rows counted, not its numbers. With --verify
     those are read too, and the exit status is 4 where a store or journal is damaged.
@@ -39,7 +43,7 @@ def status(
     """
     from compread.cli.parallel import look_at_all
     from compread.store.paths import paths_on
-    from compread.store.states import DAMAGED, store_states
+    from compread.store.states import DAMAGED, outlook, store_states
     from compread.views.status import state_rows, status_view
 
     paths: list[str] = []
@@ -47,6 +51,7 @@ def status(
         paths += paths_on(sys.stdin) if name == "-" else [name]
     states = store_states(paths, verify, look_at_all)
     rows = state_rows(states)
-    emit(rows, status_view(rows), format)
+    now = time.time()
+    emit(rows, status_view(rows, outlook(states, now), now), format)
     if verify and any(one.state == DAMAGED for one in states):
         raise typer.Exit(StoreError.exit_code)

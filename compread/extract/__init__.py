@@ -5,9 +5,9 @@ Reading order: ``groups`` (what prompts share is run once), ``prefix``, ``lendin
 tokens -> contributions), ``structure`` (that each block and head is read rightly), ``row_wise`` and
 ``sharing`` (that a batch and a prefix change nothing), ``sum_check`` (whether numbers may be kept),
 ``runner`` (batch after batch), ``loop`` and ``outcome`` (a prompt set -> a store), ``finishing``
-(stores written while the next run computes), ``preview`` (what the model would say), ``label_mass``
-(how likely the label words are), ``workers`` (several processes), ``forecast`` (what a run takes,
-before it is run).
+(stores written while the next run computes), ``run_record`` (what happened to each), ``preview``
+(what the model would say), ``label_mass`` (how likely the label words are), ``workers`` (several
+processes), ``forecast`` (what a run takes, before it is run).
 """
 
 from compread.extract.batches import plan_batches
@@ -18,6 +18,7 @@ from compread.extract.loop import Extractor
 from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.prefix import SharedPrefix
 from compread.extract.preview import preview, preview_answers
+from compread.extract.run_record import RunRecord, asked_run
 from compread.extract.structure import Proof
 from compread.extract.workers import Workers, join_workers, leave_workers, speaks_for_all
 
@@ -29,8 +30,10 @@ __all__ = [
     "Finisher",
     "Group",
     "Proof",
+    "RunRecord",
     "SharedPrefix",
     "Workers",
+    "asked_run",
     "join_workers",
     "leave_workers",
     "plan_batches",

@@ -24,7 +24,7 @@ from compread.prompts.load_tasks import every_task, load_task, mistakes_in, task
 from compread.prompts.nearest import Nearest, load_embedder
 from compread.prompts.new_task import NewTask, new_task
 from compread.prompts.sampling import make_pools
-from compread.prompts.sets import Pieces, Prompt, PromptSet
+from compread.prompts.sets import Pieces, Prompt, PromptSet, work
 from compread.prompts.sources import load_rows
 from compread.prompts.tasks import Source, Task, Template
 from compread.prompts.templates import render, template_fields
@@ -66,4 +66,5 @@ __all__ = [
     "template_fields",
     "tokenize",
     "with_unconditional",
+    "work",
 ]

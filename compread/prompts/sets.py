@@ -122,3 +122,16 @@ class PromptSet:
         named = task if self.template is None else f"{task}-{self.template}"
         run = "" if self.seed is None else f"-k{self.shots}-s{self.seed}"
         return f"{named}{run}{self.variant}.h5"
+
+
+def work(prompt_set: PromptSet) -> int:
+    """Characters that a run has to read, those that all its prompts begin with once.
+
+    Tokens would say the same, but those of the last run are not known when the first begins.
+    """
+    texts = [prompt.text for prompt in prompt_set.prompts]
+    first, last = min(texts, default=""), max(texts, default="")
+    # What the first and the last in order begin with, all between them do too.
+    pairs = enumerate(zip(first, last, strict=False))
+    shared = next((i for i, (a, b) in pairs if a != b), len(first))
+    return shared + sum(len(text) - shared for text in texts)

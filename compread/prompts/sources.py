@@ -24,19 +24,20 @@ def load_rows(
 
     With ``data_dir`` they are read from the files that ``split_files`` finds there, else from the
     task's source: its one file, or a data set through ``datasets``; ``offline`` keeps to what its
-    cache holds.
+    cache holds. A task with one file needs no folder in ``data_dir``.
 
     Raises:
         PromptError: no such file or data set, no network, no access, a broken or empty file.
     """
-    if data_dir is not None:
+    file = task.source.file if task.source else None
+    if data_dir is not None and (file is None or (data_dir / task.folder).is_dir()):
         files = split_files(data_dir, task, split)
         rows = [row for file in files for row in read_rows(file)]
         where = str(files[0])
-    elif task.source is not None and task.source.file is not None:
-        every = read_rows(task.source.file)
+    elif file is not None:
+        every = read_rows(file)
         rows = every if task.lender else half(every, split)
-        where = f"the {split} half of {task.source.file}"
+        where = f"the {split} half of {file}"
     elif task.source is not None:
         rows = _load_hub(task, task.source, split, offline)
         where = f"split {task.source.splits[split]!r} of data set {task.source.id!r}"

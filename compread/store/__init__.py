@@ -6,19 +6,26 @@ an unfinished run, ``header`` whose, ``kept`` which they are · ``writer`` and `
 ``checks`` of a file's structure and ``guards`` of its bytes · ``target`` the place a store is
 written to, ``finished`` what stands there · ``rank_journals`` what several processes kept ·
 ``pooling`` from words to classes · ``paths`` the files a command line names · ``progress`` how far
-an unfinished run has come · ``states`` which runs of a folder are finished · ``gather`` which of
-them stand in one mean.
+an unfinished run has come · ``run_list`` what a folder was asked for · ``states`` which runs of it
+are finished · ``gather`` which of them stand in one mean.
 """
 
 from compread.store.answers import NO_TOKEN, POSITIONS, RowAnswers
 from compread.store.axes import Axes, SplitRows
 from compread.store.finished import check_same_run, is_finished
 from compread.store.gather import gather, setting_names
-from compread.store.paths import journal_path, part_journals, part_path, store_paths
+from compread.store.paths import (
+    in_model_folder,
+    journal_path,
+    part_journals,
+    part_path,
+    store_paths,
+)
 from compread.store.pooling import Pooling
 from compread.store.progress import partial_status
 from compread.store.rank_journals import merge_rank_journals
 from compread.store.reader import Store, open_store
+from compread.store.run_list import Asked, RunList
 from compread.store.schema import (
     ALL_SPLITS,
     CALIBRATION,
@@ -35,11 +42,13 @@ __all__ = [
     "CALIBRATION",
     "NO_TOKEN",
     "POSITIONS",
+    "Asked",
     "Axes",
     "Labels",
     "Pooling",
     "RowAnswers",
     "RunInfo",
+    "RunList",
     "Split",
     "SplitRows",
     "Store",
@@ -47,6 +56,7 @@ __all__ = [
     "check_same_run",
     "check_store_target",
     "gather",
+    "in_model_folder",
     "is_finished",
     "journal_path",
     "merge_rank_journals",

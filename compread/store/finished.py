@@ -15,7 +15,7 @@ from typing import Any
 
 from compread.errors import BusyError, StoreError, TargetError, flag, option
 from compread.store.axes import Axes
-from compread.store.paths import journal_path
+from compread.store.paths import MODEL_PLACE, journal_path
 from compread.store.reader import Store, open_store
 from compread.store.schema import ALL_SPLITS, FORMAT_VERSION, RunInfo
 
@@ -60,10 +60,14 @@ def check_same_run(target: Path, known: Mapping[str, Any]) -> None:
                 raise another_run(target, told)
 
 
+_OTHER_MODEL = "made with model="
+
+
 def another_run(target: Path, told: str) -> TargetError:
     """The error for a target that another run's store stands at."""
+    apart = f", such as {target.parent / MODEL_PLACE}" if told.startswith(_OTHER_MODEL) else ""
     return TargetError(
-        f"{target}: exists already, {told}: choose another {option('o')}, or "
+        f"{target}: exists already, {told}: choose another {option('o')}{apart}, or "
         f"{flag('force')} replaces it when the new one is done"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import TextIO
 
 from compread.errors import StoreError
 from compread.text import one_line
+
+MODEL_PLACE = "{model}"
+"""What stands for a model's base name in an output path."""
 
 
 def journal_path(target: Path) -> Path:
@@ -27,6 +31,20 @@ def part_journals(target: Path) -> list[Path]:
     """The journals that other processes have left beside a target."""
     pattern = f"{glob.escape(target.name)}.rank*.partial"
     return sorted(target.parent.glob(pattern)) if target.parent.is_dir() else []
+
+
+def in_model_folder(output: Path, model: str) -> Path:
+    """``stores/{model}`` with the model's base name; a path without ``{model}`` as it is.
+
+    ``in_model_folder(Path("a/{model}"), "meta-llama/Llama-2-7b-hf")`` is ``a/Llama-2-7b-hf``.
+    """
+    if MODEL_PLACE not in str(output):
+        return output
+    name = model.replace(os.sep, "/").rstrip("/").rpartition("/")[2].removesuffix(".gguf")
+    if name.strip(".") == "":
+        name = Path(model).resolve().name
+    name = re.sub(r"[^\w.+=@-]", "_", name)
+    return Path(str(output).replace(MODEL_PLACE, name))
 
 
 def store_paths(arguments: Iterable[str], stdin: TextIO | None = None) -> list[Path]:

@@ -16,6 +16,7 @@ import compread
 from compread.cli import main
 from compread.errors import ModelError, PromptError, TargetError, UsageError
 from compread.prompts import read_prompt_file
+from compread.store.run_list import read_list
 
 ROWS = review_rows(12, n_train=4)
 # The label words are two of 320 to a random model, which is told once, below.
@@ -95,6 +96,8 @@ def test_a_grid_of_a_task_is_several_runs(folder: Any, tmp_path: Any) -> None:
     assert main(["extract", *options, "-o", str(tmp_path / "typed")]) == 0
     for name in names:
         assert contents(tmp_path / "out" / name) == contents(tmp_path / "typed" / name)
+    listed = read_list(tmp_path / "out")
+    assert list(listed) == names and all(one.ended and one.rows == 10 for one in listed.values())
     few: Any = {"num_fewshot": 2, "n_train": 4, "limit": 6, "data_dir": tmp_path / "data"}
     by_path = str(tmp_path / "tasks" / "mine.yaml")
     compread.extract(folder / "model", by_path, tmp_path / "one.h5", **few)
@@ -118,6 +121,22 @@ def test_rows_texts_are_kept_where_asked(folder: Any, tmp_path: Any) -> None:
     assert compread.open(folder / "prompts.h5").texts == ()
     with pytest.raises(TargetError, match=r"made with keep-text=on; you ask for keep-text=off"):
         compread.extract(folder / "model", ROWS, tmp_path / "x.h5")
+
+
+def test_a_folder_a_model_and_a_log(folder: Any, tmp_path: Any) -> None:
+    """The output path takes the model's base name, loaded or not; the log has two lines a run."""
+    log = tmp_path / "log"
+    by_name = compread.extract(folder / "model", ROWS, tmp_path / "{model}" / "a.h5", log=log)
+    assert by_name.paths == (tmp_path / "model" / "a.h5",)
+    auto: Any = AutoModelForCausalLM
+    model = auto.from_pretrained(folder / "model", dtype=torch.float32)
+    loaded = compread.extract(model, ROWS, tmp_path / "at-{model}", tokenizer=byte_tokenizer())
+    assert loaded.paths[0].parent == tmp_path / "at-model"
+    begins, done = log.read_text().splitlines()
+    assert begins.endswith("a.h5: begins, 12 rows") and "a.h5: done, 12 rows in" in done
+    with pytest.raises(TargetError, match="give another log"):
+        compread.extract(folder / "model", ROWS, tmp_path / "b.h5", log=tmp_path / "no" / "log")
+    assert not (tmp_path / "b.h5").exists()
 
 
 def test_train_rows_alone_are_opened(folder: Any, tmp_path: Any) -> None:

@@ -14,7 +14,8 @@ from stores import contents
 from tiny_folder import save_tiny, write_rows
 
 from compread.cli import main
-from compread.store import open_store
+from compread.store import open_store, store_states
+from compread.store.run_list import lists_below, read_list
 
 Run = Callable[..., tuple[int, str, str]]
 TASK = """\
@@ -231,3 +232,84 @@ def test_a_grid_says_little_in_a_log(run: Run, films: tuple[Any, ...]) -> None:
     assert "it/s" not in err and "\r" not in err
     status, out, err = run(*films, *SMALL, "--templates", "all", "-o", "quiet/", "-q")
     assert status == 0 and not [line for line in err.splitlines() if "warning" not in line]
+
+
+WORDS_OF_LOG = (": begins, ", ": not made: ", ": done, ")
+
+
+def test_a_grid_leaves_its_list_and_its_log(run: Run, films: Any, tmp_path: Path) -> None:
+    """Of all that was asked, with times; a run that cannot be made waits, and the log says why."""
+    log = tmp_path / "night.log"
+    (tmp_path / "out" / "tiny" / "films-plain-k2-s1.h5").parent.mkdir(parents=True)
+    (tmp_path / "out" / "tiny" / "films-plain-k2-s1.h5").write_bytes(b"something else")
+    status, out, err = run(*films, "--seeds", "0-1", "-o", "out/{model}", "--log", log)
+    assert (status, out) == (4, "out/tiny/films-plain-k2-s0.h5\n")
+    assert "run 1 of 2, " in err
+    lines = log.read_text().splitlines()  # a store is finished while the next run begins
+    begins, not_made, done = (next(line for line in lines if word in line) for word in WORDS_OF_LOG)
+    assert len(lines) == 3
+    assert begins[20:] == "run 1 of 2, out/tiny/films-plain-k2-s0.h5: begins, 10 rows"
+    assert done[20:].startswith("run 1 of 2, out/tiny/films-plain-k2-s0.h5: done, 10 rows in ")
+    assert not_made[20:].startswith("out/tiny/films-plain-k2-s1.h5: not made: ")
+    listed = read_list(tmp_path / "out" / "tiny")
+    first, second = (listed[f"films-plain-k2-s{seed}.h5"] for seed in (0, 1))
+    assert first.rows == second.rows == 10 and first.seconds > 0 and first.ended
+    assert first.run["model"].endswith("tiny") and second.run["seed"] == 1
+    assert not second.ended and second.reason.startswith("out/tiny/films-plain-k2-s1.h5: ")
+    (tmp_path / "out" / "tiny" / "films-plain-k2-s1.h5").unlink()
+    assert [one.state for one in store_states([tmp_path / "out"])] == ["finished", "waiting"]
+    assert run(*films, "--seeds", "0-2", "-o", "out/{model}", "--log", log, "-q")[0] == 0
+    states = store_states([tmp_path / "out"])
+    assert [(one.state, one.asked.kept) for one in states] == [("finished", 0)] * 3
+    lines = log.read_text().splitlines()[3:]
+    assert sorted(line.rpartition(": ")[2].split()[0].strip(",") for line in lines) == [
+        "begins", "begins", "done", "done", "done",
+    ]  # fmt: skip
+    assert "done before, 10 rows" in lines[0]
+
+
+def test_rows_that_were_kept_are_told_in_list_and_log(
+    run: Run, films: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that goes on says how many rows were there."""
+    from compread.store import StoreWriter
+
+    whole = StoreWriter.append
+
+    def stop(writer: Any, *rows: Any) -> None:
+        whole(writer, *rows)
+        raise KeyboardInterrupt
+
+    few = (*films, "--batch-tokens", 200, "-o", "out", "--log", tmp_path / "log")
+    with monkeypatch.context() as patch:
+        patch.setattr(StoreWriter, "append", stop)
+        assert run(*few)[0] == 130
+    (one,) = store_states([tmp_path / "out"])
+    assert one.state == "partial" and 0 < one.done < 10
+    assert run(*few)[0] == 0
+    (after,) = store_states([tmp_path / "out"])
+    assert (after.state, after.asked.kept) == ("finished", one.done)
+    assert f"begins, 10 rows, {one.done} of them kept" in (tmp_path / "log").read_text()
+
+
+def test_prompts_that_fail_are_not_listed(run: Run, films: Any, tmp_path: Path) -> None:
+    """What cannot be run as asked leaves no list; nor does a single store's path, or a dry run."""
+    assert run(*films, "--num-fewshot", 24, "-o", "out")[0] == 1  # beyond the context
+    assert run(*films, "--dry-run", "-o", "out")[0] == 0
+    assert run(*films, "-o", "one/a.h5")[0] == 0
+    assert lists_below(tmp_path) == []
+
+
+def test_a_log_that_cannot_be_written(run: Run, films: Any, tmp_path: Path) -> None:
+    """It is told before the model is loaded."""
+    status, out, err = run(*films, "-o", "out", "--log", tmp_path / "none" / "log")
+    assert (status, out) == (1, "") and "the log cannot be written (No such file" in err
+    assert "loading" not in err
+
+
+def test_another_model_in_the_folder(run: Run, films: Any) -> None:
+    """Its store is not replaced, and the way out is a folder a model."""
+    assert run(*films, "-o", "out", model="steps/step1000")[0] == 0
+    status, _, err = run(*films, "-o", "out", model="steps/step4000")
+    assert status == 1 and "such as out/{model}" in err
+    assert run(*films, "-o", "out/{model}", model="steps/step4000")[1].startswith("out/step4000/")

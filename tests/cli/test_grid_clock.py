@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from compread.cli.grid_clock import GridClock, duration, pace, work
+from compread.cli.grid_clock import GridClock, duration, pace
 from compread.extract.label_mass import mass_warning
+from compread.prompts import work
 
 
 class Watch:

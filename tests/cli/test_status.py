@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,19 @@ from conftest import AXIS, make_run
 from stores import rot
 
 from compread.cli import main
-from compread.store import Labels, SplitRows, StoreWriter
+from compread.store import Asked, Labels, RunList, SplitRows, StoreWriter
+
+ENDED = ("2025-01-01", "00:00")
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Times are told in UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 def stop_after(path: Path, n: int, total: int = 12) -> None:
@@ -64,7 +77,7 @@ def test_table(
     assert main(["status", "."]) == 0
     table, _, below = capsys.readouterr().out.partition("\n\n")
     assert [line.split() for line in table.splitlines()[2:]] == [
-        ["a.h5", "finished", "10/10"],
+        ["a.h5", "finished", "10/10", *ENDED],
         ["b.h5", "partial", "5/12"],
         ["c.h5", "damaged", "0/0"],
     ]
@@ -143,3 +156,35 @@ def test_a_store_that_is_open_elsewhere(folder: Path, capsys: pytest.CaptureFixt
         other.communicate("\n")
     for err in said:
         assert "is open elsewhere" in err and "wait until" in err and "--force" not in err, err
+
+
+def test_what_waits_and_how_long_it_takes(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """What the folder was asked for waits; times stand beside, and when all will be done."""
+    monkeypatch.chdir(folder)
+    (folder / "c.h5").unlink()
+    listed = RunList(folder)
+    listed.ask({f"{name}.h5": Asked(10, 1000.0, {"model": "tiny"}) for name in "aef"})
+    listed.began("a.h5", 0)
+    listed.ended("a.h5", 10, 4000.0)
+    listed.failed("e.h5", "e.h5: its folder cannot be written")
+    assert main(["status", ".", "--format", "json"]) == 0
+    rows = {row["store"]: row for row in json.loads(capsys.readouterr().out)}
+    assert [row["state"] for row in rows.values()] == ["finished", "partial", "waiting", "waiting"]
+    assert rows["a.h5"]["seconds"] == 4000.0 and rows["e.h5"]["total"] == 10
+    assert rows["e.h5"]["model"] == "tiny" and rows["e.h5"]["reason"].startswith("e.h5: its fold")
+    assert rows["b.h5"]["asked"] is None and rows["f.h5"]["asked"].endswith("+00:00")
+    assert main(["status", "."]) == 0
+    table, _, below = capsys.readouterr().out.partition("\n\n")
+    lines = [line.split() for line in table.splitlines()[2:]]
+    assert lines[0] == ["a.h5", "finished", "10/10", "1", "h", "07", "min", *ENDED]
+    assert lines[2:] == [["e.h5", "waiting", "0/10"], ["f.h5", "waiting", "0/10"]]
+    said = " ".join(below.split())
+    assert "The rest takes one process about 2 h 13 min; none is at work." in said
+    assert "e.h5: its folder cannot be written" in said
+    listed.ask({"b.h5": Asked(12, 1000.0, {"model": "tiny"})})
+    monkeypatch.setattr("time.time", lambda: (folder / "b.h5.partial").stat().st_mtime + 60)
+    assert main(["status", "."]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "About 2 h 52 min left, until 20" in said and "one process is at work." in said

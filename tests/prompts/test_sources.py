@@ -230,6 +230,12 @@ def test_single_file(tmp_path: Path) -> None:
     assert all(row in test for row in load_rows(task, "test"))
     (made,) = prompt_sets(task, limit=10, seeds=[0])
     assert len(made.prompts) == 30
+    other = tmp_path / "data"
+    other.mkdir()
+    assert load_rows(task, "train", other) == load_rows(task, "train")  # it has no such folder
+    (other / "opinions").mkdir()
+    (other / "opinions" / "train.csv").write_text("opinion,good\nhere,1\n")
+    assert load_rows(task, "train", other) == [{"opinion": "here", "good": 1}]
 
 
 @pytest.mark.parametrize(
