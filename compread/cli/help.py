@@ -30,7 +30,8 @@ PANELS: dict[str, tuple[str, ...]] = {
     RUN: ("--batch-tokens", "--compile", "--share", "--dry-run"),
     OUTPUT: (
         "--output", "--out", "--keep-text", "--show-prompts", "--save", "--force", "--table",
-        "--format", "--columns", "--caption", "--label", "--explain", "--no-notes", "--quiet",
+        "--format", "--columns", "--caption", "--label", "--explain", "--no-notes", "--log",
+        "--quiet",
     ),
 }  # fmt: skip
 """The options of each panel; those of no panel stand first, ``--help`` last."""
