@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
-import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +20,16 @@ from compread.errors import UsageError, option
 from compread.text import printable
 from compread.views.plots.kinds import DEFAULT_STYLE
 from compread.views.plots.palette import ONE_WAY, STEP_COLORS, TWO_WAYS, group_style
-from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points, Steps
+from compread.views.plots.pictures import (
+    Grid,
+    Group,
+    Lines,
+    Panel,
+    Picture,
+    Points,
+    Steps,
+    wrapped,
+)
 
 LONGEST_TICK = 40
 LEGEND_TOP = 0.2
@@ -125,21 +132,6 @@ def draw(
                     f"{whole[1]:.3g} inches: give a larger {option('size', '12x9')}, or fewer"
                 ) from error
     return out.getvalue()
-
-
-def wrapped(title: str, letters: int) -> str:
-    r"""A title in lines of at most so many letters, cut behind commas, colons and semicolons.
-
-    Only a clause that is longer than a line is cut at its blanks:
-    ``wrapped("a, b; full model 0.5", 16)`` is ``"a, b;\nfull model 0.5"``.
-    """
-    lines: list[str] = []
-    for clause in re.split(r"(?<=[,;:]) ", title):
-        if lines and len(lines[-1]) + 1 + len(clause) <= letters:
-            lines[-1] += f" {clause}"
-        else:
-            lines += textwrap.wrap(clause, letters, break_on_hyphens=False) or [""]
-    return "\n".join(lines)
 
 
 def _narrow(picture: Picture) -> bool:

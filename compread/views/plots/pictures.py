@@ -7,6 +7,8 @@ terminal, and ``picture_rows`` gives the numbers behind them.
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,6 +122,21 @@ class Picture:
 
     panels: Sequence[Panel]
     title: str = ""
+
+
+def wrapped(title: str, letters: int) -> str:
+    r"""A title in lines of at most so many letters, cut behind commas, colons and semicolons.
+
+    Only a clause that is longer than a line is cut at its blanks:
+    ``wrapped("a, b; full model 0.5", 16)`` is ``"a, b;\nfull model 0.5"``.
+    """
+    lines: list[str] = []
+    for clause in re.split(r"(?<=[,;:]) ", title):
+        if lines and len(lines[-1]) + 1 + len(clause) <= letters:
+            lines[-1] += f" {clause}"
+        else:
+            lines += textwrap.wrap(clause, letters, break_on_hyphens=False) or [""]
+    return "\n".join(lines)
 
 
 def picture_rows(picture: Picture) -> list[dict[str, Any]]:

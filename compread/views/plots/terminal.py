@@ -10,7 +10,7 @@ import numpy as np
 
 from compread.text import printable
 from compread.views.plots.palette import RGB, STEP_COLORS, group_style, scale_color, share_of
-from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points, Steps
+from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points, Steps, wrapped
 
 Depth = Literal["none", "256", "true"]
 SHADES, ASCII_SHADES = " ░▒▓█", " .:*#"
@@ -36,7 +36,7 @@ def to_blocks(
 
 def _panel(panel: Panel, width: int, depth: Depth, unicode: bool) -> Iterator[str]:
     if panel.title:
-        yield printable(panel.title)[:width]
+        yield from wrapped(printable(panel.title), width).split("\n")
     if isinstance(panel, Grid):
         yield from _grid(panel, width, depth, unicode)
     elif isinstance(panel, Points):

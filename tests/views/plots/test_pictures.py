@@ -11,7 +11,7 @@ from compread.analysis.runs import read_runs
 from compread.analysis.transfer import compare_runs
 from compread.errors import UsageError
 from compread.views.plots import charts
-from compread.views.plots.draw import STYLES, draw, wrapped
+from compread.views.plots.draw import STYLES, draw
 from compread.views.plots.palette import GROUPS, ONE_WAY, TWO_WAYS, scale_color, share_of
 from compread.views.plots.pictures import (
     Grid,
@@ -22,6 +22,7 @@ from compread.views.plots.pictures import (
     Points,
     Steps,
     picture_rows,
+    wrapped,
 )
 from compread.views.plots.terminal import to_blocks
 
@@ -262,3 +263,12 @@ def test_weights_are_centred_on_unchanged(runs):
     (grid,) = charts.weight_map(runs[0].components, values, 1.0, "w").panels
     assert grid.centre == 1.0 and "unchanged" in grid.what
     assert share_of(1.0, grid.low, grid.high, grid.centre) == 0.5
+
+
+def test_a_long_title_is_whole_in_a_terminal():
+    """In lines between its clauses, none of them cut off."""
+    title = "a clause of some words and more, another of as many"
+    grid = Grid(np.eye(2), ("0", "1"), ("0", "1"), "accuracy", 0, 1, None, title, "layer", "head")
+    lines = to_blocks(Picture([grid]), width=40).splitlines()
+    assert " ".join(lines[:2]) == title and max(map(len, lines)) <= 40
+    assert "across: layer; down: head" in lines
