@@ -49,12 +49,17 @@ def report(
 ) -> None:
     """Write one HTML page with the tables and figures of some stores.
 
-    The page needs no network: pictures, style and script are in it. Its tables sort by a click on
-    a heading, and it ends with the commands that made the stores and the page. Its path is
+    The page needs no network: figures, style and script are in it. Its tables sort by a click on
+    a heading, those of components are searched and narrowed too, and a pointer on a figure names
+    what is under it. It ends with the commands that made the stores and the page. Its path is
     printed.
     """
+    from datetime import datetime, timezone
+
     from compread.analysis.categories import Rules
     from compread.output_files import check_target, write_file
+    from compread.store.states import unfinished
+    from compread.views.report import Made
     from compread.views.report import report as report_of
 
     if str(out) != "-":
@@ -62,7 +67,13 @@ def report(
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     found = found_stores(stores, "revisions", across_models)
     runs = scored_runs(found.paths, split.value, pool.value, True, normalize.value)
-    page = report_of(runs, split.value, rules, top, str(context.obj or ""), found.notes)
+    made = Made(
+        command=str(context.obj or ""),
+        date=datetime.now(timezone.utc).date().isoformat(),
+        notes=found.notes,
+        unfinished=unfinished(name for name in stores if Path(name).is_dir()),
+    )
+    page = report_of(runs, split.value, rules, top, pool.value, made)
     if str(out) == "-":
         write_styled(page)
         return

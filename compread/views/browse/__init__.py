@@ -1,6 +1,6 @@
 """Stores full screen in a terminal, with Textual; nothing is ever written.
 
-``sources`` what can be looked at, ``reading`` its numbers, ``rows`` what is shown of them and in
-which order, ``listing`` a table of any length, ``heat`` the map of layers and heads, ``component``
-the page of one component, ``app`` all of it together.
+``sources`` what can be looked at, ``reading`` its numbers, ``rows`` what is shown of them and
+``looking`` in which order; ``listing`` a table of any length, ``heat`` the map of layers and heads,
+``component`` the page of one component, ``main`` the screen, ``app`` all of it together.
 """

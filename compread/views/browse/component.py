@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import ClassVar
 
@@ -10,7 +10,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
@@ -38,21 +37,31 @@ class ComponentPage(Screen[None]):
         Binding("escape,backspace,q", "app.pop_screen", "back", key_display="Esc"),
         Binding("n", "step(1)", "next"),
         Binding("p", "step(-1)", "previous"),
-        Binding("question_mark", "app.help", "help", key_display="?"),
+        Binding("question_mark", "help", "help", key_display="?"),
     ]
 
-    class Stepped(Message):
-        """The component before or behind this one is to be looked at."""
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        row: Row,
+        beside: Row | None,
+        what: str,
+        step: Callable[[str, int], None],
+        show_help: Callable[[], None],
+    ) -> None:
+        """The statistics are the columns of a row.
 
-        def __init__(self, name: str, by: int) -> None:
-            """From the component of this name."""
-            super().__init__()
-            self.name, self.by = name, by
-
-    def __init__(self, columns: Sequence[Column], row: Row, beside: Row | None, what: str) -> None:
-        """The statistics are the columns of a row; ``what`` says whose they are."""
+        Args:
+            columns: of the table of components.
+            row: the component's.
+            beside: its row in what stands beside, if anything does.
+            what: whose numbers they are.
+            step: opens the component so many rows behind one of this name.
+            show_help: opens the page of keys.
+        """
         super().__init__()
         self._columns, self._row, self._beside, self._what = columns, row, beside, what
+        self._step, self._show_help = step, show_help
 
     @property
     def component(self) -> str:
@@ -86,8 +95,8 @@ class ComponentPage(Screen[None]):
         rows = [asdict(example) for example in examples]
         self.query_one(Listing).show(fit(Table(columns, [rows]), self.size.width - 2), rows)
 
-    def show_error(self, message: str) -> None:
-        """Why there are no rows."""
+    def tell(self, message: str) -> None:
+        """Say why there are no rows."""
         self.query_one("#rows-title", Static).update(Text(message))
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
@@ -99,7 +108,11 @@ class ComponentPage(Screen[None]):
 
     def action_step(self, by: int) -> None:
         """Go to a neighbour in the table's order."""
-        self.post_message(self.Stepped(self.component, by))
+        self._step(self.component, by)
+
+    def action_help(self) -> None:
+        """The keys, and what the columns say."""
+        self._show_help()
 
     def _statistics(self) -> Text:
         """A line a column of the table, with what stands beside."""

@@ -30,6 +30,20 @@ class Filter:
     category: str = ""
     layers: tuple[range, ...] = ()
 
+    @property
+    def spelled_layers(self) -> str:
+        """The layers as one types them: ``0-2,5``."""
+        return ",".join(
+            f"{s.start}-{s.stop - 1}" if len(s) > 1 else str(s.start) for s in self.layers
+        )
+
+    @property
+    def said(self) -> str:
+        """What is asked for, in words."""
+        fields = {"find": self.text, "kind": self.kind, "category": self.category}
+        fields["layers"] = self.spelled_layers
+        return ", ".join(f"{name} {value}" for name, value in fields.items() if value) or "all"
+
     def keeps(self, row: Row) -> bool:
         """Whether a row of ``rank`` is shown."""
         name, wanted = str(row["component"]).lower(), self.text.strip().lower()

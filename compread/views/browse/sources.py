@@ -8,7 +8,17 @@ from pathlib import Path
 
 from compread.store.gather import setting_names, setting_of
 from compread.store.schema import RunInfo
-from compread.text import printable
+from compread.text import model_name, printable
+from compread.views.tables import Column, Row
+
+RUNS = (
+    Column("entry", justify="left", shorten="end"),
+    Column("runs"),
+    Column("shots", drop=1),
+    Column("date", justify="left", drop=2),
+    Column("model", justify="left", shorten="start"),
+)
+"""The columns of the list of sources."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,3 +71,18 @@ def run_name(info: RunInfo) -> str:
     seed = "" if info.seed is None else f"s{info.seed}"
     checkpoint = f"@{info.checkpoint}" if info.checkpoint else ""
     return printable(" ".join(filter(None, (info.task, info.template, seed, checkpoint))))
+
+
+def run_rows(found: Sequence[Source]) -> list[Row]:
+    """A row a source, single runs set in."""
+    return [
+        {
+            "number": number,
+            "entry": f"{'  ' if source.is_one else ''}{source.name}",
+            "runs": len(source.paths),
+            "shots": source.infos[0].shots,
+            "date": max(info.date[:10] for info in source.infos),
+            "model": ", ".join(dict.fromkeys(model_name(info.model) for info in source.infos)),
+        }
+        for number, source in enumerate(found)
+    ]

@@ -59,7 +59,7 @@ def screen(app: Viewer) -> str:
 
 def names(app: Viewer) -> list[str]:
     """The components in the table, the full model first."""
-    return [row["component"] for row in app.query_one("#components", Listing).rows]
+    return [row["component"] for row in app.main.query_one("#components", Listing).rows]
 
 
 def test_one_store_is_shown_at_once(stores: Path) -> None:
@@ -76,9 +76,9 @@ def test_of_several_stores_none_is_read_before_it_is_chosen(stores: Path) -> Non
     """The list of runs comes first; Enter shows an entry."""
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
-        assert "sst2 t1, mean of 3 runs" in screen(app) and app.shown is None
+        assert "sst2 t1, mean of 3 runs" in screen(app) and app.main.looking.shown is None
         await press(app, pilot, "enter")
-        assert app.shown is not None and len(app.shown.runs) == 3
+        assert app.main.looking.shown is not None and len(app.main.looking.shown.runs) == 3
         assert "300 test rows" in screen(app)
 
     look(stores, steps=steps)
@@ -109,12 +109,13 @@ def test_the_table_is_sorted_by_keys_and_by_clicks(stores: Path) -> None:
     """By the next column, the other way round, and by the heading under the mouse."""
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
-        await press(app, pilot, "r")
+        await press(app, pilot, "end", "r")
         assert names(app)[1] == "L0H1"
+        assert app.main.query_one("#components", Listing).cursor == 1
         await press(app, pilot, "s")
-        assert app.by == "q_value" and not app.descending
+        assert app.main.looking.by == "q_value" and not app.main.looking.descending
         await pilot.click("#components", offset=(3, 0))
-        assert app.by == "component" and names(app)[1:3] == ["L0H0", "L0H1"]
+        assert app.main.looking.by == "component" and names(app)[1:3] == ["L0H0", "L0H1"]
         await pilot.click("#components", offset=(3, 0))
         assert names(app)[1] == "embed"
 
@@ -145,14 +146,14 @@ def test_the_map_moves_and_opens(stores: Path) -> None:
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
         await press(app, pilot, "2")
-        heat = app.query_one(HeatMap)
+        heat = app.main.query_one(HeatMap)
         assert heat.under_cursor == "L0H0" and "L0H0: accuracy 0.9, good" in screen(app)
         await press(app, pilot, "right", "down")
         assert heat.under_cursor == "L1H1"
         await pilot.click("#map", offset=(5, 2))
         assert heat.under_cursor == "L0H1"
         await press(app, pilot, "m", "m", "m", "m")
-        assert app.measure == "margin" and "L0H1: margin -1, bad" in screen(app)
+        assert app.main.looking.measure == "margin" and "L0H1: margin -1, bad" in screen(app)
         await press(app, pilot, "l", "1", "enter")
         assert heat.map.kept == {"L1H0", "L1H1", "L1MLP"}
         await press(app, pilot, "enter")
@@ -166,21 +167,37 @@ def test_two_entries_stand_side_by_side(stores: Path) -> None:
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
         await press(app, pilot, "down", "enter", "b", "down", "b")
-        assert app.shown is not None and app.beside is not None
+        assert app.main.looking.shown is not None and app.main.looking.beside is not None
         one, other = (dict((r["component"], r["accuracy"]) for r in side.rows)
-                      for side in (app.shown, app.beside))  # fmt: skip
-        for row in app.query_one("#components", Listing).rows[1:]:
+                      for side in (app.main.looking.shown, app.main.looking.beside))  # fmt: skip
+        for row in app.main.query_one("#components", Listing).rows[1:]:
             name = row["component"]
             assert row["difference"] == pytest.approx(one[name] - other[name])
         assert "accuracy\n" in screen(app) or "- beside" in screen(app)
-        await press(app, pilot, "2", *["m"] * (len(app._measures()) - 1))
-        assert app.measure == "difference"
+        await press(app, pilot, "2", *["m"] * (len(app.main.looking.measures()) - 1))
+        assert app.main.looking.measure == "difference"
         await press(app, pilot, "1", "enter")
         assert "sst2 t1 s0 | sst2 t1 s1" in screen(app)
         await press(app, pilot, "escape", "x")
-        assert app.shown.source.name == "sst2 t1 s1"
+        assert app.main.looking.shown.source.name == "sst2 t1 s1"
         await press(app, pilot, "escape")
-        assert app.beside is None
+        assert app.main.looking.beside is None
+
+    look(stores, steps=steps)
+
+
+def test_what_is_read_while_a_page_lies_over_it_is_shown(stores: Path) -> None:
+    """Help is opened, and a page is closed, before what was begun is there."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await pilot.press("enter", "question_mark")
+        await settled(app, pilot)
+        assert isinstance(app.screen, HelpPage) and app.main.looking.shown is not None
+        await press(app, pilot, "escape")
+        assert len(names(app)) == 11
+        await pilot.press("enter", "escape", "enter", "n", "escape")
+        await settled(app, pilot)
+        assert app.screen is app.main
 
     look(stores, steps=steps)
 
@@ -196,9 +213,11 @@ def test_a_damaged_store_is_told_and_the_rest_goes_on(tmp_path: Path, write_stor
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
         await press(app, pilot, "down", "down", "enter")
-        assert app.shown is None and "error:" in screen(app) and "b.h5" in screen(app)
+        assert app.main.looking.shown is None and "error:" in screen(app) and "b.h5" in screen(app)
         await press(app, pilot, "up", "enter")
-        assert app.shown is not None and app.shown.runs[0].path == str(whole)
+        assert app.main.looking.shown is not None and app.main.looking.shown.runs[0].path == str(
+            whole
+        )
 
     look(tmp_path, steps=steps)
 
@@ -208,7 +227,7 @@ def test_a_wider_terminal_has_more_columns(stores: Path) -> None:
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
         await press(app, pilot, "down", "down")
-        table = app.query_one("#components", Listing)
+        table = app.main.query_one("#components", Listing)
         before, row = len(table.columns), table.under_cursor
         await pilot.resize_terminal(120, 40)
         await settled(app, pilot)
@@ -267,7 +286,7 @@ def test_without_colours_the_map_has_its_digits(stores: Path, monkeypatch: Any) 
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
         await press(app, pilot, "2", "down")
-        line = app.query_one(HeatMap).render_line(1)
+        line = app.main.query_one(HeatMap).render_line(1)
         assert line.text.split() == ["H0", "9", "5"]
         styles = [segment.style for segment in line if segment.style is not None]
         assert styles and not any(style.color or style.bgcolor for style in styles)
@@ -283,7 +302,7 @@ def test_a_long_table_scrolls_with_its_cursor(tmp_path: Path, write_store: Any) 
     path = write_store(tmp_path / "a.h5", axis=axis, n_test=20)
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
-        table = app.query_one("#components", Listing)
+        table = app.main.query_one("#components", Listing)
         await press(app, pilot, "end")
         assert table.cursor == len(axis) and names(app)[-1] in screen(app)
         assert "full" in screen(app)

@@ -1,0 +1,92 @@
+"""Panels as SVG inside a page."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from compread.views.plots.pictures import Grid, Group, Line, Lines, Points
+from compread.views.plots.svg import to_svg
+
+GRID = Grid(
+    np.array([[0.25, np.nan], [0.5, 0.75]]), ("0", "MLP"), ("0", "1"), "accuracy", 0.25, 0.75, 0.5,
+    "all", "layer", "head",
+)  # fmt: skip
+POINTS = Points(
+    (Group("good", np.array([0.5, 1.0]), np.array([0.633, 0.0]), ("L0H0", "L0H1")),
+     Group("other", np.array([]), np.array([]))),
+    "x", "y", "a <b> & c", level=0.4, level_name="full", unit=True, named=("L0H0",),
+)  # fmt: skip
+LINES = Lines(
+    (Line("full", *[np.array([1.0, 3.0, np.nan])] * 3),
+     Line("best", *[np.array([2.0, 2.0, 2.0])] * 3)),
+    ("step1", "step2", "step3"), "revision", "accuracy",
+)  # fmt: skip
+
+
+def parsed(panel):
+    """The drawing's root, and every path that is drawn."""
+    root = ElementTree.fromstring(to_svg(panel))
+    return root, [element for element in root.iter() if element.tag == "path"]
+
+
+@pytest.mark.parametrize("panel", [GRID, POINTS, LINES], ids=["grid", "points", "lines"])
+def test_a_drawing_is_well_formed_and_says_what_it_is(panel):
+    """Also of names that look like markup, and of a group without points."""
+    root, _ = parsed(panel)
+    assert root.get("role") == "img" and panel.title in root.get("aria-label")
+    width, height = (float(root.get(side)) for side in ("width", "height"))
+    texts = [element for element in root.iter() if element.tag == "text"]
+    assert texts and all(-width <= float(t.get("x")) <= width for t in texts)
+    assert all(0 <= float(t.get("y")) <= height for t in texts)
+
+
+def test_a_grids_cells_have_their_places_and_colours():
+    """Low, the middle and high have the scale's ends and centre; an empty cell is not drawn."""
+    root, paths = parsed(GRID)
+    left, top, cell = map(float, root.get("data-cell").split())
+    places = {}
+    for path in paths:
+        for x, y, size in re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v\3h-\3z", path.get("d")):
+            at = (float(y) - top) / cell, (float(x) - left) / cell
+            places[at] = path.get("fill")
+            assert float(size) == cell
+    assert places == {(0, 0): "#054985", (1, 0): "#f7f7f7", (1, 1): "#a34700"}
+    assert root.get("data-values") == "0.25  0.5 0.75"
+    assert (root.get("data-rows"), root.get("data-axes")) == ("0|MLP", "head|layer")
+
+
+def test_points_are_exact_to_three_digits():
+    """In thousandths of the plane, from its top left."""
+    _, paths = parsed(POINTS)
+    (good,) = (path for path in paths if path.get("data-group") == "good")
+    assert re.findall(r"M(\d+) (\d+)", good.get("d")) == [("500", "367"), ("1000", "1000")]
+    assert good.get("data-names") == "L0H0|L0H1"
+    root, _ = parsed(POINTS)
+    assert [t.text for t in root.iter() if t.tag == "text" and t.text[:1] == "L"] == ["L0H0"]
+
+
+def test_lines_are_joined_over_their_places():
+    """From place to place where there is a value, with what the places are called."""
+    root, paths = parsed(LINES)
+    lines = [path.get("d") for path in paths if path.get("class") == "line"]
+    assert [len(re.findall(r"[ML]\d+ \d+", d)) for d in lines] == [2, 3]
+    assert root.get("data-places") == "step1|step2|step3"
+    low, high = (int(re.findall(r" (\d+)", lines[0])[i]) for i in (0, 1))
+    assert low > high, "1 is drawn below 3"
+
+
+def test_labels_do_not_cover_each_other():
+    """Of points close together each has its name at another place."""
+    names = ("L10H10", "L10H11", "L10H12")
+    close = Points((Group("good", np.full(3, 0.5), np.full(3, 0.5), names),), "x", "y", unit=True,
+                   named=names)  # fmt: skip
+    root, _ = parsed(close)
+    found = [t for t in root.iter() if t.tag == "text" and t.text in names]
+    places = [(float(t.get("x")), float(t.get("y"))) for t in found]
+    assert len(places) == 3
+    for n, (x, y) in enumerate(places):
+        assert all(abs(y - b) >= 10 or abs(x - a) > 35 for a, b in places[:n])
