@@ -43,12 +43,13 @@ TABLES = Annotated[
         show_default=False,
     ),
 ]
-TOP_K = Annotated[int, typer.Option("--top", min=1, help="Components in a top set (IoU).")]
+TOP_K = Annotated[
+    int,
+    typer.Option("--top", min=1, help="Size of the top sets whose overlap (IoU) transfer shows."),
+]
 VERSUS = Annotated[
     list[str] | None,
-    typer.Option(
-        "--versus", help="Show the change to these stores of another model; may be repeated."
-    ),
+    typer.Option("--versus", help="Compare with these stores of another model; may be repeated."),
 ]
 WITHOUT = Annotated[
     list[str] | None,
@@ -77,7 +78,7 @@ PAIRS = Annotated[
     typer.Option(
         "--pairs",
         metavar="N",
-        help="Pairs of stores of each kind to compare, drawn at random; or all.",
+        help="How many pairs of stores to compare for transfer, drawn at random; or all.",
     ),
 ]
 
@@ -104,20 +105,22 @@ def analyze(
 ) -> None:
     """Summarise runs: full model, best, worst, categories, transfer.
 
-    Heads, MLPs and whole mixers are counted, embed and bias never. A component is label-biased
-    when it predicts one label on every row; else good when it is significantly above chance and
-    its accuracy is at least the full model's; else bad when it is significantly below chance.
-    The test shuffles the right labels; its p-values are corrected for the number of components
-    (Benjamini-Hochberg).
+    The first table has the full model's accuracy and the best and the worst component's. The best
+    is picked on the rows it is scored on, as in the paper's Table 1, and so looks better than it
+    is; beside it stand what such a pick shows by chance, and two honest estimates: picked on half
+    of the rows and scored on the other (crossfit), and picked on the train rows.
 
-    Beside the best component picked on the rows it is scored on (an oracle, as in the paper's
-    Table 1) stand the one picked on the train rows, a cross-fitted estimate, and what the oracle
-    shows by chance alone. Several stores have a mean and an sd row (population form), and pairs of
-    them that differ in one thing show how far accuracies transfer. Several revisions of one model
-    have its accuracy over training.
+    The second counts heads, MLPs and mixers by category. A component is label-biased if it
+    predicts one label on every row; else good if it is at least as accurate as the full model and
+    significantly above chance; else bad if it is significantly below chance. Significance is by
+    permutation of the right labels, corrected for the number of components (Benjamini-Hochberg).
 
-    With --versus the stores are paired with those of another model by task, template and seed, and
-    each component's change is shown instead, rows paired.
+    Given several stores there are means and standard deviations over them, and a table of how well
+    accuracies transfer between stores that differ in one thing; given several revisions of one
+    model, its accuracy over training.
+
+    With --versus the table has each component's change of accuracy between two models instead,
+    over pairs of stores of the same task, template and seed.
 
     With --without and --only the sum of the components left is scored instead, beside the full
     model: components, patterns, layers (L29) and kinds (heads, mlps, mixers, embed, bias). With
@@ -161,8 +164,8 @@ def _check_sums(context: typer.Context) -> None:
 
     if others := sorted(named_options(context) - _OF_SUMS):
         raise UsageError(
-            f"{', '.join(others)}: of single components; --without, --only and --early-exit score "
-            "sums of them"
+            f"{', '.join(others)} is about single components, but --without, --only and "
+            "--early-exit score sums of components: give one or the other"
         )
 
 

@@ -34,24 +34,29 @@ def check(
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Check every causal model type of transformers.")
+        bool,
+        typer.Option(
+            "--all", help="Check every type of causal language model that transformers has."
+        ),
     ] = False,
-    revision: Annotated[str | None, typer.Option("--revision", help="Hub revision.")] = None,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Branch, tag or commit on the hub.")
+    ] = None,
     adapter: Annotated[
-        str | None, typer.Option("--adapter", help="Check it with this peft adapter's kind.")
+        str | None, typer.Option("--adapter", help="Check it with an adapter like this one (peft).")
     ] = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Use local files and caches only.")
+        bool, typer.Option("--offline", help="Use only what is on this machine; download nothing.")
     ] = False,
     trust_remote_code: TRUST = False,
     table: ONE_TABLE = None,
     format: FORMAT = TABLE,
 ) -> None:
-    """Prove that a model family is read rightly, from its config alone.
+    """Prove that a family of models is split correctly, from its config alone.
 
-    Builds a tiny model with the same structure and loud random weights on the CPU in float64, and
-    compares the parts with what that model does. Exit status 0: certified; 3: not. With --all, 3
-    means that nothing was certified or that a check crashed or hung.
+    Builds a tiny model of the same structure with large random weights, on the CPU in float64, and
+    checks that the parts add up to what that model computes. No weights are downloaded. The exit
+    status is 0 if the family is certified, else 3; with --all, 3 if none is or a check crashed.
     """
     if (model is None) != every:
         raise UsageError("expected a MODEL or --all, one of the two; see compread check --help")

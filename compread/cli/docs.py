@@ -34,8 +34,8 @@ def docs(
 ) -> None:
     """Show a page of the manual.
 
-    The pages come with the package. On a terminal a page is laid out, in a pipe or a file it is
-    the Markdown that was written. Without NAME the pages are listed.
+    The pages come with the package, so no network is needed. A terminal gets a page laid out, a
+    pipe or a file its Markdown. Without NAME the pages are listed.
 
     To have the commands' help in man: compread docs --man > ~/.local/share/man/man1/compread.1
     """

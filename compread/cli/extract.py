@@ -10,6 +10,7 @@ import typer
 from compread.cli import extract_options as opt
 from compread.cli.extract_grid import Checkpoint, PromptChoices, checkpoints, targets
 from compread.cli.forms import FORMAT, TABLE
+from compread.cli.options import unless_from_environment
 from compread.cli.output import note
 from compread.cli.progress import hide_foreign_bars, say_loading
 from compread.errors import StoreError, UsageError
@@ -70,15 +71,16 @@ def extract(
     log: opt.LOG = None,
     quiet: opt.QUIET = False,
 ) -> None:
-    """Run a model once and store every component's label logits.
+    """Run a model over prompts once; store what each part adds to the label logits.
 
-    Prints the path of each finished store, one a line; with --dry-run what the runs will take, in
-    --format. A run that was stopped goes on where it was when the same command is given again; one
-    that is finished is kept, once its checksums were read.
-    Exit status 3: the parts did not add up to the model's own logits, and nothing was written.
+    Prints the path of each finished store, one a line. To continue a run that was stopped, give
+    the same command again; finished stores are kept, after a check of their checksums. With
+    --dry-run nothing is run: it prints how many tokens, operations and bytes the runs would take.
+    Exit status 3 means that the parts did not add up to the model's own logits; nothing was
+    written then.
 
-    On several GPUs or machines: torchrun --nproc-per-node 8 -m compread extract ...; the workers
-    share the rows of each run and write the same store.
+    To use several GPUs or machines: torchrun --nproc-per-node 8 -m compread extract ...; the
+    processes share the rows of each run and write one store.
     """
     hide_foreign_bars()
     if merge_adapter and not adapter:
@@ -90,6 +92,9 @@ def extract(
 
     chat = Chat(apply_chat_template, system_instruction, fewshot_as_multiturn)
     nearest = prompt_selection is opt.Selection.nearest
+    if prompts is not None:  # made already, so variables that are of making them say nothing here
+        data_dir = unless_from_environment(context, "data_dir", data_dir)
+        include_path = unless_from_environment(context, "include_path", include_path)
     sets = PromptChoices(
         tasks, prompts, templates, seeds, num_fewshot, n_train, limit, labels, demo_labels,
         nearest, embedder, data_dir, include_path, offline, calibration_prompts,

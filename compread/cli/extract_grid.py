@@ -64,14 +64,14 @@ class PromptChoices:
         )  # fmt: skip
         if any(value is not None for value in alone) or self.calibration:
             raise UsageError(
-                "--prompts is one finished prompt set: --templates, --seeds, --num-fewshot, "
-                "--n-train, --limit, --demo-labels, --prompt-selection, --calibration-prompts, "
-                "--include-path and --data-dir go with --tasks"
+                "--prompts has finished prompts, so leave out what makes prompts of --tasks: "
+                "--templates, --seeds, --num-fewshot, --n-train, --limit, --demo-labels, "
+                "--prompt-selection, --calibration-prompts, --include-path and --data-dir"
             )
         if file == "-" and os.environ.get("WORLD_SIZE", "1") != "1":
             raise UsageError(
-                "--prompts - with several processes: only one can read standard input; "
-                "write the prompts to a file and give its path"
+                "--prompts -: several processes cannot all read standard input; write the prompts "
+                "to a file and give its path"
             )
         words = [word.split("|") for word in self.labels.split(",")] if self.labels else None
         return [read_prompt_file(file, words)]

@@ -21,38 +21,56 @@ class Selection(str, Enum):
 
 # --- the model
 MODEL = Annotated[
-    str, typer.Option("--model", help="Hub id, folder or .gguf file.", show_default=False)
+    str,
+    typer.Option(
+        "--model", help="The model: a hub id, a folder or a .gguf file.", show_default=False
+    ),
 ]
-REVISION = Annotated[str | None, typer.Option("--revision", help="Hub revision of the model.")]
+REVISION = Annotated[
+    str | None, typer.Option("--revision", help="Branch, tag or commit on the hub.")
+]
 REVISIONS = Annotated[
     str | None,
     typer.Option(
-        "--revisions", help="Several, such as step1000,step4000; of a folder, its subfolders."
+        "--revisions",
+        help="Several checkpoints, such as step1000,step4000: revisions on the hub, or subfolders.",
     ),
 ]
-DTYPE = Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16 or float16.")]
-DEVICE = Annotated[str, typer.Option("--device", help="auto, cuda, cuda:1, mps or cpu.")]
+DTYPE = Annotated[
+    str, typer.Option("--dtype", help="Format of the weights: auto, float32, bfloat16 or float16.")
+]
+DEVICE = Annotated[
+    str, typer.Option("--device", help="Where to run: auto, cuda, cuda:1, mps or cpu.")
+]
 DEVICE_MAP = Annotated[
-    str | None, typer.Option("--device-map", help="Spread a large model: auto, balanced ...")
+    str | None,
+    typer.Option("--device-map", help="Spread a model over several GPUs: auto, balanced ..."),
 ]
 ADAPTER = Annotated[
     str | None, typer.Option("--adapter", help="A peft adapter (LoRA, DoRA): hub id or folder.")
 ]
 MERGE_ADAPTER = Annotated[
-    bool, typer.Option("--merge-adapter", help="Add the adapter to the weights first.")
+    bool, typer.Option("--merge-adapter", help="Merge the adapter into the weights before running.")
 ]
 QUANTIZE = Annotated[
-    str | None, typer.Option("--quantize", help="8bit or 4bit: quantize while loading.")
+    str | None, typer.Option("--quantize", help="Load the weights in fewer bits: 8bit or 4bit.")
 ]
 ATTENTION = Annotated[
     str | None,
-    typer.Option("--attn-implementation", help="eager, sdpa, ... [default: the model's]"),
+    typer.Option(
+        "--attn-implementation",
+        help="How attention is computed: eager, sdpa, ... [default: the model's]",
+    ),
 ]
 TRUST = Annotated[
     bool,
-    typer.Option("--trust-remote-code", help="Run code that comes with the model. Read it first."),
+    typer.Option(
+        "--trust-remote-code", help="Run Python code that comes with the model; read it first."
+    ),
 ]
-OFFLINE = Annotated[bool, typer.Option("--offline", help="Use local files and caches only.")]
+OFFLINE = Annotated[
+    bool, typer.Option("--offline", help="Use only what is on this machine; download nothing.")
+]
 
 # --- the prompts
 TASKS = Annotated[
@@ -64,7 +82,8 @@ TASKS = Annotated[
     ),
 ]
 PROMPTS = Annotated[
-    str | None, typer.Option("--prompts", help="A prompt set in JSON Lines; - for stdin.")
+    str | None,
+    typer.Option("--prompts", help="Finished prompts, one JSON object a line; - for stdin."),
 ]
 TEMPLATES = Annotated[
     str | None,
@@ -76,22 +95,27 @@ TEMPLATES = Annotated[
 ]
 SEEDS = Annotated[
     str | None,
-    typer.Option("--seeds", help="Demonstration sets, such as 0-4. [default: 0; lm_eval: 1234]"),
+    typer.Option(
+        "--seeds",
+        help="Draws of demonstrations, such as 0-4; a run for each. [default: 0; lm_eval: 1234]",
+    ),
 ]
 NUM_FEWSHOT = Annotated[
-    int | None, typer.Option("--num-fewshot", help="Demonstrations. [default: the task's]")
+    int | None,
+    typer.Option("--num-fewshot", help="Demonstrations in a prompt. [default: the task's]"),
 ]
 N_TRAIN = Annotated[
-    int | None, typer.Option("--n-train", help="Train rows. [default: 24 less the shots]")
+    int | None,
+    typer.Option("--n-train", help="Labelled rows to fit weights on. [default: 24 less the shots]"),
 ]
 LIMIT = Annotated[
-    int | None, typer.Option("--limit", help="Test rows. [default: 2000 or all there are]")
+    int | None, typer.Option("--limit", help="Rows to score on. [default: 2000 or all there are]")
 ]
 LABELS = Annotated[
     str | None,
     typer.Option(
         "--labels",
-        help='Label words of --prompts: " negative, positive"; | between words of one class.',
+        help='With --prompts: label words, " negative, positive"; | between words of one class.',
     ),
 ]
 DEMO_LABELS = Annotated[
@@ -101,12 +125,15 @@ DEMO_LABELS = Annotated[
 SELECTION = Annotated[
     Selection,
     typer.Option(
-        "--prompt-selection", help="nearest: each row's most similar labelled examples (PromptS)."
+        "--prompt-selection",
+        help="The same demonstrations for all rows, or each row's nearest (PromptS).",
     ),
 ]
 EMBEDDER = Annotated[
     str | None,
-    typer.Option("--embedder", help="For nearest: a sentence-transformers id or folder."),
+    typer.Option(
+        "--embedder", help="With nearest: the sentence-transformers model to compare rows by."
+    ),
 ]
 CALIBRATION = Annotated[
     bool,
@@ -118,7 +145,7 @@ UNCONDITIONAL = Annotated[
     bool,
     typer.Option(
         "--unconditional",
-        help="Also run each row's answers behind a prompt that says nothing, for --normalize pmi.",
+        help="Also run each row's answers after a prompt without content, for --normalize pmi.",
     ),
 ]
 UNCONDITIONAL_PROMPT = Annotated[
@@ -126,28 +153,30 @@ UNCONDITIONAL_PROMPT = Annotated[
     typer.Option(
         "--unconditional-prompt",
         metavar="TEXT",
-        help="That prompt, such as Answer:  [default: the token that a text begins with]",
+        help="The prompt without content, such as Answer:  [default: the token that begins a text]",
         show_default=False,
     ),
 ]
 DATA_DIR = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Folder with TASK/{train,test}.jsonl.", **PATH),
+    typer.Option(
+        "--data-dir", help="Read the rows from TASK/{train,test}.jsonl in this folder.", **PATH
+    ),
 ]
 INCLUDE_PATH = Annotated[
     Path | None,
-    typer.Option("--include-path", help="Folder with task files, yours or lm-eval's.", **PATH),
+    typer.Option("--include-path", help="Folder with more task files, yours or lm-eval's.", **PATH),
 ]
 CHAT_TEMPLATE = Annotated[
     bool,
-    typer.Option("--apply-chat-template", help="Put prompts through the model's chat template."),
+    typer.Option("--apply-chat-template", help="Wrap prompts in the model's chat template."),
 ]
 SYSTEM = Annotated[
     str | None, typer.Option("--system-instruction", help="A system message before each prompt.")
 ]
 MULTITURN = Annotated[
     bool,
-    typer.Option("--fewshot-as-multiturn", help="Demonstrations as turns of the chat."),
+    typer.Option("--fewshot-as-multiturn", help="Give the demonstrations as turns of the chat."),
 ]
 SHOW_PROMPTS = Annotated[
     int,
@@ -160,21 +189,23 @@ OUTPUT = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="A .h5 path for one run; else a folder, such as stores/{model}.",
+        help="Where to write: a .h5 file for one run, else a folder, such as stores/{model}.",
         show_default=False,
         **PATH,
     ),
 ]
 BATCH_TOKENS = Annotated[
     int | None,
-    typer.Option("--batch-tokens", min=1, help="Tokens in a batch. [default: what memory allows]"),
+    typer.Option(
+        "--batch-tokens", min=1, help="Most tokens in a batch. [default: what memory allows]"
+    ),
 ]
 COMPILE = Annotated[
     bool,
-    typer.Option("--compile", help="Fuse norms, gates and rotations by torch.compile (GPU)."),
+    typer.Option("--compile", help="Run norms, gates and rotations through torch.compile (GPU)."),
 ]
 DRY_RUN = Annotated[
-    bool, typer.Option("--dry-run", help="Say what the runs will take, without loading a weight.")
+    bool, typer.Option("--dry-run", help="Say what the runs would need, without loading a weight.")
 ]
 KEEP_TEXT = Annotated[
     bool,
@@ -183,7 +214,7 @@ KEEP_TEXT = Annotated[
     ),
 ]
 SHARE = Annotated[
-    bool, typer.Option("--share/--no-share", help="Run the prompts' shared prefix once.")
+    bool, typer.Option("--share/--no-share", help="Run what all prompts begin with only once.")
 ]
 FORCE = Annotated[bool, typer.Option("--force", help="Replace existing stores and start over.")]
 LOG = Annotated[

@@ -27,7 +27,7 @@ ONE_TABLE = Annotated[
     typer.Option(
         "--table",
         metavar="NAME",
-        help="Only this list of the result, by its name in JSON; csv and parquet hold one.",
+        help="Only this list of the JSON; csv and parquet hold one.",
     ),
 ]
 _NAME = "format"
@@ -35,7 +35,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "format": (
         Annotated[
             Format,
-            typer.Option("--format", help="How to print the result; json, csv, parquet are exact."),
+            typer.Option(
+                "--format",
+                help="How to print the result; json, csv and parquet have full precision.",
+            ),
         ],
         Format(DEFAULT_FORMAT),
     ),
@@ -51,24 +54,35 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "caption": (
-        Annotated[str | None, typer.Option("--caption", metavar="TEXT", help="The table's title.")],
+        Annotated[
+            str | None,
+            typer.Option(
+                "--caption",
+                metavar="TEXT",
+                help="Put this above the table in place of its own title.",
+            ),
+        ],
         None,
     ),
     "label": (
         Annotated[
             str | None,
-            typer.Option("--label", metavar="NAME", help="With latex: the table's \\label."),
+            typer.Option(
+                "--label",
+                metavar="NAME",
+                help="With --format latex: the \\label to refer to the table by.",
+            ),
         ],
         None,
     ),
     "explain": (
         Annotated[
-            bool, typer.Option("--explain", help="Say below a table what each column means.")
+            bool, typer.Option("--explain", help="Explain below the table what each column means.")
         ],
         False,
     ),
     "no_notes": (
-        Annotated[bool, typer.Option("--no-notes", help="Nothing below a table.")],
+        Annotated[bool, typer.Option("--no-notes", help="Print nothing below a table.")],
         False,
     ),
 }

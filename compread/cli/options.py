@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -23,6 +24,12 @@ def named_options(context: typer.Context) -> set[str]:
         if parameter.param_type_name == "option" and parameter.name is not None
         if getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
     }
+
+
+def unless_from_environment(context: typer.Context, name: str, value: Path | None) -> Path | None:
+    """The value, or None where a variable of the environment has set it for other questions."""
+    source = context.get_parameter_source(name)
+    return None if getattr(source, "name", "") == "ENVIRONMENT" else value
 
 
 class Choice(str, Enum):
@@ -69,33 +76,33 @@ _STORES = typer.Argument(
 )
 STORES = Annotated[list[str], _STORES]
 ANY_STORES = Annotated[list[str] | None, _STORES]
-POOL = Annotated[
-    Pool, typer.Option("--pool", help="How several label words of one class become one label.")
-]
+POOL = Annotated[Pool, typer.Option("--pool", help="How to join the label words of one class.")]
 NORMALIZE = Annotated[
     Normalize,
     typer.Option(
         "--normalize",
-        help="What makes answers of different lengths alike: characters is lm-eval's acc_norm.",
+        help="How to compare answers of different lengths; characters is lm-eval's acc_norm.",
     ),
 ]
 SPLIT = Annotated[Split, typer.Option("--split", help="Which rows to score the components on.")]
 ACROSS_MODELS = Annotated[
-    bool, typer.Option("--across-models", help="Take stores of several models as one.")
+    bool, typer.Option("--across-models", help="Allow stores of different models.")
 ]
 ALPHA = Annotated[
     float,
-    typer.Option("--alpha", help="Good and bad: largest corrected p-value that is significant."),
+    typer.Option("--alpha", help="Largest corrected p-value that makes a component good or bad."),
 ]
 BIAS_SHARE = Annotated[
     float,
-    typer.Option("--bias-share", help="Biased: smallest share of rows with one prediction."),
+    typer.Option(
+        "--bias-share", help="A component is biased from this share of rows with one prediction on."
+    ),
 ]
 GOOD_ACCURACY = Annotated[
     float | None,
     typer.Option(
         "--good-accuracy",
-        help="Good: smallest accuracy.  [default: the full model's]",
+        help="Smallest accuracy of a good component.  [default: the full model's]",
         show_default=False,
     ),
 ]
@@ -103,7 +110,7 @@ BAD_ACCURACY = Annotated[
     float | None,
     typer.Option(
         "--bad-accuracy",
-        help="Bad: largest accuracy.  [default: any below chance]",
+        help="Largest accuracy of a bad component.  [default: any below chance]",
         show_default=False,
     ),
 ]

@@ -128,8 +128,8 @@ def plot(
 ) -> None:
     """Draw a figure of the paper, or of reweight, from stores.
 
-    The file's ending says the form; .csv and .json have the numbers. With -o - the figure is
-    drawn in the terminal. The path of the file is printed.
+    The ending of the file decides its form; .csv and .json have the numbers. With -o - the figure
+    is drawn in the terminal. The path of the file is printed.
     """
     from compread.analysis.categories import Rules
     from compread.errors import UsageError

@@ -40,25 +40,34 @@ UNSCALED = (
 
 
 WEIGHTS = Annotated[
-    Path, typer.Option("--weights", help="From reweight --save.", show_default=False)
+    Path,
+    typer.Option(
+        "--weights", help="The weights: a file that reweight --save wrote.", show_default=False
+    ),
 ]
 INPUT = Annotated[
     str,
-    typer.Option("--input", help="Rows in JSON Lines; - for stdin.", show_default=False),
+    typer.Option(
+        "--input",
+        help="The rows to label, one JSON object a line; - for stdin.",
+        show_default=False,
+    ),
 ]
 METHOD = Annotated[
     str | None,
     typer.Option(
         "--method",
         autocompletion=complete.methods,
-        help="Which of the weights. [default: blend-row]",
+        help="Which method of the file. [default: blend-row]",
     ),
 ]
 N_TRAIN = Annotated[
-    int | None, typer.Option("--n-train", help="Those fitted on N rows. [default: the most]")
+    int | None,
+    typer.Option("--n-train", help="Use the weights fitted on N train rows. [default: the most]"),
 ]
 STORE = Annotated[
-    str | None, typer.Option("--store", help="Those fitted on this store, if on several.")
+    str | None,
+    typer.Option("--store", help="Use the weights fitted on this store, if there are several."),
 ]
 LABEL_SHARES = Annotated[
     str | None,
@@ -79,7 +88,8 @@ INCLUDE_PATH = Annotated[
     ),
 ]
 EXPLAIN = Annotated[
-    int, typer.Option("--explain", min=0, help="Name the N components that decided each row.")
+    int,
+    typer.Option("--explain", min=0, help="For each row, name the N components that weighed most."),
 ]
 DTYPE = Annotated[
     str | None, typer.Option("--dtype", help="As in extract. [default: the weights']")

@@ -35,14 +35,14 @@ def predictions(
             "--component",
             metavar="NAME,...",
             autocompletion=complete.components,
-            help="full, names of components, or patterns such as 'L3H*'.",
+            help="Who is asked: full, components, or patterns such as 'L3H*'.",
         ),
     ] = "full",
     wrong: Annotated[
-        bool, typer.Option("--wrong", help="Only rows on which the first one named is wrong.")
+        bool, typer.Option("--wrong", help="Only rows that the first one named gets wrong.")
     ] = False,
     top: Annotated[
-        int, typer.Option("--top", min=0, help="How many lines a table shows; 0 for all.")
+        int, typer.Option("--top", min=0, help="Lines of the table; 0 shows all.")
     ] = _SHOWN,
     split: SPLIT = TEST,
     pool: POOL = POOLED,

@@ -55,7 +55,7 @@ BY = Annotated[
         "end. Or arithmetic over keys of the rows: 'accuracy - chance'.",
     ),
 ]
-TOP = Annotated[int, typer.Option("--top", min=0, help="How many to show; 0 for all.")]
+TOP = Annotated[int, typer.Option("--top", min=0, help="Components to show; 0 shows all.")]
 ONLY_KIND = Annotated[
     list[Kind] | None,
     typer.Option(
@@ -72,17 +72,19 @@ METHOD = Annotated[
     typer.Option(
         "--method",
         autocompletion=complete.methods,
-        help="Whose weights, where FILE has several. [default: blend, else comprw]",
+        help="Which method's weights, if FILE has several. [default: blend, else comprw]",
     ),
 ]
 SHOWN_PER = Annotated[
     Per | None,
-    typer.Option("--per", help="Show the measure for each of these beside the mean."),
+    typer.Option("--per", help="Beside the mean, show the measure for each of these apart."),
 ]
 EXAMPLE_ID = Annotated[
     str | None,
     typer.Option(
-        "--example", metavar="ID", help="Show what one row's answer is made of, by its id."
+        "--example",
+        metavar="ID",
+        help="Show how the components make up the answer to the row of this id.",
     ),
 ]
 COMPONENT = Annotated[
@@ -95,7 +97,7 @@ COMPONENT = Annotated[
     ),
 ]
 HEATMAP = Annotated[
-    bool, typer.Option("--heatmap", help="Draw the measure by layer and head instead.")
+    bool, typer.Option("--heatmap", help="Draw a map of layers and heads instead of the table.")
 ]
 
 
@@ -124,13 +126,13 @@ def rank(
 ) -> None:
     """Rank the components by what each predicts alone.
 
-    Each component predicts the label with its largest contribution. Of several stores the means
-    are shown; they must share components and the number of labels; label words
-    that differ are matched by their order. The full model's row stands first in the table, and
-    last, as component "full" without a rank, in json and csv.
+    Read alone, a component predicts the label that it contributes most to. Given several stores,
+    the table has the means over them; they must have the same components and as many labels, and
+    labels whose words differ are matched by their order. The full model is on top of the table; in
+    json and csv it comes last, as component "full" without a rank.
 
-    With --example ID the components of one row's answer are shown instead, as a running sum from
-    embed to bias that ends in the full model's margin on that row.
+    With --example ID the table explains one row instead: each component's contribution and the sum
+    up to there, from embed to bias, which ends at the full model's margin on that row.
     """
     if example is not None or component:
         _check_example(context, example, component)
@@ -188,11 +190,14 @@ def _check_example(context: typer.Context, example: str | None, component: str) 
 
     if example is None:
         raise UsageError(
-            f"--component {component} goes with --example ID; of all rows: compread predictions "
-            "STORE --component ..."
+            f"--component {component} chooses what --example ID shows: give that too, or ask for "
+            "all rows with: compread predictions STORE --component ..."
         )
     if others := sorted(named_options(context) - _OF_EXAMPLES):
-        raise UsageError(f"{', '.join(others)}: ranks over rows, and --example is one row's answer")
+        raise UsageError(
+            f"{', '.join(others)} is about the ranking over all rows, but --example explains a "
+            "single one: give one or the other"
+        )
 
 
 def _explain(

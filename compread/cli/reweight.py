@@ -55,7 +55,7 @@ METHODS = Annotated[
     typer.Option(
         metavar="M[,M...]",
         autocompletion=complete.methods,
-        help="Which, such as full,comprw:convex; --list-methods says what there is.",
+        help="Methods to compare, such as full,comprw:convex; --list-methods has all.",
     ),
 ]
 RECIPE = Annotated[
@@ -67,7 +67,7 @@ RECIPE = Annotated[
     ),
 ]
 SIGNED = Annotated[
-    bool, typer.Option("--signed", help="With convex: weights of any sign and size.")
+    bool, typer.Option("--signed", help="With --recipe convex: let weights have any sign and size.")
 ]
 VERSUS = Annotated[
     str | None,
@@ -79,13 +79,13 @@ VERSUS = Annotated[
 ]
 ORACLE = Annotated[
     bool,
-    typer.Option("--oracle", help="Show what fitting on the test rows themselves would give."),
+    typer.Option("--oracle", help="Also show the upper bound: fits on the test rows themselves."),
 ]
 ENSEMBLE = Annotated[
     Ensemble | None,
     typer.Option(
         "--ensemble",
-        help="Also average the scores of each task's stores that differ in this.",
+        help="Also combine the stores of a task that differ in this.",
         show_default=False,
     ),
 ]
@@ -110,7 +110,7 @@ APPLY = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Fit nothing: score the weights of FILE, or --methods of them, on the test rows.",
+        help="Fit nothing: score the weights in FILE (all, or --methods) on the test rows.",
     ),
 ]
 SAVE = Annotated[
@@ -120,7 +120,7 @@ SAVE = Annotated[
 EXPORT = Annotated[
     Path | None,
     typer.Option(
-        help="Save the model in this folder, the weights of comprw, else blend, multiplied in.",
+        help="Save a copy of the model with the weights of comprw, else blend, multiplied in.",
         **PATH,
     ),
 ]
@@ -165,13 +165,17 @@ def reweight(
 ) -> None:
     """Fit component weights on train rows; score them on test rows.
 
-    JSON has `runs`, one row for each store, number of train rows and method; `summary`, their mean
-    and standard deviation over the stores of a task; `average`, the mean over tasks; `versus`,
-    `oracle`, `ensembles` and `ensemble_average` where asked for. `epochs` is the epoch at which
-    training stopped, counted from 0; `gap` how far a convex fit's objective can be above its
-    minimum, as a share of it. `ece`, `ece_adaptive`, `brier` and `log_loss` are of the softmax of
-    the scores; with --metrics or --save, `scaled_ece` and so on are of the probabilities at the
-    `temperature`, which is fitted on train rows left out.
+    Each method learns from the train rows of a store and is scored on its test rows, beside the
+    full model and calibration baselines. Given several stores, the table has means and standard
+    deviations over them.
+
+    JSON has the lists `runs` (a row for each store, number of train rows and method), `summary`
+    (mean and standard deviation over the stores of a task) and `average` (mean over tasks), and
+    `versus`, `oracle`, `ensembles` and `ensemble_average` if asked for. In a row `epochs` is when
+    training stopped, counted from 0, and `gap` how far at most a convex fit's objective is above
+    its minimum, as a share of it. `ece`, `ece_adaptive`, `brier` and `log_loss` are of the softmax
+    of the scores; with --metrics or --save there are also `scaled_ece` and so on, at a
+    `temperature` that is fitted on train rows left out.
     """
     from compread.cli.output import emit, note
     from compread.errors import UsageError

@@ -24,7 +24,7 @@ def check(methods: Sequence[Method], folder: Path, force: bool) -> None:
 
     if not any(method.fitted.axes.get("weights") == "C" for method in methods):
         raise UsageError(
-            "--export-model: no method has weights for components: "
+            "--export-model saves weights of components, which none of these methods has: "
             f"{', '.join(method.title for method in methods)}; add blend or comprw to --methods"
         )
     check_made_folder(folder, force)

@@ -17,16 +17,16 @@ EXAMPLE = "compread show out.h5\ncompread show out.h5 --format json | jq '.runs[
 def show(
     stores: STORES,
     prompt: Annotated[
-        bool, typer.Option("--prompt", help="Print the sample prompt whole, not its end.")
+        bool, typer.Option("--prompt", help="Print the sample prompt from its beginning.")
     ] = False,
     table: ONE_TABLE = None,
     format: FORMAT = TABLE,
 ) -> None:
     """Show what is in a store.
 
-    The run it came from, its labels with their tokens, how many components and rows it has, how
-    exactly the parts add up, and a sample prompt. Of a run that is not finished it says how many
-    rows are kept, and ends with status 4.
+    That is: the model and the options of its run, its labels with their tokens, how many
+    components and rows it has, how exactly the parts add up to the logits, and a sample prompt. If
+    the run is not finished, it says how many rows there are so far and ends with status 4.
     """
     from compread.store import open_store, store_paths
     from compread.views.show import sample_prompt, store_rows, store_view

@@ -27,7 +27,7 @@ def status(
         ),
     ],
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read all numbers against their checksums.")
+        bool, typer.Option("--verify", help="Also check all numbers against their checksums.")
     ] = False,
     format: FORMAT = TABLE,
 ) -> None:
@@ -36,10 +36,10 @@ def status(
     Which wait, how long runs took and when the rest will be done is told by the list that extract
     leaves in a folder (.compread-runs.jsonl, which no store needs).
 
-    Of a finished store the attributes are read and the rows counted, not its numbers. With --verify
-    those are read too, and the exit status is 4 where a store or journal is damaged.
-    A partial run goes on when the extract that began it is given again; a damaged store is
-    extracted anew with --force. May be asked while extract runs.
+    Reads the description of each store and counts its rows, which is quick. With --verify it also
+    reads all numbers and compares their checksums; the exit status is 4 if anything is damaged.
+    To continue a partial run, give the same extract again; to replace a damaged store, add --force.
+    It may be asked while extract is running.
     """
     from compread.cli.parallel import look_at_all
     from compread.store.paths import paths_on

@@ -40,9 +40,9 @@ tasks = typer.Typer(
 def _tasks(
     context: typer.Context, include_path: INCLUDE_PATH = None, format: FORMAT = TABLE
 ) -> None:
-    """The tasks that extract knows: list, show, fetch, new, validate.
+    """List the tasks that extract knows; show, fetch, write and check them.
 
-    Without a subcommand, the list.
+    Without a subcommand the tasks are listed.
     """
     if context.invoked_subcommand is None:
         _list(include_path, format)
@@ -79,17 +79,20 @@ def show(
     ] = "all,contrast",
     seed: Annotated[
         int | None,
-        typer.Option("--seed", min=0, help="Demonstration set. [default: 0; lm_eval: 1234]"),
+        typer.Option(
+            "--seed", min=0, help="Which draw of the demonstrations. [default: 0; lm_eval: 1234]"
+        ),
     ] = None,
     num_fewshot: Annotated[
-        int | None, typer.Option("--num-fewshot", help="Demonstrations. [default: the task's]")
+        int | None,
+        typer.Option("--num-fewshot", help="Demonstrations in a prompt. [default: the task's]"),
     ] = None,
     data_dir: DATA_DIR = None,
     include_path: INCLUDE_PATH = None,
     offline: OFFLINE = False,
     format: FORMAT = TABLE,
 ) -> None:
-    """Print one rendered prompt per template: that of the first test row."""
+    """Print a prompt of each template, as the model would see it."""
     hide_foreign_bars()
     from compread.cli.values import comma_list
     from compread.prompts import is_lm_eval, lm_eval_sets, load_task, prompt_sets
@@ -151,7 +154,7 @@ def fetch(
     include_path: INCLUDE_PATH = None,
     format: FORMAT = TABLE,
 ) -> None:
-    """Load the tasks' data into the cache of datasets, for a later run with --offline."""
+    """Download the tasks' data, so that extract can run with --offline later."""
     hide_foreign_bars()
     from compread.cli.values import comma_list
     from compread.errors import PromptError
@@ -258,13 +261,16 @@ def validate(
     ],
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Also the label words' tokens by this tokenizer."),
+        typer.Option(
+            "--model",
+            help="Also show the tokens that this model's tokenizer makes of the label words.",
+        ),
     ] = None,
     revision: REVISION = None,
     offline: OFFLINE = False,
     format: FORMAT = TABLE,
 ) -> None:
-    """Say what is wrong in task files, each mistake with its line and the fix.
+    """Check task files: each mistake with its line and how to mend it.
 
     With --model (a hub id, a folder or a .gguf file; its tokenizer alone is read) also the tokens
     of each label word. Exit status 1 where something is wrong.

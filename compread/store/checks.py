@@ -109,12 +109,12 @@ def _check_busy(path: Path, error: Exception, reason: str) -> None:
     # Older versions of h5py have the number in the text alone.
     if any(f"errno = {n}," in reason for n in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)):
         raise StoreError(
-            f"{path}: HDF5_USE_FILE_LOCKING asks for a lock, which this file system has not: unset "
-            "it, or set it to FALSE"
+            f"{path}: this file system has no locks, and HDF5_USE_FILE_LOCKING asks for one: unset "
+            "that, or set it to FALSE"
         ) from error
     raise BusyError(
-        f"{path}: is open elsewhere, for writing by another program or by this one: wait until "
-        "that is closed (if it was killed, `h5clear -s` takes its mark away)"
+        f"{path}: a program (perhaps this one) has it open for writing: wait until it is closed; "
+        "if that program was killed, `h5clear -s` removes its mark"
     ) from error
 
 

@@ -80,9 +80,7 @@ def store_states(
             places = [target.resolve() for target in targets]
             asked |= {target.resolve(): one for target, one in listed.items()}
         if not targets:
-            raise StoreError(
-                f"{path}: neither stores (*.h5) nor unfinished ones in this folder or below"
-            )
+            raise StoreError(f"{path}: no stores (*.h5), finished or not, in this folder or below")
         for place, target in zip(places, targets, strict=True):
             found.setdefault(place, target)
     states = (look_at or _look_at)(list(found.values()), verify)

@@ -13,25 +13,26 @@ from compread.views.tables import MORE, Column, Row, Table
 GROUPS = {"": "all", "head_": "heads", "mlp_": "MLPs", "mixer_": "mixers"}
 CATEGORIES = ("good", "bad", "biased")
 PICKED_NOTE = (
-    "best accuracy, worst accuracy: picked on the same rows it is scored on (an oracle), as in the "
-    "paper's Table 1; the best of many looks better than it is. by chance: what that oracle shows "
-    "where the right labels are shuffled. crossfit: picked on half of the rows, scored on the "
-    "other. by train: picked on the train rows."
+    "best, worst: picked on the same rows that it is scored on (an oracle), as in the paper's "
+    "Table 1, so that the best looks better than it is. by chance: what such a pick shows when the "
+    "right labels are shuffled. crossfit: picked on half of the rows and scored on the other half. "
+    "by train: picked on the train rows. p value: how often shuffled labels do as well."
 )
 PICKED_BRIEF = f"best by chance: what the best shows where labels are shuffled.{MORE}"
 RULES = (
-    "good: at least the full model's accuracy and significantly above chance. bad: significantly "
-    "below chance. biased: one label on every row. Significant: permutation test, q at most alpha."
+    "good: at least as accurate as the full model, and significantly above chance. bad: "
+    "significantly below chance. biased: one label on every row. Significant is a permutation test "
+    "whose corrected p-value is at most alpha."
 )
 RULES_BRIEF = f"good: as right as the full model, and above chance; bad: below.{MORE}"
 TRANSFER = (
-    "pearson, spearman: correlation of the components' accuracies; IoU: overlap of "
-    "the top sets, and of those of two halves of one run's rows; means over the pairs. ceiling: "
-    "what noise lets pearson be with so many rows. Runs on the same rows share noise, which lifts "
-    "it. agreement: pearson freed of noise, between one run on one half of the rows and the other "
-    "on the other half, over that between halves of one run: 0 where nothing is shared, 1 where "
-    "all is. transferred: the accuracy of the other run's best component, oracle that of the run's "
-    "own."
+    "pearson, spearman: correlation of the components' accuracies in two runs, mean over the "
+    "pairs. ceiling: the most that pearson can be, as so few rows are noisy; runs on the same rows "
+    "share noise, which lifts it. agreement: pearson freed of noise, of one run on half of the "
+    "rows and the other run on the other half, relative to two halves of one run: 0 if nothing is "
+    "shared, 1 if all is. IoU: overlap of the top sets; halves: of one run's two halves. "
+    "transferred: accuracy of the component that is best in the other run; oracle: of the run's "
+    "own best."
 )
 TRANSFER_BRIEF = f"agreement: correlation freed of noise, 1 where all is shared.{MORE}"
 CHANGE = (

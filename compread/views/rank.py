@@ -24,10 +24,10 @@ SHARE = "predicted_"
 NARROW = 10
 """Characters of a line of a header."""
 NOTE = (
-    "q value: p-value against chance by permutation of the right labels{together}, corrected for "
-    "the number of components (Benjamini-Hochberg); the full model is one test alone. predicted: "
-    "share of the rows on which the component predicts this {label}. margin: mean over rows of the "
-    "right {one}'s {number} minus the best other's, in {unit}. Interval: {interval}."
+    "q value: how often chance alone does as well, by permutation of the right labels{together}, "
+    "corrected for the number of components (Benjamini-Hochberg); the full model is a single test. "
+    "predicted: share of the rows on which the component predicts this {label}. margin: the right "
+    "{one}'s {number} less the best other's, mean over the rows, in {unit}. Interval: {interval}."
 )
 BRIEF = f"q value: p-value against chance, corrected for many tests.{MORE}"
 LENGTH_NOTE = (
@@ -200,8 +200,8 @@ def _crossfit(ranked: Sequence[Mapping[str, Any]]) -> str:
     if first["crossfit_accuracy"] is None:
         return ""
     return (
-        f" {first['component']} is first among many, by luck too: cross-fitted, that is picked on "
-        f"half of the rows and scored on the other, it is {first['crossfit_accuracy']:.3f}."
+        f" {first['component']} stands first also by luck: a component picked on half of the rows "
+        f"is right on {first['crossfit_accuracy']:.3f} of the other half."
     )
 
 
@@ -211,7 +211,7 @@ def _matched(runs: Sequence[RunStats]) -> str:
     if classes.by_name:
         return ""
     listed = ", ".join(map(printable, classes.names))
-    return f" The stores have other label words; labels are matched by their order: {listed}."
+    return f" The stores have different label words; they are matched by their order: {listed}."
 
 
 def _ties(ranked: Sequence[Mapping[str, Any]]) -> str:

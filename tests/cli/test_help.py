@@ -102,3 +102,19 @@ def test_a_line_of_the_page_is_no_request(capsys: Any) -> None:
     requests = {line.split()[0] for line in lines if line.startswith(".")}
     assert requests == {".TH", ".SH", ".SS", ".B", ".PP", ".TP", ".nf", ".fi"}
     assert any("LaTeX" in line or "\\elabel" in line for line in lines)
+
+
+def test_a_variable_for_tasks_says_nothing_of_finished_prompts(
+    tmp_path: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    """With ``--prompts`` the data's folder of the environment is no mistake; a typed one is."""
+    rows = [{"prompt": word, "label": f" {word}"} for word in ("x", "y")]
+    file = tmp_path / "p.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    line = ["extract", "--model", str(tmp_path / "none"), "--prompts", str(file)]
+    line += ["--labels", " x, y", "-o", str(tmp_path / "out.h5")]
+    monkeypatch.setenv("COMPREAD_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COMPREAD_INCLUDE_PATH", str(tmp_path))
+    assert main(line) == 1 and "none" in capsys.readouterr().err
+    assert main([*line, "--data-dir", str(tmp_path)]) == 2
+    assert "--prompts has finished prompts" in capsys.readouterr().err

@@ -220,7 +220,7 @@ def test_templates_of_other_words_are_one_mean(run, stores, write_store, tmp_pat
     status, out, err = run(tmp_path, "--per", "template")
     note = " ".join(out.split())
     assert (status, err) == (0, "") and max(map(len, out.splitlines())) <= 80
-    assert "labels are matched by their order: negative/sad, positive/happy." in note
+    assert "they are matched by their order: negative/sad, positive/happy." in note
     for form in ("json", "csv", "md", "latex"):
         shown = run(tmp_path, "--per", "template", "--format", form)[1]
         assert re.search(r"accuracy_in_t2|in t2| & t2 ", shown)

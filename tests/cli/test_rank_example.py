@@ -59,8 +59,11 @@ def test_one_head_is_one_line(store: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--component", "L0H0"], "--component L0H0 goes with --example ID"),
-        (["--example", "r9", "--by", "margin", "--per", "seed"], "--by, --per: ranks over rows"),
+        (["--component", "L0H0"], "--component L0H0 chooses what --example ID shows"),
+        (
+            ["--example", "r9", "--by", "margin", "--per", "seed"],
+            "--by, --per is about the rank",
+        ),
         (["--example", "r9", "--component", "L7H7"], "there is no component 'L7H7'"),
         (["--example", "r99"], "did you mean 'r9'?"),
     ],

@@ -75,10 +75,10 @@ def test_what_the_first_is_worth_is_told(stores):
     rows = rank(runs).rows()
     (table,) = ranking_view(rows, runs, "accuracy", "test")
     for note in (table.note, table.brief):
-        assert note.endswith(f"scored on the other, it is {rows[0]['crossfit_accuracy']:.3f}.")
+        assert note.endswith(f"is right on {rows[0]['crossfit_accuracy']:.3f} of the other half.")
     rows = rank(runs, by="margin").rows()
     (table,) = ranking_view(rows, runs, "margin", "test")
-    assert rows[0]["crossfit_accuracy"] is None and "by luck" not in table.note
+    assert rows[0]["crossfit_accuracy"] is None and "also by luck" not in table.note
 
 
 @pytest.mark.parametrize(("by", "words"), [("mcc", "MCC: Matthews'"), ("ece", "ECE: mean dist")])
