@@ -32,9 +32,9 @@ def test_one_store_is_a_row_and_a_tally(run, stores):
     flat = " ".join(out.split())
     assert "L0H0 0.900" in flat and "L0H1 0.000" in flat
     assert "what the best shows where labels are shuffled" in flat
-    assert "same rows it is scored on" not in flat
+    assert "same rows that it is scored on" not in flat
     explained = run(stores / "sst2-t1-k4-s0.h5", "--explain")[1]
-    assert "same rows it is scored on" in " ".join(explained.split())
+    assert "same rows that it is scored on" in " ".join(explained.split())
     assert "heads 4 1 (25.0%) 1 (25.0%) 2 (50.0%)" in flat
     assert "mean" not in out.split()
 
@@ -111,7 +111,7 @@ def test_early_exit_has_a_line_a_layer(run, stores):
     ("options", "words"),
     [
         (["--early-exit", "--only", "heads"], "leave --without and --only out"),
-        (["--without", "heads", "--top", "3", "--alpha", "0.1"], "--alpha, --top: of single"),
+        (["--without", "heads", "--top", "3", "--alpha", "0.1"], "--alpha, --top is about single"),
         (["--only", "L9"], "a layer (L0 to L2)"),
     ],
 )

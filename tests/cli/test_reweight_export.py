@@ -173,7 +173,7 @@ def test_what_is_to_be_replaced_stays_until_it_is(
     [
         (["--model", "x"], 2, "--model goes with --export-model"),
         (["--export-model", "nowhere/x"], 1, "there is no folder"),
-        (["--export-model", "x", "--methods", "full"], 2, "weights for components: full"),
+        (["--export-model", "x", "--methods", "full"], 2, "none of these methods has: full"),
         (["--export-model", "x", "--model", "nowhere"], 1, "nowhere"),
         (["--export-model", "x", "--model", "OTHER"], 4, "fingerprint"),
         (["--export-model", "x", "--apply", "w.json"], 2, "--apply fits nothing"),
