@@ -27,8 +27,8 @@ from compread.errors import (
 
 ROOT = Path(compread.__file__).parent
 FUNCTIONS = ("open", "rank", "analyze", "change", "reweight", "apply_weights", "extract")
-OF_COMMANDS_ALONE = {"dry-run", "explain", "store"}
-"""Options of ``extract --dry-run`` and ``predict``, which are no functions."""
+OF_COMMANDS_ALONE = {"dry-run", "explain", "size", "store"}
+"""Options of ``extract --dry-run``, ``plot`` and ``predict``, which are no functions."""
 AS_IT_IS_TYPED = {"demo/fetch.py", "extract/workers.py", "views/show.py"}
 """What another program is called with, or what ``show`` alone prints."""
 
