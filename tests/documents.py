@@ -3,13 +3,16 @@ r"""The README and the manual's pages as blocks, and how a block is run.
 The word behind three backticks is the language, what follows it a mark:
 
 - ``bash``: run by bash; ``python``: executed, all blocks of a page after one another.
-- ``console``: command lines behind ``$``, each over the first lines of what it prints.
-- ``console demo``, ``console real model``: what is shown is of the stores that ``compread demo``
-  makes, or of its model. The commands run on small stand-ins; where ``COMPREAD_TEST_DEMO`` names a
-  folder that has ``compread-demo``, the model and ``data`` the output is compared as well.
+- ``console``: command lines behind ``$``, each over all that it prints, digits aside, wherever it
+  is run.
+- ``console demo``, ``console real model``: what is shown is the first lines, of the stores that
+  ``compread demo`` makes, or of its model. The commands run on small stand-ins; where
+  ``COMPREAD_TEST_DEMO`` names a folder that has ``compread-demo``, the model and ``data`` the
+  output is compared as well.
 - any language with ``not run: REASON``: the commands' names and options are checked, no more.
 
-``python tests/documents.py FOLDER`` writes the console blocks anew from what the commands print in
+``python tests/documents.py`` writes the console blocks without a mark anew, where more than digits
+differs; ``python tests/documents.py FOLDER`` writes all of them, from what the commands print in
 such a folder.
 """
 
@@ -195,22 +198,36 @@ def _in(folder: Path) -> Iterator[None]:
             os.environ["COLUMNS"] = columns
 
 
-def rewritten(page: str, folder: Path) -> str:
+def masked(lines: list[str]) -> list[str]:
+    """The lines without what depends on the processor: digits, and the sign of an exponent."""
+    return [re.sub(r"[0-9.]+", "0", re.sub(r"e[-+]", "e-", line)) for line in lines]
+
+
+def rewritten(page: str, folder: Path, marked: bool) -> str:
     """A page whose console blocks have what their commands print in ``folder``.
 
-    Of a command with lines below it as many are shown as before, of one without all.
+    A block without a mark has all of it, and stays where only digits differ. Of a command in a
+    marked block as many lines are shown as before, of one without lines all.
+
+    Args:
+        page: its text.
+        folder: where the commands are run.
+        marked: whether blocks with a mark are written too, which takes what they are of.
     """
 
     def anew(match: re.Match[str]) -> str:
         block = Block(match[1], match[2] or "", match[3])
-        if block.language != "console":
+        if block.language != "console" or (block.mark and not marked):
             return match[0]
         listings = []
         for command, shown in block.listings:
             status, out = printed(command, folder)
             if status:
                 sys.exit(f"{command}: status {status}: {out[-1:]}")
-            wanted = len("\n".join(shown).rstrip().splitlines()) or len(out)
+            before = "\n".join(shown).rstrip().splitlines()
+            if not block.mark and masked(out) == masked(before):
+                out = before
+            wanted = len(before) if block.mark and before else len(out)
             listings.append("\n".join([f"$ {command}", *out[:wanted]]))
         head, _, _ = match[0].partition("\n")
         return "\n".join([head, "\n\n".join(listings), "```"])
@@ -219,6 +236,8 @@ def rewritten(page: str, folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    at = Path(sys.argv[1]).resolve()
-    for file in PAGES:
-        file.write_text(rewritten(file.read_text("utf-8"), at), "utf-8")
+    with tempfile.TemporaryDirectory() as empty:
+        at = Path(*sys.argv[1:2] or [empty]).resolve()
+        for file in PAGES:
+            text = rewritten(file.read_text("utf-8"), at, marked=len(sys.argv) > 1)
+            file.write_text(text, "utf-8")

@@ -16,6 +16,21 @@ from compread.prompts import mistakes_in
 ROOT = Path(__file__).parents[1]
 GITHUB = ROOT / ".github"
 CONTRIBUTING = (GITHUB / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+RECIPES = {
+    "_ALL": "compread/reweight/registry.py",
+    "OPTIONS": "tests/reweight/test_methods.py",
+    "BLOCK_NAMES": "compread/model/facts.py",
+    "STEPS": "compread/model/facts.py",
+    "REFUSED": "compread/model/facts.py",
+    "CERTIFIED": "tests/families.py",
+    "QUICK": "tests/families.py",
+    "MEASURES": "compread/analysis/measures.py",
+    "OF_FULL": "compread/analysis/summary.py",
+    "KEYS": "tests/analysis/test_ranking.py",
+    "PLOTS": "compread/views/plots/kinds.py",
+}
+"""The lists that a recipe tells to add to, and the files that have them."""
 FILES = sorted([*GITHUB.rglob("*.yml"), ROOT / ".pre-commit-config.yaml"])
 
 
@@ -66,6 +81,32 @@ def test_contributing_names_what_is_there() -> None:
     assert len(named) > 20
     for name in named:
         assert any((at / name).exists() for at in (ROOT, ROOT / "compread")), name
+
+
+def test_contributing_says_where_the_version_is_set() -> None:
+    """The file that is built from is the one that a release is told to change."""
+    built_from = re.search(r'^\[tool\.hatch\.version\]\npath = "(.+)"', PYPROJECT, re.MULTILINE)
+    named = re.search(r"Set `__version__` in `(.+?)`", CONTRIBUTING)
+    assert built_from and named and named[1] == built_from[1]
+
+
+def test_contributing_has_every_room() -> None:
+    """The table of rooms has each folder and file of the package."""
+    _, _, table = CONTRIBUTING.partition("## The rooms")
+    cells = [line.split("|")[1] for line in table.partition("\n## ")[0].splitlines() if "|" in line]
+    named = {name.rstrip("/") for cell in cells for name in re.findall(r"`([\w./]+)`", cell)}
+    there = {p.name for p in (ROOT / "compread").iterdir() if not p.name.startswith(("_", "py."))}
+    assert named == there
+
+
+def test_contributing_names_tests_that_are_there() -> None:
+    """Each path behind ``pytest`` exists, and so do the names that recipes tell to change."""
+    lines = re.findall(r"^pytest (.+)$", CONTRIBUTING, re.MULTILINE)
+    paths = {word for line in lines for word in line.split() if word.startswith("tests/")}
+    assert len(paths) > 10 and not [path for path in paths if not (ROOT / path).exists()]
+    for name, file in RECIPES.items():
+        assert f"`{name}`" in CONTRIBUTING
+        assert re.search(rf"^{name}\b.* = ", (ROOT / file).read_text("utf-8"), re.MULTILINE), name
 
 
 def test_contributing_uses_commands_that_exist() -> None:

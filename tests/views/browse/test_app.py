@@ -152,7 +152,7 @@ def test_the_map_moves_and_opens(stores: Path) -> None:
         assert heat.under_cursor == "L1H1"
         await pilot.click("#map", offset=(5, 2))
         assert heat.under_cursor == "L0H1"
-        await press(app, pilot, "m", "m", "m", "m")
+        await press(app, pilot, *["m"] * app.main.looking.measures().index("margin"))
         assert app.main.looking.measure == "margin" and "L0H1: margin -1, bad" in screen(app)
         await press(app, pilot, "l", "1", "enter")
         assert heat.map.kept == {"L1H0", "L1H1", "L1MLP"}
