@@ -245,5 +245,6 @@ def _nothing_named(part: str, components: Sequence[Component]) -> UsageError:
     hint = f"did you mean {near!r}? " if near else ""
     return UsageError(
         f"there is no component {part!r}: {hint}expected a component ({names[1]} to {names[-2]}), "
-        f"a pattern such as L3H*, a layer (L0 to {layers[-1]}), or {', '.join(KINDS_NAMED)}"
+        f"a pattern such as L3H*, a layer (L0 to {(layers or ['L0'])[-1]}), or "
+        f"{', '.join(KINDS_NAMED)}"
     )
