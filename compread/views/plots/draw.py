@@ -238,8 +238,9 @@ def _sides(axis: Any, sides: tuple[str, str], style: Style) -> None:
     ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.5}
     words: Any = {"transform": axis.transAxes, "fontsize": small, "style": "italic"}
     words["bbox"] = ground
-    axis.text(0.02, 0.98, above, ha="left", va="top", **words)
-    axis.text(0.98, 0.02, below, ha="right", va="bottom", **words)
+    places = ((0.02, 0.98, above, "left", "top"), (0.98, 0.02, below, "right", "bottom"))
+    for across, up, side, ha, va in places:
+        axis.text(across, up, _tick(side), ha=ha, va=va, **words).set_in_layout(False)
 
 
 def _name_points(axis: Any, panel: Points, style: Style, inches: tuple[float, float]) -> None:
@@ -259,11 +260,12 @@ def _name_points(axis: Any, panel: Points, style: Style, inches: tuple[float, fl
         half = np.array([0.36 * len(name) * size, 0.65 * size]) / 72 / inches
         centre = _free_place(at, half, dot, taken, LEGEND_TOP if panel.unit else 0.0)
         taken.append((centre - half, centre + half))
-        axis.annotate(
+        named = axis.annotate(
             printable(name), at, centre, "axes fraction", "axes fraction", fontsize=size,
             ha="center", va="center",
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1},
         )  # fmt: skip
+        named.set_in_layout(False)
 
 
 def _free_place(
