@@ -91,8 +91,9 @@ def extract(
         demo_labels: the demonstrations' classes in order.
         embedder: choose each row's nearest demonstrations by this sentence-transformers model.
         calibration_prompts: also run content-free prompts.
-        unconditional: also run each row's answers behind the token that a text begins with, or
-            behind this text, for ``normalize="pmi"``.
+        unconditional: also run each row's answers behind a prompt that says nothing of it: this
+            text, else the prompts' own, else the token that a text begins with, for
+            ``normalize="pmi"``.
         data_dir: the folder with ``TASK/{train,test}.jsonl``.
         include_path: a folder with task files of your own.
         apply_chat_template: put prompts through the model's chat template.
@@ -135,7 +136,7 @@ def extract(
             raise UsageError(
                 f"{flag('unconditional')} goes with plain prompts: leave the chat template out"
             )
-        text = unconditional if isinstance(unconditional, str) else ""
+        text = unconditional if isinstance(unconditional, str) else None
         sets = [with_unconditional(one, text) for one in sets]
     if keep_text:
         sets = [one.with_text_kept() for one in sets]

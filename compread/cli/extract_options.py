@@ -153,7 +153,8 @@ UNCONDITIONAL_PROMPT = Annotated[
     typer.Option(
         "--unconditional-prompt",
         metavar="TEXT",
-        help="The prompt without content, such as Answer:  [default: the token that begins a text]",
+        help="The prompt without content, such as Answer:  [default: the template's or file's own, "
+        "else the token that begins a text]",
         show_default=False,
     ),
 ]

@@ -27,6 +27,8 @@ compread tasks fetch sst2,boolq
 compread tasks new mine --from opinions.csv --text text --label label
 compread tasks validate my_tasks/mine.yaml --model gpt2"""
 
+_TRIED = 5
+"""Test rows of which the first is shown; some cannot be chosen in."""
 _SHOWN = 10
 """Unusable files that a line names."""
 
@@ -105,7 +107,7 @@ def show(
                 None if seed is None else (seed,),
                 shots=num_fewshot,
                 n_train=0,
-                limit=1,
+                limit=_TRIED,
                 include_path=include_path,
                 offline=offline,
             )
@@ -115,12 +117,13 @@ def show(
                 comma_list([templates]),
                 (seed or 0,),
                 shots=num_fewshot,
-                limit=1,
+                n_train=0,
+                limit=_TRIED,
                 data_dir=data_dir,
                 offline=offline,
             )
         for one in made:
-            prompt = one.prompts[-1]
+            prompt = one.prompts[0]
             rows.append({
                 "task": one.task, "template": one.template, "shots": one.shots,
                 "seed": one.seed, "id": prompt.id, "prompt": prompt.text,

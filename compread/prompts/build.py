@@ -98,6 +98,7 @@ def build_prompt_set(
         shots=shots,
         variant=_variant(demo_labels, nearest),
         protocol=protocol,
+        unconditional=template.unconditional,
     )
 
 

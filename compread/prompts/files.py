@@ -9,6 +9,8 @@ out. Other keys are ignored.
 
 Where ``options`` differ from row to row, each row has answers of its own: 2 to 26 texts, of any
 number of tokens. ``label`` is the right option's text, or its number among them (from 0).
+
+``unconditional`` is the prompt of ``extract --unconditional``; rows that have it have the same.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from compread.prompts.row_options import MOST_ANSWERS
 from compread.prompts.sets import Prompt, PromptSet
 from compread.prompts.templates import fields_named
 from compread.prompts.verbalizers import Verbalizer
+from compread.text import nearest
 
 _SHOWN = 200
 """Characters of a row's own value that a message quotes."""
@@ -48,11 +51,16 @@ class _Line:
         value = self.row.get(key)
         if value is None:
             what = "null" if key in self.row else "missing"
-            raise self.error(f"{key!r} is {what}; {fields_named(self.row)}")
+            raise self.error(f"{key!r} is {what}; {fields_named(self.row)}{self.meant(key)}")
         if not isinstance(value, str) or not value:
             raise self.error(f"{key!r} is {value!r}, not a text of one character or more")
         self.check_whole(key, value)
         return value
+
+    def meant(self, key: str) -> str:
+        """A hint where the row has a key of nearly that name in its place."""
+        near = nearest(key, map(str, self.row)) if key not in self.row else None
+        return f"; rename {near!r}, if that is meant" if near else ""
 
     def check_whole(self, key: str, value: str) -> None:
         """UTF-8 has no half of a surrogate pair; JSON and Python can spell one."""
@@ -142,7 +150,23 @@ def _prompt_set(
         labels=() if own else options[0].columns,
         classes=() if own else options[0].column_classes,
         prompts=tuple(sorted(rows.values(), key=lambda row: SPLITS.index(row.split))),
+        unconditional=_unconditional(lines),
     )
+
+
+def _unconditional(lines: Iterable[_Line]) -> str:
+    """The prompt that says nothing of a row; empty where no row has one."""
+    found = ""
+    for line in lines:
+        if line.row.get("unconditional") is not None:
+            text = line.text("unconditional")
+            if found not in ("", text):
+                raise line.error(
+                    f"'unconditional' is {text!r:.{_SHOWN}}, and {found!r:.{_SHOWN}} in a row "
+                    "before; expected one text for all rows"
+                )
+            found = text
+    return found
 
 
 def _lines(path: str | Path, name: str) -> list[_Line]:
@@ -159,7 +183,10 @@ def _options(line: _Line, given: Verbalizer | None) -> Verbalizer:
     if found is None:
         if given is not None:
             return given
-        raise line.error(f"'options' is missing; add it to every row, or give {option('labels')}")
+        raise line.error(
+            f"'options' is missing; add it to every row, or give {option('labels')}"
+            f"{line.meant('options')}"
+        )
     options = _checked_options(line, found)
     if given is not None and options != given:
         raise line.error(
@@ -182,6 +209,7 @@ def _check_own(line: _Line, options: Verbalizer) -> None:
 
 
 def _checked_options(line: _Line, options: Any) -> Verbalizer:
+    options = _plain_lists(options)
     where = line.error if line.place else PromptError
     name = "options" if line.place else option("labels")
     shown = f"{name} {options!r:.{_SHOWN}}"
@@ -202,6 +230,13 @@ def _checked_options(line: _Line, options: Any) -> Verbalizer:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
+
+
+def _plain_lists(value: Any) -> Any:
+    """A value with lists for arrays: a table's columns of lists come as numpy's."""
+    if not isinstance(value, list | tuple) and hasattr(value, "tolist"):
+        value = value.tolist()
+    return [_plain_lists(one) for one in value] if _is_list(value) else value
 
 
 def _plain(options: Verbalizer) -> list[Any]:

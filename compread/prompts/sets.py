@@ -81,6 +81,8 @@ class PromptSet:
     """What the store's name says of choices other than the paper's, such as ``-nearest``."""
     special_tokens: bool = True
     """Whether the tokenizer adds its special tokens; chat templates write theirs into the text."""
+    unconditional: str = ""
+    """The prompt that says nothing of a row, where these have one of their own."""
 
     @property
     def has_own_answers(self) -> bool:

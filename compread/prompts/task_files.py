@@ -30,6 +30,7 @@
         answer: Jinja2 of an option as it is read   (optional; " {{ option | trim }}")
         wording: where from                         (optional)
         contrast_of: ID                             (optional; a small edit of that template)
+        unconditional: text                         (optional; of extract --unconditional)
 
 The task's name is the file's stem.
 """
@@ -46,6 +47,7 @@ from compread.prompts.names import name_fault
 from compread.prompts.tasks import Label, Source, Task, default_shots
 from compread.prompts.template_files import oddities, read_expression, read_jinja, read_templates
 from compread.prompts.yaml_sections import Section, read_yaml
+from compread.text import nearest
 
 T = TypeVar("T")
 
@@ -136,7 +138,7 @@ def _read(file: Path, load: Callable[[str], Task], mistakes: list[PromptError]) 
 
 def _label(top: Section) -> Label:
     label = top.section("label")
-    if "index" in label.values:
+    if any(nearest(str(key), ("field", "values", "index")) == "index" for key in label.values):
         label.check_keys(("index",))
         label.required_text("index")
         return Label(index=read_expression(label, "index"))

@@ -35,6 +35,9 @@ class Template:
     """Jinja2 expression: the list of a row's own options; empty: all rows have the words."""
     answer: str = ""
     """Jinja2 source of an ``option`` as it stands behind the text."""
+    unconditional: str = ""
+    """The prompt that says nothing of a row (``prompts.unconditional``), for this wording; empty:
+    none of its own."""
 
     @property
     def labels(self) -> tuple[str, ...]:

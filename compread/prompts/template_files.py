@@ -14,10 +14,13 @@ from compread.prompts.tasks import Label, Task, Template
 from compread.prompts.templates import expression_fields, template_fields
 from compread.prompts.verbalizers import Verbalizer
 from compread.prompts.yaml_sections import Section, read_yaml, shown_value
+from compread.text import nearest
 
 _JINJA = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.DOTALL)
 ANSWER = " {{ option | trim }}"
 """How an option stands behind the text unless the template says otherwise."""
+_OWN = ("options", "answer")
+_KEYS = ("text", "labels", "wording", "contrast_of", "unconditional", *_OWN)
 _SINGLE_BRACES = re.compile(r"{\s*([A-Za-z_]\w*)\s*}")
 
 
@@ -76,9 +79,11 @@ def _raise(error: PromptError) -> None:
 
 
 def _template(template_id: str, section: Section, label: Label) -> Template:
-    own = not section.values.keys().isdisjoint(("options", "answer"))
+    # A misspelt key is told with those that were meant.
+    meant = section.values if "labels" in section.values else map(_meant, section.values)
+    own = not set(_OWN).isdisjoint(meant)
     needed, more = ("options", ("answer",)) if own else ("labels", ())
-    section.check_keys(("text", needed), ("wording", "contrast_of", *more))
+    section.check_keys(("text", needed), ("wording", "contrast_of", "unconditional", *more))
     section.required_text("text")
     text = read_jinja(section, "text")
     options = answer = ""
@@ -94,7 +99,12 @@ def _template(template_id: str, section: Section, label: Label) -> Template:
         section.text("contrast_of"),
         options,
         answer,
+        section.text("unconditional") or "",
     )
+
+
+def _meant(key: object) -> str | None:
+    return nearest(str(key), _KEYS)
 
 
 def read_expression(section: Section, key: str) -> str:

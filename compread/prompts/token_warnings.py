@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from compread.errors import PromptError
 from compread.prompts.encoder import Encoder, Ids, Tokenizer, shown, special_tokens
@@ -51,7 +52,7 @@ def answer_warnings_of(
     answers: Sequence[Sequence[Sequence[int]]],
     encode: Encoder,
 ) -> tuple[str, ...]:
-    """The control tokens that stand in answers, a sentence each; unknown ones are refused.
+    """What is odd about answers' tokens, a sentence each; unknown ones are refused.
 
     Args:
         prompts: the rows.
@@ -59,6 +60,22 @@ def answer_warnings_of(
         answers: [N][K] their tokens.
         encode: what made them.
     """
+    joined = [replace(p, text="\n".join(own)) for p, own in zip(prompts, texts, strict=True)]
+    found = [
+        *_controls_in_answers(prompts, texts, answers, encode),
+        *_dropped(joined, encode, " in an answer"),
+        *_answers_back(prompts[:ROUND_TRIPS], texts, answers, encode),
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _controls_in_answers(
+    prompts: Sequence[Prompt],
+    texts: Sequence[Sequence[str]],
+    answers: Sequence[Sequence[Sequence[int]]],
+    encode: Encoder,
+) -> Iterable[str]:
+    """Special tokens that answers spell."""
     controls = special_tokens(encode.tokenizer)
     names = {id: name for name, id in controls.items()}
     found: dict[str, list[str]] = {}
@@ -66,12 +83,37 @@ def answer_warnings_of(
         pairs = [(text, id) for text, ids in zip(own, tokens, strict=True) for id in {*ids}]
         for token in sorted({names[id] for text, id in pairs if names.get(id, "\0") in text}):
             found.setdefault(token, []).append(prompt.id)
-    return tuple(
-        f"{len(rows)} of {len(prompts)} rows have {token!r} in an answer, such as row {rows[0]!r}, "
-        f"and the tokenizer makes it the control token {controls[token]}, which the model does not "
-        "read as text: take it out of the data, or spell it otherwise"
-        for token, rows in found.items()
-    )
+    for token, rows in found.items():
+        yield (
+            f"{len(rows)} of {len(prompts)} rows have {token!r} in an answer, such as row "
+            f"{rows[0]!r}, and the tokenizer makes it the control token {controls[token]}, which "
+            "the model does not read as text: take it out of the data, or spell it otherwise"
+        )
+
+
+def _answers_back(
+    prompts: Sequence[Prompt],
+    texts: Sequence[Sequence[str]],
+    answers: Sequence[Sequence[Sequence[int]]],
+    encode: Encoder,
+) -> Iterable[str]:
+    """Compare the answers' tokens, as text, with the answers; spaces are the prompts' matter."""
+    for prompt, own, tokens in zip(prompts, texts, answers, strict=False):
+        for text, ids in zip(own, tokens, strict=True):
+            back = encode.tokenizer.decode(
+                list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+            said, given = ("".join(one.split()) for one in (back, text))
+            if said == given:
+                continue
+            if said.lower() == given.lower():
+                yield "the tokenizer changes upper and lower case"
+            else:
+                yield (
+                    f"the tokenizer does not give an answer of row {prompt.id!r} back: "
+                    f"{text[:EXCERPT]!r} comes back as {back[:EXCERPT]!r}"
+                )
+            return
 
 
 def _around(encode: Encoder, ids: Sequence[Ids]) -> Iterable[str]:
@@ -130,8 +172,8 @@ def _unknown(prompts: Sequence[Prompt], ids: Sequence[Ids], encode: Encoder) -> 
         )
 
 
-def _dropped(prompts: Sequence[Prompt], encode: Encoder) -> Iterable[str]:
-    """Characters without which the tokens would be the same.
+def _dropped(prompts: Sequence[Prompt], encode: Encoder, where: str = "") -> Iterable[str]:
+    """Characters without which the tokens would be the same; ``where`` they stand in a row.
 
     Some vocabularies have neither a token for them nor one for what is unknown.
     """
@@ -155,8 +197,8 @@ def _dropped(prompts: Sequence[Prompt], encode: Encoder) -> Iterable[str]:
     rows = [prompt.id for prompt in prompts if not {*dropped}.isdisjoint(prompt.text)]
     if rows:
         yield (
-            f"{len(rows)} of {len(prompts)} rows, such as {rows[0]!r}, have characters for which "
-            f"the tokenizer makes no token, so that the model never sees them: "
+            f"{len(rows)} of {len(prompts)} rows, such as {rows[0]!r}, have characters{where} for "
+            f"which the tokenizer makes no token, so that the model never sees them: "
             f"{listed(list(map(repr, dropped)), _NAMED)}"
         )
 

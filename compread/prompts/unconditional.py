@@ -16,11 +16,13 @@ from compread.prompts.encoder import Encoder, Tokenizer
 from compread.prompts.sets import Prompt, PromptSet
 
 
-def with_unconditional(prompt_set: PromptSet, text: str = "") -> PromptSet:
+def with_unconditional(prompt_set: PromptSet, text: str | None = None) -> PromptSet:
     """The prompt set with every list of its answers behind ``text`` as well.
 
-    An empty one is the token that a text begins with, as in lm-evaluation-harness.
+    None is the prompt set's own (``PromptSet.unconditional``). An empty text is the token that a
+    text begins with, as in lm-evaluation-harness.
     """
+    text = prompt_set.unconditional if text is None else text
     lists = dict.fromkeys(prompt.answers for prompt in prompt_set.prompts)
     rows = (
         Prompt(text, 0, UNCONDITIONAL, str(n), answers=answers) for n, answers in enumerate(lists)

@@ -21,8 +21,8 @@ PICKED_NOTE = (
 PICKED_BRIEF = f"best by chance: what the best shows where labels are shuffled.{MORE}"
 RULES = (
     "good: at least as accurate as the full model, and significantly above chance. bad: "
-    "significantly below chance. biased: one label on every row. Significant is a permutation test "
-    "whose corrected p-value is at most alpha."
+    "significantly below chance. biased: one label on every row, or one position where answers "
+    "are the row's own. Significant is a permutation test whose corrected p-value is at most alpha."
 )
 RULES_BRIEF = f"good: as right as the full model, and above chance; bad: below.{MORE}"
 TRANSFER = (

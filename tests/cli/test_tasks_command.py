@@ -224,6 +224,25 @@ def test_options_of_each_row_s_own(mine: Path, tmp_path: Path, capsys: Out) -> N
     assert "  plain: options of each row\n" in capsys.readouterr().out
 
 
+def test_show_needs_no_train_rows(mine: Path, tmp_path: Path, capsys: Out) -> None:
+    """Demonstrations suffice, and a test row that cannot be chosen in gives way to the next."""
+    (mine / "own.yaml").write_text(OWN)
+    (tmp_path / "data" / "own").mkdir(parents=True)
+    rows = [{"question": f"is it {n}", "answers": [n, "x"], "right": 0} for n in range(9)]
+    data = ["--data-dir", str(tmp_path / "data"), "--include-path", str(mine)]
+    seen = set()
+    for twin in (None, *range(5, 9)):
+        own = [{**row, "answers": ["x", "x"]} if n == twin else row for n, row in enumerate(rows)]
+        for split, part in (("train", own[:5]), ("test", own[5:])):
+            file = tmp_path / "data" / "own" / f"{split}.jsonl"
+            file.write_text("".join(f"{json.dumps(row)}\n" for row in part))
+        assert main(["tasks", "show", "own", *data, "--format", "json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert row["id"].startswith("test-") and row["labels"][0] != row["labels"][1]
+        seen.add(row["id"])
+    assert len(seen) == 2  # the first, and the one behind it
+
+
 def test_subjects_are_listed_and_fetched_by_name(capsys: Out) -> None:
     """The list says how a subject is named, and so does fetch."""
     assert main(["tasks", "--format", "json"]) == 0

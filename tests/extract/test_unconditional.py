@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from stores import contents
 from test_answer_runs import SMALL, extractor, log_p, made, rows, stop_after
-from tiny_folder import byte_tokenizer, write_rows
+from tiny_folder import byte_tokenizer, save_tiny, write_rows
 
 from compread.analysis.runs import read_runs
 from compread.cli import main
@@ -72,6 +72,21 @@ def test_labels_in_common_are_one_row(tmp_path: Path) -> None:
         assert not store.axes.has_own_answers
     (run,) = read_runs([path], normalize="pmi")
     assert run.stats.full.n == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "text"), [(("--unconditional",), "A:"), (("--unconditional-prompt", "B"), "B")]
+)
+def test_the_prompts_own_is_the_default(
+    tmp_path: Path, options: tuple[str, ...], text: str
+) -> None:
+    """What rows have for it is run unless the command line has another."""
+    save_tiny(tmp_path / "tiny")
+    own = write_rows(tmp_path / "own.jsonl", [{**row, "unconditional": "A:"} for row in rows(5)])
+    command = ["--model", str(tmp_path / "tiny"), "--prompts", str(own), "-q", *options]
+    assert main(["extract", *command, "-o", str(tmp_path / "a.h5")]) == 0
+    with open_store(tmp_path / "a.h5") as store:
+        assert store.run.protocol["unconditional"] == text
 
 
 def test_what_rows_share_is_shared_beside_a_prompt_of_one_token() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,16 @@ from made_rows import write_json_lines
 from own_rows import arc, commonsense_qa, copa, hellaswag, mmlu, openbookqa, piqa
 
 from compread.errors import CompreadError, PromptError, UsageError
-from compread.prompts import Chat, PromptSet, load_task, mistakes_in, prompt_sets
+from compread.prompts import (
+    Chat,
+    PromptSet,
+    load_task,
+    mistakes_in,
+    prompt_sets,
+    render,
+    with_unconditional,
+)
+from compread.prompts.row_options import row_answers
 
 Row = dict[str, Any]
 SHAPES: list[tuple[str, Callable[[int, str], Row], str, tuple[str, ...], int]] = [
@@ -204,6 +214,9 @@ MISTAKES = [
      "Jinja2 expression: unexpected 'end of template'"),
     ("index: right", "index: 3", "line 2: 'label.index' is 3, not text"),
     ("index: right", "index: right, field: x", "line 2: 'label.field' is not a key here"),
+    ("options: answers", "options: answers\n    unconditional: 3", "unconditional' is 3, not text"),
+    ("index: right", "indx: right", "'label.indx' is not a key here: did you mean 'index'?"),
+    ("options: answers", "option: answers", "plain.option' is not a key here: did you mean 'opti"),
     ("options: answers", "options: '{{ answers }}'", "line 6: 'templates.plain.options' cannot be"),
     ("options: answers", "options: [a, b]", "line 6: 'templates.plain.options' is .*, not text"),
     ("    options: answers\n", "", "line 5: 'templates.plain.options' is missing"),
@@ -305,3 +318,48 @@ def test_answers_of_a_chat(space: str, tmp_path: Path) -> None:
     assert row.answers == (f"{space}use 5", f"{space}use tape")
     assert row.text.endswith(f"<user>{space}Question: to test 5\nAnswer:\n<assistant>")
     assert worded.labels == () and worded.classes == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a [b] c",
+        "a [b [c] d",
+        "a [b [c] d] e",
+        "[x] [y",
+        "a ] b",
+        "a [title] b [substeps] c",
+        "[[a]]",
+    ],
+)
+def test_brackets_go_as_in_the_harness(text: str) -> None:
+    """From each first ``[`` to the next ``]``, by its own regular expression."""
+
+    def plain(text: str) -> str:
+        text = re.sub(r"\[.*?\]", "", text.strip().replace(" [title]", ". "))
+        return text.replace("  ", " ").strip()
+
+    template = load_task("hellaswag").template("cloze")
+    row = {"activity_label": "X", "ctx_a": text, "ctx_b": "it", "endings": [f"{text} 1", text]}
+    assert render(template, row) == plain(f"X: {text} It")
+    assert row_answers(template, row) == (f" {plain(text + ' 1')}", f" {plain(text)}")
+
+
+def test_the_unconditional_prompt_of_a_template(tmp_path: Path) -> None:
+    """It stands for the template's rows unless another is given."""
+    (tmp_path / "mine.yaml").write_text(
+        "description: which?\nlabel: {index: right}\ntemplates:\n"
+        '  a: {text: "{{ q }}", options: o, unconditional: "Answer:"}\n'
+        '  b: {text: "{{ q }}", options: o}\n'
+    )
+    for split in ("train", "test"):
+        rows = [{"q": f"{split}{n}", "o": ["x", "y"], "right": 0} for n in range(30)]
+        write_json_lines(tmp_path / "mine" / f"{split}.jsonl", rows)
+    sets = prompt_sets(load_task("mine", tmp_path), limit=2, data_dir=tmp_path)
+    found = [with_unconditional(one).prompts[-1] for one in sets]
+    assert [(one.text, one.split) for one in found] == [
+        ("Answer:", "unconditional"), ("", "unconditional"),
+    ]  # fmt: skip
+    assert [with_unconditional(one, "Q").prompts[-1].text for one in sets] == ["Q", "Q"]
+    assert with_unconditional(sets[0], "").prompts[-1].text == ""
+    assert with_unconditional(sets[0]).protocol["unconditional"] == "Answer:"

@@ -103,7 +103,8 @@ MISTAKES: list[tuple[list[object], int, str]] = [
     ([row(), '{"prompt": '], 2, "not valid JSON"),
     ([row(), "[" * 100_000], 2, "not valid JSON"),
     ([row(), "", "7"], 3, "'7' is not a JSON object"),
-    ([row(prompt=None, promt="x")], 1, "'prompt' is missing; the row has .*'promt'"),
+    ([row(prompt=None, promt="x")], 1, "'prompt' is missing; the row has .*; rename 'promt', if"),
+    ([row(options=None, option=["a", "b"])], 1, "give --labels; rename 'option', if that is meant"),
     ([row(), row(prompt="")], 2, "'prompt' is ''"),
     ([row(prompt=["x"])], 1, r"'prompt' is \['x'\]"),
     ([row(label=None, lable="x")], 1, "'label' is missing"),
@@ -195,3 +196,31 @@ def test_unreadable(tmp_path: Path) -> None:
     (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "a"}\n{"prompt": "\xe9"}')
     with pytest.raises(PromptError, match=r"latin.jsonl, line 2: not UTF-8"):
         read_prompt_file(tmp_path / "latin.jsonl")
+
+
+def test_arrays_are_lists() -> None:
+    """Rows of a table have numpy's arrays where a file has lists, in options as in classes."""
+    own = [
+        {"prompt": f"p{n}", "label": np.int64(1), "options": np.array([" a", f" b{n}"], dtype=kind)}
+        for n, kind in enumerate((object, str))
+    ]
+    made = prompts_of_rows(own)
+    assert [prompt.answers for prompt in made.prompts] == [(" a", " b0"), (" a", " b1")]
+    pooled = np.empty(2, object)
+    pooled[:] = [np.array([" a", " b"]), np.array([" c"])]
+    made = prompts_of_rows([{"prompt": "p", "label": " c", "options": pooled}])
+    assert (made.labels, made.classes) == ((" a", " b", " c"), (" a", " a", " c"))
+    with pytest.raises(PromptError, match="is not a list of words"):
+        prompts_of_rows([{"prompt": "p", "label": 0, "options": np.array([1.0, 2.0])}])
+
+
+def test_the_unconditional_prompt_of_a_file(tmp_path: Path) -> None:
+    """Rows that have one have the same; without one there is none of their own."""
+    said = write(tmp_path, row(unconditional="Answer:"), row(id="2"))
+    assert read_prompt_file(said).unconditional == "Answer:"
+    assert read_prompt_file(write(tmp_path, row())).unconditional == ""
+    two = write(tmp_path, row(unconditional="A"), row(id="2", unconditional="B"))
+    with pytest.raises(PromptError, match="line 2: 'unconditional' is 'B', and 'A' in a row bef"):
+        read_prompt_file(two)
+    with pytest.raises(PromptError, match="'unconditional' is 3, not a text"):
+        read_prompt_file(write(tmp_path, row(unconditional=3)))

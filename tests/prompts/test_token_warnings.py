@@ -20,6 +20,7 @@ from compread.prompts.sets import Pieces
 
 LABELS = (" negative", " positive")
 END = "\nSentiment:"
+LOWER = byte_tokenizer(lower=True)
 CHAT = (
     "{% for m in messages %}<s>[{{ m['role'] }}] {{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<s>[assistant]{% endif %}"
@@ -88,6 +89,30 @@ def test_control_tokens_in_answers() -> None:
     prompts = PromptSet("made", (), rows)
     (one,) = said(tokenize(prompts, byte_tokenizer()).warnings)
     assert re.search("1 of 3 rows have '</s>' in an answer.*'r1'.* control token 1,", one)
+
+
+def test_characters_that_vanish_from_answers() -> None:
+    """What no token stands for in an option of a row's own is told, and what does not come back."""
+    choices = [("x", "y")] * 5 + [("a café", "b"), ("c", "naïve café")]
+    rows = tuple(Prompt("a film", 0, "test", f"r{n}", answers=own) for n, own in enumerate(choices))
+    found = tokenize(PromptSet("made", (), rows), without_unknown()).warnings
+    (told,) = [w for w in found if "makes no token" in w]
+    assert re.search(r"2 of 7 rows, such as 'r5', have .* in an answer for .*: 'é', 'ï'$", told)
+    rows = (Prompt("a film", 0, "test", "r0", answers=("a café", "b")),)
+    found = tokenize(PromptSet("made", (), rows), without_unknown()).warnings
+    assert "does not give an answer of row 'r0' back: 'a café' comes back as" in str(found)
+    lower = tokenize(PromptSet("made", (), (replace(rows[0], answers=("A B", "c")),)), LOWER)
+    assert "the tokenizer changes upper and lower case" in lower.warnings
+
+
+@pytest.mark.parametrize(
+    "answers", [(" good", " a  film\nof 日本 ☃"), (" the  end.", " not , the end"), ("x", "y")]
+)
+def test_answers_that_come_back_are_no_news(answers: tuple[str, str]) -> None:
+    """Nothing is said of answers whose tokens are their text, spaces aside."""
+    rows = (Prompt("a film" + END, 0, "test", "r0", answers=answers),)
+    (told,) = tokenize(PromptSet("made", (), rows), byte_tokenizer()).warnings
+    assert told.startswith("options differ from row to row")
 
 
 @pytest.mark.parametrize(("sentence", "count"), [("b", 0), ("b </s>", 1), ("b <s>", 1)])
