@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -24,20 +22,15 @@ from compread.cli.options import (
     STORES,
     TEST,
 )
+from compread.cli.rank import METHOD, WEIGHTS_FILE
 
 EXAMPLE = "compread view stores/\ncompread view out.h5 --weights weights.json"
 
 
 def view(
     stores: STORES,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Show weights in FILE too (reweight --save)."),
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option("--method", help="Whose weights.  [default: blend, else comprw]"),
-    ] = None,
+    weights: WEIGHTS_FILE = None,
+    method: METHOD = None,
     split: SPLIT = TEST,
     alpha: ALPHA = options.ALPHA,
     bias_share: BIAS_SHARE = options.BIAS_SHARE,
