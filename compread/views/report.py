@@ -66,6 +66,8 @@ class Section:
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = field(default=())
     ranked: Ranked | None = None
+    note: str = ""
+    """What of it is not on the page."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,8 @@ def _group(
     words = " / ".join(word.strip() for word in on_common_classes(runs)[0].labels.word)
     title = f"{runs[0].info.task}: {words}" + (f", {setting}" if setting else "")
     (table,) = as_tables([], ranking_view(rows, runs, "accuracy", split))
-    return Section(title, figures, ranked=_ranked(table))
+    left = f"Scatters and reliability are of the first {len(few)} of {len(runs)} stores."
+    return Section(title, figures, (), _ranked(table), left if len(few) < len(runs) else "")
 
 
 def _ranked(table: Table) -> Ranked:

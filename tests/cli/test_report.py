@@ -182,7 +182,7 @@ def test_text_stands_out(theme):
 
 
 def test_a_large_model_is_a_small_page(tmp_path, write_store):
-    """Two runs of 1,058 components take a sixth of a megabyte at most, as all is there once."""
+    """Two runs of 1,058 components take a quarter of a megabyte at most: all is there once."""
     axis = component_axis([LayerShape(32)] * 32)
     for seed in range(2):
         write_store(tmp_path / f"s{seed}.h5", seed=seed, axis=axis, n_train=4, n_test=40)
@@ -190,6 +190,16 @@ def test_a_large_model_is_a_small_page(tmp_path, write_store):
     assert (tmp_path / "r.html").stat().st_size < 1_000_000 / 4
     (_, rows), *_ = ranked((tmp_path / "r.html").read_text("utf-8"))
     assert len(rows) == 1 + 32 * 33
+
+
+def test_what_has_no_room_is_told(tmp_path, write_store):
+    """Of more stores of a task than are drawn, how many are."""
+    for seed in range(11):
+        write_store(tmp_path / f"s{seed}.h5", seed=seed, n_train=4, n_test=20)
+    assert main(["report", str(tmp_path), "-o", str(tmp_path / "r.html")]) == 0
+    text = (tmp_path / "r.html").read_text("utf-8")
+    assert "Scatters and reliability are of the first 9 of 11 stores." in text
+    assert len(Page(text).figures) == 2 + 9 + 9
 
 
 def test_it_is_replaced_by_force_only(page, stores, capsys):
