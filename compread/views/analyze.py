@@ -130,7 +130,7 @@ def _transfer(rows: Sequence[Row]) -> Table:
         Column("spearman", format=".2f", drop=3),
         Column("iou", "IoU", format=".2f", drop=1),
         Column("iou_halves", "IoU\nhalves", format=".2f", drop=3),
-        Column("full", "full\naccuracy", format=".3f", drop=1),
+        Column("full", format=".3f", drop=1),
         Column("transferred", format=".3f"),
         Column("oracle", format=".3f"),
     ]

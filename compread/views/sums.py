@@ -51,6 +51,7 @@ EARLY_EXIT_NOTE = (
     "without biases, what the unembedding makes of the stream there); of attention alone and of "
     "the MLPs alone up to it, without embed and bias."
 )
+DROPS = {"all": 0, "attention": 1, "mlp": 2}
 HEADERS = {"all": "all up to it", "attention": "attention", "mlp": "MLPs"}
 
 
@@ -73,7 +74,7 @@ def _by_layer(store: str, rows: Sequence[Row], split: str) -> Table:
     full = next(row for row in rows if row["sum"] == "full")
     columns = [Column("layer", justify="left")]
     columns += [
-        Column(name, f"{header}\n[95 % interval]", format=_accuracy_of(name))
+        Column(name, f"{header}\n[95 % interval]", format=_accuracy_of(name), drop=DROPS[name])
         for name, header in HEADERS.items()
         if any(line[name] for line in lines)
     ]

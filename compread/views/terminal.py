@@ -43,7 +43,7 @@ def to_terminal(
         box=Box(RULES if unicode else RULES.replace("─", "-")),
         show_edge=False,
         pad_edge=False,
-        padding=(0, 0 if gaps <= room < 2 * gaps else 1, 0, 0),
+        padding=(0, 0 if room < 2 * gaps else 1, 0, 0),
         border_style="dim",
     )
     least = {c: _least(c, size) for c, size in sizes.items()}

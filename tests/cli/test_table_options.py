@@ -18,6 +18,8 @@ from typer.main import get_command
 
 from compread.cli import app, main
 from compread.cli.forms import tabular
+from compread.views.choose import chosen
+from compread.views.tables import as_tables
 
 OPTIONS = {"--format", "--columns", "--caption", "--label", "--explain", "--no-notes"}
 
@@ -139,3 +141,40 @@ def test_without_a_home_in_ascii(stores: Path) -> None:
             env={"LANG": "C", "PATH": os.environ["PATH"], "PYTHONUTF8": "0"},
         )
         assert (done.returncode, done.stderr) == (0, b"") and b"L0H0" in done.stdout
+
+
+def words(text: str) -> list[str]:
+    """The words of a heading or a key, interval and unit aside."""
+    return re.findall(r"[^\W_]+", re.sub(r"\[.*\]|\(.*\)", "", text.lower()))
+
+
+GROUPS = ("all", "heads", "mlps", "mixers")
+"""Kinds that head a share of theirs."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["rank"], ["rank", "--by", "ece"], ["rank", "--per", "template"],
+        ["analyze", *(f"--table={name}" for name in ("runs", "layers", "transfer", "pairs"))],
+        ["analyze", "--without", "L0H0"], ["show"],
+        ["reweight", "--methods", "full,best-one", "--versus", "full", "--metrics"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_headings_are_the_names_of_json(stores: Path, monkeypatch: Any, command: list[str]) -> None:
+    """Each word of a heading is one of its key, in that order."""
+    seen: list[Any] = []
+
+    def record(document: Any, view: Any, form: Any, table: Any = None) -> Any:
+        seen.extend(as_tables(document, view))
+        return chosen(document, view, form, table)
+
+    monkeypatch.setattr("compread.cli.output.chosen", record)
+    assert main([*command, str(stores)]) == 0
+    columns = [column for table in seen for column in table.columns if column.header]
+    assert columns
+    for column in columns:
+        heading = [word for word in words(column.one_line) if word not in GROUPS]
+        rest = iter(words(column.key))
+        assert all(word in rest for word in heading), (column.key, column.one_line)
