@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from compread import options
-from compread.analysis.measures import DEFAULT_MEASURE, MEASURES, PER, PER_STORE
+from compread.analysis.measures import MEASURES, PER, PER_STORE
 from compread.cli import complete
 from compread.components import KINDS
 from compread.views.plots.kinds import PLOTS, STYLE_NAMES
@@ -37,7 +37,6 @@ class Choice(str, Enum):
 
 
 if TYPE_CHECKING:
-    By: TypeAlias = Choice
     Ensemble: TypeAlias = Choice
     Format: TypeAlias = Choice
     Kind: TypeAlias = Choice
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     Split: TypeAlias = Choice
     Table: TypeAlias = Choice
 else:
-    By = Choice("By", {name: name for name in (*MEASURES, options.WEIGHT)})
     Ensemble = Choice("Ensemble", {name: name for name in options.ENSEMBLES})
     Format = Choice("Format", {name: name for name in FORMATS})
     Kind = Choice("Kind", {name: name for name in (*KINDS, options.ALL)})
@@ -61,8 +59,6 @@ else:
     Split = Choice("Split", {name: name for name in options.SPLITS})
     Table = Choice("Table", {name: name for name in options.TABLES})
 
-ACCURACY = By(DEFAULT_MEASURE)
-WEIGHT = By(options.WEIGHT)
 POOLED = Pool(options.DEFAULT_POOL)
 AS_STORED = Normalize(options.DEFAULT_NORMALIZATION)
 TEST = Split(options.DEFAULT_SPLIT)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compread import options
+from compread.analysis.measures import DEFAULT_MEASURE
 from compread.cli import complete
 from compread.cli.inputs import changed, found_stores, read_weights, scored_runs
 from compread.cli.options import (
-    ACCURACY,
     ACROSS_MODELS,
     ALPHA,
     AS_STORED,
@@ -27,8 +27,6 @@ from compread.cli.options import (
     SPLIT,
     STORES,
     TEST,
-    WEIGHT,
-    By,
     Plot,
     PlotStyle,
 )
@@ -64,7 +62,15 @@ OUT = Annotated[
     str,
     typer.Option("-o", "--out", help="A .png, .svg, .pdf, .csv or .json file, or - to draw."),
 ]
-BY = Annotated[By, typer.Option("--by", metavar="MEASURE", help=f"heatmap: {MEASURE_NAMES}.")]
+BY = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        metavar="MEASURE",
+        autocompletion=complete.measures,
+        help=f"heatmap: {MEASURE_NAMES}; or arithmetic, as of `rank`.",
+    ),
+]
 COLOR = Annotated[ColorBy, typer.Option("--color", help="scatter: what colours are.")]
 VERSUS = Annotated[
     list[str] | None,
@@ -109,7 +115,7 @@ def plot(
     kind: KIND,
     stores: STORES,
     out: OUT,
-    by: BY = ACCURACY,
+    by: BY = DEFAULT_MEASURE,
     color: COLOR = (ColorBy.category),
     versus: VERSUS = None,
     labels: LABELS = "0,1",
@@ -132,11 +138,13 @@ def plot(
     is drawn in the terminal. The path of the file is printed.
     """
     from compread.analysis.categories import Rules
+    from compread.analysis.metric import measure_or_metric
     from compread.errors import UsageError
     from compread.output_files import write_file
 
     wanted = PLOTS[kind.value]
-    _check(wanted, out, by, versus, force)
+    measure = measure_or_metric(by)
+    _check(wanted, out, measure, versus, force)
     _check_weights(wanted, weights, method)
     if example is not None and kind.value != "waterfall":
         raise UsageError("--example goes with `plot waterfall`")
@@ -150,7 +158,7 @@ def plot(
             pool=pool.value,
             normalize=normalize.value,
             rules=Rules(alpha, bias_share),
-            by=by.value,
+            by=measure,
             by_kind=color is ColorBy.kind,
             labels=number_ranges("--labels", labels),
             method=method,
@@ -173,7 +181,9 @@ def plot(
     write_path(path(out))
 
 
-def _check(wanted: PlotKind, out: str, by: By, versus: Sequence[str] | None, force: bool) -> None:
+def _check(
+    wanted: PlotKind, out: str, by: object, versus: Sequence[str] | None, force: bool
+) -> None:
     """Refuse what cannot be drawn or written, before a store is read."""
     from compread.errors import UsageError
     from compread.output_files import check_target
@@ -185,7 +195,7 @@ def _check(wanted: PlotKind, out: str, by: By, versus: Sequence[str] | None, for
     if (versus is not None) != wanted.compares:
         known = " or ".join(f"`plot {name}`" for name, one in PLOTS.items() if one.compares)
         raise UsageError(f"--versus goes with {known}, and {known} wants it")
-    if by is WEIGHT:
+    if by == options.WEIGHT:
         raise UsageError("--by weight goes with `rank`; draw weights with `plot weights FILE`")
 
 

@@ -56,7 +56,7 @@ def test_version(capsys):
         (["rank", "x.h5", "--topp", "3"], "--topp"),
         (["rank", "x.h5", "--top", "many"], "--top"),
         (["rank", "x.h5", "--top", "-1"], "--top"),
-        (["plot", "heatmap", "x.h5", "-o", "-", "--by", "beauty"], "'beauty' is not one of 'acc"),
+        (["plot", "fog", "x.h5", "-o", "-"], "'fog' is not one of 'scatter'"),
         (["rank", "x.h5", "--format", "xml"], "'table', 'json', 'csv', 'md'"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from compread import options
-from compread.analysis.measures import MEASURES, PER
+from compread.analysis.measures import PER
 from compread.cli import options as cli_options
 from compread.components import KINDS
 from compread.reweight.registry import METHODS
@@ -16,7 +16,6 @@ from compread.views.render import FORMATS
 @pytest.mark.parametrize(
     ("choice", "names"),
     [
-        (cli_options.By, [*MEASURES, options.WEIGHT]),
         (cli_options.Ensemble, options.ENSEMBLES),
         (cli_options.Per, ["store", *PER]),
         (cli_options.Kind, [*KINDS, options.ALL]),

@@ -237,6 +237,19 @@ def test_reliability_is_the_share_that_is_right_by_probability(run, store, tmp_p
         assert found == [pytest.approx(one[1:]) for one in wanted]
 
 
+def test_a_heat_map_of_a_measure_of_one_s_own(run, stores, tmp_path):
+    """The metric that ``rank`` has of each component; a word that is none is refused."""
+    out = tmp_path / "x.csv"
+    assert run("plot", "heatmap", stores, "--by", "accuracy - chance", "-o", out)[0] == 0
+    ranked = ["--by", "accuracy - chance", "--kind", "head", "--top", "0", "--format", "json"]
+    rows = json.loads(run("rank", stores, *ranked)[1])[:-1]
+    wanted = {(str(row["head"]), str(row["layer"])): row["metric"] for row in rows}
+    found = {(row["row"], row["column"]): float(row["value"]) for row in csv.DictReader(out.open())}
+    assert wanted.items() <= found.items() and len(wanted) == 4
+    status, _, err = run("plot", "heatmap", stores, "--by", "acuracy", "-o", "-")
+    assert status == 2 and "did you mean 'accuracy'?" in err
+
+
 def test_layers_are_the_sums_of_analyze(run, stores, tmp_path):
     """Of several stores of a task the mean, with its interval."""
     out = tmp_path / "x.csv"

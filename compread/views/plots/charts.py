@@ -116,7 +116,7 @@ def _metric_map(runs: Sequence[RunStats], metric: Metric) -> Picture:
 def transfer(runs: Sequence[RunStats]) -> Picture:
     """Pearson's correlation of component accuracies between every two runs."""
     names = tuple(run_name(run) for run in runs)
-    title = "Correlation of component accuracies between runs"
+    title = "Correlation of accuracies between runs"
     values = correlations(runs)
     return Picture([Grid(values, names, names, "Pearson's r", -1.0, 1.0, 0.0, title)])
 

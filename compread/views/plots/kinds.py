@@ -15,6 +15,7 @@ from compread.errors import UsageError
 if TYPE_CHECKING:
     from compread.analysis.categories import Rules
     from compread.analysis.change import Change
+    from compread.analysis.metric import Metric
     from compread.analysis.runs import RunStats
     from compread.reweight.fit import Fit
     from compread.views.plots.pictures import Picture
@@ -29,8 +30,8 @@ class Asked:
     pool: str
     normalize: str
     rules: Rules
-    by: str
-    """A measure."""
+    by: str | Metric
+    """A measure, or one of the user's own."""
     by_kind: bool
     """Whether colours are kinds of components, rather than categories."""
     labels: Sequence[int]

@@ -127,7 +127,7 @@ class Picture:
 def wrapped(title: str, letters: int) -> str:
     r"""A title in lines of at most so many letters, cut behind commas, colons and semicolons.
 
-    Only a clause that is longer than a line is cut at its blanks:
+    Only a clause that is longer than a line is cut at its blanks, into lines of like length:
     ``wrapped("a, b; full model 0.5", 16)`` is ``"a, b;\nfull model 0.5"``.
     """
     lines: list[str] = []
@@ -135,8 +135,19 @@ def wrapped(title: str, letters: int) -> str:
         if lines and len(lines[-1]) + 1 + len(clause) <= letters:
             lines[-1] += f" {clause}"
         else:
-            lines += textwrap.wrap(clause, letters, break_on_hyphens=False) or [""]
+            lines += _balanced(clause, letters)
     return "\n".join(lines)
+
+
+def _balanced(clause: str, letters: int) -> list[str]:
+    """As few lines as the letters allow, the longest of them as short as it can be."""
+
+    def lines(width: int) -> list[str]:
+        return textwrap.wrap(clause, width, break_on_hyphens=False) or [""]
+
+    fewest = len(lines(letters))
+    widths = range(max(1, len(clause) // fewest), letters)
+    return lines(next((w for w in widths if len(lines(w)) == fewest), letters))
 
 
 def picture_rows(picture: Picture) -> list[dict[str, Any]]:
