@@ -7,8 +7,10 @@ attributes, for the page's script to tell.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import groupby
 
 import numpy as np
 
@@ -66,28 +68,38 @@ def _grid(panel: Grid) -> str:
     left, below = 18 + 6 * min(longest, 30), 34 if _short(panel.columns) else 6.2 * _longest(panel)
     cell = max(9, min(16, 900 // max(1, len(panel.columns))))
     width, height = cell * len(panel.columns), cell * len(panel.rows)
-    steps: dict[int, list[str]] = {}
-    for i, row in enumerate(panel.values.tolist()):
-        for j, value in enumerate(row):
-            if value == value:
-                share = share_of(value, panel.low, panel.high, panel.centre)
-                at = f"M{left + j * cell:g} {TOP + i * cell}h{cell}v{cell}h-{cell}z"
-                steps.setdefault(round(share * STEPS), []).append(at)
     two = panel.centre is not None
-    cells = "".join(
-        f'<path fill="{_rgb(step / STEPS, two)}" d="{"".join(of)}"/>'
-        for step, of in sorted(steps.items())
+    drawn = "".join(
+        f'<path fill="{_rgb(step / STEPS, two)}" d="{path}"/>' for step, path in _runs(panel)
     )
+    cells = f'<g transform="translate({left:g} {TOP}) scale({cell})">{drawn}</g>'
     data = (
         f' data-cell="{left:g} {TOP} {cell}" data-rows="{_list(panel.rows)}" '
         f'data-columns="{_list(panel.columns)}" data-what="{_text(panel.what)}" '
         f'data-axes="{_text(panel.y_label)}|{_text(panel.x_label)}" '
-        f'data-values="{" ".join(_number(v) for v in panel.values.ravel())}"'
+        f'data-values="{" ".join(_brief(v) for v in panel.values.ravel())}"'
     )
     label = f"{panel.title or panel.what}: {len(panel.rows)} rows by {len(panel.columns)} columns"
     total = max(left + width + RIGHT, left + 190 + 6 * len(panel.what))
     inside = cells + "".join(_names(panel, left, cell)) + _legend(panel, left, TOP + height + below)
     return _svg(total, TOP + height + below + 40, label, data, inside)
+
+
+def _runs(panel: Grid) -> list[tuple[int, str]]:
+    """A path for each colour, in cells: neighbours of one colour in a row are one piece."""
+    paths: dict[int, list[str]] = {}
+    for i, row in enumerate(panel.values.tolist()):
+        steps = [
+            None if v != v else round(share_of(v, panel.low, panel.high, panel.centre) * STEPS)
+            for v in row
+        ]
+        j = 0
+        for step, of in groupby(steps):
+            n = len(list(of))
+            if step is not None:
+                paths.setdefault(step, []).append(f"M{j} {i}h{n}v1h-{n}z")
+            j += n
+    return [(step, "".join(of)) for step, of in sorted(paths.items())]
 
 
 def _rgb(share: float, two_ways: bool) -> str:
@@ -295,6 +307,11 @@ def _key(panel: Points | Lines, groups: Sequence[Group]) -> tuple[str, int]:
 
 def _number(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.3g}"
+
+
+def _brief(value: float) -> str:
+    """Without the 0 before the point: a map has a thousand of these."""
+    return re.sub(r"^(-?)0\.", r"\1.", _number(value))
 
 
 def _list(names: Sequence[str]) -> str:

@@ -46,17 +46,30 @@ def test_a_drawing_is_well_formed_and_says_what_it_is(panel):
 
 def test_a_grids_cells_have_their_places_and_colours():
     """Low, the middle and high have the scale's ends and centre; an empty cell is not drawn."""
-    root, paths = parsed(GRID)
-    left, top, cell = map(float, root.get("data-cell").split())
+    root, _ = parsed(GRID)
+    left, top, cell = root.get("data-cell").split()
+    (group,) = (element for element in root.iter() if element.tag == "g")
+    assert group.get("transform") == f"translate({left} {top}) scale({cell})"
     places = {}
-    for path in paths:
-        for x, y, size in re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v\3h-\3z", path.get("d")):
-            at = (float(y) - top) / cell, (float(x) - left) / cell
-            places[at] = path.get("fill")
-            assert float(size) == cell
+    for path in group:
+        for x, y, n in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3z", path.get("d")):
+            places |= {(int(y), int(x) + i): path.get("fill") for i in range(int(n))}
     assert places == {(0, 0): "#054985", (1, 0): "#f7f7f7", (1, 1): "#a34700"}
-    assert root.get("data-values") == "0.25  0.5 0.75"
+    assert root.get("data-values") == ".25  .5 .75"
     assert (root.get("data-rows"), root.get("data-axes")) == ("0|MLP", "head|layer")
+
+
+def test_values_of_any_size_are_told():
+    """The 0 before the point is left out, and no other."""
+    values = np.array([[10.5, -0.25, 0.0, -20.05, 0.5]])
+    grid = Grid(values, ("0",), tuple("abcde"), "margin", -20.05, 10.5, 0.0)
+    assert parsed(grid)[0].get("data-values") == "10.5 -.25 0 -20.1 .5"
+
+
+def test_neighbours_of_one_colour_are_one_piece():
+    """Most of a large map is near its middle, which is said in few letters."""
+    level = Grid(np.full((1, 50), 0.5), ("0",), tuple(map(str, range(50))), "a", 0.0, 1.0)
+    assert next(p.get("d") for p in parsed(level)[1]) == "M0 0h50v1h-50z"
 
 
 def test_points_are_exact_to_three_digits():
