@@ -42,4 +42,5 @@ def show(
         return
     for document, text in zip(documents, prompts, strict=True):
         emit(document, store_view(document), format)
-        write(f"\n{text}\n")
+        if format.format == "table" and not format.columns:  # elsewhere it would be commands
+            write(f"\n{text}\n")

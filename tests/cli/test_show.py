@@ -93,3 +93,10 @@ def open_store_template(path, axis, rows):
         batch_tokens=1024,
     )  # fmt: skip
     return StoreWriter.open(path, info, axis, Labels((" a", " b"), (1, 2)), rows)
+
+
+def test_the_sample_prompt_is_for_reading_alone(run, stores):
+    """A prompt may hold what LaTeX and Markdown read as commands: there are tables alone there."""
+    for form in ("latex", "md"):
+        status, out, _ = run(stores / "sst2-t1-k4-s0.h5", "--format", form)
+        assert status == 0 and "Sample prompt" not in out
