@@ -149,8 +149,9 @@ def measure_or_metric(by: str) -> str | Expression:
         UsageError: it is neither; a lone name is told apart before a store is read.
     """
     names = (*MEASURES, WEIGHT)
-    if (name := by.strip().replace("-", "_")) in names:
-        return name
+    name = by.strip()
+    if (joined := name.replace("-", "_")) in names:
+        return joined
     if name.isidentifier() and name not in FURTHER and not name.startswith("predicted_"):
         near = nearest(name, names)
         hint = f"did you mean {near!r}? " if near else ""

@@ -27,6 +27,7 @@ ROW = {
     ("text", "value"),
     [
         ("accuracy - chance", 0.25),
+        ("accuracy-chance", 0.25),
         (" accuracy*2 ", 1.5),
         ("-accuracy + +n / 4", 24.25),
         ("(accuracy - chance) / (1 - chance)", 0.5),
@@ -41,7 +42,9 @@ ROW = {
 )
 def test_arithmetic_has_its_value(text: str, value: float) -> None:
     """As on paper; NaN where a number is missing or there is no result."""
-    assert Expression.parse(text)(ROW) == pytest.approx(value, nan_ok=True)
+    found = measure_or_metric(text)
+    assert isinstance(found, Expression)
+    assert found(ROW) == pytest.approx(value, nan_ok=True)
 
 
 @pytest.mark.parametrize(

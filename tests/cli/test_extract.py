@@ -388,14 +388,20 @@ def test_a_tokenizer_that_changes_the_text_is_a_warning(
 USAGE = {
     "neither": ([], "give either --tasks or --prompts"),
     "both": (["--tasks", "sst2", "--prompts", "reviews.jsonl"], "give either --tasks or --prompts"),
-    "seeds of a file": (["--prompts", "reviews.jsonl", "--seeds", "0-2"], "go with --tasks"),
-    "limit of a file": (["--prompts", "reviews.jsonl", "--limit", "5"], "go with --tasks"),
+    "seeds of a file": (
+        ["--prompts", "reviews.jsonl", "--seeds", "0-2"],
+        "makes prompts of --tasks",
+    ),
+    "limit of a file": (["--prompts", "reviews.jsonl", "--limit", "5"], "makes prompts of --tasks"),
     "labels of a task": (["--tasks", "sst2", "--labels", "a,b"], "--labels goes with --prompts"),
     "no task": (["--tasks", ","], "--tasks is empty"),
     "no template": (["--tasks", "sst2", "--templates", ","], "--templates is empty"),
     "seeds": (["--tasks", "sst2", "--seeds", "zero"], "--seeds zero: expected numbers"),
     "no seeds": (["--tasks", "sst2", "--seeds", ""], "--seeds is empty: expected numbers"),
-    "no seeds of a file": (["--prompts", "reviews.jsonl", "--seeds", ""], "go with --tasks"),
+    "no seeds of a file": (
+        ["--prompts", "reviews.jsonl", "--seeds", ""],
+        "makes prompts of --tasks",
+    ),
     "device": (["--prompts", "reviews.jsonl", "--device", "gpu"], "no device `gpu`: expected auto"),
     "dtype": (["--prompts", "reviews.jsonl", "--dtype", "int8"], "no data type `int8`"),
 }
