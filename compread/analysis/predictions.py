@@ -89,8 +89,8 @@ def scorers(wanted: Sequence[str], components: Sequence[Component]) -> tuple[str
             near = nearest(pattern, names)
             hint = f"did you mean {near!r}? " if near else ""
             raise UsageError(
-                f"there is no component {pattern!r}: {hint}expected full, {names[1]} to "
-                f"{names[-1]}, or a pattern such as L3H*"
+                f"there is no component {pattern!r}: {hint}expected full, a name ({names[1]}, ... "
+                f"{names[-1]}), a pattern such as L3H*, or * for all"
             )
         found |= dict.fromkeys(fitting)
     return tuple(found)

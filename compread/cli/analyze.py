@@ -26,7 +26,7 @@ from compread.cli.options import (
     Table,
     named_options,
 )
-from compread.cli.output import emit
+from compread.cli.output import emit, note
 
 EXAMPLE = (
     "compread analyze stores/\ncompread analyze out.h5 --format json | jq '.runs[0].best'\n"
@@ -153,7 +153,20 @@ def analyze(
     runs = scored_runs(paths, split.value, pool.value, True, normalize.value)
     document = study(runs, rules, top, [name.value for name in table or []], most)
     emit(document, summary_view(document, split.value), format)
+    for name in table or []:
+        if not document[name.value]:
+            note(f"--table {name.value} is empty: it needs {_NEEDS[name.value]}")
 
+
+_NEEDS = {
+    "runs": "a store",
+    "summary": "two stores or more",
+    "layers": "a store",
+    "transfer": "runs that differ in one thing alone: the seed, the template or the task",
+    "training": "several revisions of one model",
+    "pairs": "runs that differ in one thing alone: the seed, the template or the task",
+}
+"""Without what a list of the result has no row."""
 
 _OF_SUMS = {"--without", "--only", "--early-exit"}
 _OF_SUMS |= {"--split", "--pool", "--normalize", "--across-models", *TABLE_OPTIONS}

@@ -35,7 +35,12 @@ PANELS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """The options of each panel; those of no panel stand first, ``--help`` last."""
-ONLY_IN = {"extract": {"--n-train": PROMPTS}, "predict": {"--explain": OTHER}}
+ONLY_IN = {
+    "extract": {"--n-train": PROMPTS},
+    "predict": {"--explain": OTHER},
+    "new": {"--label": OTHER},
+    "plot": {"--labels": OTHER},
+}
 """Options that mean something else in a command."""
 VARIABLES = {
     "--model": "COMPREAD_MODEL",

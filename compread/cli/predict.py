@@ -49,7 +49,7 @@ INPUT = Annotated[
     str,
     typer.Option(
         "--input",
-        help="The rows to label, one JSON object a line; - for stdin.",
+        help="The rows to label: JSON Lines, .csv or .parquet; - for JSON Lines on stdin.",
         show_default=False,
     ),
 ]
@@ -115,12 +115,13 @@ def predict(
 ) -> None:
     """Label new rows with a model and fitted weights.
 
-    A row is a JSON object: the fields of the task's template, which is put behind the run's
-    demonstrations, or {"prompt": a whole prompt}; "id" is its number unless given. Where the
-    weights are of rows with answers of their own, "options" has the row's, or the fields that the
-    task makes them of. Prints one JSON object a row, in order: id, label, class (its name, where
-    rows have labels in common), and the probability of each label, the softmax of the scores over
-    the weights' temperature. Labels are those of `reweight --apply` on the same rows.
+    A row is a JSON object, or a row of a table: the fields of the task's template, which is
+    put behind the run's demonstrations, or {"prompt": a whole prompt}; "id" is its number
+    unless given. Where the weights are of rows with answers of their own, "options" has the row's,
+    or the fields that the task makes them of. Prints one JSON object a row, in order: id, label,
+    class (its name, where rows have labels in common), and the probability of each label, the
+    softmax of the scores over the weights' temperature. Labels are those of `reweight --apply` on
+    the same rows.
     Weights of an ensemble run each of its prompts and average, unless --store names one.
 
     Each row is labelled alone, by default with blend-row; methods that look at the rows together,
@@ -264,7 +265,7 @@ def _check_input(path: str) -> None:
     if path == "-":
         return
     if not Path(path).exists():
-        raise PromptError(f"{path}: no such file of rows")
+        raise PromptError(f"{path}: no such file of rows; give its path, or - for stdin")
     if Path(path).is_dir():
         raise PromptError(f"{path} is a folder; give a file of rows, or - for standard input")
 
@@ -328,7 +329,12 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, read as they are needed."""
     from compread.errors import PromptError
     from compread.prompts.json_lines import parse_json_line, row_id
+    from compread.prompts.local_files import read_rows
 
+    if Path(path).suffix in (".csv", ".parquet"):
+        for number, row in enumerate(read_rows(Path(path))):
+            yield row_id(row, number, f"{path}, row {number}"), dict(row)
+        return
     name = "standard input" if path == "-" else path
     with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as lines:
         for number, line in enumerate(lines, 1):

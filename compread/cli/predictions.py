@@ -35,7 +35,7 @@ def predictions(
             "--component",
             metavar="NAME,...",
             autocompletion=complete.components,
-            help="Who is asked: full, components, or patterns such as 'L3H*'.",
+            help="Who is asked: full, components, or patterns such as 'L3H*'; '*' is all.",
         ),
     ] = "full",
     wrong: Annotated[

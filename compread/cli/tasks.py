@@ -254,6 +254,9 @@ def _tell_new(made: NewTask, file: Path, source: Path) -> None:
     note(f"then: compread tasks validate {file} --model MODEL")
     note(f"      compread tasks show {task}")
     note(f"      compread extract --model MODEL --tasks {task} -o {made.task.name}/")
+    note(f"      compread rank {made.task.name}/")
+    note(f"      compread reweight {made.task.name}/ --save weights.json")
+    note("      compread predict --model MODEL --weights weights.json --input new.csv")
 
 
 @tasks.command("validate", cls=Command)

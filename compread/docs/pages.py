@@ -32,7 +32,7 @@ def page_text(name: str) -> str:
         meant = nearest(name, names)
         raise UsageError(
             f"no page {name!r}; expected one of {', '.join(names)}"
-            + (f"; did you mean {meant}?" if meant else "")
+            + (f"; did you mean {meant}?" if meant else "; of a command: compread COMMAND --help")
         )
     return _COMMENT.sub("", (_FOLDER / f"{name}.md").read_text(encoding="utf-8"))
 

@@ -63,7 +63,7 @@ def read_rows(file: Path) -> list[Row]:
     if file.suffix not in SUFFIXES:
         raise PromptError(f"{file}: expected a file that ends in {', '.join(SUFFIXES)}")
     if not file.is_file():
-        raise PromptError(f"there is no file {file}")
+        raise PromptError(f"there is no file {file}: give the path of a table of rows")
     if file.suffix == ".csv":
         return list(read_csv(file))
     return _json_lines(file) if file.suffix == ".jsonl" else _table(file)

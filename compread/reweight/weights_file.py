@@ -112,7 +112,7 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(_read(path).decode("utf-8"))
     except FileNotFoundError as error:
-        raise StoreError(f"{path}: no such weights file") from error
+        raise StoreError(f"{path}: no such weights file; {SAVE} writes one") from error
     except IsADirectoryError as error:
         raise StoreError(f"{path} is a folder; {GIVE}") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -64,7 +64,10 @@ def check_file(path: Path) -> None:
         target = path.with_suffix("")
         raise StoreError(f"{path}: is the journal of an unfinished run, wanted {target.name}")
     if not h5py.is_hdf5(path):
-        raise StoreError(f"{path}: not an HDF5 file, or its beginning is damaged; wanted a store")
+        raise StoreError(
+            f"{path}: not an HDF5 file, or its beginning is damaged; wanted a store, which "
+            f"{command('extract')} writes"
+        )
 
 
 @contextlib.contextmanager

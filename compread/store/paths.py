@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from compread.errors import StoreError
+from compread.errors import StoreError, command
 from compread.text import one_line
 
 MODEL_PLACE = "{model}"
@@ -104,7 +104,8 @@ def _expand(name: str) -> list[Path]:
     stores = [file for file in files if file.suffix == ".h5" and file.is_file()]
     if not stores:
         unfinished = sum(file.name.endswith(".h5.partial") for file in files)
-        hint = f" but {unfinished} unfinished: run the same extract again" if unfinished else ""
+        begun = f" but {unfinished} unfinished: run the same extract again"
+        hint = begun if unfinished else f": {command('extract')} writes them"
         raise StoreError(f"{path}: no finished store (*.h5) in this folder or its subfolders{hint}")
     return stores
 

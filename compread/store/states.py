@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from compread.errors import StoreError
+from compread.errors import StoreError, command
 from compread.store.paths import files_below, journal_path, must_read, part_journals
 from compread.store.progress import partial_status
 from compread.store.reader import open_store, peek_store
@@ -80,7 +80,10 @@ def store_states(
             places = [target.resolve() for target in targets]
             asked |= {target.resolve(): one for target, one in listed.items()}
         if not targets:
-            raise StoreError(f"{path}: no stores (*.h5), finished or not, in this folder or below")
+            raise StoreError(
+                f"{path}: no stores (*.h5), finished or not, in this folder or below; "
+                f"{command('extract')} writes them"
+            )
         for place, target in zip(places, targets, strict=True):
             found.setdefault(place, target)
     states = (look_at or _look_at)(list(found.values()), verify)

@@ -50,8 +50,8 @@ def summary_view(document: Mapping[str, Sequence[Row]], split: str) -> list[Tabl
     """The tables of the lists that the document has, mean and sd below a rule."""
     runs, summary = document.get("runs", ()), document.get("summary", ())
     tables: list[Table] = []
-    if runs:
-        groups = [prefix for prefix in GROUPS if any(row[_count(prefix)] for row in runs)]
+    if scored := runs or summary:
+        groups = [prefix for prefix in GROUPS if any(row[_count(prefix)] for row in scored)]
         few = len(runs) == 1
         tally = _by_kind(runs[0], groups) if few else _by_store(runs, summary, groups)
         tables += [_accuracies(runs, summary, split), tally]
@@ -78,8 +78,8 @@ def _accuracies(runs: Sequence[Row], summary: Sequence[Row], split: str) -> Tabl
         Column("worst_crossfit_accuracy", "worst\ncrossfit", format=".3f", drop=4),
     ]
     title = f"Accuracy on the {split} rows: full model, best and worst component"
-    title += normalized(runs[0].get("normalize"))
-    return Table(columns, [runs, summary], title=title, note=PICKED_NOTE, brief=PICKED_BRIEF)
+    title += normalized((runs or summary)[0].get("normalize"))
+    return Table(columns, _blocks(runs, summary), title=title, note=PICKED_NOTE, brief=PICKED_BRIEF)
 
 
 def _by_kind(run: Row, groups: Sequence[str]) -> Table:
@@ -109,7 +109,12 @@ def _by_store(runs: Sequence[Row], summary: Sequence[Row], groups: Sequence[str]
     ]
     note = f"{RULES} sd: population form. Counts are in the other formats."
     title = "Share of components by category"
-    return Table(columns, [runs, summary], title=title, note=note, brief=RULES_BRIEF)
+    return Table(columns, _blocks(runs, summary), title=title, note=note, brief=RULES_BRIEF)
+
+
+def _blocks(*lists: Sequence[Row]) -> list[Sequence[Row]]:
+    """Those that have rows."""
+    return [rows for rows in lists if rows]
 
 
 def _layers(rows: Sequence[Row]) -> Table:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from compread.analysis.measures import MEASURES
 from compread.errors import UsageError, option
 from compread.text import nearest
 from compread.views.tables import Column, Document, Notes, Row, Table, View, as_tables, plain
@@ -93,6 +94,9 @@ def plain_table(rows: Sequence[Row], title: str = "") -> Table:
 
 def column_of(key: str, rows: Sequence[Row]) -> Column:
     """A column for a key that no view has one for."""
+    measure = MEASURES.get(key)
+    if measure and measure.of and not measure.always:  # where it is not sorted by
+        return Column(key, measure.header, format=measure.format)
     values = [plain(row.get(key)) for row in rows]
     text = any(isinstance(value, (str, list)) for value in values)
     words = textwrap.wrap(key.replace("_", " "), LINE) or [key]

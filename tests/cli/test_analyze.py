@@ -48,6 +48,15 @@ def test_several_stores_have_mean_and_sd(run, stores):
     assert "population form" in " ".join(run(stores, "--explain")[1].split())
 
 
+def test_the_summary_alone_is_mean_and_sd(run, stores):
+    """``--table summary`` prints its two rows; of one store there are none, and that is said."""
+    lines = run(stores, "--table", "summary")[1].splitlines()
+    firsts = [line.split()[0] for line in lines if line]
+    assert firsts.count("mean") == firsts.count("sd") == 2
+    _, _, err = run(stores / "sst2-t1-k4-s0.h5", "--table", "summary")
+    assert "--table summary is empty: it needs two stores" in err
+
+
 def test_json_has_runs_and_summary(run, stores):
     """The document has both lists, with stable keys, whether there is one run or three."""
     one = json.loads(run(stores / "sst2-t1-k4-s0.h5", "--format", "json")[1])

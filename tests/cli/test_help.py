@@ -52,7 +52,7 @@ def test_each_option_of_a_panel_is_there() -> None:
     named = {name for panel in PANELS.values() for name in panel} | set(VARIABLES)
     assert named <= there
     for command, options in ONLY_IN.items():
-        one = dict(every_command(ROOT))[command]
+        one = {one.name: one for _, one in every_command(ROOT)}[command]
         assert set(options) <= {name for p in one.params for name in p.opts}
 
 

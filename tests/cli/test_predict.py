@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from scipy.special import softmax
 from tiny_folder import review_rows, save_tiny, write_rows
@@ -201,6 +202,18 @@ def test_rows_before_a_wrong_one_are_answered(made: SimpleNamespace, run: Run, b
     status, out, err = run([*made.new[:5], bad, made.new[5]])
     assert (status, len(out.splitlines()), len(err.splitlines())) == (1, 5, 1)
     assert out == run(made.new[:5])[1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_is_read_like_json_lines(made: SimpleNamespace, run: Run, suffix: str) -> None:
+    """Its rows have the same labels, under their ids or else their places."""
+    table = pandas.DataFrame([{"sentence": row["sentence"]} for row in made.new[:5]])
+    file = made.folder / f"new.{suffix}"
+    table.to_csv(file, index=False) if suffix == "csv" else table.to_parquet(file)
+    lines = [json.loads(line) for line in run([], "--input", file)[1].splitlines()]
+    wanted = [json.loads(line) for line in run(made.new[:5])[1].splitlines()]
+    assert [line["label"] for line in lines] == [line["label"] for line in wanted]
+    assert [line["id"] for line in lines] == ["0", "1", "2", "3", "4"]
 
 
 def test_a_pipe_is_read_like_a_file(made: SimpleNamespace, run: Run) -> None:
