@@ -19,6 +19,7 @@ from compread.cli.options import (
     TEST,
 )
 from compread.cli.output import emit
+from compread.errors import UsageError, flag, option
 
 EXAMPLE = (
     "compread predictions out.h5 --component full,L14H2 --wrong\n"
@@ -73,6 +74,11 @@ def predictions(
         rows += found
     if any("text" in row for row in rows):  # of some stores only: the columns are those of all
         rows = [{**row, "text": row.get("text")} for row in rows]
+    elif "text" in format.columns:
+        raise UsageError(
+            f"{option('columns', 'text')}: these stores keep no texts; extract them again with "
+            f"{flag('keep-text')} and {flag('force')}"
+        )
     whole = format.exact
     shown = rows if whole or not top else rows[:top]
     emit(rows if whole else shown, prediction_view(shown, len(rows) - len(shown)), format)

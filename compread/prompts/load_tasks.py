@@ -9,7 +9,7 @@ from pathlib import Path
 from compread.errors import PromptError
 from compread.prompts.task_files import read_task_file, task_mistakes
 from compread.prompts.tasks import Task, no_such
-from compread.text import listed
+from compread.text import listed, nearest
 
 BUILT_IN = Path(__file__).with_name("tasks")
 _ENDING = ".yaml"
@@ -66,7 +66,8 @@ def every_task(include_path: Path | None = None) -> Iterator[tuple[str, Task | P
 
 def _load(name: str, files: Mapping[str, Path]) -> Task:
     if name not in files:
-        raise PromptError(no_such(f"task {name!r}", name, sorted(files)))
+        here = [file.stem for file in Path().glob(f"*{_ENDING}") if nearest(name, [file.stem])]
+        raise PromptError(no_such(f"task {name!r}", name, sorted({*files, *here})))
     return read_task_file(files[name], lambda other: _load(other, files))
 
 

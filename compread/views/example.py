@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 400
 NOTE = (
     "Logit difference: the {number} of the right {one} less that of {rival}, the wrong one that "
-    "the full model finds likeliest. {order}The components' add up to the full model's "
+    "the full model finds likeliest. {order}{all} add up to the full model's "
     "margin{cap}{rounding}."
 )
 ORDER = "Between embed and bias the largest stand first, whichever their sign. "
@@ -63,6 +63,7 @@ def _note(found: Breakdown, only: Collection[str]) -> str:
         one="answer" if answers else "label",
         rival=printable(found.answers[found.rival].strip()),
         order="" if only else ORDER,
+        all="Those of all components, these and the others," if only else "The components'",
         cap="" if found.run.soft_cap is None else ", before its soft-cap",
         rounding=f", which it gives in {found.run.dtype}" if rounds else "",
     )

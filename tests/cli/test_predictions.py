@@ -100,6 +100,12 @@ def test_rows_have_the_texts_that_the_store_keeps(store: Path, tmp_path: Path, c
     assert max(map(len, table.splitlines())) <= 80
 
 
+def test_texts_that_are_not_kept_cannot_be_shown(store: Path, capsys: Any) -> None:
+    """The column of texts names the option that keeps them."""
+    assert main(["predictions", str(store), "--columns", "row,text"]) == 2
+    assert "keep no texts; extract them again with --keep-text" in capsys.readouterr().err
+
+
 def test_a_table_is_cut_and_says_so(store: Path, capsys: Any) -> None:
     """CSV is whole."""
     table = said(capsys, store, "--component", "*", "--top", "3", form="table")

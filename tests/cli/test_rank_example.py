@@ -54,6 +54,7 @@ def test_one_head_is_one_line(store: Path, capsys: Any) -> None:
     first = [line.split()[0] for line in lines if line]
     assert {"L0H0", "L0H1", "full"} <= set(first)
     assert not any(line.startswith(("L1", "embed", "L0MLP")) for line in lines)
+    assert "Those of all components, these and the others, add up" in " ".join(lines)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,13 @@ def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert out == "" and "no stores (*.h5), finished or not" in err
 
 
+def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder must be there; a store need not, for its run may come."""
+    assert main(["status", str(tmp_path / "nothing")]) == 4
+    assert f"there is no folder {tmp_path / 'nothing'}" in capsys.readouterr().err
+    assert main(["status", str(tmp_path / "later.h5")]) == 0
+
+
 def test_verify(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With ``--verify`` rotten numbers are told with their place, and the status is 4."""
     (folder / "c.h5").unlink()

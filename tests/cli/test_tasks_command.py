@@ -11,6 +11,7 @@ import pytest
 from tiny_folder import save_tiny
 
 from compread.cli import main
+from compread.errors import PromptError
 from compread.prompts import load_task, prompt_sets, task_names
 
 Out = pytest.CaptureFixture[str]
@@ -306,3 +307,5 @@ def test_a_built_in_task_goes_before_a_file_of_the_working_folder(
     assert load_task("./sst2.yaml").label.index == "right"
     (tmp_path / "own.yaml").write_text(OWN)
     assert load_task("own").label.index == "right"
+    with pytest.raises(PromptError, match="did you mean 'own'"):
+        load_task("onw")
