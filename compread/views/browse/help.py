@@ -25,16 +25,15 @@ m              another measure on the map
 b  x           put an entry of the runs beside; exchange the two
 n  p           on a component's page: the next, the previous one
 q              quit, or back from a page
-
-The map's digits go from 0, low, to 9, high; the line above it has the ends.
-A dot is a component that the filter leaves out. The number under the cursor
-is told below.
-
-A component's page lists rows by its logit difference: its logit of the right
-label less that of the label that the full model finds the likeliest of the
-wrong ones. The differences of all components add up to the full model's
-margin.
 """
+READING = (
+    "The map's digits go from 0, low, to 9, high; the line above it has the ends. A dot is a "
+    "component that the filter leaves out. The number under the cursor is told below.",
+    "A component's page lists rows by its logit difference: its logit of the right label less that "
+    "of the label that the full model finds the likeliest of the wrong ones. The differences of "
+    "all components add up to the full model's margin.",
+)
+"""How the map and a component's page are read."""
 
 
 class HelpPage(ModalScreen[None]):
@@ -53,7 +52,7 @@ class HelpPage(ModalScreen[None]):
         """The keys, then the note."""
         with VerticalScroll(id="help"):
             yield Static(Text(KEYS))
-            for note in self._notes:
+            for note in (*READING, *self._notes):
                 yield Static(Text(f"{note}\n"))
             yield Static(Text("Esc goes back.", style="bold"))
 

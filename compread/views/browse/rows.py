@@ -108,6 +108,6 @@ def shown_columns(
     wanted = [column for column in columns if column.key != "rank"]
     if compared:
         wanted[-1:] = [*COMPARED[:2], wanted[-1], COMPARED[2]]
-    mark = " v" if descending else " ^"
+    mark = " ▼" if descending else " ▲"
     wanted = [replace(c, header=c.title + mark, drop=0) if c.key == by else c for c in wanted]
     return fit(Table(wanted, [rows]), width)

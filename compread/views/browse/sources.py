@@ -12,7 +12,7 @@ from compread.text import model_name, printable
 from compread.views.tables import Column, Row
 
 RUNS = (
-    Column("entry", justify="left", shorten="end"),
+    Column("entry", justify="left"),
     Column("runs"),
     Column("shots", drop=1),
     Column("date", justify="left", drop=2),
