@@ -77,7 +77,7 @@ def store_states(
         with must_read(path):
             listed = _listed(lists_below(path) if path.is_dir() else [path.parent])
             targets = _targets(path, listed) if path.is_dir() else [path]
-            if path.suffix != ".h5" and not path.exists():
+            if path.suffix != ".h5" and not (path.exists() or path.is_symlink()):
                 raise StoreError(f"there is no folder {path}; {command('extract')} makes it")
             places = [target.resolve() for target in targets]
             asked |= {target.resolve(): one for target, one in listed.items()}

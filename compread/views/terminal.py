@@ -39,16 +39,19 @@ def to_terminal(
     """
     sizes = fit(table, width)
     gaps, room = len(sizes) - 1, width - sum(sizes.values())
+    tight = room < 2 * gaps
     grid = Grid(
         box=Box(RULES if unicode else RULES.replace("─", "-")),
         show_edge=False,
         pad_edge=False,
-        padding=(0, 0 if room < 2 * gaps else 1, 0, 0),
+        padding=(0, 0 if tight else 1, 0, 0),
         border_style="dim",
     )
     least = {c: _least(c, size) for c, size in sizes.items()}
     for c, size in least.items():
-        grid.add_column(c.title, justify=c.justify, overflow="fold", min_width=size)
+        # Rich 13 adds the padding to it, in the last column too; where there is any, all has room.
+        own = size if tight else None
+        grid.add_column(c.title, justify=c.justify, overflow="fold", min_width=own)
     for block in table.blocks:
         for row in block:
             grid.add_row(*(shorten(c.cell(row), size, c.shorten) for c, size in sizes.items()))

@@ -123,7 +123,7 @@ compread.apply_weights(weights.save("w.json", force=True), runs).to_pandas()
 rows = [{"prompt": "a", "label": " b", "options": [" b", " c"]}]
 made = compread.extract("gpt2", rows, "out.h5", dtype="float32", seeds=range(3))
 try:
-    compread.extract(object(), rows)  # type: ignore[arg-type]
+    compread.extract(object(), rows)  # type: ignore[arg-type, unused-ignore]
 except compread.CompreadError as error:
     print(error, compread.__version__)
 """

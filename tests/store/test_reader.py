@@ -303,7 +303,9 @@ def test_numbers_that_another_program_wrote(
     with h5py.File(store_file, "r+") as file:
         values = file["test/parts"][:]
         del file["test/parts"]
-        file.create_dataset("test/parts", data=values, **options)
+        made = file.create_dataset("test/parts", data=values, **options)
+        if options.get("fletcher32") and h5py.h5o.get_info(made.id).hdr.version > 1:
+            pytest.skip("this HDF5 guards what it writes into a file of the 1.10 format")
     message = refusal(store_file)
     assert f"rewritten by another program (h5repack, h5py), which left {left} without" in message
     assert "use the file as compread wrote it, or extract it anew with --force" in message
