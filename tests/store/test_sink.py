@@ -17,11 +17,16 @@ from compread.store.sink import Sink
 
 @pytest.fixture(autouse=True)
 def terminated() -> Iterator[None]:
-    """SIGTERM unwinds the stack, as it does under the command line."""
+    """SIGTERM unwinds the stack, as it does under the command line; so does SIGINT.
+
+    A shell starts what it runs in the background with SIGINT ignored.
+    """
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     yield
     assert signal.getsignal(signal.SIGTERM) not in (before, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGINT, interrupt)
 
 
 @pytest.mark.parametrize(("number", "raised"), [(15, SystemExit), (2, KeyboardInterrupt)])
