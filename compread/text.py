@@ -68,6 +68,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return near[0] if near else None
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"did you mean 'accuracy'? "`` as a message has it before what there is; empty without."""
+    near = nearest(name, known)
+    return f"did you mean {near!r}? " if near else ""
+
+
 def model_name(model: str) -> str:
     """A model as a caption names it: a hub id whole, of a path the last name.
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from compread.analysis.measures import MEASURES
 from compread.errors import UsageError, option
 from compread.options import WEIGHT
-from compread.text import nearest
+from compread.text import did_you_mean
 
 Metric: TypeAlias = Callable[[Mapping[str, Any]], "float | None"]
 """From a component's row, by its stable keys, to what it is ranked by; None and NaN stand last."""
@@ -82,8 +82,7 @@ class Expression:
         numbers = [key for key, value in row.items() if _is_number(value) and key not in _OF_ORDER]
         for name, at in self.names.items():
             if name not in numbers:
-                near = nearest(name, numbers)
-                hint = f"did you mean {near!r}? " if near else ""
+                hint = did_you_mean(name, numbers)
                 raise UsageError(
                     f"{option('by', repr(self.text))}: there is no number {name!r} (character "
                     f"{at}): {hint}there is {', '.join(numbers)}"
@@ -153,8 +152,7 @@ def measure_or_metric(by: str) -> str | Expression:
     if (joined := name.replace("-", "_")) in names:
         return joined
     if name.isidentifier() and name not in FURTHER and not name.startswith("predicted_"):
-        near = nearest(name, names)
-        hint = f"did you mean {near!r}? " if near else ""
+        hint = did_you_mean(name, names)
         raise UsageError(
             f"{option('by', by)}: {hint}there is {', '.join(names)}, or arithmetic over keys such "
             "as accuracy - chance"

@@ -13,7 +13,7 @@ from compread.array_types import Float32, Ints
 from compread.components import Component
 from compread.errors import UsageError
 from compread.store import Store
-from compread.text import nearest
+from compread.text import did_you_mean
 
 FULL = "full"
 """What the model as a whole is called among the components."""
@@ -86,8 +86,7 @@ def scorers(wanted: Sequence[str], components: Sequence[Component]) -> tuple[str
     for pattern in wanted:
         fitting = [name for name in names if fnmatchcase(name.lower(), pattern.lower())]
         if not fitting:
-            near = nearest(pattern, names)
-            hint = f"did you mean {near!r}? " if near else ""
+            hint = did_you_mean(pattern, names)
             raise UsageError(
                 f"there is no component {pattern!r}: {hint}expected full, a name ({names[1]}, ... "
                 f"{names[-1]}), a pattern such as L3H*, or * for all"

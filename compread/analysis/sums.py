@@ -29,7 +29,7 @@ from compread.errors import UsageError, flag, option
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL
 from compread.store import open_store
 from compread.store.gather import setting_names
-from compread.text import nearest
+from compread.text import did_you_mean
 
 KINDS_NAMED = {"heads": "head", "mlps": "mlp", "mixers": "mixer"}
 """What kinds are called in a group."""
@@ -241,8 +241,7 @@ def sum_rows(found: Sequence[SumScores]) -> list[dict[str, Any]]:
 def _nothing_named(part: str, components: Sequence[Component]) -> UsageError:
     names = [c.name for c in components]
     layers = [f"L{layer}" for layer in sorted({c.layer for c in components if c.layer >= 0})]
-    near = nearest(part, [*KINDS_NAMED, *layers, *names])
-    hint = f"did you mean {near!r}? " if near else ""
+    hint = did_you_mean(part, [*KINDS_NAMED, *layers, *names])
     return UsageError(
         f"there is no component {part!r}: {hint}expected a component ({names[1]} to {names[-2]}), "
         f"a pattern such as L3H*, a layer (L0 to {(layers or ['L0'])[-1]}), or "

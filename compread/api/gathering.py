@@ -20,7 +20,7 @@ from compread.options import (
 )
 from compread.store import gather
 from compread.store.gather import Models
-from compread.text import nearest
+from compread.text import did_you_mean
 
 
 def found_stores(stores: Stores, models: Models = "any") -> tuple[Path, ...]:
@@ -58,8 +58,7 @@ def check_choice(name: str, value: str, known: Collection[str]) -> None:
         UsageError: the message has what there is, and what was meant.
     """
     if value not in known:
-        near = nearest(str(value), known)
-        hint = f"did you mean {near!r}? " if near else ""
+        hint = did_you_mean(str(value), known)
         raise UsageError(f"{option(name, value)}: {hint}there is {', '.join(known)}")
 
 

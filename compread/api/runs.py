@@ -32,7 +32,7 @@ from compread.components import KINDS, Component
 from compread.errors import UsageError
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL, DEFAULT_SPLIT
 from compread.store import Labels, RunInfo, store_paths
-from compread.text import nearest
+from compread.text import did_you_mean
 from compread.views.html import to_html
 from compread.views.tables import Column, Table
 
@@ -189,8 +189,7 @@ class Runs(Sequence["Runs"]):
             j = one.position(name)
         except KeyError as error:
             names = [c.name for c in one.components]
-            near = nearest(name, names)
-            hint = f"did you mean {near!r}? " if near else ""
+            hint = did_you_mean(name, names)
             raise UsageError(
                 f"there is no component {name!r}: {hint}{one.info.model} has {len(names)}, "
                 f"{names[0]} to {names[-1]}"

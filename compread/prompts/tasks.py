@@ -12,7 +12,7 @@ from pathlib import Path
 
 from compread.errors import PromptError
 from compread.prompts.verbalizers import Verbalizer
-from compread.text import listed, nearest
+from compread.text import did_you_mean, listed
 
 _SHOWN = 60
 """Names that a message lists."""
@@ -173,6 +173,5 @@ def default_shots(n_classes: int) -> int:
 def no_such(what: str, name: str, known: Iterable[str]) -> str:
     """The message for a name that is not among those ``known``, with the nearest of them."""
     known = list(known)
-    near = nearest(name, known)
-    hint = f"did you mean {near!r}? " if near else ""
+    hint = did_you_mean(name, known)
     return f"there is no {what}: {hint}known are {listed(known, _SHOWN)}"

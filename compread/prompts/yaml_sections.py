@@ -10,7 +10,7 @@ from typing import Any
 
 from compread.errors import PromptError
 from compread.prompts.yaml_reader import Mapping, read_mapping
-from compread.text import nearest
+from compread.text import did_you_mean
 
 LARGEST_COUNT = 1_000_000
 """Shots or labelled rows."""
@@ -48,8 +48,7 @@ class Section:
         known, found = [*required, *optional], []
         for key in self.values:
             if key not in known:
-                near = nearest(str(key), known)
-                hint = f"did you mean {near!r}? " if near else ""
+                hint = did_you_mean(str(key), known)
                 found.append(
                     self.error(key, f"is not a key here: {hint}known are {', '.join(known)}")
                 )

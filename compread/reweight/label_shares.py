@@ -15,7 +15,7 @@ import numpy as np
 from compread.array_types import Floats, Ints
 from compread.errors import UsageError, option
 from compread.options import LABEL_SHARES
-from compread.text import nearest
+from compread.text import did_you_mean
 
 LabelShares: TypeAlias = "str | tuple[float, ...] | None"
 """One of ``options.LABEL_SHARES``, or a share for each label in their order; None: not said."""
@@ -36,8 +36,7 @@ def label_shares_of(value: str | Sequence[float] | None) -> LabelShares:
     try:
         shares = np.array([float(part) for part in shown.split(",")])
     except ValueError as error:
-        near = nearest(shown, LABEL_SHARES)
-        hint = f"did you mean {near!r}? " if near else ""
+        hint = did_you_mean(shown, LABEL_SHARES)
         raise UsageError(f"{option('label-shares', repr(shown))}: {hint}give {known}") from error
     whole = abs(shares.sum() - 1) <= ROUNDING  # false where one is NaN
     if len(shares) < 2 or not whole or not (shares > 0).all():
