@@ -14,7 +14,7 @@ have several tokens, ``normalizer`` comes last.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal["embed", "head", "mixer", "mlp", "bias", "normalizer"]
 KINDS: tuple[Kind, ...] = ("embed", "head", "mixer", "mlp", "bias", "normalizer")
@@ -43,6 +43,19 @@ class Component(NamedTuple):
         if self.kind == "mlp":
             return f"L{self.layer}MLP"
         return self.kind
+
+    def row_keys(self) -> dict[str, Any]:
+        """What names it in a result's row; None where a layer or a head does not apply."""
+        return {
+            "component": self.name,
+            "kind": self.kind,
+            "layer": self.layer if self.layer >= 0 else None,
+            "head": self.head if self.head >= 0 else None,
+        }
+
+
+FULL_KEYS = {"component": "full", "kind": "model", "layer": None, "head": None}
+"""What names the full model in a result's row, beside the components' ``row_keys``."""
 
 
 class LayerShape(NamedTuple):

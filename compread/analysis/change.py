@@ -35,7 +35,7 @@ from compread.analysis.runs import normalize_key
 from compread.analysis.spread import RowSet, change_interval
 from compread.analysis.tally import top_two
 from compread.array_types import Bools, Floats, Ints
-from compread.components import Component
+from compread.components import FULL_KEYS, Component
 from compread.errors import StoreError, UsageError
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL
 from compread.store import Store, open_store
@@ -74,13 +74,10 @@ class Change:
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a component in axis order, then the full model's."""
-        names = [(c.name, c.kind, c.layer, c.head) for c in self.components]
+        named = [*(c.row_keys() for c in self.components), FULL_KEYS]
         return [
             {
-                "component": name,
-                "kind": kind,
-                "layer": layer if layer >= 0 else None,
-                "head": head if head >= 0 else None,
+                **keys,
                 "before": float(self.before[j]),
                 "after": float(self.after[j]),
                 "change": float(self.after[j] - self.before[j]),
@@ -91,7 +88,7 @@ class Change:
                 "pairs": self.pairs,
                 **normalize_key(self.normalize),
             }
-            for j, (name, kind, layer, head) in enumerate([*names, ("full", "model", -1, -1)])
+            for j, keys in enumerate(named)
         ]
 
 

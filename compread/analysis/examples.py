@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from compread.analysis.predictions import FULL, largest
+from compread.analysis.predictions import largest
 from compread.analysis.runs import check_rows, normalize_key
 from compread.array_types import Float32, Floats, Ints
-from compread.components import LAYERED, Component
+from compread.components import FULL_KEYS, LAYERED, Component
 from compread.errors import UsageError, option
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL, SPLITS
 from compread.store import RunInfo, Store, open_store
-from compread.text import listed, nearest
+from compread.text import did_you_mean, listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,15 +134,12 @@ class Breakdown:
         rows = []
         for step, (j, sum_) in enumerate(zip(self.order, self.running, strict=True)):
             c = self.components[j]
-            keys = {"step": step, "component": c.name, "kind": c.kind}
-            keys |= {"layer": c.layer if c.layer >= 0 else None}
-            keys |= {"head": c.head if c.head >= 0 else None}
+            keys = {"step": step, **c.row_keys()}
             keys |= {"prediction": self.answers[self.choices[j]]}
             keys |= {"logit_difference": float(self.difference[j]), "running_sum": float(sum_)}
             if not only or c.name in only:
                 rows.append(of | keys | normalize_key(self.run.normalize))
-        full: dict[str, Any] = {"step": None, "component": FULL, "kind": "model"}
-        full |= {"layer": None, "head": None}
+        full: dict[str, Any] = {"step": None, **FULL_KEYS}
         full |= {"prediction": self.answers[self.said], "logit_difference": self.margin}
         full |= {"running_sum": float(self.running[-1])}
         return [*rows, of | full | normalize_key(self.run.normalize)]
@@ -204,7 +201,6 @@ def _unknown(example: str, split: str, ids: Mapping[str, Sequence[str]]) -> Usag
     for other in SPLITS:
         if example in ids[other]:
             return UsageError(f"{asked} is a {other} row: add {option('split', other)}")
-    near = nearest(example, ids[split])
-    hint = f"did you mean {near!r}? " if near else ""
+    hint = did_you_mean(example, ids[split])
     there = f"they are {listed(ids[split], 3)}" if ids[split] else "there are none"
     return UsageError(f"{asked}: no {split} row has this id: {hint}{there} (see predictions)")

@@ -18,7 +18,7 @@ from compread.analysis.crossfit import crossfit_accuracy
 from compread.analysis.measures import DEFAULT_MEASURE, PER, PER_STORE
 from compread.analysis.runs import RunStats, normalize_key
 from compread.array_types import Floats
-from compread.components import Component
+from compread.components import FULL_KEYS, Component
 from compread.errors import UsageError
 from compread.options import DEFAULT_NORMALIZATION
 from compread.store.schema import Labels
@@ -57,10 +57,7 @@ class Ranking:
             rows.append(
                 {
                     "rank": position,
-                    "component": c.name,
-                    "kind": c.kind,
-                    "layer": c.layer if c.layer >= 0 else None,
-                    "head": c.head if c.head >= 0 else None,
+                    **c.row_keys(),
                     **_score_keys(self.stats.parts, j, names),
                     **self._in_groups("parts", j),
                     "p_value": float(self.verdicts.p[j]),
@@ -73,8 +70,8 @@ class Ranking:
                     **({} if weights is None else {"weight": float(weights[j])}),
                 }
             )
-        full: dict[str, Any] = {"rank": None, "component": "full", "kind": "model"}
-        full |= {"layer": None, "head": None, **_score_keys(self.stats.full, 0, names)}
+        full: dict[str, Any] = {"rank": None, **FULL_KEYS}
+        full |= _score_keys(self.stats.full, 0, names)
         full |= self._in_groups("full", 0)
         p = float(two_sided(self.stats.full.above, self.stats.full.below)[0])
         full |= {"p_value": p, "q_value": p}  # One test alone has nothing to be corrected for.
