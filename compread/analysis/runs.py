@@ -105,7 +105,7 @@ def run_stats(
 
     Rows of equal prompts count as one, the first: no test holds where a row stands twice.
     ``resample`` scores them on halves and under shuffled labels too, and on the train rows, as
-    ``compread.analysis.selection`` and ``compread.analysis.transfer`` want. With ``sums`` [S, C]
+    ``compread.analysis.summary`` and ``compread.analysis.transfer`` want. With ``sums`` [S, C]
     the sums over these components are scored in the place of components, and named by nobody.
 
     Raises:

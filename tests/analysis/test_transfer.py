@@ -8,7 +8,7 @@ from conftest import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from test_selection import planted, run_of
+from test_summary import planted, run_of
 
 from compread.analysis.pairs import PAIR_KINDS, choose_pairs, pair_kinds
 from compread.analysis.runs import RunStats, read_runs
