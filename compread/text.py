@@ -74,6 +74,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near!r}? " if near else ""
 
 
+def with_class(name: str, of: str | None) -> str:
+    """A label with its class behind it, where that is called otherwise.
+
+    ``with_class("good", "pos")`` is ``"good (pos)"``, ``with_class("pos", "Pos")`` ``"pos"``.
+    """
+    same = of is None or of.strip().casefold() == name.strip(" “”").casefold()
+    return name if same else f"{name} ({of})"
+
+
 def model_name(model: str) -> str:
     """A model as a caption names it: a hub id whole, of a path the last name.
 

@@ -92,6 +92,7 @@ def write_store() -> Callable[..., Path]:
         n_test: int = 100,
         words: tuple[str, ...] = (" negative", " positive"),
         axis: Any = AXIS,
+        classes: tuple[str, ...] = (),
         **run: Any,
     ) -> Path:
         rng, k, n = np.random.default_rng(seed), len(words), n_train + n_test
@@ -107,7 +108,7 @@ def write_store() -> Callable[..., Path]:
             "train": SplitRows(gold[:cut], ids[:cut], ids[:cut]),
             "test": SplitRows(gold[cut:], ids[cut:], ids[cut:]),
         }
-        labels = Labels(words, tuple(range(100, 100 + k)))
+        labels = Labels(words, tuple(range(100, 100 + k)), classes)
         with StoreWriter.open(path, info, axis, labels, splits) as writer:
             writer.append(range(n), parts, full, np.full(n, 1e-6), np.full(n, 0.8))
             return writer.finish(info)

@@ -29,6 +29,7 @@ class Leaning:
 
     component: Component
     words: tuple[str, str]
+    """The labels in quotes, with their classes (``Labels.quoted``)."""
     number: str
     """What the numbers are, such as ``logit``."""
     settings: tuple[str, ...]
@@ -83,8 +84,9 @@ def leanings(
                 chosen = [int(of[lean.argmax()]), int(of[lean.argmin()])]
             runs.append((store.run, two[:, chosen]))
             seen.append(store.labels)
-    words = common_classes(seen, [info.task for info, _ in runs], list(map(str, paths))).names
-    settings = tuple(_setting(info, of.word) for (info, _), of in zip(runs, seen, strict=True))
+    same = common_classes(seen, [info.task for info, _ in runs], list(map(str, paths)))
+    words = same.labels(first.token_id).quoted
+    settings = tuple(_setting(info, of.titles) for (info, _), of in zip(runs, seen, strict=True))
     found = []
     for i, j in enumerate(chosen):
         logits = tuple(two[:, i] for _, two in runs)
@@ -99,5 +101,5 @@ def _setting(info: RunInfo, words: Sequence[str]) -> str:
     if numbers is None:
         return "balanced"
     if len(set(numbers)) == 1:
-        return f"all {words[numbers[0]].strip()}"
+        return f"all {words[numbers[0]]}"
     return ",".join(map(str, numbers))

@@ -31,10 +31,16 @@ class Classes:
 
     names: tuple[str, ...]
     """[K] what heads each column."""
+    classes: tuple[str, ...]
+    """[K] what each class is called in every run; what heads it where the runs differ."""
     columns: tuple[tuple[int, ...], ...]
     """For each run [K]: which of its columns stands for each class."""
     by_name: bool
     """Whether the classes have the same names in every run; else they are matched by position."""
+
+    def labels(self, token_id: tuple[int, ...]) -> Labels:
+        """The axis as labels, with the tokens [K] of one of the runs."""
+        return Labels(self.names, token_id, self.classes)
 
 
 def common_classes(labels: Sequence[Labels], tasks: Sequence[str], paths: Sequence[str]) -> Classes:
@@ -64,7 +70,7 @@ def common_classes(labels: Sequence[Labels], tasks: Sequence[str], paths: Sequen
     keys = [tuple(_key(word) for word in of.word) for of in labels]
     if len(set(same)) == len(same) and all(set(of) == set(same) for of in keys):
         columns = tuple(tuple(of.index(key) for key in same) for of in keys)
-        return Classes(first, columns, by_name=True)
+        return Classes(first, _called(first, labels, columns), columns, by_name=True)
     by_name = all(of.word == first for of in labels)
     if by_name:
         names = first
@@ -72,7 +78,19 @@ def common_classes(labels: Sequence[Labels], tasks: Sequence[str], paths: Sequen
         names = tuple(f"class {k}" for k in in_order)
     else:
         names = tuple(_joined([of.word[k] for of in labels]) for k in in_order)
-    return Classes(names, (in_order,) * len(labels), by_name)
+    columns = (in_order,) * len(labels)
+    return Classes(names, _called(names, labels, columns), columns, by_name)
+
+
+def _called(
+    names: Sequence[str], labels: Sequence[Labels], columns: Sequence[Sequence[int]]
+) -> tuple[str, ...]:
+    """[K] the classes' own names, where all runs have the same one."""
+    found = []
+    for k, name in enumerate(names):
+        own = {of.class_name[column[k]] for of, column in zip(labels, columns, strict=True)}
+        found.append(own.pop() if len(own) == 1 else name)
+    return tuple(found)
 
 
 def classes_of(runs: Sequence[RunStats]) -> Classes:
@@ -90,7 +108,7 @@ def on_common_classes(runs: Sequence[RunStats]) -> list[RunStats]:
     if len(runs) == 1:
         return list(runs)
     classes = classes_of(runs)
-    labels = Labels(classes.names, runs[0].labels.token_id)
+    labels = classes.labels(runs[0].labels.token_id)
     return [_on(run, labels, of) for run, of in zip(runs, classes.columns, strict=True)]
 
 

@@ -90,6 +90,8 @@ class Breakdown:
     """None where the store keeps none."""
     answers: tuple[str, ...]
     """[K] the labels, or the row's own answers."""
+    classes: tuple[str, ...]
+    """[K] the class of each."""
     right: int
     rival: int
     """The column that the right one is compared with."""
@@ -185,6 +187,7 @@ def _breakdown(store: Store, split: str, ids: Sequence[str], example: str) -> Br
         row=example,
         text=texts[n] if texts else None,
         answers=own or store.labels.names,
+        classes=own or store.labels.class_names,
         right=int(gold[0]),
         rival=int(rival[0]),
         said=int(largest(full)[0]),

@@ -18,6 +18,7 @@ from compread.errors import StoreError
 from compread.options import DEFAULT_NORMALIZATION, SPLITS, UNCONDITIONAL
 from compread.store.answers import NO_TOKEN, POSITIONS
 from compread.store.typed import typed
+from compread.text import with_class
 
 FORMAT = "compread"
 FORMAT_VERSION = 4
@@ -93,6 +94,17 @@ class Labels:
         """[K] the class of each label; a word that is a class of its own has its name for one."""
         of = zip(self.names, self.word, self.class_name, strict=True)
         return tuple(name if word == own else own for name, word, own in of)
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """[K] the names as tables and figures have them, with their classes: ``good (pos)``."""
+        return tuple(map(with_class, self.names, self.class_names))
+
+    @property
+    def quoted(self) -> tuple[str, ...]:
+        """[K] the titles with the words in quotes: ``“good” (pos)``."""
+        quoted = (f"“{name}”" for name in self.names)
+        return tuple(map(with_class, quoted, self.class_names))
 
 
 @dataclass(frozen=True)

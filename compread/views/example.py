@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compread.components import LAYERED
-from compread.text import brief, printable
+from compread.text import brief, printable, with_class
 from compread.views.normalized import normalized
 from compread.views.rank import decimals
 from compread.views.tables import Column, Row, Table
@@ -43,14 +43,16 @@ def _tables(found: Breakdown, top: int, only: Collection[str]) -> list[Table]:
     middle = [row for row in parts if row["kind"] in LAYERED]
     shown = middle[:top] if top else middle
     blocks = [first, shown, [*_others(middle[len(shown) :]), *last], [full]]
-    right, said = (printable(found.answers[k].strip()) for k in (found.right, found.said))
+    titles = _titles(found)
+    right, said = titles[found.right], titles[found.said]
     title = (
         f"Example {printable(found.row)} of {printable(found.run.task)}, {found.split}: right is "
         f"{right}, the full model says {said}{normalized(found.run.normalize)}"
     )
     texts = [] if found.text is None else brief([found.text], LONGEST_TEXT)
     note = "\n".join([found.store, *texts])
-    columns = _columns(decimals([row["logit_difference"] for row in shown or [full]]))
+    digits = decimals([row["logit_difference"] for row in shown or [full]])
+    columns = _columns(digits, dict(zip(found.answers, titles, strict=True)))
     columns = [column for column in columns if not (only and column.key == "running_sum")]
     return [Table([], [], title=title, note=note), Table(columns, [b for b in blocks if b])]
 
@@ -61,7 +63,7 @@ def _note(found: Breakdown, only: Collection[str]) -> str:
     return NOTE.format(
         number="log p" if answers else "logit",
         one="answer" if answers else "label",
-        rival=printable(found.answers[found.rival].strip()),
+        rival=_titles(found)[found.rival],
         order="" if only else ORDER,
         all="Those of all components, these and the others," if only else "The components'",
         cap="" if found.run.soft_cap is None else ", before its soft-cap",
@@ -69,12 +71,23 @@ def _note(found: Breakdown, only: Collection[str]) -> str:
     )
 
 
-def _columns(digits: int) -> list[Column]:
+def _titles(found: Breakdown) -> list[str]:
+    """[K] the answers with their classes."""
+    each = zip(found.answers, found.classes, strict=True)
+    return [with_class(printable(answer.strip()), printable(of)) for answer, of in each]
+
+
+def _columns(digits: int, titles: Mapping[str, str]) -> list[Column]:
     return [
         Column("component", justify="left"),
         Column("kind", justify="left", drop=2),
         Column("layer", drop=1),
-        Column("prediction", justify="left", shorten="end"),
+        Column(
+            "prediction",
+            justify="left",
+            shorten="end",
+            format=lambda row: titles.get(row.get("prediction", ""), ""),
+        ),
         Column("logit_difference", "logit\ndifference", format=f"+.{digits}f"),
         Column("running_sum", "running\nsum", format=f"+.{digits}f"),
     ]

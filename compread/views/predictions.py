@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compread.analysis.runs import normalize_key
-from compread.text import brief
+from compread.text import brief, with_class
 from compread.views.normalized import normalized
 from compread.views.tables import Column, Row, Table
 
@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     from compread.analysis.predictions import Predictions
     from compread.store import Store
 
+
+def _titled(label: str, of: str) -> Callable[[Row], str]:
+    """A label with its class, where that is called otherwise."""
+    return lambda row: with_class(row[label], row.get(of))
+
+
 COLUMNS = [
     Column("row", justify="left", shorten="end"),
     Column("component", justify="left"),
-    Column("prediction", justify="left", shorten="end"),
-    Column("gold", justify="left", shorten="end"),
+    Column("prediction", justify="left", shorten="end", format=_titled("prediction", "class")),
+    Column("gold", justify="left", shorten="end", format=_titled("gold", "gold_class")),
     Column("correct", format=lambda row: "" if row["correct"] else "wrong"),
     Column("margin", format=".3g"),
 ]

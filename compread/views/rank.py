@@ -12,7 +12,7 @@ from typing import Any
 from compread.analysis.average import row_sets
 from compread.analysis.classes import classes_of
 from compread.analysis.measures import MEASURES
-from compread.analysis.ranking import group_key
+from compread.analysis.ranking import group_key, predicted_keys
 from compread.analysis.runs import RunStats
 from compread.options import NORMALIZATIONS
 from compread.store.answers import NO_TOKEN, POSITIONS
@@ -61,7 +61,7 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
     named = by.replace("_", " ") if by in MEASURES else by
     title = f"Components by {printable(named)}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])
-    columns = _columns(full, digits, by)
+    columns = _columns(full, digits, by, _titles(runs))
     return [Table(columns, [[full], ranked], title, note + told, BRIEF + told)]
 
 
@@ -102,16 +102,22 @@ def decimals(values: Sequence[float]) -> int:
     return min(4, max(2, 1 - math.floor(math.log10(middle)))) if middle else 2
 
 
-def _columns(row: Row, digits: int, by: str) -> list[Column]:
+def _titles(runs: Sequence[RunStats]) -> dict[str, str]:
+    """What heads the share of each label, by its key."""
+    labels = classes_of(runs).labels(runs[0].labels.token_id)
+    return dict(zip(predicted_keys(labels), labels.titles, strict=True))
+
+
+def _columns(row: Row, digits: int, by: str, titles: Mapping[str, str]) -> list[Column]:
     """The columns of a row; what is sorted by stands beside the component, never left out."""
     key = "accuracy" if by == "accuracy_low" else by
-    columns = _all_columns(row, digits, by)
+    columns = _all_columns(row, digits, by, titles)
     sorted_by = [replace(c, drop=0) for c in columns if c.key == key]
     first = [c for c in columns if c.key in ("rank", "component")]
     return [*first, *sorted_by, *(c for c in columns if c.key != key and c not in first)]
 
 
-def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
+def _all_columns(row: Row, digits: int, by: str, titles: Mapping[str, str]) -> list[Column]:
     columns = [
         Column("rank", drop=2),
         Column("component", justify="left"),
@@ -132,7 +138,7 @@ def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
     columns.append(Column("q_value", "q\nvalue", format=lambda row: p_text(row["q_value"]), drop=1))
     for name, measure in MEASURES.items():
         if name == "entropy":
-            columns += _predicted(row)
+            columns += _predicted(row, titles)
         if measure.of and name in row and (measure.always or name == by):
             exact = f"+.{digits}f" if measure.scale == "logits" else measure.format
             drop = 1 if measure.answers else 6
@@ -149,11 +155,11 @@ def _all_columns(row: Row, digits: int, by: str) -> list[Column]:
     return [*columns, Column("category", justify="left", format=_category, drop=1)]
 
 
-def _predicted(row: Row) -> Iterator[Column]:
+def _predicted(row: Row, titles: Mapping[str, str]) -> Iterator[Column]:
     """The share of each label among the predictions, and what a choice on half of the rows gets."""
     for key in row:
         if key.startswith(SHARE):
-            word = printable(key.removeprefix(SHARE))
+            word = printable(titles.get(key, key.removeprefix(SHARE)))
             header, name = f"predicted\n{_narrow(word)}", f"predicted {word}"
             yield Column(key, header, format=".2f", drop=2, group=SHARE, name=name)
     yield Column("crossfit_accuracy", "crossfit\naccuracy", format=".3f", drop=6)
@@ -210,7 +216,8 @@ def _matched(runs: Sequence[RunStats]) -> str:
     classes = classes_of(runs)
     if classes.by_name:
         return ""
-    listed = ", ".join(map(printable, classes.names))
+    titles = classes.labels(runs[0].labels.token_id).titles
+    listed = ", ".join(map(printable, titles))
     return f" The stores have different label words; they are matched by their order: {listed}."
 
 

@@ -230,7 +230,7 @@ def _group(
         reliability_diagram(paths, split, pool, runs[0].info.normalize, ()), "Reliability, "
     )
     rows = rank(runs, rules=rules).rows()
-    words = " / ".join(word.strip() for word in on_common_classes(runs)[0].labels.word)
+    words = " / ".join(on_common_classes(runs)[0].labels.titles)
     title = f"{runs[0].info.task}: {words}" + (f", {setting}" if setting else "")
     (table,) = as_tables([], ranking_view(rows, runs, "accuracy", split))
     left = f"Scatters and reliability are of the first {len(few)} of {len(runs)} stores."

@@ -10,7 +10,7 @@ from typing import Any
 from compread.options import SPLITS, UNCONDITIONAL
 from compread.store import Store
 from compread.store.schema import CALIBRATION, RunInfo
-from compread.text import printable
+from compread.text import printable, with_class
 from compread.views.tables import Column, Row, Table
 
 PROMPT_LINES = 8
@@ -62,10 +62,10 @@ def store_view(document: dict[str, list[dict[str, Any]]]) -> list[Table]:
     run = document["runs"][0]
     splits = document["splits"]
     gold = [key for key in splits[0] if key.startswith("gold_")]
+    named = {_gold_key(of["word"]): with_class(_stripped(of["word"]), of["class"])
+             for of in document["labels"]}  # fmt: skip
     columns = [Column("split", justify="left"), Column("rows")]
-    columns += [
-        Column(k, f"gold\n{printable(k.removeprefix('gold_'))}", drop=1, group="gold") for k in gold
-    ]
+    columns += [Column(k, f"gold\n{printable(named[k])}", drop=1, group="gold") for k in gold]
     columns += [
         Column("worst_sum_error", "worst sum error\n(logits)", format=".1e"),
         Column("mean_label_mass", "mean\nlabel mass", format=".3f"),
@@ -86,8 +86,8 @@ def _heading(answer: Row) -> str:
 
 
 def columns_of_labels(labels: Sequence[Row]) -> list[Column]:
-    """The labels' columns, with their classes where several words stand for one."""
-    pooled = any(label["class"] != label["word"] for label in labels)
+    """The labels' columns, with their classes where one is called otherwise than its word."""
+    pooled = any(with_class(of["word"], of["class"]) != of["word"] for of in labels)
     return [*LABELS, CLASS] if pooled else LABELS
 
 
@@ -112,11 +112,20 @@ def sample_prompt(run: RunInfo, width: int, whole: bool = False) -> str:
     return "\n".join([heading, *(piece for line in wrapped for piece in (line or ["  "]))]) + "\n"
 
 
+def _gold_key(word: str) -> str:
+    return f"gold_{_stripped(word)}"
+
+
+def _stripped(word: str) -> str:
+    """Without outer spaces, unless it is nothing else."""
+    return word.strip() or word
+
+
 def _split_row(store: Store, split: str) -> dict[str, Any]:
     gold = Counter(store.axes.splits[split].gold)
     n = store.rows(split)
     row: dict[str, Any] = {"split": split, "rows": n}
-    row |= {f"gold_{word.strip() or word}": gold[k] for k, word in enumerate(store.labels.word)}
+    row |= {_gold_key(word): gold[k] for k, word in enumerate(store.labels.word)}
     row["worst_sum_error"] = float(store.array(split, "sum_error").max()) if n else None
     row["mean_label_mass"] = float(store.array(split, "label_mass").mean()) if n else None
     return row

@@ -44,5 +44,5 @@ def test_labels_the_other_way_round(leaning: Path) -> None:
     """Of labels 1 and 0 the component that leans to 1 comes first."""
     first, second = leanings([leaning], labels=(1, 0))
     assert [one.component for one in (first, second)] == [AXIS[j] for j in reversed(HEADS)]
-    assert first.words == (" b", " a")
+    assert first.words == ("“b”", "“a”")
     np.testing.assert_array_equal(first.logits[0][:, 0], [x for x, _ in ROWS])

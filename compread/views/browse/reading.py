@@ -168,7 +168,7 @@ class Reader:
         with open_store(path, self.asked.pool, self.asked.normalize) as store:
             said = row_predictions(store, split, [scorer, FULL])
             gold, ids = store.gold(split), store.axes.splits[split].id
-            names = store.labels.names
+            names = store.labels.titles
             own = store.answers(split) if store.axes.has_own_answers else ()
             texts, run = store.texts(split), run_name(store.run)
         full = said.logits[:, said.scorers.index(FULL)]

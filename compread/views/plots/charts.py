@@ -62,11 +62,11 @@ def _scatter(run: RunStats, by_kind: bool, rules: Rules) -> Points:
         for name in order
         if len(at := np.flatnonzero(group_of == name))
     ]
-    word = printable(run.labels.word[1].strip()) if two else ""
+    word = printable(run.labels.quoted[1]) if two else ""
     full = float(run.stats.full.accuracy[0])
     return Points(
         groups=tuple(groups),
-        x_label=f"share predicted “{word}”" if two else "share of its commonest answer",
+        x_label=f"share predicted {word}" if two else "share of its commonest answer",
         y_label="accuracy",
         title=run_name(run),
         level=full,
@@ -132,7 +132,7 @@ def bias(leanings: Sequence[Leaning]) -> Picture:
         for setting, several in pooled.items():
             both = np.concatenate(several).astype(np.float64)
             groups.append(Group(f"{setting} demonstrations", both[:, 0], both[:, 1]))
-        words = [f"“{printable(word.strip())}”" for word in one.words]
+        words = list(map(printable, one.words))
         x, y = (f"{one.number} of {word}" for word in words)
         title = f"{one.component.name} says {words[number]} on {min(one.biased):.0%} of the rows"
         title += " at least" if len(one.biased) > 1 else ""

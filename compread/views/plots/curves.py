@@ -19,7 +19,7 @@ from compread.analysis.sums import (
 from compread.errors import UsageError, option
 from compread.reweight.fit import Fit
 from compread.reweight.results import summarize
-from compread.text import printable
+from compread.text import printable, with_class
 from compread.views.normalized import normalized
 from compread.views.plots.charts import MOST_PANELS, info_name
 from compread.views.plots.pictures import Line, Lines, Picture, Steps
@@ -153,7 +153,8 @@ def _waterfall(found: Breakdown) -> Steps:
         names.append(f"{len(weak)} more")
         changes.append(found.difference[list(weak)].sum())
     right, rival, said = (
-        printable(found.answers[k].strip()) for k in (found.right, found.rival, found.said)
+        with_class(f"“{printable(found.answers[k].strip())}”", printable(found.classes[k]))
+        for k in (found.right, found.rival, found.said)
     )
     number = "log p" if found.components[-1].kind == "normalizer" else "logit"
     return Steps(
@@ -162,8 +163,8 @@ def _waterfall(found: Breakdown) -> Steps:
         np.cumsum(changes),
         found.margin,
         "full model",
-        f"{number} of “{right}” less “{rival}”",
-        f"{printable(found.row)}: right is “{right}”, the full model says “{said}”"
+        f"{number} of {right} less {rival}",
+        f"{printable(found.row)}: right is {right}, the full model says {said}"
         f"{normalized(found.run.normalize)}; {info_name(found.run)}",
     )
 
