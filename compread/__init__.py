@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from compread.api.runs import ComponentLogits as ComponentLogits
     from compread.api.runs import Runs as Runs
     from compread.api.runs import open as open
-    from compread.api.weighting import reweighted as reweighted
     from compread.api.weights import Reweighting as Reweighting
     from compread.api.weights import apply_weights as apply_weights
     from compread.api.weights import reweight as reweight
+    from compread.api.weights import reweighted as reweighted
     from compread.errors import CompreadError as CompreadError
     from compread.errors import CompreadWarning as CompreadWarning
 
@@ -60,8 +60,7 @@ _MODULES = {
     "api.questions": ("analyze", "change", "rank"),
     "api.results": ("ComponentResult", "Result", "Results"),
     "api.runs": ("ComponentLogits", "Runs", "open"),
-    "api.weighting": ("reweighted",),
-    "api.weights": ("Reweighting", "apply_weights", "reweight"),
+    "api.weights": ("Reweighting", "apply_weights", "reweight", "reweighted"),
     "errors": ("CompreadError", "CompreadWarning"),
 }
 """Where each name is defined."""

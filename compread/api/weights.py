@@ -1,12 +1,15 @@
-"""Component weights from Python: what the command ``reweight`` fits, scores, keeps and applies."""
+"""Component weights from Python: what the command ``reweight`` fits, scores, keeps and applies.
+
+``reweighted`` runs a loaded model with them, and needs torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from compread.analysis.repeats import repeats
 from compread.api.gathering import (
@@ -20,10 +23,11 @@ from compread.api.gathering import (
 from compread.api.python_words import told_in_python
 from compread.api.results import Result, Results, in_python, lists_of, result_of
 from compread.api.runs import StorePath, Stores
+from compread.components import Component
 from compread.options import DEFAULT_METHODS, ENSEMBLES
 from compread.reweight import apply as applying
 from compread.reweight import fit as fitting
-from compread.reweight.apply import pooling_of
+from compread.reweight.apply import check_model, pooling_of
 from compread.reweight.ensemble import Ensemble, ensembles
 from compread.reweight.ensemble_apply import applied, named
 from compread.reweight.fit import Fit
@@ -31,6 +35,7 @@ from compread.reweight.label_shares import label_shares_of
 from compread.reweight.matching import matched
 from compread.reweight.registry import for_own_answers, make_methods, recipe_of
 from compread.reweight.results import document as document_of
+from compread.reweight.select import model_weights
 from compread.reweight.weights_file import Weights
 from compread.store import Store, open_store
 from compread.views.reweight import apply_view, reweight_view
@@ -202,3 +207,46 @@ def _opened(opened: ExitStack, stores: Stores, pool: str, normalize: str) -> lis
 def _names(methods: str | Sequence[str]) -> list[str]:
     named = methods.split(",") if isinstance(methods, str) else methods
     return [name.strip() for name in named]
+
+
+@contextmanager
+def reweighted(model: Any, weights: AnyWeights, *, method: str | None = None) -> Iterator[None]:
+    """Run a loaded model with fitted weights on its heads, mixers and MLPs, for a ``with`` block.
+
+        with compread.reweighted(model, "weights.json"):
+            model.generate(...)
+
+    The same as ``compread reweight --export-model`` saves, by hooks: it also works where a weight
+    cannot be multiplied into one matrix, as with a mixture of experts or with packed weights. The
+    model is afterwards as it was. Biases of the output projections and the embedding keep weight 1.
+    ``compread.extract`` refuses the model meanwhile, as the store would be told to be its own.
+
+    Args:
+        model: a causal language model of ``transformers``: the one that the weights are of.
+        weights: a weights file, or what ``reweight`` gave; of several fits of a method the mean.
+        method: whose weights; None: CompRW's where there are some, else Blend's, at a
+            mean size of 1.
+
+    Raises:
+        StoreError: the weights are of another model, or of its weights in another type.
+        UsageError: there are no weights of such a method, or of several.
+        ModelError: the model cannot be read, or a norm behind its blocks would undo a weight.
+    """
+    chosen = _weights_for(model, weights, method)
+    from compread.model.weighted import weighted
+
+    with weighted(model, chosen):
+        yield
+
+
+@told_in_python
+def _weights_for(model: Any, weights: AnyWeights, method: str | None) -> Mapping[Component, float]:
+    """The weights, which must be of this model."""
+    from compread.model.load.fingerprint import fingerprint
+
+    fits = weights_of(weights).fits
+    found = model_weights(fits, method)
+    fit = next(one for one in fits if one.title == found.title)
+    dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+    check_model(fit, fingerprint(model), f"the model given is in {dtype}")
+    return found.by_component()
