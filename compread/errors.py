@@ -17,12 +17,19 @@ expected, and the next step, in one line.
 
 A next step often names a choice, which is an option of a command and an argument of a function. A
 message holds it as what it is (``option``, ``flag``, ``command``); ``--split test`` or
-``split="test"`` is made of it when the message is read.
+``split="test"`` is made of it when the message is read. Functions that are called from Python are
+``told_in_python``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Private characters: no path, name or text of a library is taken for a choice.
 _BEGIN, _VALUE, _END = "\ue0f0", "\ue0f1", "\ue0f2"
@@ -152,3 +159,17 @@ class ResumableError(CompreadError):
     """A run that ended early with its finished rows kept."""
 
     exit_code = 5
+
+
+def told_in_python(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, whose errors say ``split="test"`` where a command's say ``--split test``."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except CompreadError as error:
+            error.in_python = True
+            raise
+
+    return call

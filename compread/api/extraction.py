@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from compread.api.gathering import tell
 from compread.api.prompting import Prompts, TaskChoices, chosen_sets
-from compread.api.python_words import told_in_python
 from compread.api.runs import Runs, StorePath, open
-from compread.errors import CompreadError, TargetError, UsageError, flag, option
+from compread.errors import CompreadError, TargetError, UsageError, flag, option, told_in_python
 from compread.prompts import Chat, PromptSet, preflight, with_unconditional
 from compread.prompts.names import one_file
 from compread.store import check_store_target, in_model_folder

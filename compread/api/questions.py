@@ -24,11 +24,10 @@ from compread.api.gathering import (
     tell,
     tell_repeats,
 )
-from compread.api.python_words import told_in_python
 from compread.api.results import ComponentResult, Results, in_python, lists_of, result_of
 from compread.api.runs import StorePath, Stores
 from compread.components import KINDS
-from compread.errors import UsageError, option
+from compread.errors import UsageError, option, told_in_python
 from compread.options import (
     ALL,
     ALPHA,

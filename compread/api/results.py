@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar, overload
 
 from compread.api.frames import library
-from compread.api.python_words import told_in_python
-from compread.errors import UsageError, option, worded
+from compread.errors import UsageError, option, told_in_python, worded
 from compread.views.choose import Form, chosen
 from compread.views.html import to_html
 from compread.views.render import FORMATS, render

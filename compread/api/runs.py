@@ -24,12 +24,11 @@ import numpy.typing as npt
 from compread.analysis.predictions import largest
 from compread.analysis.runs import read_runs
 from compread.api.frames import dataset, long_frame
-from compread.api.python_words import told_in_python
 from compread.api.results import ComponentResult, result_of
 from compread.api.stored import StoredRun
 from compread.array_types import Float32, Ints
 from compread.components import KINDS, Component
-from compread.errors import UsageError
+from compread.errors import UsageError, told_in_python
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL, DEFAULT_SPLIT
 from compread.store import Labels, RunInfo, store_paths
 from compread.text import did_you_mean

@@ -20,10 +20,10 @@ from compread.api.gathering import (
     tell,
     tell_repeats,
 )
-from compread.api.python_words import told_in_python
 from compread.api.results import Result, Results, in_python, lists_of, result_of
 from compread.api.runs import StorePath, Stores
 from compread.components import Component
+from compread.errors import told_in_python
 from compread.options import DEFAULT_METHODS, ENSEMBLES
 from compread.reweight import apply as applying
 from compread.reweight import fit as fitting
