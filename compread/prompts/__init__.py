@@ -1,17 +1,15 @@
 """Tasks, templates, demonstrations and label words: what a run's prompts are made from.
 
-Reading order: ``tasks`` (a task as data), ``verbalizers`` (its label words), ``names`` (what can be
-a file's name), ``task_files`` (its YAML, through ``template_files``, ``yaml_sections`` and
-``yaml_reader``), ``load_tasks`` (the tasks that there are), ``new_task`` (a file for a user's own
-rows), ``templates`` (row to text, in the ``sandbox`` and on a ``budget``), ``sources`` (where rows
-come from; ``local_files``, ``csv_rows``),
+Reading order: ``tasks`` (a task as data), ``names`` (what can be a file's name), ``task_files`` (its
+YAML, through ``template_files``, ``yaml_sections`` and ``yaml_reader``), ``load_tasks`` (the tasks
+that there are), ``new_task`` (a file for a user's own rows), ``templates`` (row to text, in the
+``sandbox`` and on a ``budget``), ``sources`` (where rows come from; ``local_files``, ``csv_rows``),
 ``sampling`` (which rows), ``nearest`` (demonstrations like the row), ``build`` (prompt sets of a
 task), ``row_options`` (what a row chooses from), ``files`` (a prompt set of one's own), ``lm_eval``
 (those of lm-evaluation-harness's tasks), ``chat`` (prompts as a chat model's turns;
 ``chat_sandbox``), ``encoder`` (special tokens), ``label_tokens`` (the one token of each label),
 ``answer_tokens`` (those of answers of a row's own), ``unconditional`` (answers behind a prompt that
-says nothing), ``tokens`` (token ids of a prompt set),
-``audit`` (what the tokenizer makes of it).
+says nothing), ``tokens`` (token ids of a prompt set), ``audit`` (what the tokenizer makes of it).
 """
 
 from compread.prompts.answer_tokens import AnswerIds
@@ -26,11 +24,10 @@ from compread.prompts.new_task import NewTask, new_task
 from compread.prompts.sampling import make_pools
 from compread.prompts.sets import Pieces, Prompt, PromptSet, work
 from compread.prompts.sources import load_rows
-from compread.prompts.tasks import Source, Task, Template
+from compread.prompts.tasks import Source, Task, Template, Verbalizer
 from compread.prompts.templates import render, template_fields
 from compread.prompts.tokens import TokenizedSet, tokenize
 from compread.prompts.unconditional import with_unconditional
-from compread.prompts.verbalizers import Verbalizer
 
 __all__ = [
     "AnswerIds",

@@ -28,8 +28,8 @@ from compread.prompts.json_lines import parse_json_lines, row_id
 from compread.prompts.names import check_name
 from compread.prompts.row_options import MOST_ANSWERS
 from compread.prompts.sets import Prompt, PromptSet
+from compread.prompts.tasks import Verbalizer
 from compread.prompts.templates import fields_named
-from compread.prompts.verbalizers import Verbalizer
 from compread.text import nearest
 
 _SHOWN = 200

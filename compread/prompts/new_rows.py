@@ -12,9 +12,8 @@ from compread.prompts.chat import Chat
 from compread.prompts.load_tasks import load_task
 from compread.prompts.row_options import MOST_ANSWERS, row_answers
 from compread.prompts.sets import Pieces, Prompt, PromptSet
-from compread.prompts.tasks import Template
+from compread.prompts.tasks import Template, Verbalizer
 from compread.prompts.templates import expression_fields, render
-from compread.prompts.verbalizers import Verbalizer
 
 Row = Mapping[str, Any]
 

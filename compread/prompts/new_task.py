@@ -16,9 +16,8 @@ from compread.errors import PromptError, UsageError
 from compread.prompts.local_files import Row, half, read_rows
 from compread.prompts.names import check_name
 from compread.prompts.sampling import make_pools
-from compread.prompts.tasks import Label, Source, Task, Template, default_shots, no_such
+from compread.prompts.tasks import Label, Source, Task, Template, Verbalizer, default_shots, no_such
 from compread.prompts.templates import template_fields
-from compread.prompts.verbalizers import Verbalizer
 from compread.text import listed, printable
 
 MOST_CLASSES = 200

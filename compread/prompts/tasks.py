@@ -1,4 +1,4 @@
-"""Tasks as data: where their rows come from, their classes or options, and their templates.
+"""Tasks as data: where rows come from, classes and their words or options, and templates.
 
 A task is one YAML file, built in (``compread/prompts/tasks/NAME.yaml``) or the user's own; its
 keys are those of ``task_files.read_task_file``. Nothing about a single task is in code.
@@ -11,11 +11,50 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compread.errors import PromptError
-from compread.prompts.verbalizers import Verbalizer
 from compread.text import did_you_mean, listed
 
 _SHOWN = 60
 """Names that a message lists."""
+
+
+@dataclass(frozen=True)
+class Verbalizer:
+    """The classes in order and, for each, its words; the first is the one demonstrations show.
+
+    Columns run class by class: ``Verbalizer(("a", "b"), ((" x", " y"), (" z",)))`` has the columns
+    `` x``, `` y`` and `` z``, and the class ``b`` has column 2.
+    """
+
+    classes: tuple[str, ...]
+    """Name of each class; with one word a class, that word."""
+    words: tuple[tuple[str, ...], ...]
+    """For each class its exact continuations, leading space included."""
+
+    @classmethod
+    def of_words(cls, words: Sequence[str]) -> Verbalizer:
+        """One word a class, which is also the class's name."""
+        return cls(tuple(words), tuple((word,) for word in words))
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The first word of each class."""
+        return tuple(words[0] for words in self.words)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """[K] the words in column order."""
+        return tuple(word for words in self.words for word in words)
+
+    @property
+    def column_classes(self) -> tuple[str, ...]:
+        """[K] the class of each column."""
+        return tuple(
+            name for name, words in zip(self.classes, self.words, strict=True) for _ in words
+        )
+
+    def column(self, number: int) -> int:
+        """The column of the first word of class ``number``."""
+        return sum(map(len, self.words[:number]))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from typing import Any
 
 from compread.errors import PromptError
 from compread.prompts.names import name_fault, one_file
-from compread.prompts.tasks import Label, Task, Template
+from compread.prompts.tasks import Label, Task, Template, Verbalizer
 from compread.prompts.templates import expression_fields, template_fields
-from compread.prompts.verbalizers import Verbalizer
 from compread.prompts.yaml_sections import Section, read_yaml, shown_value
 from compread.text import nearest
 
