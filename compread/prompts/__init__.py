@@ -1,9 +1,9 @@
 """Tasks, templates, demonstrations and label words: what a run's prompts are made from.
 
-Reading order: ``tasks`` (a task as data), ``names`` (what can be a file's name), ``task_files`` (its
-YAML, through ``template_files``, ``yaml_sections`` and ``yaml_reader``), ``load_tasks`` (the tasks
-that there are), ``new_task`` (a file for a user's own rows), ``templates`` (row to text, in the
-``sandbox`` and on a ``budget``), ``sources`` (where rows come from; ``local_files``, ``csv_rows``),
+Reading order: ``tasks`` (a task as data), ``names`` (what can be a file's name), ``task_files``
+(its YAML, through ``template_files`` and ``yaml_reader``), ``load_tasks`` (the tasks that there
+are), ``new_task`` (a file for a user's own rows), ``templates`` (row to text, in the ``sandbox``
+and on a ``budget``), ``sources`` (where rows come from; ``local_files``, ``csv_rows``),
 ``sampling`` (which rows), ``nearest`` (demonstrations like the row), ``build`` (prompt sets of a
 task), ``row_options`` (what a row chooses from), ``files`` (a prompt set of one's own), ``lm_eval``
 (those of lm-evaluation-harness's tasks), ``chat`` (prompts as a chat model's turns;

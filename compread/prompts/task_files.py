@@ -46,7 +46,7 @@ from compread.errors import PromptError
 from compread.prompts.names import name_fault
 from compread.prompts.tasks import Label, Source, Task, default_shots
 from compread.prompts.template_files import oddities, read_expression, read_jinja, read_templates
-from compread.prompts.yaml_sections import Section, read_yaml
+from compread.prompts.yaml_reader import Section, read_yaml
 from compread.text import nearest
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from compread.errors import PromptError
 from compread.prompts.names import name_fault, one_file
 from compread.prompts.tasks import Label, Task, Template, Verbalizer
 from compread.prompts.templates import expression_fields, template_fields
-from compread.prompts.yaml_sections import Section, read_yaml, shown_value
+from compread.prompts.yaml_reader import Section, read_yaml, shown_value
 from compread.text import nearest
 
 _JINJA = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.DOTALL)
