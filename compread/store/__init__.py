@@ -2,12 +2,12 @@
 
 ``schema`` what a store holds · ``axes`` its components, labels and rows · ``answers`` what a row
 has of its own · ``typed`` JSON out of a file · ``layout`` the HDF5 format · ``journal`` the rows of
-an unfinished run, ``header`` whose, ``kept`` which they are · ``writer`` and ``reader``, with
-``checks`` of a file's structure and ``guards`` of its bytes · ``target`` the place a store is
-written to, ``finished`` what stands there · ``rank_journals`` what several processes kept ·
-``pooling`` from words to classes · ``paths`` the files a command line names · ``progress`` how far
-an unfinished run has come · ``run_list`` what a folder was asked for · ``states`` which runs of it
-are finished · ``gather`` which of them stand in one mean.
+an unfinished run, ``kept`` whose and which they are · ``writer`` and ``reader``, with ``checks`` of
+a file's structure and ``guards`` of its bytes · ``target`` the place a store is written to,
+``finished`` what stands there · ``rank_journals`` what several processes kept · ``pooling`` from
+words to classes · ``paths`` the files a command line names · ``progress`` how far an unfinished run
+has come · ``run_list`` what a folder was asked for · ``states`` which runs of it are finished ·
+``gather`` which of them stand in one mean.
 """
 
 from compread.store.answers import NO_TOKEN, POSITIONS, RowAnswers

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from compread.errors import StoreError, flag
-from compread.store.header import Header
 from compread.store.journal import JournalError, peek
+from compread.store.kept import Header
 from compread.store.paths import journal_path, part_journals
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from compread.errors import TargetError, option
 from compread.locks import LockedError
-from compread.store.header import read_header
 from compread.store.journal import Journal, JournalError
-from compread.store.kept import journal_records
+from compread.store.kept import journal_records, read_header
 from compread.store.paths import part_journals
 from compread.store.target import journal_unusable, writing
 from compread.store.writer import StoreWriter

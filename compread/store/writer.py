@@ -25,9 +25,8 @@ from compread.output_files import sync_folder
 from compread.store.answers import without_absent
 from compread.store.axes import Axes, SplitRows
 from compread.store.finished import axes_differences, run_differences
-from compread.store.header import Header, read_header
 from compread.store.journal import Journal, JournalError, NotAJournalError
-from compread.store.kept import KeptRows, checked_records
+from compread.store.kept import Header, KeptRows, checked_records, read_header
 from compread.store.layout import write_store
 from compread.store.reader import open_store
 from compread.store.schema import Labels, RunInfo

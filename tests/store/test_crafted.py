@@ -15,8 +15,8 @@ from store_sample import END, LABELS, RUN, C, K, N, append, open_writer, stop_af
 
 from compread.errors import StoreError, TargetError
 from compread.store import Axes, RunInfo, journal_path, open_store, partial_status
-from compread.store.header import Header
 from compread.store.journal import Journal
+from compread.store.kept import Header
 from compread.store.states import store_states
 
 GUARDED = {"fletcher32": True, "shuffle": True, "compression": "gzip"}
