@@ -13,7 +13,7 @@ from compread.components import Kind
 from compread.errors import ModelError
 from compread.model import facts
 from compread.model.anatomy import Step, Write
-from compread.model.stream_steps import STREAM_VERBS, altup_steps
+from compread.model.streams import STREAM_VERBS, altup_steps
 from compread.model.trace import CausalLM, Trace
 
 
