@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from compread.errors import ModelError
 from compread.extract.engine import Engine
 from compread.model.anatomy import Write
-from compread.model.attended import AttentionWatch
 from compread.model.linear import device_of
-from compread.model.trace import hooked, read_tensor
+from compread.model.trace import AttentionWatch, hooked, read_tensor
 
 _TOKENS = 11
 _LAST = 3
