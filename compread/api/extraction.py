@@ -201,7 +201,7 @@ def _loaded(
         raise UsageError(f"{told}: the model is loaded already; load it so, or give its name")
     if tokenizer is None:
         raise UsageError(f"a loaded model wants its own tokenizer beside it: {option('tokenizer')}")
-    from compread.model.load.given import given_model
+    from compread.model.load.loading import given_model
 
     begins(tokenizer)
     with given_model(model, tokenizer) as loaded:
