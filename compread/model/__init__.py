@@ -10,7 +10,6 @@ otherwise), ``taps`` (hooks at the answer position), ``decompose`` (activations 
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.find import find_anatomy
 from compread.model.load.adapters import load_adapter_config
-from compread.model.load.devices import choose_device
 from compread.model.load.loading import (
     LoadedModel,
     context_length,
@@ -20,7 +19,7 @@ from compread.model.load.loading import (
     load_without_weights,
 )
 from compread.model.load.quiet import quieten_libraries
-from compread.model.load.request import ModelRequest
+from compread.model.load.request import ModelRequest, choose_device
 from compread.model.taps import Taps
 from compread.model.tolerance import sum_tolerance
 

@@ -15,13 +15,12 @@ from compread.errors import ModelError
 from compread.model import facts
 from compread.model.blocks import config_value
 from compread.model.load.adapters import with_adapter
-from compread.model.load.devices import DTYPES, choose_device
 from compread.model.load.failures import as_model_error, has_vocabulary, no_tokenizer, untrusted
 from compread.model.load.fingerprint import fingerprint
 from compread.model.load.gguf import begin_as_stated, parsed_once, unpacked
 from compread.model.load.kinds import check_kind, no_head
 from compread.model.load.quantized import check_storage, is_quantized, quantization
-from compread.model.load.request import ModelRequest
+from compread.model.load.request import DTYPES, ModelRequest, choose_device
 from compread.model.load.sources import ModelSource, find_source
 from compread.model.switches import stretched
 from compread.model.trace import CausalLM
