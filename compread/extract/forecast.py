@@ -13,9 +13,8 @@ from compread.extract.answer_rows import reads_of, rows_of, side_by_side
 from compread.extract.batches import most_rows
 from compread.extract.groups import Group, plan_groups, whole_groups
 from compread.extract.memory import bytes_per_token, resident_memory, token_budget
-from compread.model.load.footprint import footprint
 from compread.model.load.request import ModelRequest, choose_device
-from compread.model.load.skeleton import expected_components
+from compread.model.load.skeleton import expected_components, footprint
 from compread.model.matrices import forward_flops
 from compread.model.switches import find_switches
 from compread.model.trace import CausalLM

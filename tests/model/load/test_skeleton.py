@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from compread.errors import ModelError, UsageError
 from compread.model import ModelRequest, load_config, load_model
-from compread.model.load.footprint import footprint
+from compread.model.load.skeleton import footprint
 from compread.model.matrices import forward_flops
 
 
