@@ -9,9 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compread.cli.grid_clock import GridClock, pace
 from compread.cli.output import emit, note, write_path
-from compread.cli.progress import RowProgress
+from compread.cli.progress import GridClock, RowProgress, pace
 from compread.errors import CompreadError, DiskError, StoreError, TargetError
 from compread.text import si, spoken
 

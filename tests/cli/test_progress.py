@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from compread.cli.grid_clock import GridClock, duration, pace
+from compread.cli.progress import GridClock, duration, pace
 from compread.extract.label_mass import mass_warning
 from compread.prompts import work
 
