@@ -16,8 +16,7 @@ from compread.errors import ModelError, SumError
 from compread.extract.answer_rows import reads_of, whole_tokens
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
-from compread.extract.host_copy import HostCopy
-from compread.extract.launch import HeadStart, launch, plan_group
+from compread.extract.launch import HeadStart, HostCopy, launch, plan_group
 from compread.extract.memory import too_large
 from compread.extract.workers import Workers
 from compread.model.decompose import BatchParts

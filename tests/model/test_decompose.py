@@ -9,7 +9,7 @@ import torch
 from by_hand import parts_by_hand
 from loud import DEVICES, FAMILIES, LABELS, PROMPTS, engine_of, loud_engine, loud_model, worst_error
 
-from compread.extract.host_copy import HostCopy
+from compread.extract.launch import HostCopy
 from compread.model import BatchParts, Decomposer, find_anatomy, sum_tolerance
 
 HALF = [torch.bfloat16, torch.float16]

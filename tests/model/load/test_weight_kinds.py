@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from compread.check import certify
 from compread.errors import ModelError, UsageError
 from compread.extract import Engine
-from compread.extract.host_copy import HostCopy
+from compread.extract.launch import HostCopy
 from compread.model import (
     LoadedModel,
     ModelRequest,
