@@ -1,4 +1,14 @@
-"""Whether what was computed may be kept: proofs on the real weights, then the sum of every row."""
+"""Whether what was computed may be kept: proofs on the real weights, then the sum of every row.
+
+A row's error is the largest |Σ parts - pre-cap logit| over the labels. It is compared with the
+logits' scale: the row's largest absolute pre-cap logit over the whole vocabulary, which no
+accident of two label logits near zero can shrink.
+
+- float32 (and float64): 1e-4 of the scale. Rounding stays near 1e-6; a forgotten term does not.
+- bfloat16 and float16: the model rounds the residual stream after every block, so its own sum
+  of 2L + 1 writes drifts by about sqrt(2L) roundings. The tolerance is 2·eps·sqrt(2L) of the
+  scale, with eps 2⁻⁸ and 2⁻¹¹.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +25,10 @@ from compread.extract.structure import prove_structure
 from compread.model.decompose import BatchParts
 from compread.model.finite import finite_rows, why_not_finite
 from compread.model.load.loading import LoadedModel
-from compread.model.tolerance import sum_tolerance
 from compread.prompts import TokenizedSet
+
+_FLOAT32 = 1e-4
+_HALF_ROUNDINGS = 2
 
 
 class SumCheck:
@@ -133,3 +145,11 @@ def _ends(engine: Engine, ids: Sequence[Ids]) -> list[Ids]:
     stretches = engine.switches.stretches(list(map(len, ids)))
     ends = stretches if len(stretches) < 2 else [stretches[0], stretches[-1]]
     return [row for rows in ends for row in longest_and_shortest([ids[n] for n in rows])]
+
+
+def sum_tolerance(dtype: torch.dtype, n_layers: int) -> float:
+    """Largest sum error allowed, as a share of the logits' scale."""
+    if dtype in (torch.float32, torch.float64):
+        return _FLOAT32
+    eps = torch.finfo(dtype).eps / 2
+    return float(_HALF_ROUNDINGS * eps * (2 * n_layers) ** 0.5)

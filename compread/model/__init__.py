@@ -3,8 +3,7 @@
 Reading order: ``load`` (a model and its tokenizer), ``linear`` and ``norms`` (the linear map of a
 module, read by running it), ``trace``, ``anatomy`` and ``find`` (where the parts are), ``facts``
 (what is known of families by name), ``switches`` (at which lengths a model begins to compute
-otherwise), ``taps`` (hooks at the answer position), ``decompose`` (activations -> parts),
-``tolerance`` (how far the sum may be off).
+otherwise), ``taps`` (hooks at the answer position), ``decompose`` (activations -> parts).
 """
 
 from compread.model.decompose import BatchParts, Decomposer
@@ -21,7 +20,6 @@ from compread.model.load.loading import (
 from compread.model.load.quiet import quieten_libraries
 from compread.model.load.request import ModelRequest, choose_device
 from compread.model.taps import Taps
-from compread.model.tolerance import sum_tolerance
 
 __all__ = [
     "BatchParts",
@@ -38,5 +36,4 @@ __all__ = [
     "load_tokenizer",
     "load_without_weights",
     "quieten_libraries",
-    "sum_tolerance",
 ]

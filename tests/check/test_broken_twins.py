@@ -14,7 +14,8 @@ import torch
 from loud import FAMILIES, LABELS, engine_of, loud_engine, loud_model, make_loud, worst_error
 
 from compread.extract import Engine
-from compread.model import decompose, sum_tolerance
+from compread.extract.sum_check import sum_tolerance
+from compread.model import decompose
 from compread.model.decompose import Fold
 from compread.model.norms import FrozenNorm
 

@@ -10,7 +10,8 @@ from by_hand import parts_by_hand
 from loud import DEVICES, FAMILIES, LABELS, PROMPTS, engine_of, loud_engine, loud_model, worst_error
 
 from compread.extract.launch import HostCopy
-from compread.model import BatchParts, Decomposer, find_anatomy, sum_tolerance
+from compread.extract.sum_check import sum_tolerance
+from compread.model import BatchParts, Decomposer, find_anatomy
 
 HALF = [torch.bfloat16, torch.float16]
 

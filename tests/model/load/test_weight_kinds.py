@@ -22,13 +22,13 @@ from compread.check import certify
 from compread.errors import ModelError, UsageError
 from compread.extract import Engine
 from compread.extract.launch import HostCopy
+from compread.extract.sum_check import sum_tolerance
 from compread.model import (
     LoadedModel,
     ModelRequest,
     find_anatomy,
     load_adapter_config,
     load_model,
-    sum_tolerance,
 )
 from compread.model.load.quantized import check_storage
 from compread.model.matrices import forward_flops

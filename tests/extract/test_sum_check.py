@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from compread.model import sum_tolerance
+from compread.extract.sum_check import sum_tolerance
 
 
 @pytest.mark.parametrize(
