@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from compread.array_types import Floats
 from compread.errors import CompreadError
 from compread.extract.describe import ending
 from compread.extract.outcome import Extraction
@@ -31,6 +32,8 @@ class ComputedRun:
     writer: StoreWriter | None = None
     """None where the store was there already, or another worker makes it."""
     command: str = ""
+    grams: Floats | None = None
+    """[N, K, K] of the rows' answers (``AnswerDecomposer.grams``); None: labels of one token."""
 
     def finish(self) -> Extraction:
         """Write the store, from any thread.
@@ -43,7 +46,8 @@ class ComputedRun:
             return self.report
         with self.writer as writer:
             merge_rank_journals(writer)
-            writer.finish(replace(self.run, **ending(writer.worst_sum_error, self.command)))
+            run = replace(self.run, **ending(writer.worst_sum_error, self.command))
+            writer.finish(run, self.grams)
         return replace(
             self.report,
             seconds=time.monotonic() - self.started,

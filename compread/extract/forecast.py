@@ -24,8 +24,8 @@ from compread.prompts import PromptSet, TokenizedSet
 _COMPRESSED = 0.86
 # A row's hash and id; HDF5's own headers with the description of the run.
 _TEXT_BYTES, _FILE_BYTES = 12, 10_500
-# An answer's two counts, packed, and its padding.
-_COUNT_BYTES = 8
+# An answer's two counts, packed, and its padding; an inner product of two, whose mantissa fills it.
+_COUNT_BYTES, _GRAM_BYTES = 8, 7
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,12 @@ class Forecaster:
 
 
 def _answer_bytes(prompt_set: PromptSet) -> int:
-    """What answers and their counts take, packed: text to a half."""
-    texts = [text for prompt in prompt_set.prompts for text in prompt_set.answers(prompt)]
-    return sum(len(text.encode()) for text in texts) // 2 + len(texts) * _COUNT_BYTES
+    """What answers, their counts and inner products take, packed: text to a half."""
+    rows = [prompt_set.answers(prompt) for prompt in prompt_set.prompts]
+    texts = [text for answers in rows for text in answers]
+    pairs = sum(len(answers) ** 2 for answers in set(rows))
+    own = sum(len(text.encode()) for text in texts) // 2 + len(texts) * _COUNT_BYTES
+    return own + pairs * _GRAM_BYTES
 
 
 def total(forecasts: Sequence[Forecast]) -> Forecast:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from compread.array_types import Floats
 from compread.errors import CompreadError, ModelError, SumError, option
 from compread.extract import joined
 from compread.extract.answer_engine import AnswerEngine
@@ -164,11 +165,13 @@ class Extractor:
                 writer.close()
             tallies = self.workers.gather(tally)
             report = self._report(target, tallies, int(done.sum()), warnings, started)
+            # Here, as the thread that finishes the store must leave the model alone.
+            grams = _grams(engine, tokens) if self.workers.is_first else None
         except BaseException:
             writer.close()
             raise
         mine = writer if self.workers.is_first else None
-        return ComputedRun(report, started, run, mine, options.command)
+        return ComputedRun(report, started, run, mine, options.command, grams)
 
     def _plan(
         self, engine: Engine, tokens: TokenizedSet, options: ExtractOptions, head: HeadStart
@@ -346,6 +349,13 @@ class Extractor:
             memory=max(memory),
             warnings=warnings,
         )
+
+
+def _grams(engine: Engine, tokens: TokenizedSet) -> Floats | None:
+    """[N, K, K] what the directions of each row's answers have in common."""
+    if not isinstance(engine, AnswerEngine):
+        return None
+    return engine.answers.grams(tokens.answers, engine.most)
 
 
 def _axes(prompt_set: PromptSet, tokens: TokenizedSet, engine: Engine) -> Axes:

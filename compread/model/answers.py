@@ -13,16 +13,23 @@ a soft-cap, as for labels of one token).
 Answers differ from row to row, so directions are folded for each batch: once for each distinct
 token of it, a layer at a time, [T, H·E] for T tokens. Each token of an answer then costs one row of
 that and a product with the heads at its position.
+
+Behind the final norm, what a component writes at all positions together is one vector, and g[j, y]
+its product with one direction of the answer's own: U_{t_i} - ū at each position i, a position being
+the tokens that stand before it. Two answers share the positions up to their first token that
+differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from compread.array_types import Floats
 from compread.components import NORMALIZER, Component, Kind
 from compread.model.activations import Activations
 from compread.model.anatomy import Layer, StreamTransform, Write, like
@@ -31,6 +38,10 @@ from compread.model.linear import bias_of, pull_back, unembedding_mean, unembedd
 
 # Reductions over the vocabulary may make their logits anew: 16 MiB of them in float32.
 _LOGITS_AT_A_TIME = 2**22
+_TOKENS_AT_A_TIME = 256
+
+Answers = tuple[tuple[int, ...], ...]
+"""The tokens of each answer of a row, no two of which are the same."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,30 @@ class AnswerDecomposer:
             scale=own.total(largest[answers.read].to(place)),
         )
 
+    def grams(self, rows: Sequence[Answers], most: int) -> Floats:
+        """The inner products of the directions of each row's answers, [N, K, K].
+
+        With them gᵀ G⁺ g is the squared length of a component's write, behind the final norm, in
+        the span of its row's answers. Columns beyond a row's answers are zero.
+
+        Args:
+            rows: the answers of N rows.
+            most: K.
+        """
+        place = {answers: n for n, answers in enumerate(dict.fromkeys(rows))}
+        grams = np.zeros((len(place), most, most))
+        for some in _with_few_tokens(list(place)):
+            tokens = sorted(_tokens_of(some))
+            found, _ = unembedding_rows(
+                self._anatomy.unembedding, self._anatomy.width, torch.tensor(tokens)
+            )
+            found = (found.cpu().double() - self._mean.cpu().double()) * self._anatomy.logit_scale
+            directions = dict(zip(tokens, found.numpy(), strict=True))
+            for answers in some:
+                k = len(answers)
+                grams[place[answers], :k, :k] = _gram(answers, directions)
+        return grams[[place[answers] for answers in rows]]
+
     def _rows(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """What reads the final residual for T tokens: [T, D], and the constant beside it [T]."""
         frozen, anatomy = self._frozen, self._anatomy
@@ -135,6 +170,45 @@ class AnswerDecomposer:
         means = torch.cat([mean for mean, _ in raw]) * factor
         largest = torch.cat([torch.maximum(x.max.abs(), x.min.abs()) for _, x in raw])
         return torch.cat(log_z), means, largest * abs(factor)
+
+
+def _with_few_tokens(rows: Sequence[Answers]) -> Iterator[list[Answers]]:
+    """The rows in blocks of ``_TOKENS_AT_A_TIME`` distinct tokens, or of one row that has more."""
+    some: list[Answers] = []
+    tokens: set[int] = set()
+    for answers in rows:
+        own = _tokens_of([answers])
+        if some and len(tokens | own) > _TOKENS_AT_A_TIME:
+            yield some
+            some, tokens = [], set()
+        some.append(answers)
+        tokens |= own
+    if some:
+        yield some
+
+
+def _tokens_of(rows: Sequence[Answers]) -> set[int]:
+    return {token for answers in rows for answer in answers for token in answer}
+
+
+def _gram(answers: Answers, directions: Mapping[int, Floats]) -> Floats:
+    """[K, K] of one row, with the direction [D] of each token."""
+    gram = np.zeros((len(answers), len(answers)))
+    waiting = [(list(range(len(answers))), 0)]
+    while waiting:  # the answers that stand at one position, which the same tokens lead to
+        here, at = waiting.pop()
+        if len(here) == 1:
+            own = np.array([directions[token] for token in answers[here[0]][at:]])
+            gram[here[0], here[0]] += (own**2).sum()
+            continue
+        asked = np.array([directions[answers[y][at]] for y in here])
+        gram[np.ix_(here, here)] += asked @ asked.T
+        goes_on: dict[int, list[int]] = {}
+        for y in here:
+            if len(answers[y]) > at + 1:
+                goes_on.setdefault(answers[y][at], []).append(y)
+        waiting += [(there, at + 1) for there in goes_on.values()]
+    return gram
 
 
 @dataclass(frozen=True)

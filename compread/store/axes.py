@@ -19,7 +19,7 @@ from compread.components import KINDS, LAYERED, Component, Kind
 from compread.errors import StoreError, flag
 from compread.options import SPLITS, UNCONDITIONAL
 from compread.store.answers import NO_TOKEN, RowAnswers, absent_columns, check_answers
-from compread.store.schema import ALL_SPLITS, FORMAT_VERSION, Labels
+from compread.store.schema import ALL_SPLITS, Labels
 from compread.store.typed import typed
 
 MOST_COMPONENTS = 250_000
@@ -92,8 +92,8 @@ class Axes:
 
     @property
     def version(self) -> int:
-        """The format version that a store of these axes needs; others can then be read by all."""
-        return FORMAT_VERSION if self.has_texts else 3 if self.has_answers else 2
+        """The format version that a store of these axes needs, without Gram matrices of answers."""
+        return 4 if self.has_texts else 3 if self.has_answers else 2
 
     @property
     def has_texts(self) -> bool:

@@ -26,7 +26,7 @@ from compread.store.answers import answers_from
 from compread.store.axes import Axes, SplitRows
 from compread.store.datasets import Group, members
 from compread.store.guards import Guarded, Guards
-from compread.store.layout import ANSWERS, COMPONENTS, LABELS, NUMBERS, ROWS, TEXTS
+from compread.store.layout import ANSWERS, COMPONENTS, GRAMS, LABELS, NUMBERS, ROWS, TEXTS
 from compread.store.progress import partial_status
 from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, Labels
 
@@ -234,7 +234,7 @@ def read_axes(groups: dict[str, Group], version: int) -> Axes:
 
 
 def _answered(groups: dict[str, Group], version: int) -> bool:
-    """Whether the answers are whole texts: of version 3 always, of version 4 where some stand."""
+    """Whether the answers are whole texts: of version 3 always, of later ones where some stand."""
     return version == 3 or (version > 3 and "answer" in groups["train"].members)
 
 
@@ -272,10 +272,32 @@ def find_texts(groups: dict[str, Group], axes: Axes, version: int) -> dict[str, 
         StoreError: another program wrote one.
         ValueError: one is missing, or has another type or shape.
     """
-    if version < 4:
+    if not _keeps_texts(groups, version):
         return {}
     splits = splits_of(version, groups)
     return {name: groups[name].texts("text", len(axes.splits[name])) for name in splits}
+
+
+def _keeps_texts(groups: dict[str, Group], version: int) -> bool:
+    """Whether rows have their texts: in version 4 always, in later ones where some stand."""
+    return version == 4 or (version > 4 and "text" in groups["train"].members)
+
+
+def find_grams(groups: dict[str, Group], axes: Axes, version: int) -> dict[str, Guarded]:
+    """The inner products of the rows' answers by split, guarded; none before version 5.
+
+    Raises:
+        StoreError: another program wrote one.
+        ValueError: one is missing, or has another type or shape.
+    """
+    if version < 5:
+        return {}
+    k = len(axes.labels.word)
+    return {
+        split: groups[split].numbers(name, kind, (len(axes.splits[split]), k, k))
+        for split in splits_of(version, groups)
+        for name, kind in GRAMS.items()
+    }
 
 
 def check_members(file: Any, groups: dict[str, Group], version: int) -> None:
@@ -287,7 +309,8 @@ def check_members(file: Any, groups: dict[str, Group], version: int) -> None:
     labels = set(LABELS) - ({"class"} if version == 1 else set())
     known = {"components": set(COMPONENTS), "labels": labels}
     more = {*ANSWERS} if _answered(groups, version) else set()
-    more |= {*TEXTS} if version > 3 else set()
+    more |= {*TEXTS} if _keeps_texts(groups, version) else set()
+    more |= {*GRAMS} if version > 4 else set()
     known |= {split: {*ROWS, *NUMBERS, *more} for split in splits_of(version, groups)}
     extra = {f"/{name}" for name in members(file.id) - set(known)}
     extra |= {f"/{name}/{inner}" for name in known for inner in groups[name].members - known[name]}

@@ -49,7 +49,7 @@ def check_bare(item: Any, name: str) -> None:
 @cache
 def _numbers() -> list[tuple[Any, np.dtype[Any]]]:
     """The types of a store's numbers, as HDF5 and as numpy have them."""
-    return [(h5t.py_create(dtype), dtype) for dtype in map(np.dtype, ("<f4", "<i8", "<i4"))]
+    return [(h5t.py_create(dtype), dtype) for dtype in map(np.dtype, ("<f4", "<i8", "<i4", "<f8"))]
 
 
 def _dtype(dataset: Any) -> np.dtype[Any]:

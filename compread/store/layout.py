@@ -1,8 +1,8 @@
-"""The HDF5 layout of a store, format version 4, and the one function that writes it.
+"""The HDF5 layout of a store, format version 5, and the one function that writes it.
 
 ::
 
-    /             attributes: format "compread", format_version 4, complete, run (JSON), checksum
+    /             attributes: format "compread", format_version 5, complete, run (JSON), checksum
     /components   name, kind  utf-8 [C]        layer, head  int32 [C]  (-1 where they don't apply)
     /labels       word, class utf-8 [K]        token_id     int64 [K]
     /train, /test, /calibration
@@ -10,14 +10,15 @@
                   gold   int64 [N]             id           utf-8 [N]
                   sum_error, label_mass  float32 [N]        prompt_hash  utf-8 [N]
                   answer utf-8 [N, K]    answer_tokens, answer_bytes  int32 [N, K]
-                  text   utf-8 [N]
+                  text   utf-8 [N]       answer_gram  float64 [N, K, K]
 
-``text`` is there where the rows' texts are kept, and only such a store is of version 4. ``answer``
-and the two beside it are there where answers are whole texts, from version 3 on: a column that a
-row has no answer for holds an empty text, two zeros, and NaN in ``parts`` and ``full``. There is a
-further group ``/unconditional`` where answers were also run behind a prompt that says nothing of
-their row. Version 2 has neither, and version 1 lacks ``class`` (each word is its own) and
-``/calibration`` (no rows) as well.
+``answer`` and the two beside it are there where answers are whole texts, from version 3 on: a
+column that a row has no answer for holds an empty text, two zeros, and NaN in ``parts`` and
+``full``. There is a further group ``/unconditional`` where answers were also run behind a prompt
+that says nothing of their row. ``text`` is there where the rows' texts are kept, from version 4 on.
+``answer_gram``, the inner products of the directions of a row's answers, with zeros for those that
+it lacks, makes a store one of version 5. Version 2 has none of them, and version 1 lacks ``class``
+(each word is its own) and ``/calibration`` (no rows) as well.
 
 Every byte is under a checksum. HDF5 guards numbers and texts with Fletcher-32 and, from its 1.10
 file format on, its own structures too; strings are of fixed length (padded with NUL), because those
@@ -37,11 +38,12 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Floats
 from compread.options import UNCONDITIONAL
 from compread.store.answers import columns_of
 from compread.store.axes import Axes
 from compread.store.packing import LEVEL, ahead, pack
-from compread.store.schema import ALL_SPLITS, FORMAT, RunInfo
+from compread.store.schema import ALL_SPLITS, FORMAT, FORMAT_VERSION, RunInfo
 from compread.store.sink import Sink, signals_kept
 
 TEXT = "text"
@@ -50,17 +52,26 @@ ROWS = {"gold": "<i8", "id": TEXT, "prompt_hash": TEXT}
 COMPONENTS = {"name": TEXT, "kind": TEXT, "layer": "<i4", "head": "<i4"}
 ANSWERS = {"answer": TEXT, "answer_tokens": "<i4", "answer_bytes": "<i4"}
 TEXTS = {"text": TEXT}
+GRAMS = {"answer_gram": "<f8"}
 LABELS = {"word": TEXT, "token_id": "<i8", "class": TEXT}
 
 CHUNK_BYTES = 1 << 20
 ReadRows = Callable[[int, int], npt.NDArray[np.void]]
 
 
-def write_store(path: Path, run: RunInfo, axes: Axes, read_rows: ReadRows) -> None:
+def write_store(
+    path: Path, run: RunInfo, axes: Axes, read_rows: ReadRows, grams: Floats | None = None
+) -> None:
     """Write a finished store to the new file ``path`` and force it onto the disk.
 
-    ``read_rows(start, stop)`` gives the records (``Axes.row_dtype``) of the rows numbered start to
-    stop; it is asked for about ``CHUNK_BYTES`` at a time, by several threads.
+    Args:
+        path: the file.
+        run: the run.
+        axes: its components, labels and rows.
+        read_rows: ``read_rows(start, stop)`` gives the records (``Axes.row_dtype``) of the rows
+            numbered start to stop; it is asked for about ``CHUNK_BYTES`` at a time, by several
+            threads.
+        grams: [N of all splits, K, K] the inner products of the directions of each row's answers.
 
     Raises:
         OSError: the file cannot be written; what there is of it is left behind.
@@ -71,7 +82,9 @@ def write_store(path: Path, run: RunInfo, axes: Axes, read_rows: ReadRows) -> No
         with signals_kept(sink), h5py.File(sink, "w", libver=("v110", "v110")) as file:
             _write_axes(file, axes)
             _write_numbers(file, axes, read_rows, sink)
-            _write_attributes(file, run, axes)
+            if grams is not None:
+                _write_grams(file, axes, grams)
+            _write_attributes(file, run, axes, axes.version if grams is None else FORMAT_VERSION)
         sink.raise_error()
         sink.sync()
     finally:
@@ -88,12 +101,12 @@ def spans(n: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
-def _write_attributes(file: Any, run: RunInfo, axes: Axes) -> None:
+def _write_attributes(file: Any, run: RunInfo, axes: Axes, version: int) -> None:
     text = run_json(run)
     file.attrs["format"] = _text_array(FORMAT)
-    file.attrs["format_version"] = np.int64(axes.version)
+    file.attrs["format_version"] = np.int64(version)
     file.attrs["run"] = _text_array(text)
-    file.attrs["checksum"] = _text_array(axes.checksum(text))
+    file.attrs["checksum"] = _text_array(axes.checksum(text, version))
     file.attrs["complete"] = np.bool_(True)
 
 
@@ -138,6 +151,16 @@ def _write_numbers(file: Any, axes: Axes, read_rows: ReadRows, sink: Sink) -> No
                 file[split][name][span] = values
             if sink.is_to_end:
                 return
+        first += n
+
+
+def _write_grams(file: Any, axes: Axes, grams: Floats) -> None:
+    first = 0
+    for split in _written(axes):
+        n = len(axes.splits[split])
+        for name, kind in GRAMS.items():
+            own = grams[first : first + n]
+            _create(file[split], name, own.shape, np.dtype(kind))[...] = own
         first += n
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compread.array_types import Float32
+from compread.array_types import Float32, Floats
 from compread.errors import StoreError, UsageError, command, flag, option
 from compread.options import NORMALIZATIONS, UNCONDITIONAL
 from compread.store.answers import PER_ANSWER, RowAnswers
@@ -93,6 +93,25 @@ class Normalizing:
             return values - self._behind(name, split, span, read)
         return _divided(values, self.axes.splits[split].answers[span], self.length)
 
+    def gram(self, gram: Floats, split: str, read: Callable[[str], Floats]) -> Floats:
+        """The inner products of the normalised answers' directions in a split, [N, K, K].
+
+        With ``pmi`` a component's two writes, behind the row's prompt and behind the unconditional
+        one, are one vector, and an answer's direction has both, the second turned round.
+
+        Args:
+            gram: [N, K, K] as they are stored.
+            split: whose they are.
+            read: gives them of a split.
+        """
+        answers = self.axes.splits[split].answers
+        if split == UNCONDITIONAL or not len(gram):
+            return gram
+        if self.length is None:
+            return gram + read(UNCONDITIONAL)[[self.behind[row.text] for row in answers]]
+        lengths = _lengths(answers, gram.shape[-1], self.length)
+        return np.asarray(gram / (lengths[:, None] * lengths[:, :, None]))
+
     def _behind(self, name: str, split: str, span: slice, read: Read) -> Float32:
         """[n, .., K] the same answers behind the unconditional prompt."""
         numbers = [self.behind[row.text] for row in self.axes.splits[split].answers[span]]
@@ -115,10 +134,18 @@ def _divided(
     answers: Sequence[RowAnswers],
     length: Callable[[RowAnswers], tuple[int, ...]],
 ) -> Float32:
-    lengths = np.ones((len(answers), values.shape[-1]), np.float32)
+    lengths = _lengths(answers, values.shape[-1], length)
+    return values / (lengths if values.ndim == 2 else lengths[:, None])
+
+
+def _lengths(
+    answers: Sequence[RowAnswers], most: int, length: Callable[[RowAnswers], tuple[int, ...]]
+) -> Float32:
+    """[N, K] how long each answer is; 1 where a row has none."""
+    lengths = np.ones((len(answers), most), np.float32)
     for row, of in zip(lengths, answers, strict=True):
         row[: len(of)] = length(of)
-    return values / (lengths if values.ndim == 2 else lengths[:, None])
+    return lengths
 
 
 def length_by(how: str, run: RunInfo) -> Callable[[RowAnswers], tuple[int, ...]]:

@@ -96,7 +96,7 @@ class Pooling:
         return pooled.astype(np.float32)
 
     def gram(self, gram: npt.NDArray[np.float64], full: Float32) -> npt.NDArray[np.float64]:
-        """[K, K] of the words -> [N, classes, classes], with ``full`` [N, K]."""
+        """[N, K, K] of the words -> [N, classes, classes], with ``full`` [N, K]."""
         maps = self.weights(full)[0][:, :, None] * self.member  # [N, K, classes]
         return np.asarray(maps.swapaxes(1, 2) @ gram @ maps, dtype=np.float64)
 

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Floats
 from compread.components import Component
 from compread.errors import StoreError
 from compread.options import DEFAULT_NORMALIZATION
@@ -24,6 +25,7 @@ from compread.store.checks import (
     check_file,
     check_members,
     damage_is_an_error,
+    find_grams,
     find_numbers,
     find_texts,
     groups_of,
@@ -55,6 +57,7 @@ class Store:
     _file: Any = field(repr=False)
     _numbers: dict[str, Guarded] = field(repr=False)
     _texts: dict[str, Guarded] = field(repr=False)
+    _grams: dict[str, Guarded] = field(repr=False)
     pooling: Pooling | None = None
     """How several words of a class become one label; None: labels are the columns as stored."""
     normalizing: Normalizing | None = None
@@ -121,23 +124,28 @@ class Store:
         return self.pooling.gold(gold) if self.pooling else gold
 
     def label_gram(self, split: str) -> npt.NDArray[np.float64] | None:
-        """[N, K, K] ``RunInfo.label_gram`` for each row, whose words its own logits pool.
+        """[N, K, K] inner products of the directions that a row's numbers are read along.
 
-        None in a store older than that.
+        With them gᵀ G⁺ g is the squared length of a write in the span of the labels, whose words
+        the row's own logits pool, or of its answers. Zero where a row has no answer; None in a
+        store older than them.
 
         Raises:
-            StoreError: it is not [K, K], or not finite.
+            StoreError: they are not [K, K], or not finite.
         """
-        if not self.run.label_gram:
+        rows = slice(0, self.rows(split))
+        if self._grams:
+            gram = self._answer_gram(split)
+            if self.normalizing is not None:
+                gram = self.normalizing.gram(gram, split, self._answer_gram)
+        elif self.run.label_gram:
+            own = self._word_gram()
+            gram = np.broadcast_to(own, (rows.stop, *own.shape))
+        else:
             return None
-        k = len(self.axes.labels.word)
-        with damage_is_an_error(self.path):
-            gram = np.array(self.run.label_gram, dtype=np.float64)
-            if gram.shape != (k, k) or not np.isfinite(gram).all():
-                raise ValueError(f"`label_gram` is not {k} by {k} finite numbers")
         if self.pooling is None:
-            return np.broadcast_to(gram, (self.rows(split), k, k))
-        return self.pooling.gram(gram, self._read(split, "full", slice(0, self.rows(split))))
+            return gram
+        return self.pooling.gram(gram, self._normalized(split, "full", rows))
 
     def array(self, split: str, name: str) -> npt.NDArray[np.float32]:
         """One of a split's number arrays: ``parts``, ``full``, ``sum_error`` or ``label_mass``."""
@@ -192,6 +200,30 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _word_gram(self) -> Floats:
+        """``RunInfo.label_gram``, which all rows have."""
+        k = len(self.axes.labels.word)
+        with damage_is_an_error(self.path):
+            gram = np.array(self.run.label_gram, dtype=np.float64)
+            if gram.shape != (k, k) or not np.isfinite(gram).all():
+                raise ValueError(f"`label_gram` is not {k} by {k} finite numbers")
+        return gram
+
+    def _answer_gram(self, split: str) -> Floats:
+        """[N, K, K] as the store has them."""
+        rows = slice(0, self.rows(split))
+        if not rows.stop:
+            return np.zeros((0, *[len(self.axes.labels.word)] * 2))
+        where = f"/{split}/answer_gram"
+        with damage_is_an_error(self.path, where):
+            found = self._grams[split]
+            found.check_whole()
+            gram: Floats = found.read(rows)
+            absent = self._absent(split, rows)
+            if not np.isfinite(gram).all() or gram[absent].any():
+                raise ValueError("a number is not finite, or stands where a row has no answer")
+        return gram
 
     def _split_rows(self, split: str) -> SplitRows:
         if split not in ALL_SPLITS:
@@ -269,12 +301,13 @@ def open_store(
         check_checksum(file, axes, run_text, version)
         numbers = find_numbers(groups, axes, version)
         texts = find_texts(groups, axes, version)
+        grams = find_grams(groups, axes, version)
         check_members(file, groups, version)
         run = RunInfo.from_dict(parse(run_text))
         pooling = Pooling.of(axes.labels, pool) if pool else None
         normalizing = Normalizing.of(axes, run, normalize, path)
         run = replace(run, normalize=normalize if normalizing else DEFAULT_NORMALIZATION)
-        store = Store(path, run, axes, file, numbers, texts, pooling, normalizing)
+        store = Store(path, run, axes, file, numbers, texts, grams, pooling, normalizing)
         on_error.pop_all()
     return store
 

@@ -21,8 +21,8 @@ from compread.store.typed import typed
 from compread.text import with_class
 
 FORMAT = "compread"
-FORMAT_VERSION = 4
-"""The newest that is read; a store is written in the oldest that can hold it (``Axes.version``)."""
+FORMAT_VERSION = 5
+"""The newest that is read; a store is written in the oldest that can hold it."""
 CALIBRATION = "calibration"
 """The split of content-free prompts, without right labels (``gold`` is 0); often without rows."""
 ALL_SPLITS = (*SPLITS, CALIBRATION, UNCONDITIONAL)
@@ -156,8 +156,8 @@ class RunInfo:
     """Whether code that came with the model was allowed to run."""
     label_gram: tuple[tuple[float, ...], ...] = ()
     """[K, K] inner products of the labels' unembeddings, times the square of the logit scale, so
-    that the write v with label logits g has the squared length gᵀ G⁻¹ g within their span. Empty in
-    a store older than that."""
+    that the write v with label logits g has the squared length gᵀ G⁻¹ g within their span. Empty
+    where answers are whole texts, whose rows have their own, and in a store older than that."""
     worst_sum_error: float = 0.0
     """Largest sum error of any row, in logits."""
     versions: dict[str, str] = field(default_factory=dict)

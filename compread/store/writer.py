@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from compread.array_types import Floats
 from compread.components import Component
 from compread.errors import StoreError, TargetError
 from compread.output_files import sync_folder
@@ -147,10 +148,13 @@ class StoreWriter:
         with writing(self.path):
             self._kept.append(records)
 
-    def finish(self, run: RunInfo) -> Path:
+    def finish(self, run: RunInfo, grams: Floats | None = None) -> Path:
         """Write the store from the journal, move it into place, delete the journal.
 
-        ``run`` is the run of ``open`` with what is known at its end filled in.
+        Args:
+            run: that of ``open`` with what is known at its end filled in.
+            grams: [N of all splits, K, K] the inner products of the directions of each row's
+                answers, where they are whole texts.
 
         Raises:
             StoreError: rows are missing, or ``run`` is another one or holds what no store can.
@@ -172,7 +176,7 @@ class StoreWriter:
         with writing(self.path):
             try:
                 temporary.unlink(missing_ok=True)  # left by a stop during an earlier finish
-                write_store(temporary, run, self.axes, self._kept.read)
+                write_store(temporary, run, self.axes, self._kept.read, grams)
                 temporary.replace(self.path)
             except BaseException:
                 with contextlib.suppress(OSError):

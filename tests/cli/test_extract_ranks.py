@@ -99,7 +99,7 @@ def test_two_ranks_write_answers_of_several_tokens(folder: Path, tmp_path: Path)
     first, second = ends(ranks(2, "extract", *own, "--offline", "-o", str(two)))
     assert first[0] == 0 and second[:2] == (0, ""), (first, second)
     assert "two.h5: 24 rows in " in first[2]
-    assert contents(two) == contents(one)
+    assert contents(two) == contents(one) and "train/answer_gram" in contents(one)
 
 
 @pytest.mark.parametrize("killed", [0, 1])

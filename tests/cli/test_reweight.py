@@ -278,7 +278,10 @@ def test_heads_are_scored_in_the_span_of_pooled_labels(run, tmp_path):
     assert [[fit["method"] for fit in found] for found in fits] == [["tr", "tl"]] * 2
     older = write_store(tmp_path / "older.h5", **words)
     status, out, err = run(older, "--methods", "tr")
-    assert (status, out) == (2, "") and "older.h5 has no unembedding of each label" in err
+    assert (status, out) == (
+        2,
+        "",
+    ) and "older.h5 is older than the inner products of its labels' unembeddings" in err
 
 
 def test_a_changed_digit_in_a_weights_file_is_found(run, stores, tmp_path):

@@ -105,6 +105,22 @@ def test_the_store_holds_what_the_model_says(tmp_path: Path, share: bool, end: s
                 assert split.label_mass[n] == pytest.approx(np.exp(own).sum(), rel=1e-4)
 
 
+def test_the_store_holds_what_its_answers_have_in_common(tmp_path: Path) -> None:
+    """Of each row, of words in common as well; K is the most answers of a row."""
+    same = [{**row, "options": ["a film", " bad", " bad film"]} for row in rows(5)]
+    sets = made(tmp_path), read_prompt_file(write_rows(tmp_path / "words.jsonl", same))
+    for prompts, most, own in zip(sets, (4, 3), (True, False), strict=True):
+        path = tmp_path / f"{most}.h5"
+        extractor().extract(prompts, path, SMALL)
+        answers = tokenize(prompts, byte_tokenizer()).answers
+        engine = extractor()._engine
+        assert isinstance(engine, AnswerEngine)
+        with open_store(path) as store:
+            assert (store.axes.has_own_answers, store.run.label_gram) == (own, ())
+            found = [store.label_gram(split) for split in ("train", "test")]
+        np.testing.assert_array_equal(np.concatenate(found), engine.answers.grams(answers, most))
+
+
 def of_gemma(window: int) -> Extractor:
     """A family with a soft-cap in its attention, and with a window."""
     options = {**FAMILIES["gemma2"].options, "vocab_size": 320, "max_position_embeddings": CONTEXT}

@@ -74,10 +74,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Have the disk full where a store of this name is finished."""
     finish = StoreWriter.finish
 
-    def full(writer: StoreWriter, run: Any) -> Path:
+    def full(writer: StoreWriter, run: Any, grams: Any) -> Path:
         if writer.path.name == name:
             raise TargetError(f"{writer.path}: the disk is full")
-        return finish(writer, run)
+        return finish(writer, run, grams)
 
     monkeypatch.setattr(StoreWriter, "finish", full)
 

@@ -174,7 +174,7 @@ def test_a_newer_version(store_file: Path) -> None:
     with h5py.File(store_file, "r+") as file:
         file.attrs["format_version"] = FORMAT_VERSION + 1
         del file["components"], file.attrs["run"]
-    assert "made by a newer compread (format version 5" in refusal(store_file)
+    assert "made by a newer compread (format version 6" in refusal(store_file)
 
 
 def _set_column(name: str, row: int, value: Any) -> Callable[[Any], None]:

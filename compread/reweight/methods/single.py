@@ -7,6 +7,10 @@ length of its write, behind the final norm, in the span of the label unembedding
 
     TR = mean over rows of ‖g‖²
     TL = mean over rows of (mean over wrong labels y' of g[right] - g[y']) / ‖g‖²
+
+Where answers are whole texts, a head's write is that at all positions of the row's answers
+together, and U has an answer's direction in the place of a label's unembedding
+(``compread.model.answers``); wrong are the row's own other answers.
 """
 
 from __future__ import annotations
@@ -87,6 +91,7 @@ class TaskLearning(Method):
     name: ClassVar[str] = "tl"
     about: ClassVar[str] = "the tenth of the heads with the largest TL scores"
     fitted: ClassVar[type[Fitted]] = ComponentWeights
+    own_answers: ClassVar[bool] = True
 
     def hyperparameters(self) -> dict[str, Any]:
         """Which share of the heads."""
@@ -96,8 +101,8 @@ class TaskLearning(Method):
         """The heads of each run; all mixers and MLPs where there is no head.
 
         Raises:
-            UsageError: a store is older than the inner products of the labels' unembeddings, or its
-                label words have several tokens.
+            UsageError: a store is older than the inner products of its labels' or answers'
+                unembeddings.
         """
         fits = []
         for run in training:
@@ -110,28 +115,28 @@ class TaskLearning(Method):
         return tuple(fits)
 
     def _scores(self, run: Training) -> Floats:
-        parts, labels = run.rows.parts, run.rows.parts.shape[2]
+        parts, labels = run.rows.parts, (~run.rows.absent).sum(axis=1)[:, None]
         right = parts[np.arange(len(run)), :, run.gold].astype(float)
-        margin = (labels * right - parts.sum(axis=2, dtype=float)) / (labels - 1)
+        margin = (labels * right - np.nansum(parts, axis=2, dtype=float)) / (labels - 1)
         norm = self._lengths(run)
         tl: Floats = np.divide(margin, norm, out=np.zeros_like(norm), where=norm > 0).mean(axis=0)
         return tl
 
     def _lengths(self, run: Training) -> Floats:
-        """[N, C] squared lengths in the span of the label unembeddings."""
+        """[N, C] squared lengths in the span of the unembeddings of labels or answers."""
         if run.label_gram is None:
+            what = "answers" if run.rows.own_answers else "labels"
             raise UsageError(
-                f"{option('methods', self.name)}: {run.store} has no unembedding of each label: "
-                "label words of several tokens have none, and older stores did not hold them; "
-                f"extract it again, with words of one token and {flag('force')}"
+                f"{option('methods', self.name)}: {run.store} is older than the inner products of "
+                f"its {what}' unembeddings: extract it again with {flag('force')}"
             )
         grams, parts = run.label_gram, run.rows.parts
-        same = bool((grams == grams[:1]).all())  # as it is wherever a label is a single word
+        same = bool((grams == grams[:1]).all())  # as it is wherever a label is one token
         # Two words may have one unembedding: then their span is smaller, and so is the matrix's.
         inverse = np.linalg.pinv(grams[:1] if same else grams, 1e-10, hermitian=True)
         lengths = np.empty(parts.shape[:2])
         for span in blocks(parts):
-            g = parts[span].astype(float)
+            g = np.nan_to_num(parts[span].astype(float))
             lengths[span] = ((g @ (inverse if same else inverse[span])) * g).sum(axis=2)
         return lengths
 

@@ -202,7 +202,9 @@ def test_heads_by_their_scores(data, name):
 @pytest.mark.parametrize("name", ["tr", "tl"])
 def test_heads_are_not_scored_without_unembeddings(data, name):
     """A store that is older than them is named, with what to do."""
-    with pytest.raises(UsageError, match=r"--methods t[rl]: s.h5 has no unembedding of .* --force"):
+    with pytest.raises(
+        UsageError, match=r"--methods t[rl]: s.h5 is older than the inner .* its labels' .* --force"
+    ):
         scores(name, replace(data[0], label_gram=None), data[1])
 
 
