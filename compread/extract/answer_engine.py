@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from compread.array_types import Floats
 from compread.extract.answer_rows import AnswerRow, Tokens
 from compread.extract.batches import pad_right
 from compread.extract.branches import Branches
@@ -16,7 +17,7 @@ from compread.extract.engine import Engine
 from compread.extract.prefix import SharedPrefix, run_branches
 from compread.model.activations import Positions
 from compread.model.anatomy import Anatomy
-from compread.model.answers import AnswerDecomposer, AnswerParts, AnswerTokens
+from compread.model.answers import AnswerDecomposer, AnswerParts, Answers, AnswerTokens
 from compread.model.decompose import BatchParts
 from compread.model.linear import device_of
 from compread.model.trace import CausalLM
@@ -66,6 +67,10 @@ class AnswerEngine(Engine):
         """
         answered = [row for row in rows if isinstance(row, AnswerRow)]
         return self._ask(answered, prefix) if answered else super().run(rows, prefix)
+
+    def grams(self, rows: Sequence[Answers]) -> Floats:
+        """[N, K, K] the inner products of the directions of each row's answers."""
+        return self.answers.grams(rows, self.most)
 
     def _ask(self, rows: Sequence[AnswerRow], prefix: SharedPrefix | None) -> BatchParts:
         apart = rows[0].apart

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compread.array_types import Floats
 from compread.extract.batches import pad_right
 from compread.extract.prefix import SharedPrefix
 from compread.model.activations import Activations
 from compread.model.anatomy import Anatomy
+from compread.model.answers import Answers
 from compread.model.decompose import BatchParts, Decomposer
 from compread.model.linear import device_of
 from compread.model.switches import RotationTables, find_switches
@@ -59,6 +61,10 @@ class Engine:
             CannotShareError: the family cannot go on from a prefix.
         """
         return self.decomposer.decompose(self.record(rows, prefix))
+
+    def grams(self, rows: Sequence[Answers]) -> Floats | None:
+        """``AnswerDecomposer.grams`` of rows of answers; None where labels are one token each."""
+        return None
 
     def record(
         self,

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from compread.array_types import Floats
 from compread.errors import CompreadError, ModelError, SumError, option
 from compread.extract import joined
 from compread.extract.answer_engine import AnswerEngine
@@ -166,7 +165,7 @@ class Extractor:
             tallies = self.workers.gather(tally)
             report = self._report(target, tallies, int(done.sum()), warnings, started)
             # Here, as the thread that finishes the store must leave the model alone.
-            grams = _grams(engine, tokens) if self.workers.is_first else None
+            grams = engine.grams(tokens.answers) if self.workers.is_first else None
         except BaseException:
             writer.close()
             raise
@@ -349,13 +348,6 @@ class Extractor:
             memory=max(memory),
             warnings=warnings,
         )
-
-
-def _grams(engine: Engine, tokens: TokenizedSet) -> Floats | None:
-    """[N, K, K] what the directions of each row's answers have in common."""
-    if not isinstance(engine, AnswerEngine):
-        return None
-    return engine.answers.grams(tokens.answers, engine.most)
 
 
 def _axes(prompt_set: PromptSet, tokens: TokenizedSet, engine: Engine) -> Axes:

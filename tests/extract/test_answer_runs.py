@@ -118,7 +118,7 @@ def test_the_store_holds_what_its_answers_have_in_common(tmp_path: Path) -> None
         with open_store(path) as store:
             assert (store.axes.has_own_answers, store.run.label_gram) == (own, ())
             found = [store.label_gram(split) for split in ("train", "test")]
-        np.testing.assert_array_equal(np.concatenate(found), engine.answers.grams(answers, most))
+        np.testing.assert_array_equal(np.concatenate(found), engine.grams(answers))
 
 
 def of_gemma(window: int) -> Extractor:

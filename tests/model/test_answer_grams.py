@@ -1,4 +1,4 @@
-"""Inner products of answers' directions, against vectors that are written out position by position."""
+"""Inner products of answers' directions, against vectors written out position by position."""
 
 from __future__ import annotations
 
