@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from compread.analysis.categories import COUNTED_KINDS
 from compread.errors import option
-from compread.views.normalized import normalized
 from compread.views.rank import p_text
-from compread.views.tables import MORE, Column, Row, Table
+from compread.views.tables import MORE, Column, Row, Table, normalized
 
 GROUPS = {"": "all", "head_": "heads", "mlp_": "MLPs", "mixer_": "mixers"}
 CATEGORIES = ("good", "bad", "biased")

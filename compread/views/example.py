@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from compread.components import LAYERED
 from compread.text import brief, printable, with_class
-from compread.views.normalized import normalized
 from compread.views.rank import decimals
-from compread.views.tables import Column, Row, Table
+from compread.views.tables import Column, Row, Table, normalized
 
 if TYPE_CHECKING:
     from compread.analysis.examples import Breakdown

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compread.analysis.runs import normalize_key
 from compread.text import brief, with_class
-from compread.views.normalized import normalized
-from compread.views.tables import Column, Row, Table
+from compread.views.tables import Column, Row, Table, normalized
 
 if TYPE_CHECKING:
     from compread.analysis.predictions import Predictions

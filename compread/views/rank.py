@@ -17,8 +17,7 @@ from compread.analysis.runs import RunStats
 from compread.options import NORMALIZATIONS
 from compread.store.answers import NO_TOKEN, POSITIONS
 from compread.text import model_name, printable
-from compread.views.normalized import normalized
-from compread.views.tables import MORE, Column, Row, Table, plain
+from compread.views.tables import MORE, Column, Row, Table, normalized, plain
 
 SHARE = "predicted_"
 NARROW = 10

@@ -18,9 +18,8 @@ from compread.views.ensembles import (
     ensemble_tables,
     store_or_all,
 )
-from compread.views.normalized import normalized
 from compread.views.rank import accuracy_interval, p_text
-from compread.views.tables import MORE, Column, Row, Table
+from compread.views.tables import MORE, Column, Row, Table, normalized
 
 ResultRows = Sequence[Row]
 GRID_NOTE = "Test accuracy in %: mean over the runs (population standard deviation). " + either(

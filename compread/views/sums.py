@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from compread.text import printable
-from compread.views.normalized import normalized
 from compread.views.rank import accuracy_interval
-from compread.views.tables import MORE, Column, Row, Table
+from compread.views.tables import MORE, Column, Row, Table, normalized
 
 NOTE = (
     "Each line is the sum of these components' logits; that of all is the full model's before its "

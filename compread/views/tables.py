@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from compread.errors import either, worded
+from compread.options import NORMALIZATIONS
 from compread.text import printable
 
 Row = Mapping[str, Any]
@@ -150,3 +151,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def normalized(how: str | None) -> str:
+    """What a title says of answers that are made alike in length.
+
+    ``, log p per token`` for ``tokens``, and nothing for ``none`` and None.
+    """
+    said = NORMALIZATIONS.get(how or "", "")
+    return f", log p {said}" if said else ""

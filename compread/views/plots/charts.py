@@ -24,8 +24,8 @@ from compread.reweight.fit import Fit
 from compread.reweight.select import mean_weights
 from compread.store.schema import RunInfo
 from compread.text import printable
-from compread.views.normalized import normalized
 from compread.views.plots.pictures import Grid, Group, Line, Lines, Picture, Points
+from compread.views.tables import normalized
 
 MOST_PANELS = 9
 NAMED = 3

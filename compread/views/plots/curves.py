@@ -20,9 +20,9 @@ from compread.errors import UsageError, option
 from compread.reweight.fit import Fit
 from compread.reweight.results import summarize
 from compread.text import printable, with_class
-from compread.views.normalized import normalized
 from compread.views.plots.charts import MOST_PANELS, info_name
 from compread.views.plots.pictures import Line, Lines, Picture, Steps
+from compread.views.tables import normalized
 
 LAYER_LINES = {"all": "all up to it", "attention": "attention alone", "mlp": "MLPs alone"}
 STEPS = 12
