@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from compread.errors import StoreError, UsageError, option
-from compread.options import DEFAULT_POOL
+from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL
 from compread.reweight.fit import Fit
 from compread.reweight.label_shares import LabelShares, known_shares
 from compread.reweight.method import Transductive
@@ -145,18 +145,42 @@ def pooling_of(fits: Sequence[Fit], asked: str | None) -> str:
     Raises:
         UsageError: they were pooled in several ways, or not as asked.
     """
-    ways = list(dict.fromkeys(fit.pooled_by for fit in fits if fit.pooled_by is not None))
-    if len(ways) > 1:
+    pooled = (fit.pooled_by for fit in fits if fit.pooled_by is not None)
+    return _as_fitted("pool", pooled, asked) or DEFAULT_POOL
+
+
+def normalization_of(fits: Sequence[Fit], asked: str | None) -> str:
+    """How answers of different lengths are to be made alike for the fits: as they were for them.
+
+    Args:
+        fits: of a weights file.
+        asked: what the user asked for; None is whatever the fits have.
+
+    Raises:
+        UsageError: they had it in several ways, or not as asked.
+    """
+    found = _as_fitted("normalize", (fit.run.normalize for fit in fits), asked)
+    return found or DEFAULT_NORMALIZATION
+
+
+def _as_fitted(name: str, ways: Iterable[str], asked: str | None) -> str | None:
+    """What the fits have in common, or what is asked for where none of them says.
+
+    Raises:
+        UsageError: they differ, or something else is asked for.
+    """
+    found = list(dict.fromkeys(ways))
+    if len(found) > 1:
         raise UsageError(
-            f"the weights were fitted on labels pooled by {' and by '.join(ways)}; choose fits of "
-            f"one pooling with {option('methods')}, or apply a file of one"
+            f"the weights were fitted with {option(name, found[0])} and {' and '.join(found[1:])}; "
+            f"choose fits of one with {option('methods')}, or apply a file of one"
         )
-    if ways and asked not in (None, ways[0]):
+    if found and asked not in (None, found[0]):
         raise UsageError(
-            f"{option('pool', asked)}: the weights were fitted with "
-            f"{option('pool', ways[0])}; give that"
+            f"{option(name, asked)}: the weights were fitted with {option(name, found[0])}; give "
+            "that"
         )
-    return ways[0] if ways else asked or DEFAULT_POOL
+    return found[0] if found else asked
 
 
 def check_match(fit: Fit, store: Store) -> None:
@@ -215,27 +239,3 @@ def check_model(fit: Fit, fingerprint: str, found: str) -> None:
 def model_of(run: RunInfo) -> str:
     """A run's model as messages name it: two types of one model are two models."""
     return f"{run.model} in {run.dtype}"
-
-
-def normalization_of(fits: Sequence[Fit], asked: str | None) -> str:
-    """How answers of different lengths are to be made alike for the fits: as they were for them.
-
-    Args:
-        fits: of a weights file.
-        asked: what the user asked for; None is whatever the fits have.
-
-    Raises:
-        UsageError: they had it in several ways, or not as asked.
-    """
-    ways = list(dict.fromkeys(fit.run.normalize for fit in fits))
-    if len(ways) > 1:
-        raise UsageError(
-            f"the weights were fitted with {option('normalize', ways[0])} and {ways[1]}; apply a "
-            "file of one"
-        )
-    if asked not in (None, ways[0]):
-        raise UsageError(
-            f"{option('normalize', asked)}: the weights were fitted with "
-            f"{option('normalize', ways[0])}; give that"
-        )
-    return ways[0]

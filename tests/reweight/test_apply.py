@@ -1,11 +1,14 @@
 """Weights of one run on the rows of another."""
 
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from compread.reweight.apply import apply
+from compread.errors import UsageError
+from compread.reweight.apply import apply, normalization_of, pooling_of
 from compread.reweight.fit import reweight
 from compread.reweight.registry import make_methods
 from compread.reweight.rows import rows_of
@@ -30,3 +33,15 @@ def test_levels_are_the_prompts_own(make_store, changed, same):
         rows_of(split, other.components)
     )
     assert not np.allclose(scores, unlike)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [(pooling_of, "--pool max and first;"), (normalization_of, "--normalize bytes and tokens;")],
+)
+def test_fits_of_several_ways_are_refused(chosen, said):
+    """Two poolings, or two normalizations, are both named, with what to do."""
+    ways = [("max", "bytes"), ("first", "tokens")]
+    fits = [SimpleNamespace(pooled_by=p, run=SimpleNamespace(normalize=n)) for p, n in ways]
+    with pytest.raises(UsageError, match=re.escape(f"fitted with {said} choose fits of one")):
+        chosen(fits, None)
