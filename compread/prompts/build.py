@@ -18,7 +18,7 @@ from compread.prompts.sampling import Labelled, Pool, Pools, draw_labelled, draw
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.sources import load_rows
 from compread.prompts.tasks import Task, Template
-from compread.prompts.templates import render, template_fields
+from compread.prompts.templates import render, row_of_task, template_fields, told_of
 
 
 def build_prompt_set(
@@ -222,12 +222,9 @@ def _content_free(
     found = []
     like = pool.id(min(pool.classes))
     for name, row in content_free_rows(rows, fields, f"{task.name}:{template.id}"):
-        try:
+        with told_of(f"{row_of_task(name, task.name)}, made like {like}"):
             instruction = _instruction_of(task, template, row)
             pieces = Pieces(instruction, tuple(shown.fixed), render(template, row))
-        except PromptError as error:
-            where = f"row {name} of task {task.name!r}, made like {like}"
-            raise PromptError(f"{where}: {error}") from error
         found.append(Prompt(pieces.text, 0, "calibration", name, pieces))
     return found
 

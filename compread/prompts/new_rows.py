@@ -13,7 +13,7 @@ from compread.prompts.load_tasks import load_task
 from compread.prompts.row_options import MOST_ANSWERS, row_answers
 from compread.prompts.sets import Pieces, Prompt, PromptSet
 from compread.prompts.tasks import Template, Verbalizer
-from compread.prompts.templates import expression_fields, render
+from compread.prompts.templates import expression_fields, render, told_of
 
 Row = Mapping[str, Any]
 
@@ -120,11 +120,9 @@ class NewRows:
                 "demonstrations; give whole prompts, or extract and fit again"
             )
         fields = self._named(row)
-        try:
+        with told_of(f"row {name!r}"):
             instruction = self._instruction(fields)
             pieces = Pieces(instruction, tuple(map(tuple, shown)), render(self.template, fields))
-        except PromptError as error:
-            raise PromptError(f"row {name!r}: {error}") from error
         return Prompt(pieces.text, 0, "test", name, pieces)
 
     def _answers(self, name: str, row: Row) -> tuple[str, ...]:
@@ -133,10 +131,8 @@ class NewRows:
         asked = template.options if template and "prompt" not in row else ""
         if not asked or template is None or "options" in {*row} - expression_fields(asked):
             return _own_answers(name, row)
-        try:
+        with told_of(f"row {name!r}"):
             found = row_answers(template, self._named(row))
-        except PromptError as error:
-            raise PromptError(f"row {name!r}: {error}") from error
         return _own_answers(name, {"options": list(found)})
 
     def _named(self, row: Row) -> Row:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -23,7 +22,7 @@ from compread.prompts.json_lines import as_id
 from compread.prompts.local_files import Half, Row
 from compread.prompts.row_options import check_right, fields_read, right_option, row_answers
 from compread.prompts.tasks import Task, Template
-from compread.prompts.templates import fields_named, fulfils, render
+from compread.prompts.templates import fields_named, fulfils, render, row_of_task, told_of
 
 TEST_ROWS = 2000
 """Test rows by default, or all there are (paper, section 3)."""
@@ -195,13 +194,17 @@ class Pool:
         """The id of a row, by its number in the split."""
         return self.ids[number]
 
+    def where(self, number: int) -> str:
+        """A row as messages name it."""
+        return row_of_task(self.ids[number], self.task)
+
     def text(self, template: Template, number: int) -> str:
         """A row's input.
 
         Raises:
             PromptError: the row cannot be rendered.
         """
-        with self._told(number):
+        with told_of(self.where(number)):
             return render(template, self.rows[number])
 
     def answers(self, template: Template, number: int) -> tuple[str, ...]:
@@ -210,19 +213,10 @@ class Pool:
         Raises:
             PromptError: the options cannot be made, or the right one is not among them.
         """
-        with self._told(number):
+        with told_of(self.where(number)):
             found = row_answers(template, self.rows[number])
             check_right(self.classes[number], found)
             return found
-
-    @contextmanager
-    def _told(self, number: int) -> Iterator[None]:
-        """Say in an error which row it is of."""
-        try:
-            yield
-        except PromptError as error:
-            where = f"row {self.id(number)} of task {self.task!r}"
-            raise PromptError(f"{where}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -291,7 +285,7 @@ class _Named:
 
     def where(self, number: int) -> str:
         """A row as messages name it."""
-        return f"row {self.ids[number]} of task {self.task.name!r}"
+        return row_of_task(self.ids[number], self.task.name)
 
     def usable(self) -> list[int]:
         """Numbers of the rows that the task's ``where`` lets through."""
@@ -329,10 +323,8 @@ class _Named:
 def _class(task: Task, where: str, row: Row) -> int:
     field, values = task.label.field, task.label.values
     if task.label.index:
-        try:
+        with told_of(where):
             return right_option(task.label, row)
-        except PromptError as error:
-            raise PromptError(f"{where}: {error}") from error
     if field not in row:
         raise PromptError(f"{where} has no {field!r}; {fields_named(row)}")
     known = ", ".join(map(repr, values))

@@ -8,7 +8,8 @@ spaces of the template are kept to the character.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from math import isnan
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -112,6 +113,20 @@ def fields_named(row: Mapping[str, Any]) -> str:
         return "the row has no field at all"
     more = f" and {len(row) - _NAMED} more" if len(row) > _NAMED else ""
     return f"the row has {', '.join(map(repr, list(row)[:_NAMED]))}{more}"
+
+
+def row_of_task(name: str, task: str) -> str:
+    """A row of a task as messages name it."""
+    return f"row {name} of task {task!r}"
+
+
+@contextmanager
+def told_of(row: str) -> Iterator[None]:
+    """Say in an error of the block which row it is of."""
+    try:
+        yield
+    except PromptError as error:
+        raise PromptError(f"{row}: {error}") from error
 
 
 def _reason(error: Exception, row: Mapping[str, Any]) -> str:
