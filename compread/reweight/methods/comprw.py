@@ -89,7 +89,8 @@ class CompRW(Method):
     def work(self, size: Size) -> Work:
         """A copy of the rows and two products with it an epoch; folds of it for ``convex``."""
         if self.recipe in TRAINERS:
-            return Work(8 * size.numbers, 2 * size.numbers * TRAINERS[self.recipe].epochs)
+            copy = (4 if self.recipe == "official" else 8) * size.numbers
+            return Work(copy, 2 * size.numbers * TRAINERS[self.recipe].epochs)
         solved = convex.FOLDS * len(convex.PENALTIES)
         return Work(8 * (2 - 1 / convex.FOLDS) * size.numbers, 2 * size.numbers * 100 * solved)
 

@@ -26,24 +26,40 @@ def ends(training: Sequence[Training], form: str) -> list[Descent]:
     Where rows have answers of their own there is no level of a label to take away, and one form.
     """
     forms = [RAW if run.rows.own_answers else form for run in training]
-    left = [(run, own) for run, own in zip(training, forms, strict=True) if own not in run.official]
-    features = [run.rows.carrying() if own == RAW else centred(run) for run, own in left]
-    found = descend_each(features, [run.gold for run, _ in left], OFFICIAL)
-    for (run, own), end in zip(left, found, strict=True):
+    small = []
+    for run, own in zip(training, forms, strict=True):
+        if own not in run.official:
+            if _large(run):
+                _train(run, (own,))
+            else:
+                small.append((run, own))
+    features = [run.rows.carrying() if own == RAW else centred(run) for run, own in small]
+    found = descend_each(features, [run.gold for run, _ in small], OFFICIAL)
+    for (run, own), end in zip(small, found, strict=True):
         run.official[own] = end
     return [run.official[own] for run, own in zip(training, forms, strict=True)]
 
 
 def train_together(training: Sequence[Training], forms: Collection[str | None]) -> None:
     """Trains the runs that are larger than the cache in both forms, if both are wanted."""
-    if not {RAW, CENTRED} <= set(forms):
-        return
-    for run in training:
-        if run.rows.parts.size * 8 > CACHE_BYTES and not run.rows.own_answers:
-            features = run.rows.carrying()
-            sums = InBlocks.of(features, (0.0, features.mean(axis=0)))
-            both = descend(sums, np.stack([run.gold, run.gold]), OFFICIAL)
-            run.official.update(zip((RAW, CENTRED), both, strict=True))
+    if {RAW, CENTRED} <= set(forms):
+        for run in training:
+            if _large(run) and not run.rows.own_answers:
+                _train(run, (RAW, CENTRED))
+
+
+def _large(run: Training) -> bool:
+    return run.rows.parts.size * 8 > CACHE_BYTES
+
+
+def _train(run: Training, forms: tuple[str, ...]) -> None:
+    features = run.rows.carrying_single()
+    levels = [
+        features.mean(axis=0, dtype=float) if form == CENTRED else np.zeros(()) for form in forms
+    ]
+    gold = np.stack([run.gold] * len(forms))
+    ends = descend(InBlocks.of(features, levels), gold, OFFICIAL)
+    run.official.update(zip(forms, ends, strict=True))
 
 
 def centred(run: Training) -> Floats:

@@ -12,13 +12,16 @@ Axis letters as in ``compread.components``, and J features, R runs side by side.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from compread.array_types import Bools, Floats
+from compread.array_types import Bools, Float32, Floats
 from compread.reweight.blocks import blocks
 from compread.reweight.threads import in_threads, shares
 from compread.store.layout import spans
@@ -99,15 +102,35 @@ class SideBySide(Sums):
         return scores, loss.mean(axis=-1), gradient
 
 
+class _Scratch(threading.local):
+    """A thread's memory for a block: a new one each time costs more than to fill it."""
+
+    room: Floats = np.empty(0)
+
+    def double(self, values: npt.NDArray[Any]) -> Floats:
+        """Values in double precision, overwritten by the thread's next ones."""
+        if values.dtype == np.float64:
+            return values
+        if self.room.size < values.size:
+            self.room = np.empty(values.size)
+        held = self.room[: values.size].reshape(values.shape)
+        np.copyto(held, values)
+        return held
+
+
+_scratch = _Scratch()
+
+
 @dataclass(frozen=True)
 class InBlocks(Sums):
     """Features larger than the cache, which all R runs share but for a level of their own.
 
     A run's features are those in memory less its level, whatever the row. A sum of them is the sum
-    of those in memory less that of the level, so no run needs a copy.
+    of those in memory less that of the level, so no run needs a copy. Features of single precision
+    stay so in memory, and are double precision wherever they are multiplied.
     """
 
-    features: Floats
+    features: Floats | Float32
     """[N, K, J]."""
     levels: Floats
     """[R, K, J]."""
@@ -117,22 +140,25 @@ class InBlocks(Sums):
     """[N, K] ``ABSENT`` or 0; None where each row has all."""
 
     @classmethod
-    def of(cls, features: Floats, levels: Sequence[Floats | float] = (0.0,)) -> InBlocks:
+    def of(cls, features: Floats | Float32, levels: Sequence[Floats | float] = (0.0,)) -> InBlocks:
         """From [N, J, K], and the level of each run, [J, K] or one number.
 
         There is no copy where a label's features lie side by side in memory.
         """
         _, columns, labels = features.shape
-        shared = np.ascontiguousarray(features.swapaxes(1, 2))
+        shared: npt.NDArray[Any] = np.ascontiguousarray(features.swapaxes(1, 2))
         own = np.stack([np.broadcast_to(level, (columns, labels)).T for level in levels])
         shared, absent = _without_absent(shared)
         return cls(shared, own, columns, labels, absent)
 
     def scores(self, weights: Floats) -> Floats:
-        """One product for each run."""
-        flat = self.features.reshape(-1, self.columns)
-        product = np.stack([(flat @ w).reshape(-1, self.labels) for w in weights])
-        scores: Floats = product - self._level(weights)
+        """One product for each run and block."""
+        scores = np.empty((len(weights), *self.features.shape[:2]))
+        for span in blocks(self.features, BLOCK_BYTES):
+            flat = self._flat(span)
+            for r, own in enumerate(weights):
+                np.dot(flat, own, out=scores[r, span].reshape(-1))
+        scores -= self._level(weights)
         return scores if self.absent is None else scores + self.absent
 
     def descent(
@@ -147,7 +173,7 @@ class InBlocks(Sums):
             gradient, slopes = np.zeros_like(weights), np.zeros((len(weights), self.labels))
             for block in blocks(self.features[share], BLOCK_BYTES):
                 span = slice(share.start + block.start, share.start + block.stop)
-                flat = self.features[span].reshape(-1, self.columns)
+                flat = self._flat(span)
                 here = scores[:, span]
                 for r in runs:
                     np.dot(flat, weights[r], out=here[r].reshape(-1))
@@ -164,6 +190,11 @@ class InBlocks(Sums):
         gradient, slopes = (sum(each) for each in zip(*found, strict=True))
         gradient -= np.matmul(slopes[:, None], self.levels)[:, 0]
         return scores, loss.mean(axis=-1), gradient / right.shape[1]
+
+    def _flat(self, span: slice) -> Floats:
+        """[n·K, J] the features of n rows, until the thread asks for others."""
+        flat = self.features[span].reshape(-1, self.columns)
+        return _scratch.double(flat)
 
     def _level(self, weights: Floats) -> Floats:
         """[R, 1, K] the sums of the levels."""
@@ -212,7 +243,9 @@ def sums_of(features: Sequence[Floats]) -> Sums:
     return SideBySide.of(features)
 
 
-def _without_absent(features: Floats) -> tuple[Floats, Floats | None]:
+def _without_absent(
+    features: npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], Floats | None]:
     """Features [.., K, J] with 0 for answers that a row does not have, and where those are."""
     absent = np.asarray(np.isnan(features[..., :1]).any(axis=-1))
     if not absent.any():

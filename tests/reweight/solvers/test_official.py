@@ -39,6 +39,19 @@ def test_one_form_is_not_trained_ahead(monkeypatch, training, forms):
     assert training.official == {}
 
 
+@pytest.mark.parametrize("form", [official.RAW, official.CENTRED])
+def test_large_rows_are_trained_as_small_ones_are(monkeypatch, training, make_store, form):
+    """A form alone ends as in small runs where rows are held in single precision."""
+    (small,) = official.ends([training], form)
+    again = training_of(
+        make_store(seed=6, labels=3).split("train"), training.rows.components, None, "s.h5"
+    )
+    monkeypatch.setattr(official, "CACHE_BYTES", 1)
+    (large,) = official.ends([again], form)
+    assert large.epochs == small.epochs
+    np.testing.assert_allclose(large.raw, small.raw, atol=1e-12)
+
+
 def test_what_is_known_is_not_trained_again(training):
     """A second method that uses a form takes the first one's training."""
     first = official.ends([training], official.RAW)

@@ -28,7 +28,7 @@ def diagonal(features):
 
 
 @pytest.mark.parametrize("block", [1, 2 * COLUMNS * LABELS * 8, 1 << 20])
-@pytest.mark.parametrize("form", ["side by side", "in blocks", "diagonal"])
+@pytest.mark.parametrize("form", ["side by side", "in blocks", "single precision", "diagonal"])
 def test_every_form_is_the_plain_product(monkeypatch, form, block):
     """Scores, loss and gradient are those computed row by row, in blocks of any size."""
     monkeypatch.setattr(import_module("compread.reweight.solvers.sums"), "BLOCK_BYTES", block)
@@ -36,8 +36,12 @@ def test_every_form_is_the_plain_product(monkeypatch, form, block):
     features, gold = rng.normal(size=(ROWS, COLUMNS, LABELS)), rng.integers(0, LABELS, ROWS)
     if form == "diagonal":
         sums, features = Diagonal.of([features[:, 0]]), diagonal(features)
+    elif form == "side by side":
+        sums = SideBySide.of([features])
     else:
-        sums = InBlocks.of(features) if form == "in blocks" else SideBySide.of([features])
+        held = features.astype(np.float32 if form == "single precision" else float)
+        sums, features = InBlocks.of(held), held.astype(float)
+        assert sums.features.dtype == held.dtype
     weights = rng.normal(size=(1, features.shape[1]))
     right = np.eye(LABELS)[gold][None]
     wanted = plain(features, weights[0], gold)
