@@ -12,7 +12,7 @@ from compread import options
 from compread.analysis.measures import MEASURES, PER, PER_STORE
 from compread.cli import complete
 from compread.components import KINDS
-from compread.views.plots.kinds import PLOTS, STYLE_NAMES
+from compread.views.plots.kinds import PLOTS, STYLE_NAMES, THEME_NAMES
 from compread.views.render import FORMATS
 
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     Per: TypeAlias = Choice
     Plot: TypeAlias = Choice
     PlotStyle: TypeAlias = Choice
+    PlotTheme: TypeAlias = Choice
     Pool: TypeAlias = Choice
     Split: TypeAlias = Choice
     Table: TypeAlias = Choice
@@ -55,6 +56,7 @@ else:
     Per = Choice("Per", {name: name for name in (PER_STORE, *PER)})
     Plot = Choice("Plot", {name: name for name in PLOTS})
     PlotStyle = Choice("PlotStyle", {name: name for name in STYLE_NAMES})
+    PlotTheme = Choice("PlotTheme", {name: name for name in THEME_NAMES})
     Pool = Choice("Pool", {name: name for name in options.POOLS})
     Split = Choice("Split", {name: name for name in options.SPLITS})
     Table = Choice("Table", {name: name for name in options.TABLES})

@@ -29,10 +29,19 @@ from compread.cli.options import (
     TEST,
     Plot,
     PlotStyle,
+    PlotTheme,
 )
 from compread.cli.output import color_depth, note, unicode, width, write_path, write_styled
 from compread.cli.values import number_ranges, path
-from compread.views.plots.kinds import DEFAULT_STYLE, DRAWN, NUMBERS, PLOTS, Asked, PlotKind
+from compread.views.plots.kinds import (
+    DEFAULT_STYLE,
+    DEFAULT_THEME,
+    DRAWN,
+    NUMBERS,
+    PLOTS,
+    Asked,
+    PlotKind,
+)
 
 if TYPE_CHECKING:
     from compread.reweight.fit import Fit
@@ -84,6 +93,9 @@ STYLE = Annotated[
     PlotStyle,
     typer.Option("--style", help="Sizes of text: for a paper's column, or for a talk's slide."),
 ]
+THEME = Annotated[
+    PlotTheme, typer.Option("--theme", help="On white, or on a dark ground for dark slides.")
+]
 SIZE = Annotated[
     str | None,
     typer.Option(
@@ -123,6 +135,7 @@ def plot(
     method: METHOD = None,
     example: EXAMPLE_ID = None,
     style: STYLE = PlotStyle(DEFAULT_STYLE),
+    theme: THEME = PlotTheme(DEFAULT_THEME),
     size: SIZE = None,
     alpha: ALPHA = options.ALPHA,
     bias_share: BIAS_SHARE = options.BIAS_SHARE,
@@ -175,7 +188,7 @@ def plot(
         terminal = sys.stdout
         write_styled(to_blocks(picture, width(terminal), color_depth(terminal), unicode(terminal)))
         return
-    drawn = _file(picture, _ending(out).removeprefix("."), style.value, inches)
+    drawn = _file(picture, _ending(out).removeprefix("."), style.value, theme.value, inches)
     write_file(path(out), drawn, force)
     note(f"drew {len(picture.panels)} panel(s) of {kind.value}")
     write_path(path(out))
@@ -253,7 +266,9 @@ def _inches(size: str | None) -> tuple[float, float] | None:
     return width, height
 
 
-def _file(picture: Picture, form: str, style: str, size: tuple[float, float] | None) -> bytes:
+def _file(
+    picture: Picture, form: str, style: str, theme: str, size: tuple[float, float] | None
+) -> bytes:
     if form in NUMBERS:
         from compread.views.plots.pictures import picture_rows
         from compread.views.render import to_csv, to_json
@@ -261,4 +276,4 @@ def _file(picture: Picture, form: str, style: str, size: tuple[float, float] | N
         return (to_csv if form == "csv" else to_json)(picture_rows(picture)).encode()
     from compread.views.plots.draw import draw
 
-    return draw(picture, form, style, size)
+    return draw(picture, form, style, size, theme)

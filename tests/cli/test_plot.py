@@ -48,6 +48,17 @@ def test_each_kind_in_each_form(run, stores, tmp_path, kind, ending):
         assert json.loads(out.read_text())[0].keys() >= {"panel"}
 
 
+@pytest.mark.parametrize(("theme", "dark"), [("light", False), ("dark", True)])
+def test_the_theme_is_that_of_the_file(run, stores, tmp_path, theme, dark):
+    """Its corners are near white on ``light``, near black on ``dark``."""
+    from matplotlib.image import imread
+
+    out = tmp_path / "x.png"
+    assert run("plot", "scatter", stores, "--theme", theme, "-o", out)[0] == 0
+    corners = imread(out)[[0, 0, -1, -1], [0, -1, 0, -1], :3]
+    assert (corners < 0.2).all() if dark else (corners == 1).all()
+
+
 NEW_KIND = """
 import sys
 from compread.views.plots import kinds
@@ -139,6 +150,7 @@ def test_training_curves(run, tmp_path, write_store):
         (["scatter", "STORE", "--size", "wide", "-o", "x.png"], 2, "--size wide: expected width"),
         (["scatter", "STORE", "--size", "0x3", "-o", "x.png"], 2, "--size 0x3: expected width"),
         (["scatter", "STORE", "--size", "9x900", "-o", "x.png"], 2, "from 1 to 60"),
+        (["scatter", "STORE", "--theme", "night", "-o", "x.png"], 2, "'night' is not one of"),
         (["scatter", "STORE", "--style", "poster", "-o", "x.png"], 2, "'poster' is not one of"),
         (["scatter", "nowhere.h5", "-o", "-"], 4, "no such store"),
         (["scatter", "STORE", "-o", "STORE.d/x.png"], 1, "no folder"),

@@ -17,6 +17,8 @@ from compread.cli import main
 from compread.components import LayerShape, component_axis
 from compread.store import part_path
 from compread.store.paths import journal_path
+from compread.views.plots.palette import FURTHER, GROUPS, INK
+from tests.contrast import contrast
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -164,14 +166,6 @@ def test_a_screen_reader_finds_its_way(page):
     assert {source[1:] for source in parsed.sources} <= parsed.ids and "main" in parsed.ids
 
 
-def luminance(colour):
-    """Of a colour such as #0b57a4, by WCAG 2."""
-    colour = colour * 2 if len(colour) == 3 else colour
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 def test_text_stands_out(theme):
     """By 4.5 to 1 on the page and on a row under the pointer, and lines by 3 to 1."""
@@ -180,8 +174,10 @@ def test_text_stands_out(theme):
     colours = dict(re.findall(r"--(\w+): #(\w+);", block))
     for name, least in {"ink": 4.5, "soft": 4.5, "link": 4.5, "line": 3, "mark": 3}.items():
         for ground in ("page", "shade"):
-            light, dark = sorted((luminance(colours[x]) for x in (name, ground)), reverse=True)
-            assert (light + 0.05) / (dark + 0.05) >= least or (name, ground) == ("line", "shade")
+            apart = contrast(colours[name], colours[ground])
+            assert apart >= least or (name, ground) == ("line", "shade")
+    for colour, _, _ in [*GROUPS.values(), *FURTHER]:
+        assert colour == INK or contrast(colour, colours["page"]) >= 3
 
 
 def test_a_large_model_is_a_small_page(tmp_path, write_store):

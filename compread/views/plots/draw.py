@@ -1,4 +1,4 @@
-"""Pictures on paper: PNG, SVG and PDF by matplotlib, at the size of a column or a page.
+"""Pictures in files: PNG, SVG and PDF by matplotlib, at the size of a column or a page.
 
 In the style ``paper`` text is 8 points and smaller at that size, so that a picture goes into a
 two-column paper unscaled; ``talk`` is for a slide that is read from the last row.
@@ -10,7 +10,7 @@ import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,16 @@ import numpy as np
 from compread.array_types import Floats
 from compread.errors import UsageError, option
 from compread.text import printable
-from compread.views.plots.kinds import DEFAULT_STYLE
-from compread.views.plots.palette import ONE_WAY, STEP_COLORS, TWO_WAYS, group_style
+from compread.views.plots.kinds import DEFAULT_STYLE, DEFAULT_THEME
+from compread.views.plots.palette import (
+    ONE_WAY,
+    RGB,
+    STEP_COLORS,
+    THEMES,
+    TWO_WAYS,
+    Theme,
+    group_style,
+)
 from compread.views.plots.pictures import (
     Grid,
     Group,
@@ -34,6 +42,8 @@ from compread.views.plots.pictures import (
 LONGEST_TICK = 40
 LEGEND_TOP = 0.2
 """Share of the height that a legend takes below points of shares."""
+FEW = 50
+"""Points that hide few of each other, and are drawn solid."""
 LEGEND: Any = {
     "frameon": True, "framealpha": 0.8, "edgecolor": "none", "handletextpad": 0.3,
     "borderpad": 0.1, "labelspacing": 0.25, "columnspacing": 0.6, "handlelength": 1.4,
@@ -43,7 +53,7 @@ LEGEND: Any = {
 
 @dataclass(frozen=True)
 class Style:
-    """Sizes that belong together."""
+    """Sizes that belong together, and the ground they are on."""
 
     font: float
     """Points of titles and of axes' names; the rest is an eighth smaller."""
@@ -52,6 +62,21 @@ class Style:
     page: float
     line: float
     """Points of a curve's width."""
+    theme: Theme = THEMES[DEFAULT_THEME]
+
+    def color(self, colour: RGB) -> tuple[float, ...]:
+        """A group's colour in this theme, as matplotlib takes it."""
+        return _shares(self.theme.color(colour))
+
+    @property
+    def ink(self) -> tuple[float, ...]:
+        """What text and axes are drawn in."""
+        return _shares(self.theme.ink)
+
+    @property
+    def ground(self) -> tuple[float, ...]:
+        """What all is drawn on."""
+        return _shares(self.theme.ground)
 
     @property
     def letters(self) -> float:
@@ -60,8 +85,11 @@ class Style:
 
     def settings(self) -> Any:
         """What matplotlib is told."""
-        small = self.font * 7 / 8
+        small, ink, ground = self.font * 7 / 8, self.ink, self.ground
         return {
+            "figure.facecolor": ground, "axes.facecolor": ground, "savefig.facecolor": ground,
+            "text.color": ink, "axes.labelcolor": ink, "axes.edgecolor": ink, "xtick.color": ink,
+            "ytick.color": ink,
             "font.size": self.font, "axes.titlesize": self.font, "axes.labelsize": self.font,
             "xtick.labelsize": small, "ytick.labelsize": small, "legend.fontsize": small,
             "axes.linewidth": self.line / 2, "lines.linewidth": self.line,
@@ -69,6 +97,10 @@ class Style:
             "savefig.dpi": 300, "pdf.fonttype": 42, "svg.fonttype": "path",
             "svg.hashsalt": "compread", "text.parse_math": False,  # a `$` in a name is a `$`
         }  # fmt: skip
+
+
+def _shares(colour: RGB) -> tuple[float, ...]:
+    return tuple(part / 255 for part in colour)
 
 
 STYLES: Mapping[str, Style] = {
@@ -83,6 +115,7 @@ def draw(
     format: str,
     style: str = DEFAULT_STYLE,
     size: tuple[float, float] | None = None,
+    theme: str = DEFAULT_THEME,
 ) -> bytes:
     """The picture as a PNG, SVG or PDF file; equal pictures give equal bytes.
 
@@ -91,6 +124,7 @@ def draw(
         format: ``png``, ``svg`` or ``pdf``.
         style: one of ``STYLES``.
         size: inches of width and height of the whole; None: what the style and the panels ask for.
+        theme: one of ``THEMES``.
 
     Raises:
         UsageError: matplotlib is not installed, or the panels do not fit the size.
@@ -103,7 +137,7 @@ def draw(
             "pictures need matplotlib: pip install 'compread[plot]', or draw in the terminal "
             f"with {option('o', '-')}"
         ) from error
-    out, sizes = io.BytesIO(), STYLES[style]
+    out, sizes = io.BytesIO(), replace(STYLES[style], theme=THEMES[theme])
     with matplotlib.rc_context(sizes.settings()):
         columns = min(3, len(picture.panels)) if _narrow(picture) else 1
         rows = math.ceil(len(picture.panels) / columns)
@@ -146,7 +180,8 @@ def _height(panel: Panel, width: float, style: Style) -> float:
         return min(7.0, max(1.6 * scale, cell * len(panel.rows) + 0.9 * scale))
     if isinstance(panel, Steps):
         return scale * (0.9 + 0.15 * (len(panel.names) + 1))
-    below = 0.15 * len(panel.groups) if isinstance(panel, Points) and panel.diagonal else 0.0
+    apart = isinstance(panel, Points) and (panel.diagonal or panel.sides is not None)
+    below = 0.15 * len(panel.groups) if isinstance(panel, Points) and apart else 0.0
     return scale * below + min(2.6 * scale, max(2.0 * scale, 0.8 * width))
 
 
@@ -155,7 +190,7 @@ def _panel(figure: Any, axis: Any, panel: Panel, width: float, height: float, st
     title = wrapped(printable(panel.title), round(style.letters * width))
     if isinstance(panel, (Points, Lines)) and panel.level is not None:
         title += f"\ndashed: {printable(panel.level_name)}"
-        axis.axhline(panel.level, color="black", linewidth=style.line * 0.6, linestyle="--")
+        axis.axhline(panel.level, color=style.ink, linewidth=style.line * 0.6, linestyle="--")
     axis.set_title(title)
     axis.set_xlabel(printable(panel.x_label))
     axis.set_ylabel(printable(panel.y_label))
@@ -164,9 +199,9 @@ def _panel(figure: Any, axis: Any, panel: Panel, width: float, height: float, st
     elif isinstance(panel, Points):
         _points(axis, panel, style, (width - 0.6 * scale, height - 0.8 * scale))
     elif isinstance(panel, Steps):
-        _steps(axis, panel)
+        _steps(axis, panel, style)
     else:
-        _lines(axis, panel)
+        _lines(axis, panel, style)
 
 
 def _grid(figure: Any, axis: Any, panel: Grid, style: Style) -> None:
@@ -174,7 +209,7 @@ def _grid(figure: Any, axis: Any, panel: Grid, style: Style) -> None:
 
     stops = ONE_WAY if panel.centre is None else TWO_WAYS
     colours = LinearSegmentedColormap.from_list("compread", [np.array(c) / 255 for c in stops])
-    axis.set_facecolor("0.88")  # What shows where there is no value.
+    axis.set_facecolor(_shares(style.theme.empty))
     low, high = panel.low, panel.high
     if panel.centre is not None:
         reach = max(high - panel.centre, panel.centre - low)
@@ -205,24 +240,26 @@ def _points(axis: Any, panel: Points, style: Style, inches: tuple[float, float])
         size: Any = 9 if group.name == "other" else 16 if len(group.x) < 500 else 4
         size = size if group.shares is None else 4 + 90 * group.shares
         if panel.diagonal:
-            axis.plot(group.x, group.y, color=np.array(colour) / 255, linewidth=0.7, alpha=0.6)
+            axis.plot(group.x, group.y, color=style.color(colour), linewidth=0.7, alpha=0.6)
         axis.scatter(
-            group.x, group.y, s=size * scale, marker=marker, color=np.array(colour) / 255,
-            linewidths=0.7, label=_group_name(group, panel), alpha=0.8,
+            group.x, group.y, s=size * scale, marker=marker, color=style.color(colour),
+            linewidths=0.7, label=_group_name(group, panel),
+            alpha=1.0 if len(group.x) <= FEW else 0.8,
             rasterized=len(group.x) > 5000,
         )  # fmt: skip
     if panel.diagonal:
-        axis.plot([0, 1], [0, 1], color="black", linewidth=0.6, linestyle=":", zorder=0)
+        axis.plot([0, 1], [0, 1], color=style.ink, linewidth=0.6, linestyle=":", zorder=0)
     if panel.sides is not None:
         _sides(axis, panel.sides, style)
     if panel.unit:
         axis.set_xlim(-0.03, 1.03)
         axis.set_ylim(-0.03, 1.03)
     place: Any = {"loc": "lower left", "ncols": 2} if panel.unit else {"loc": "best"}
-    if panel.diagonal:  # The points are in every corner; the legend makes room for itself below.
+    below = panel.diagonal or panel.sides is not None
+    if below:  # Points or words are in every corner; the legend makes room for itself below.
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 4.5}
     legend = axis.legend(**LEGEND, **place)
-    legend.set_in_layout(panel.diagonal)
+    legend.set_in_layout(below)
     _name_points(axis, panel, style, inches)
 
 
@@ -231,16 +268,20 @@ def _sides(axis: Any, sides: tuple[str, str], style: Style) -> None:
     low = min(axis.get_xlim()[0], axis.get_ylim()[0])
     high = max(axis.get_xlim()[1], axis.get_ylim()[1])
     x, y = axis.get_xlim(), axis.get_ylim()
-    axis.plot([low, high], [low, high], color="black", linewidth=style.line / 2, zorder=0)
+    axis.plot([low, high], [low, high], color=style.ink, linewidth=style.line / 2, zorder=0)
     axis.set_xlim(x)
     axis.set_ylim(y)
     small, (above, below) = style.font * 7 / 8, map(printable, sides)
-    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.5}
     words: Any = {"transform": axis.transAxes, "fontsize": small, "style": "italic"}
-    words["bbox"] = ground
+    words["bbox"] = _under_words(style)
     places = ((0.02, 0.98, above, "left", "top"), (0.98, 0.02, below, "right", "bottom"))
     for across, up, side, ha, va in places:
         axis.text(across, up, _tick(side), ha=ha, va=va, **words).set_in_layout(False)
+
+
+def _under_words(style: Style) -> Any:
+    """A ground that lets what lies below words shine through, and them be read."""
+    return {"facecolor": style.ground, "alpha": 0.8, "edgecolor": "none", "pad": 0.5}
 
 
 def _name_points(axis: Any, panel: Points, style: Style, inches: tuple[float, float]) -> None:
@@ -263,7 +304,8 @@ def _name_points(axis: Any, panel: Points, style: Style, inches: tuple[float, fl
         named = axis.annotate(
             printable(name), at, centre, "axes fraction", "axes fraction", fontsize=size,
             ha="center", va="center",
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1},
+            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1,
+                        "color": style.ink},
         )  # fmt: skip
         named.set_in_layout(False)
 
@@ -288,38 +330,37 @@ def _group_name(group: Group, panel: Points) -> str:
     return name if panel.diagonal else f"{name} ({len(group.x)})"
 
 
-def _steps(axis: Any, panel: Steps) -> None:
+def _steps(axis: Any, panel: Steps, style: Style) -> None:
     at = np.arange(len(panel.names))
     starts = panel.ends - panel.changes
-    colours = [np.array(STEP_COLORS[int(change >= 0)]) / 255 for change in panel.changes]
+    colours = [style.color(STEP_COLORS[int(change >= 0)]) for change in panel.changes]
     axis.barh(at, panel.changes, left=starts, color=colours, height=0.7)
     for i in at[:-1]:
         axis.plot([panel.ends[i]] * 2, [i - 0.35, i + 1.35], color="0.5", linewidth=0.5)
-    axis.barh(len(at), panel.total, color="0.25", height=0.7)
-    for i, (change, start, end) in enumerate(zip(panel.changes, starts, panel.ends, strict=True)):
+    axis.barh(len(at), panel.total, color=style.ink, alpha=0.75, height=0.7)
+    rights = [*np.maximum(starts, panel.ends), max(panel.total, 0.0)]
+    for i, (change, right) in enumerate(zip([*panel.changes, panel.total], rights, strict=True)):
         axis.annotate(
-            f"{change:+.2f}", (max(start, end), i), (2, 0), textcoords="offset points",
-            va="center", fontsize="small",
+            f"{change:+.2f}", (right, i), (2, 0), textcoords="offset points", va="center",
+            fontsize="small", bbox=_under_words(style),
         )  # fmt: skip
-    axis.annotate(
-        f"{panel.total:+.2f}", (max(panel.total, 0.0), len(at)), (2, 0),
-        textcoords="offset points", va="center", fontsize="small",
-    )  # fmt: skip
-    axis.axvline(0, color="black", linewidth=0.6)
+    axis.axvline(0, color=style.ink, linewidth=0.6)
     axis.set_yticks([*at, len(at)], [*map(_tick, panel.names), panel.total_name])
     axis.set_ylim(len(at) + 0.6, -0.6)
     axis.use_sticky_edges = False  # A bar's end is no edge of the picture.
     axis.margins(x=0.14)
 
 
-def _lines(axis: Any, panel: Lines) -> None:
+def _lines(axis: Any, panel: Lines, style: Style) -> None:
     at = np.arange(len(panel.places))
     for number, line in enumerate(panel.lines):
         colour, marker, _ = group_style(line.name, number)
-        rgb = np.array(colour) / 255
+        rgb = style.color(colour)
         name = printable(line.name.replace("_", " "))
         axis.plot(at, line.y, color=rgb, marker=marker, markersize=3, label=name)
-        axis.fill_between(at, line.low, line.high, color=rgb, alpha=0.15, lw=0)
+        # Bands lie over one another: the more there are, the lighter each is.
+        light = 0.3 / max(2, len(panel.lines))
+        axis.fill_between(at, line.low, line.high, color=rgb, alpha=light, lw=0)
     step = max(1, math.ceil(len(at) / 8))
     ticks = list(map(_tick, panel.places[::step]))
     turned: Any = {"rotation": 45, "ha": "right"} if max(map(len, ticks)) > 4 else {}

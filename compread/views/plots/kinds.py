@@ -174,6 +174,9 @@ PLOTS: Mapping[str, PlotKind] = {
 STYLE_NAMES = ("paper", "talk")
 """The sizes of text and lines (``draw.STYLES``)."""
 DEFAULT_STYLE = "paper"
+THEME_NAMES = ("light", "dark")
+"""The grounds of a picture's file (``palette.THEMES``)."""
+DEFAULT_THEME = "light"
 DRAWN = ("png", "svg", "pdf")
 """The forms of a picture's file; ``NUMBERS`` have its numbers."""
 NUMBERS = ("csv", "json")

@@ -16,7 +16,7 @@ import numpy as np
 
 from compread.array_types import Floats
 from compread.text import printable
-from compread.views.plots.palette import group_style, scale_color, share_of
+from compread.views.plots.palette import INK, group_style, scale_color, share_of
 from compread.views.plots.pictures import Grid, Group, Lines, Panel, Points, Steps
 
 WIDTH, HEIGHT = 360, 250
@@ -279,8 +279,7 @@ def _marks(group: Group, number: int, places: Sequence[tuple[float, float]], dat
 
 def _colour(group: Group, number: int) -> str:
     colour = group_style(group.name, number)[0]
-    # Black is what text is drawn in, which is light on a dark page.
-    name = f"#{bytes(colour).hex()}" if any(colour) else "currentColor"
+    name = f"#{bytes(colour).hex()}" if colour != INK else "currentColor"
     return f' style="--c:{name}"'
 
 

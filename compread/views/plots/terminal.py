@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from compread.text import printable
-from compread.views.plots.palette import RGB, STEP_COLORS, group_style, scale_color, share_of
+from compread.views.plots.palette import INK, RGB, STEP_COLORS, group_style, scale_color, share_of
 from compread.views.plots.pictures import Grid, Group, Lines, Panel, Picture, Points, Steps, wrapped
 
 Depth = Literal["none", "256", "true"]
@@ -177,7 +177,7 @@ def _span(values: np.ndarray) -> tuple[float, float]:
 
 
 def _paint(text: str, colour: RGB, depth: Depth, ground: bool = False) -> str:
-    if depth == "none":
+    if depth == "none" or colour == INK:
         return text
     layer = 48 if ground else 38
     if depth == "true":

@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from importlib import import_module
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,7 +13,16 @@ from compread.analysis.transfer import compare_runs
 from compread.errors import UsageError
 from compread.views.plots import charts
 from compread.views.plots.draw import STYLES, draw
-from compread.views.plots.palette import GROUPS, ONE_WAY, TWO_WAYS, scale_color, share_of
+from compread.views.plots.palette import (
+    FURTHER,
+    GROUPS,
+    ONE_WAY,
+    THEMES,
+    TWO_WAYS,
+    group_style,
+    scale_color,
+    share_of,
+)
 from compread.views.plots.pictures import (
     Grid,
     Group,
@@ -25,6 +35,7 @@ from compread.views.plots.pictures import (
     wrapped,
 )
 from compread.views.plots.terminal import to_blocks
+from tests.contrast import SIGHT, contrast, distance
 
 draw_module = import_module("compread.views.plots.draw")
 
@@ -164,6 +175,50 @@ def test_groups_differ_without_colour():
     ):
         for place in (0, 1, 2):
             assert len({GROUPS[name][place] for name in together}) == len(together)
+
+
+TOGETHER = [
+    ("other", "label-biased", "bad", "good"),
+    ("head", "mlp", "mixer"),
+    ("best", "best_at_last", "worst"),
+    (0, 1, 2, 3, 4),
+]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_colours_stand_out_from_each_theme(theme):
+    """Groups by 3 to 1 from the ground, text by 7, and an empty cell is no end of a scale."""
+    on = THEMES[theme]
+    for colour, _, _ in [*GROUPS.values(), *FURTHER]:
+        assert contrast(on.color(colour), on.ground) >= 3
+    assert contrast(on.ink, on.ground) >= 7
+    assert min(distance(on.empty, stop) for stop in [*ONE_WAY, *TWO_WAYS, on.ground]) >= 7
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("sight", SIGHT)
+@pytest.mark.parametrize("together", TOGETHER)
+def test_colour_blind_readers_tell_groups_apart(theme, sight, together):
+    """Groups that stand together are ten times as far apart as the least that one sees."""
+    colours = [THEMES[theme].color(group_style(str(n), n if n in range(5) else 0)[0])
+               for n in together]  # fmt: skip
+    assert min(distance(a, b, sight) for a, b in combinations(colours, 2)) >= 20
+
+
+def test_a_dark_picture_is_dark_throughout():
+    """Its ground is the theme's, and no text, axis or line is left in black."""
+    ink, ground = (
+        f"#{bytes(colour).hex()}" for colour in (THEMES["dark"].ink, THEMES["dark"].ground)
+    )
+    drawn = draw(a_picture_of_each(), "svg", theme="dark").decode()
+    root = ET.fromstring(drawn)
+    names = {"g": "{http://www.w3.org/2000/svg}g", "path": "{http://www.w3.org/2000/svg}path"}
+    figure = root.find(names["g"])
+    assert figure.find(f"{names['g']}/{names['path']}").get("style") == f"fill: {ground}"
+    texts = [g for g in root.iter(names["g"]) if g.get("id", "").startswith("text_")]
+    assert texts and all(f"fill: {ink}" in ET.tostring(text).decode() for text in texts)
+    assert "#000000" not in drawn and "#ffffff" not in drawn
+    assert "#000000" in draw(a_picture_of_each(), "svg").decode()
 
 
 def test_scatter_is_over_the_last_of_two_labels(runs):
