@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from compread.prompts.new_rows import NewRows
     from compread.prompts.sets import Prompt, PromptSet
     from compread.reweight.ensemble import Ensemble
-    from compread.reweight.fit import Fit
     from compread.reweight.label_shares import LabelShares
     from compread.reweight.running import Running
     from compread.reweight.weights_file import Weights
@@ -283,12 +282,16 @@ def _tell(
 
     from compread.cli.output import note, write_styled
     from compread.reweight.explain import explain
+    from compread.reweight.running import rows_for
     from compread.reweight.temperature import scaled
     from compread.text import json_text
 
     for warning in dict.fromkeys(text for window in windows for text in window.warnings):
         note(f"warning: {warning}")
-    rows = [_pooled(fit, window) for fit, window in zip(chosen.members, windows, strict=True)]
+    rows = [
+        rows_for(fit, window.parts, window.full, window.answers)
+        for fit, window in zip(chosen.members, windows, strict=True)
+    ]
     scores = running.scores(rows)
     answers, common = windows[0].answers, chosen.first.labels
     words = [own.text for own in answers] or [common.word] * len(names)
@@ -308,27 +311,9 @@ def _tell(
     write_styled("\n".join(lines) + "\n")
 
 
-def _pooled(fit: Fit, window: Window) -> Any:
-    """The rows as the fit has them: one label a class, or answers made alike in length."""
-    from compread.reweight.rows import Rows
-    from compread.store.normalizing import divided
-    from compread.store.pooling import Pooling
-
-    parts, full = window.parts, window.full
-    if window.answers:
-        parts, full = (divided(one, window.answers, fit.run) for one in (parts, full))
-        return Rows(parts, full, fit.components, own_answers=True)
-    pooling = Pooling.of(fit.words, fit.pool)
-    if pooling is not None:
-        bias = next(j for j, c in enumerate(fit.components) if c.kind == "bias")
-        parts, full = pooling.parts(parts, full, bias), pooling.full(full)
-    return Rows(parts, full, fit.components)
-
-
 def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, read as they are needed."""
-    from compread.errors import PromptError
-    from compread.prompts.json_lines import parse_json_line, row_id
+    from compread.prompts.json_lines import named_rows, row_id
     from compread.prompts.local_files import read_rows
 
     if Path(path).suffix in (".csv", ".parquet"):
@@ -337,16 +322,7 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     name = "standard input" if path == "-" else path
     with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            where = f"{name}, line {number}"
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise PromptError(f"{where}: not UTF-8 text; save the file as UTF-8") from error
-            if not text.strip():
-                continue
-            row = parse_json_line(text, where)
-            yield row_id(row, number - 1, where), row
+        yield from named_rows(lines, name)
 
 
 def _windows(prompts: Iterator[list[Prompt]], size: int) -> Iterator[list[list[Prompt]]]:

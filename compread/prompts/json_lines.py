@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from compread.errors import PromptError
+
+_NOT_UTF8 = "not UTF-8 text; save the file as UTF-8"
 
 
 def parse_json_lines(data: bytes, name: str) -> list[tuple[int, dict[str, Any]]]:
@@ -22,9 +24,7 @@ def parse_json_lines(data: bytes, name: str) -> list[tuple[int, dict[str, Any]]]
         lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         number = data[: error.start].count(b"\n") + 1
-        raise PromptError(
-            f"{name}, line {number}: not UTF-8 text; save the file as UTF-8"
-        ) from error
+        raise PromptError(f"{name}, line {number}: {_NOT_UTF8}") from error
     return [
         (n, parse_json_line(line, f"{name}, line {n}"))
         for n, line in enumerate(lines, 1)
@@ -49,6 +49,23 @@ def parse_json_line(line: str, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise PromptError(f"{where}: {line[:40]!r} is not a JSON object; put {{...}} on the line")
     return row
+
+
+def named_rows(lines: Iterable[bytes], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of JSON Lines with what each is called (``row_id``), read as they are needed.
+
+    Raises:
+        PromptError: as in ``parse_json_lines`` and ``row_id``; the rows before come first.
+    """
+    for number, line in enumerate(lines, 1):
+        where = f"{name}, line {number}"
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise PromptError(f"{where}: {_NOT_UTF8}") from error
+        if text.strip():
+            row = parse_json_line(text, where)
+            yield row_id(row, number - 1, where), row
 
 
 def row_id(row: Mapping[str, Any], number: int, where: str) -> str:

@@ -1,4 +1,4 @@
-"""Scores of rows that come window by window, each with what the rows so far say of them all."""
+"""Rows that come window by window: their scores, each with what the rows so far say of them all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from compread.array_types import Floats
+from compread.array_types import Float32, Floats
 from compread.reweight.ensemble import Ensemble
+from compread.reweight.fit import Fit
 from compread.reweight.method import Transductive
 from compread.reweight.registry import METHODS
 from compread.reweight.rows import Rows
 from compread.reweight.scoring import check_finite, finite_scores
+from compread.store import Pooling, RowAnswers
+from compread.store.normalizing import divided
 
 
 def told_of(chosen: Ensemble) -> str:
@@ -53,3 +56,22 @@ class Running:
             else:
                 found.append(finite_scores(fitted, own))
         return self._chosen.average(found)
+
+
+def rows_for(fit: Fit, parts: Float32, full: Float32, answers: Sequence[RowAnswers]) -> Rows:
+    """New rows as a fit has its own: one label a class, or answers made alike in length.
+
+    Args:
+        fit: what is to score them.
+        parts: [N, C, K] their contributions to each word or answer.
+        full: [N, K] the model's own label logits.
+        answers: [N] their own answers; empty where labels are in common.
+    """
+    if answers:
+        parts, full = (divided(one, answers, fit.run) for one in (parts, full))
+        return Rows(parts, full, fit.components, own_answers=True)
+    pooling = Pooling.of(fit.words, fit.pool)
+    if pooling is not None:
+        bias = next(j for j, c in enumerate(fit.components) if c.kind == "bias")
+        parts, full = pooling.parts(parts, full, bias), pooling.full(full)
+    return Rows(parts, full, fit.components)
