@@ -18,7 +18,7 @@ from compread.cli.progress import hide_foreign_bars
 from compread.cli.values import PATH
 
 if TYPE_CHECKING:
-    from compread.prompts import NewTask, Task
+    from compread.prompts import NewTask, PromptSet, Task
 
 EXAMPLE = """\
 compread tasks
@@ -98,11 +98,12 @@ def show(
     hide_foreign_bars()
     from compread.cli.values import comma_list
     from compread.prompts import is_lm_eval, lm_eval_sets, load_task, prompt_sets
+    from compread.views.tasks import PROMPT_VIEW, prompt_rows
 
-    rows: list[dict[str, Any]] = []
+    made: list[PromptSet] = []
     for name in comma_list(names):
         if is_lm_eval(name):
-            made = lm_eval_sets(
+            made += lm_eval_sets(
                 name,
                 None if seed is None else (seed,),
                 shots=num_fewshot,
@@ -112,7 +113,7 @@ def show(
                 offline=offline,
             )
         else:
-            made = prompt_sets(
+            made += prompt_sets(
                 load_task(name, include_path),
                 comma_list([templates]),
                 (seed or 0,),
@@ -122,17 +123,8 @@ def show(
                 data_dir=data_dir,
                 offline=offline,
             )
-        for one in made:
-            prompt = one.prompts[0]
-            rows.append({
-                "task": one.task, "template": one.template, "shots": one.shots,
-                "seed": one.seed, "id": prompt.id, "prompt": prompt.text,
-                "label": one.answers(prompt)[prompt.gold], "labels": list(one.answers(prompt)),
-                "wording": one.protocol.get("wording"),
-            })  # fmt: skip
+    rows = prompt_rows(made)
     if format.format != "table":
-        from compread.views.tasks import PROMPT_VIEW
-
         emit(rows, PROMPT_VIEW, format)
         return
     for row in rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from compread.prompts import Task
+from compread.prompts import PromptSet, Task
 from compread.views.tables import Column, Row, Table
 
 FETCH_VIEW = [
@@ -66,6 +66,25 @@ def task_view(rows: Sequence[Row]) -> list[Table]:
         Column("source", justify="left", format=_source, shorten="end", drop=1),
     ]
     return [Table(columns, list(blocks.values()))]
+
+
+def prompt_rows(made: Sequence[PromptSet]) -> list[dict[str, Any]]:
+    """The first prompt of each set, with what its row chooses from."""
+    return [
+        {
+            "task": one.task,
+            "template": one.template,
+            "shots": one.shots,
+            "seed": one.seed,
+            "id": prompt.id,
+            "prompt": prompt.text,
+            "label": one.answers(prompt)[prompt.gold],
+            "labels": list(one.answers(prompt)),
+            "wording": one.protocol.get("wording"),
+        }
+        for one in made
+        for prompt in one.prompts[:1]
+    ]
 
 
 def _once(rows: Sequence[Row]) -> Any:
