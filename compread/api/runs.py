@@ -31,7 +31,6 @@ from compread.components import KINDS, Component
 from compread.errors import UsageError, told_in_python
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL, DEFAULT_SPLIT
 from compread.store import Labels, RunInfo, store_paths
-from compread.text import did_you_mean
 from compread.views.html import to_html
 from compread.views.tables import Column, Table
 
@@ -184,15 +183,7 @@ class Runs(Sequence["Runs"]):
             UsageError: the model has no component of that name.
         """
         one = self._one
-        try:
-            j = one.position(name)
-        except KeyError as error:
-            names = [c.name for c in one.components]
-            hint = did_you_mean(name, names)
-            raise UsageError(
-                f"there is no component {name!r}: {hint}{one.info.model} has {len(names)}, "
-                f"{names[0]} to {names[-1]}"
-            ) from error
+        j = one.position(name)
         return ComponentLogits(name, one.ids, one.labels.names, one.data.parts[:, j])
 
     # --- in other forms
@@ -234,7 +225,7 @@ class Runs(Sequence["Runs"]):
         if len(self) != 1:
             tasks = ", ".join(dict.fromkeys(one.info.task for one in self._stored))
             return f"<compread runs: {len(self)} stores of {tasks}>"
-        row = _row(self._stored[0])
+        row = self._stored[0].row()
         at = f" {row['template']} seed {row['seed']}" if row["template"] else ""
         return (
             f"<compread run: {row['task']}{at}, {row['rows']} {self.split} rows, "
@@ -243,7 +234,7 @@ class Runs(Sequence["Runs"]):
 
     def _repr_html_(self) -> str:
         """A small table, a line a run, for notebooks."""
-        rows = [_row(one) for one in self._stored[:_SHOWN]]
+        rows = [one.row() for one in self._stored[:_SHOWN]]
         columns = [Column(key, justify="left") for key in rows[0]] if rows else []
         more = len(self) - len(rows)
         return to_html([Table(columns, [rows], note=f"and {more} more" if more else "")])
@@ -355,19 +346,3 @@ def _plain(path: StorePath) -> str:
     """A path as a command takes it, where a lone hyphen is standard input."""
     name = os.fspath(path)
     return "./-" if name == "-" else name
-
-
-def _row(one: StoredRun) -> dict[str, Any]:
-    info = one.info
-    return {
-        "task": info.task,
-        "template": info.template,
-        "seed": info.seed,
-        "shots": info.shots,
-        "model": info.model,
-        "split": one.split,
-        "rows": len(one.ids),
-        "components": len(one.components),
-        "labels": "/".join(one.labels.names),
-        "store": str(one.path),
-    }

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from compread.analysis.predictions import largest
 from compread.analysis.runs import check_rows
 from compread.array_types import Ints
 from compread.components import Component
-from compread.errors import StoreError
+from compread.errors import StoreError, UsageError
 from compread.store import Labels, RowAnswers, RunInfo, Split, Store, open_store
+from compread.text import did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +96,31 @@ class StoredRun:
         """Where a component stands on the axis.
 
         Raises:
-            KeyError: the model has none of that name.
+            UsageError: the model has none of that name; the nearest is named.
         """
-        for j, one in enumerate(self.components):
-            if one.name == component:
-                return j
-        raise KeyError(component)
+        names = [one.name for one in self.components]
+        if component not in names:
+            raise UsageError(
+                f"there is no component {component!r}: {did_you_mean(component, names)}"
+                f"{self.info.model} has {len(names)}, {names[0]} to {names[-1]}"
+            )
+        return names.index(component)
+
+    def row(self) -> dict[str, Any]:
+        """What names it, as a row."""
+        info = self.info
+        return {
+            "task": info.task,
+            "template": info.template,
+            "seed": info.seed,
+            "shots": info.shots,
+            "model": info.model,
+            "split": self.split,
+            "rows": len(self.ids),
+            "components": len(self.components),
+            "labels": "/".join(self.labels.names),
+            "store": str(self.path),
+        }
 
 
 def _texts(store: Store) -> tuple[str, ...]:
