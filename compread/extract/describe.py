@@ -1,4 +1,4 @@
-"""What a store says of the run that made it."""
+"""What a store says of the run that made it, and the axes of its numbers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from compread.extract.answer_engine import AnswerEngine
+from compread.extract.engine import Engine
 from compread.model.load.loading import LoadedModel
-from compread.prompts import AnswerIds, PromptSet
-from compread.store import RowAnswers, RunInfo, SplitRows
+from compread.prompts import AnswerIds, PromptSet, TokenizedSet
+from compread.store import (
+    ALL_SPLITS,
+    NO_TOKEN,
+    POSITIONS,
+    Axes,
+    Labels,
+    RowAnswers,
+    RunInfo,
+    SplitRows,
+)
 from compread.version import __version__
 
 
@@ -53,6 +64,20 @@ def ending(worst_sum_error: float, command: str) -> dict[str, Any]:
         "date": date,
         "command": command,
     }
+
+
+def axes_of(prompt_set: PromptSet, tokens: TokenizedSet, engine: Engine) -> Axes:
+    """The store's axes; rows with whole answers have their positions for labels."""
+    components, labels = engine.decomposer.components, prompt_set.labels
+    ids = tokens.label_ids
+    if isinstance(engine, AnswerEngine):
+        components, labels = engine.answers.components, labels or POSITIONS[: engine.most]
+        ids = (NO_TOKEN,) * len(labels)
+    return Axes(
+        components,
+        Labels(labels, ids, prompt_set.classes),
+        {split: split_rows(prompt_set, split, tokens.answers) for split in ALL_SPLITS},
+    )
 
 
 def split_rows(prompt_set: PromptSet, split: str, answers: Sequence[AnswerIds] = ()) -> SplitRows:

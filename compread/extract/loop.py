@@ -14,7 +14,7 @@ from compread.errors import CompreadError, ModelError, SumError, option
 from compread.extract import joined
 from compread.extract.answer_engine import AnswerEngine
 from compread.extract.answer_sharing import answers_to_run, longest_pieces
-from compread.extract.describe import describe, split_rows
+from compread.extract.describe import axes_of, describe
 from compread.extract.engine import Engine
 from compread.extract.finishing import ComputedRun, Finisher
 from compread.extract.groups import Group, whole_groups
@@ -33,11 +33,7 @@ from compread.model.matrices import forward_flops
 from compread.model.taps import Taps
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 from compread.store import (
-    ALL_SPLITS,
-    NO_TOKEN,
-    POSITIONS,
     Axes,
-    Labels,
     RunInfo,
     StoreWriter,
     is_finished,
@@ -141,7 +137,7 @@ class Extractor:
         rows, groups, warnings = self._plan(engine, tokens, options, head)
         run = self._describe(prompt_set, groups, budget, options, engine)
         warnings = (*tokens.warnings, *warnings)
-        axes = _axes(prompt_set, tokens, engine)
+        axes = axes_of(prompt_set, tokens, engine)
         loose = () if options.batch_tokens else ("batch_tokens",)
         if not options.force and self.workers.first(lambda: is_finished(target, run, axes, loose)):
             return ComputedRun(Extraction(target, kept=len(tokens.ids), warnings=warnings))
@@ -348,17 +344,3 @@ class Extractor:
             memory=max(memory),
             warnings=warnings,
         )
-
-
-def _axes(prompt_set: PromptSet, tokens: TokenizedSet, engine: Engine) -> Axes:
-    """The store's axes."""
-    components, labels = engine.decomposer.components, prompt_set.labels
-    ids = tokens.label_ids
-    if isinstance(engine, AnswerEngine):
-        components, labels = engine.answers.components, labels or POSITIONS[: engine.most]
-        ids = (NO_TOKEN,) * len(labels)
-    return Axes(
-        components,
-        Labels(labels, ids, prompt_set.classes),
-        {split: split_rows(prompt_set, split, tokens.answers) for split in ALL_SPLITS},
-    )
