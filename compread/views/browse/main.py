@@ -15,25 +15,21 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input, Static
 from textual.worker import get_current_worker
 
-from compread.errors import CompreadError
 from compread.text import number_spans, one_line
 from compread.views.browse.component import ComponentPage
 from compread.views.browse.heat import HeatMap
 from compread.views.browse.help import HelpPage
 from compread.views.browse.listing import Listing
 from compread.views.browse.looking import Looking
-from compread.views.browse.reading import Asked, Reader
+from compread.views.browse.reading import FAILURES, Asked, Reader
 from compread.views.browse.rows import Filter, categories_of, kinds_of, next_of
 from compread.views.browse.sources import RUNS, Source, run_rows
+from compread.views.browse.top import VIEWS, TopLines
 from compread.views.tables import Table
 from compread.views.terminal import fit
 
-VIEWS = {"components": "Components", "map": "Map", "runs": "Runs"}
-"""The three, in the order of their keys, by what they are called."""
 ONLY_ON: Mapping[str, str] = {"reverse": "components", "sort": "components", "measure": "map"}
 """The actions that one of the views alone has."""
-FAILURES = (CompreadError, OSError, MemoryError)
-"""What can go wrong with a store while it is read; the rest is looked at all the same."""
 ASKED = {
     "find": "part of a name, or a pattern such as L3H*",
     "layers": "layers, such as 3 or 0-4,7",
@@ -75,9 +71,7 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lines on top, one of the three views, a line to type in, what is told, the keys."""
-        yield Static(id="views")
-        yield Static(id="what", classes="title")
-        yield Static(id="filter")
+        yield TopLines()
         with ContentSwitcher(initial="runs" if len(self.sources) > 1 else "components"):
             yield Listing("components", pinned=1)
             yield HeatMap("map")
@@ -187,15 +181,10 @@ class MainScreen(Screen[None]):
             stays = at in names and not from_top
             cursor = names.index(at) if stays and at else min(1, len(rows) - 1)
             self.query_one("#components", Listing).show(looking.columns(width), rows, cursor)
-        tabs = Text()
-        for key, (name, title) in enumerate(VIEWS.items(), 1):
-            tabs.append(f" {key} {title} ", "reverse bold" if name == view else "bold").append("  ")
-        self.query_one("#views", Static).update(tabs.append("? help   q quit"))
         begin = f"{len(self.sources)} entries; Enter shows one, b puts one beside"
         what = looking.what(self.reader.asked.split) or begin
-        self.query_one("#what", Static).update(Text(what))
         chosen = "" if view == "runs" else looking.chosen(view == "map")
-        self.query_one("#filter", Static).update(Text(chosen))
+        self.query_one(TopLines).show(view, what, chosen)
 
     # Keys and mouse.
 
@@ -327,15 +316,9 @@ class MainScreen(Screen[None]):
         if self.current == "map":
             self.tell(self.looking.told(event.name))
 
-    def on_click(self, event: events.Click) -> None:
+    def on_top_lines_chosen(self, event: TopLines.Chosen) -> None:
         """A click on a view's name goes to it."""
-        if getattr(event.widget, "id", "") == "views":
-            place = 0
-            for view, title in VIEWS.items():
-                place += len(title) + 6
-                if event.x < place:
-                    self.action_look(view)
-                    return
+        self.action_look(event.view)
 
     def _open(self, name: str) -> None:
         assert self.looking.shown is not None  # There is no row to open before.

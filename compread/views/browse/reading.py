@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = 25
 """Rows that a component is most for, and most against."""
+FAILURES = (CompreadError, OSError, MemoryError)
+"""What can go wrong with a store while it is read; the rest is looked at all the same."""
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,25 @@ def test_the_map_moves_and_opens(stores: Path) -> None:
     look(stores / "sst2-t1-k4-s0.h5", steps=steps)
 
 
+def test_a_click_on_a_views_name_goes_to_it(stores: Path) -> None:
+    """Each of the three, its key included; beside them is none."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        for x, view in [
+            (17, "map"),
+            (26, "runs"),
+            (3, "components"),
+            (19, "map"),
+            (12, "components"),
+        ]:
+            await pilot.click("#views", offset=(x, 0))
+            assert app.main.current == view
+        await pilot.click("#views", offset=(50, 0))
+        assert app.main.current == "components"
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
 def test_two_entries_stand_side_by_side(stores: Path) -> None:
     """Another run's accuracy and the difference, in the table, on the map and on a page."""
 
