@@ -111,9 +111,10 @@ def analyze(
     of the rows and scored on the other (crossfit), and picked on the train rows.
 
     The second counts heads, MLPs and mixers by category. A component is label-biased if it
-    predicts one label on every row; else good if it is at least as accurate as the full model and
-    significantly above chance; else bad if it is significantly below chance. Significance is by
-    permutation of the right labels, corrected for the number of components (Benjamini-Hochberg).
+    predicts one label on every row, or one position where each row has answers of its own; else
+    good if it is at least as accurate as the full model and significantly above chance; else bad if
+    it is significantly below chance. Significance is by permutation of the right labels (of right
+    answers among rows with as many), corrected for the number of components (Benjamini-Hochberg).
 
     Given several stores there are means and standard deviations over them, and a table of how well
     accuracies transfer between stores that differ in one thing; given several revisions of one

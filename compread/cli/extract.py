@@ -73,6 +73,8 @@ def extract(
 ) -> None:
     """Run a model over prompts once; store what each part adds to the label logits.
 
+    Where answers are whole texts, that is what it adds to each answer's log-probability.
+
     Prints the path of each finished store, one a line. To continue a run that was stopped, give
     the same command again; finished stores are kept, after a check of their checksums. With
     --dry-run nothing is run: it prints how many tokens, operations and bytes the runs would take.

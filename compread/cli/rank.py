@@ -126,7 +126,8 @@ def rank(
 ) -> None:
     """Rank the components by what each predicts alone.
 
-    Read alone, a component predicts the label that it contributes most to. Given several stores,
+    Read alone, a component predicts the label that it contributes most to, or the answer where each
+    row has answers of its own; these are told by their positions A, B, ... Given several stores,
     the table has the means over them; they must have the same components and as many labels, and
     labels whose words differ are matched by their order. The full model is on top of the table; in
     json and csv it comes last, as component "full" without a rank.

@@ -14,8 +14,9 @@ CATEGORIES = ("good", "bad", "biased")
 PICKED_NOTE = (
     "best, worst: picked on the same rows that it is scored on (an oracle), as in the paper's "
     "Table 1, so that the best looks better than it is. by chance: what such a pick shows when the "
-    "right labels are shuffled. crossfit: picked on half of the rows and scored on the other half. "
-    "by train: picked on the train rows. p value: how often shuffled labels do as well."
+    "right labels, or answers, are shuffled. crossfit: picked on half of the rows and scored on "
+    "the other half. by train: picked on the train rows. p value: how often shuffled ones do as "
+    "well."
 )
 PICKED_BRIEF = f"best by chance: what the best shows where labels are shuffled.{MORE}"
 RULES = (

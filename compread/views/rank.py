@@ -15,7 +15,7 @@ from compread.analysis.measures import MEASURES
 from compread.analysis.ranking import group_key, predicted_keys
 from compread.analysis.runs import RunStats
 from compread.options import NORMALIZATIONS
-from compread.store.answers import NO_TOKEN, POSITIONS
+from compread.store.answers import NO_TOKEN
 from compread.text import model_name, printable
 from compread.views.tables import MORE, Column, Row, Table, normalized, plain
 
@@ -23,10 +23,11 @@ SHARE = "predicted_"
 NARROW = 10
 """Characters of a line of a header."""
 NOTE = (
-    "q value: how often chance alone does as well, by permutation of the right labels{together}, "
+    "q value: how often chance alone does as well, by permutation of the right {one}s{together}, "
     "corrected for the number of components (Benjamini-Hochberg); the full model is a single test. "
     "predicted: share of the rows on which the component predicts this {label}. margin: the right "
-    "{one}'s {number} less the best other's, mean over the rows, in {unit}. Interval: {interval}."
+    "{one}'s {number} less the best other's, mean over the rows, in {unit}.{classes} Interval: "
+    "{interval}."
 )
 BRIEF = f"q value: p-value against chance, corrected for many tests.{MORE}"
 LENGTH_NOTE = (
@@ -35,9 +36,9 @@ LENGTH_NOTE = (
     "{shortest_chance:.2f} by chance."
 )
 MEASURE_NOTES = {
-    "mcc": " MCC: Matthews' correlation of predicted and right labels, 0 by chance.",
+    "mcc": " MCC: Matthews' correlation of predicted and right {columns}, 0 by chance.",
     "ece": (
-        " ECE: mean distance of accuracy and probability, the softmax over the labels, in 15 bins "
+        " ECE: mean distance of accuracy and probability, the softmax over {among}, in 15 bins "
         "of equal width."
     ),
 }
@@ -53,9 +54,10 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
     together, interval = "", ONE_STORE
     if len(runs) > 1:
         together, interval = JOINT if len(row_sets(runs)) == 1 else COMBINED, MANY_STORES
-    note = NOTE.format(together=together, interval=interval, **_words(runs[0]))
+    words = _words(runs[0])
+    note = NOTE.format(together=together, interval=interval, **words)
     note += LENGTH_NOTE.format(**full) if full.get("longest_chance") is not None else ""
-    note += MEASURE_NOTES.get(by, "")
+    note += MEASURE_NOTES.get(by, "").format(**words)
     told = _matched(runs) + _ties(ranked) + _crossfit(ranked)
     named = by.replace("_", " ") if by in MEASURES else by
     title = f"Components by {printable(named)}: {_source(runs, split)}"
@@ -65,13 +67,21 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
 
 
 def _words(run: RunStats) -> dict[str, str]:
-    """What the note calls a column, what is scored, its number and its unit."""
+    """What the notes call a column, what is scored, its number and its unit."""
+    common = {"label": "label", "columns": "labels", "among": "the labels", "classes": ""}
     if NO_TOKEN not in run.labels.token_id:
-        return {"label": "label", "one": "label", "number": "logit", "unit": "logits"}
-    own = run.labels.word == POSITIONS[: len(run.labels.word)]
-    label = "position among a row's own answers" if own else "label"
+        return {**common, "one": "label", "number": "logit", "unit": "logits"}
     unit = f"nats {NORMALIZATIONS[run.info.normalize]}".rstrip()
-    return {"label": label, "one": "answer", "number": "log p", "unit": unit}
+    scored = {"one": "answer", "number": "log p", "unit": unit}
+    if not run.labels.are_positions:
+        return {**common, **scored}
+    return {
+        "label": "position among a row's own answers",
+        "columns": "positions",
+        "among": "a row's own answers",
+        "classes": " balanced accuracy, macro F1, entropy: over the positions.",
+        **scored,
+    }
 
 
 def accuracy_interval(row: Row) -> str:

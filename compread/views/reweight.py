@@ -224,8 +224,7 @@ def _versus_table(rows: ResultRows) -> Table:
 CALIBRATION_NOTE = (
     "How far probabilities are from what happens on the test rows, 0 at best. ECE: mean distance "
     "of accuracy and probability in 15 bins of equal width; ECE adaptive: of equal numbers of "
-    "rows. Brier: squared error of the probabilities. log loss: -log p of the right label, in "
-    "nats. "
+    "rows. Brier: squared error of the probabilities. log loss: -log p of what is right, in nats. "
 )
 CALIBRATION_BRIEF = f"0 is best. ECE: mean distance of accuracy and probability.{MORE}"
 SCALED = (

@@ -78,6 +78,23 @@ def test_the_normalizer_is_not_ranked_among_components(store: Path, capsys: Any)
     assert "normalizer" not in found["head"] and "normalizer" in found["all"]
 
 
+@pytest.mark.parametrize(
+    ("by", "note"),
+    [
+        ("accuracy", "by permutation of the right answers, corrected"),
+        ("accuracy", "predicts this position among a row's own answers"),
+        ("accuracy", "balanced accuracy, macro F1, entropy: over the positions."),
+        ("mcc", "correlation of predicted and right positions"),
+        ("ece", "the softmax over a row's own answers, in 15 bins"),
+    ],
+)
+def test_notes_call_columns_what_they_are(by: str, note: str, store: Path, capsys: Any) -> None:
+    """Where answers are a row's own, no note speaks of labels that rows have in common."""
+    assert main(["rank", str(store), "--by", by, "--explain"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert note in out and "label" not in out
+
+
 def test_what_cannot_read_answers_refuses_them(store: Path, capsys: Any) -> None:
     """In one line, with the status of a store that does not fit."""
     assert main(["reweight", str(store), "--methods", "bc"]) == 4

@@ -22,7 +22,7 @@ from compread.views.terminal import fit
 EXAMPLES = (
     Column("difference", "logit\ndifference"),
     Column("prediction", "says", justify="left", shorten="end"),
-    Column("gold", "right label", justify="left", shorten="end"),
+    Column("gold", "right", justify="left", shorten="end"),
     Column("id", "row", justify="left", shorten="end"),
 )
 RUN = Column("run", justify="left", shorten="end")

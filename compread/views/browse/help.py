@@ -30,8 +30,8 @@ READING = (
     "The map's digits go from 0, low, to 9, high; the line above it has the ends. A dot is a "
     "component that the filter leaves out. The number under the cursor is told below.",
     "A component's page lists rows by its logit difference: its logit of the right label less that "
-    "of the label that the full model finds the likeliest of the wrong ones. The differences of "
-    "all components add up to the full model's margin.",
+    "of the label that the full model finds the likeliest of the wrong ones; of answers that are "
+    "whole texts it is log p. The differences of all components add up to the full model's margin.",
 )
 """How the map and a component's page are read."""
 
