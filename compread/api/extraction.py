@@ -17,6 +17,8 @@ from compread.prompts.names import one_file
 from compread.store import check_store_target, in_model_folder
 
 if TYPE_CHECKING:
+    from compread.extract import ExtractOptions, Extractor, RunRecord
+    from compread.extract.outcome import Progress
     from compread.model import LoadedModel
 
 
@@ -66,7 +68,7 @@ def extract(
     keep_text: bool = False,
     force: bool = False,
     log: StorePath | None = None,
-    progress: Callable[[int, int, int], None] = lambda done, total, tokens: None,
+    progress: Progress = lambda done, total, tokens: None,
 ) -> Runs:
     """Run a model over prompts, store every component's label logits, and open the stores.
 
@@ -131,12 +133,8 @@ def extract(
     sets = chosen_sets(prompts, labels, choices, offline)
     chat = Chat(apply_chat_template, system_instruction, fewshot_as_multiturn)
     if unconditional is not False:
-        if not chat.plain:
-            raise UsageError(
-                f"{flag('unconditional')} goes with plain prompts: leave the chat template out"
-            )
         text = unconditional if isinstance(unconditional, str) else None
-        sets = [with_unconditional(one, text) for one in sets]
+        sets = [with_unconditional(one, text, plain=chat.plain) for one in sets]
     if keep_text:
         sets = [one.with_text_kept() for one in sets]
     place = _place(output, model)
@@ -159,25 +157,35 @@ def extract(
     with _loaded(model, tokenizer, how, lambda found: _worded(sets, chat, found)) as loaded:
         extractor = Extractor(loaded, compile=compile)
         ready = _worded(sets, chat, loaded.tokenizer, loaded.context_length)
-        record.ask(
-            {
-                target.name: asked_run(one, loaded.request.name, revision)
-                for one, target in zip(ready, targets, strict=True)
-            }
-        )
-        for one, target in zip(ready, targets, strict=True):
-            try:
-                done = extractor.extract(one, target, options, record.noted(target, progress))
-            except CompreadError as error:
-                record.failed(target, error)
-                raise
-            record.ended(done)
-            for line in done.warnings:
-                tell(line)
+        record.ask({
+            target.name: asked_run(one, loaded.request.name, revision)
+            for one, target in zip(ready, targets, strict=True)
+        })  # fmt: skip
+        _run_all(extractor, ready, targets, options, record, progress)
     if warning := mass_warning({target.name: median_mass(target) for target in targets}):
         tell(warning)
     tested = all(any(prompt.split == "test" for prompt in one.prompts) for one in sets)
     return open(targets, "test" if tested else "train")
+
+
+def _run_all(
+    extractor: Extractor,
+    sets: Sequence[PromptSet],
+    targets: Sequence[Path],
+    options: ExtractOptions,
+    record: RunRecord,
+    progress: Progress,
+) -> None:
+    """Run each prompt set, and tell what its run warns of."""
+    for one, target in zip(sets, targets, strict=True):
+        try:
+            done = extractor.extract(one, target, options, record.noted(target, progress))
+        except CompreadError as error:
+            record.failed(target, error)
+            raise
+        record.ended(done)
+        for line in done.warnings:
+            tell(line)
 
 
 @contextmanager

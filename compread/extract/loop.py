@@ -20,8 +20,8 @@ from compread.extract.finishing import ComputedRun, Finisher
 from compread.extract.groups import Group, whole_groups
 from compread.extract.launch import HeadStart
 from compread.extract.memory import peak_memory, reset_peak, token_budget
-from compread.extract.outcome import Extraction, ExtractOptions
-from compread.extract.runner import Progress, RowCounts, Runner
+from compread.extract.outcome import Extraction, ExtractOptions, Progress
+from compread.extract.runner import RowCounts, Runner
 from compread.extract.sharing import Ids, groups_to_run
 from compread.extract.sum_check import SumCheck
 from compread.extract.workers import Workers

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+Progress = Callable[[int, int, int], None]
+"""Called with rows kept, rows in all, and tokens run by now, after each batch.
+
+They share the batches in turn, and of several workers all are counted as being where this one is,
+so that the last call has all rows and the time left is that of this one's share.
+"""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from compread.errors import CompreadError, TargetError, option
-from compread.extract.outcome import Extraction
+from compread.extract.outcome import Extraction, Progress
 from compread.prompts import PromptSet, work
 from compread.store import Asked, RunList
 from compread.text import one_line, printable, spoken
-
-Progress = Callable[[int, int, int], None]
-"""Called with the rows done, all rows, and the tokens run."""
 
 
 def asked_run(prompt_set: PromptSet, model: str, checkpoint: str | None) -> Asked:

@@ -18,17 +18,12 @@ from compread.extract.engine import Engine
 from compread.extract.groups import Group
 from compread.extract.launch import HeadStart, HostCopy, launch, plan_group
 from compread.extract.memory import too_large
+from compread.extract.outcome import Progress
 from compread.extract.workers import Workers
 from compread.model.decompose import BatchParts
 from compread.model.finite import finite_rows, why_not_finite
 from compread.model.linear import device_of
 
-Progress = Callable[[int, int, int], None]
-"""Called with rows kept, rows in all, and tokens run by now, after each batch.
-
-They share the batches in turn, and of several workers all are counted as being where this one is,
-so that the last call has all rows and the time left is that of this one's share.
-"""
 RowNumbers = list[int]
 Tokens = tuple[int, ...]
 

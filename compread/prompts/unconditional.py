@@ -10,18 +10,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compread.errors import PromptError, flag
+from compread.errors import PromptError, UsageError, flag
 from compread.options import UNCONDITIONAL
 from compread.prompts.encoder import Encoder, Tokenizer
 from compread.prompts.sets import Prompt, PromptSet
 
 
-def with_unconditional(prompt_set: PromptSet, text: str | None = None) -> PromptSet:
+def with_unconditional(
+    prompt_set: PromptSet, text: str | None = None, *, plain: bool = True
+) -> PromptSet:
     """The prompt set with every list of its answers behind ``text`` as well.
 
-    None is the prompt set's own (``PromptSet.unconditional``). An empty text is the token that a
-    text begins with, as in lm-evaluation-harness.
+    Args:
+        prompt_set: the prompts.
+        text: None is the prompt set's own (``PromptSet.unconditional``). An empty text is the token
+            that a text begins with, as in lm-evaluation-harness.
+        plain: whether the prompts stay as they are.
+
+    Raises:
+        UsageError: a chat template is to word them.
     """
+    if not plain:
+        raise UsageError(
+            f"{flag('unconditional')} goes with plain prompts: leave the chat template out"
+        )
     text = prompt_set.unconditional if text is None else text
     lists = dict.fromkeys(prompt.answers for prompt in prompt_set.prompts)
     rows = (
