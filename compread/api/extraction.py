@@ -134,7 +134,7 @@ def extract(
     chat = Chat(apply_chat_template, system_instruction, fewshot_as_multiturn)
     if unconditional is not False:
         text = unconditional if isinstance(unconditional, str) else None
-        sets = [with_unconditional(one, text, plain=chat.plain) for one in sets]
+        sets = [with_unconditional(one, text) for one in sets]
     if keep_text:
         sets = [one.with_text_kept() for one in sets]
     place = _place(output, model)

@@ -102,7 +102,7 @@ def extract(
         nearest, embedder, data_dir, include_path, offline, calibration_prompts,
     ).prompt_sets()  # fmt: skip
     if unconditional or unconditional_prompt is not None:
-        sets = [with_unconditional(one, unconditional_prompt, plain=chat.plain) for one in sets]
+        sets = [with_unconditional(one, unconditional_prompt) for one in sets]
     if keep_text:
         sets = [one.with_text_kept() for one in sets]
     points = checkpoints(model, revision, revisions)

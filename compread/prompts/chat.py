@@ -86,6 +86,8 @@ class Chat:
     def _with_paragraph(self, prompt: Prompt) -> Prompt:
         if self.system is None:
             return prompt
+        if not prompt.text:  # an unconditional one; spaces at its end would be its answers'
+            return replace(prompt, text=self.system)
         return replace(prompt, text=f"{self.system}\n\n{prompt.text}")
 
     def _messages(self, prompt: Prompt) -> list[Message]:

@@ -3,37 +3,26 @@
 How likely an answer is there tells how likely it is anyway (Brown et al. 2020; Holtzman et al.
 2021): log p(y | x) - log p(y | unconditional prompt) is what the row adds. Each list of answers
 that rows choose from is run once, in the split ``unconditional``; rows that choose from the same
-answers in the same order have one in common.
+answers in the same order have one in common. A chat template has it as the one message of the user,
+behind the system message that all rows have.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from compread.errors import PromptError, UsageError, flag
+from compread.errors import PromptError, flag
 from compread.options import UNCONDITIONAL
 from compread.prompts.encoder import Encoder, Tokenizer
 from compread.prompts.sets import Prompt, PromptSet
 
 
-def with_unconditional(
-    prompt_set: PromptSet, text: str | None = None, *, plain: bool = True
-) -> PromptSet:
+def with_unconditional(prompt_set: PromptSet, text: str | None = None) -> PromptSet:
     """The prompt set with every list of its answers behind ``text`` as well.
 
-    Args:
-        prompt_set: the prompts.
-        text: None is the prompt set's own (``PromptSet.unconditional``). An empty text is the token
-            that a text begins with, as in lm-evaluation-harness.
-        plain: whether the prompts stay as they are.
-
-    Raises:
-        UsageError: a chat template is to word them.
+    None is the prompt set's own (``PromptSet.unconditional``). An empty text is the token that a
+    text begins with, as in lm-evaluation-harness.
     """
-    if not plain:
-        raise UsageError(
-            f"{flag('unconditional')} goes with plain prompts: leave the chat template out"
-        )
     text = prompt_set.unconditional if text is None else text
     lists = dict.fromkeys(prompt.answers for prompt in prompt_set.prompts)
     rows = (

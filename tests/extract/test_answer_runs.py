@@ -65,12 +65,13 @@ def made(folder: Path, **changes: Any) -> PromptSet:
     return read_prompt_file(write_rows(folder / "cloze.jsonl", rows(7, **changes)))
 
 
-def log_p(model: Any, prompt: str, answer: str) -> float:
-    """What the model itself says of an answer, split as lm-eval splits it."""
+def log_p(model: Any, prompt: str, answer: str, chat: bool = False) -> float:
+    """What the model itself says of an answer, split as lm-eval splits it; a chat has no BOS."""
     tokenizer = byte_tokenizer()
     spaces = len(prompt) - len(prompt.rstrip())
     whole, before = (
-        tokenizer(text)["input_ids"] for text in (prompt + answer, prompt[: len(prompt) - spaces])
+        tokenizer(text, add_special_tokens=not chat)["input_ids"]
+        for text in (prompt + answer, prompt[: len(prompt) - spaces])
     )
     with torch.no_grad():
         said = model(torch.tensor([whole])).logits[0].double().log_softmax(-1)

@@ -15,8 +15,9 @@ from tiny_folder import byte_tokenizer, save_tiny, write_rows
 from compread.analysis.runs import read_runs
 from compread.cli import main
 from compread.errors import PromptError, StoreError
+from compread.extract import Extractor
 from compread.extract.groups import plan_groups
-from compread.prompts import read_prompt_file, tokenize, with_unconditional
+from compread.prompts import Chat, read_prompt_file, tokenize, with_unconditional
 from compread.store import open_store
 
 
@@ -87,6 +88,47 @@ def test_the_prompts_own_is_the_default(
     assert main(["extract", *command, "-o", str(tmp_path / "a.h5")]) == 0
     with open_store(tmp_path / "a.h5") as store:
         assert store.run.protocol["unconditional"] == text
+
+
+CHAT = (
+    "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+
+
+@pytest.mark.parametrize("text", ["", "Answer:"])
+@pytest.mark.parametrize(
+    ("chat", "before", "after"),
+    [
+        (Chat(template=True), "[user] ", "\n[assistant]"),
+        (Chat(template=True, system="Be brief."), "[system] Be brief.\n[user] ", "\n[assistant]"),
+        (Chat(system="Be brief."), "Be brief.\n\n", ""),
+    ],
+    ids=["chat", "chat and system", "system"],
+)
+def test_behind_a_chat_it_is_what_the_user_says(
+    chat: Chat, before: str, after: str, text: str, tmp_path: Path
+) -> None:
+    """Log p(y | chat with x) - log p(y | chat with the text), of the same answers."""
+    tokenizer, path = byte_tokenizer(), tmp_path / "run.h5"
+    tokenizer.chat_template = CHAT
+    plain = made(tmp_path)
+    worded = chat.apply(with_unconditional(plain, text), tokenizer)
+    Extractor(replace(extractor().loaded, tokenizer=tokenizer)).extract(worded, path, SMALL)
+    model = extractor().loaded.model
+    behind = f"{before}{text}{after}" if text or after else before.strip()
+    with open_store(path, normalize="pmi") as store:
+        assert store.rows("unconditional") == 3
+        full, gram = store.array("test", "full"), store.label_gram("test")
+        assert gram is not None and np.isfinite(gram).all()
+        asked = [p for p in plain.prompts if p.split == "test"]
+        for row, prompt, answers in zip(full, asked, store.answers("test"), strict=True):
+            own = [
+                log_p(model, before + prompt.text + after, a, chat.template)
+                - log_p(model, behind, a, chat.template)
+                for a in answers.text
+            ]
+            np.testing.assert_allclose(row[: len(own)], own, rtol=1e-4, atol=1e-4)
 
 
 def test_what_rows_share_is_shared_beside_a_prompt_of_one_token() -> None:
