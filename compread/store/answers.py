@@ -22,6 +22,8 @@ POSITIONS = tuple(ascii_uppercase)
 """What columns are called that mean another answer in each row."""
 PER_ANSWER = ("parts", "full")
 """The number arrays that have a column an answer."""
+GRAM = "gram"
+"""What the inner products of a row's labels or answers are asked for by, beside those arrays."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ The longer an answer is, the less likely, whatever it says. Of a row's answer y 
 
 The same length divides every component's contribution to the answer, so that these add up to the
 normalised log-probability as they do to the whole; with ``pmi`` each is less its own behind the
-unconditional prompt, where they add up too. Bytes and characters are counted as in the harness,
-without what joins an answer to its prompt: the space that most begin with.
+unconditional prompt, where they add up too. Where several words are one class, a length divides
+each before they are pooled, and ``pmi`` is that of the class, pooled behind either prompt. Bytes
+and characters are counted as in the harness, without what joins an answer to its prompt: the space
+that most begin with.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from compread.array_types import Float32, Floats
+from compread.array_types import Float32
 from compread.errors import StoreError, UsageError, command, flag, option
 from compread.options import NORMALIZATIONS, UNCONDITIONAL
-from compread.store.answers import PER_ANSWER, RowAnswers
+from compread.store.answers import GRAM, PER_ANSWER, RowAnswers
 from compread.store.axes import Axes
 from compread.store.schema import RunInfo
 
@@ -33,7 +37,8 @@ JOINT = " "
 """What stands between a prompt and an answer unless the run says otherwise."""
 
 
-Read = Callable[[str, str, slice], Float32]
+Array = npt.NDArray[Any]
+Read = Callable[[str, str, slice], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,38 +86,29 @@ class Normalizing:
             return cls(axes, None, behind)
         return cls(axes, length_by(how, run), {})
 
-    def apply(self, name: str, split: str, span: slice, read: Read) -> Float32:
+    def apply(self, name: str, split: str, span: slice, read: Read) -> Array:
         """An array of some rows of a split, [n, .., K], with its answers normalised.
 
-        ``read(split, name, span)`` gives it as it is stored.
-        """
-        values = read(split, name, span)
-        if name not in PER_ANSWER or split == UNCONDITIONAL or not len(values):
-            return values
-        if self.length is None:
-            return values - self._behind(name, split, span, read)
-        return _divided(values, self.axes.splits[split].answers[span], self.length)
-
-    def gram(self, gram: Floats, split: str, read: Callable[[str], Floats]) -> Floats:
-        """The inner products of the normalised answers' directions in a split, [N, K, K].
-
-        With ``pmi`` a component's two writes, behind the row's prompt and behind the unconditional
-        one, are one vector, and an answer's direction has both, the second turned round.
+        Inner products [n, K, K] are those of the normalised answers' directions. With ``pmi`` a
+        component's two writes, behind the row's prompt and behind the unconditional one, are one
+        vector there, and an answer's direction has both, the second turned round.
 
         Args:
-            gram: [N, K, K] as they are stored.
-            split: whose they are.
-            read: gives them of a split.
+            name: the array.
+            split: which rows it is of.
+            span: and which of these.
+            read: ``read(split, name, span)`` gives it as it is stored.
         """
-        answers = self.axes.splits[split].answers
-        if split == UNCONDITIONAL or not len(gram):
-            return gram
+        values = read(split, name, span)
+        if name not in (*PER_ANSWER, GRAM) or split == UNCONDITIONAL or not len(values):
+            return values
         if self.length is None:
-            return gram + read(UNCONDITIONAL)[[self.behind[row.text] for row in answers]]
-        lengths = _lengths(answers, gram.shape[-1], self.length)
-        return np.asarray(gram / (lengths[:, None] * lengths[:, :, None]))
+            behind = self._behind(name, split, span, read)
+            return np.asarray(values + behind if name == GRAM else values - behind)
+        lengths = _lengths(self.axes.splits[split].answers[span], values.shape[-1], self.length)
+        return _over(values / lengths[:, :, None] if name == GRAM else values, lengths)
 
-    def _behind(self, name: str, split: str, span: slice, read: Read) -> Float32:
+    def _behind(self, name: str, split: str, span: slice, read: Read) -> Array:
         """[n, .., K] the same answers behind the unconditional prompt."""
         numbers = [self.behind[row.text] for row in self.axes.splits[split].answers[span]]
         needed, place = np.unique(numbers, return_inverse=True)
@@ -134,8 +130,12 @@ def _divided(
     answers: Sequence[RowAnswers],
     length: Callable[[RowAnswers], tuple[int, ...]],
 ) -> Float32:
-    lengths = _lengths(answers, values.shape[-1], length)
-    return values / (lengths if values.ndim == 2 else lengths[:, None])
+    return _over(values, _lengths(answers, values.shape[-1], length))
+
+
+def _over(values: Array, lengths: Float32) -> Array:
+    """[N, .., K] each column over its answer's length."""
+    return np.asarray(values / (lengths if values.ndim == 2 else lengths[:, None]))
 
 
 def _lengths(

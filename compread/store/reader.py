@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +18,7 @@ from compread.array_types import Floats
 from compread.components import Component
 from compread.errors import StoreError
 from compread.options import DEFAULT_NORMALIZATION
-from compread.store.answers import RowAnswers, good_rows
+from compread.store.answers import GRAM, PER_ANSWER, RowAnswers, good_rows
 from compread.store.axes import Axes, SplitRows
 from compread.store.checks import (
     check_attributes,
@@ -35,7 +36,7 @@ from compread.store.checks import (
 from compread.store.datasets import Group, decoded, members
 from compread.store.guards import Guarded, Guards
 from compread.store.layout import NUMBERS, chunk_rows, spans
-from compread.store.normalizing import Normalizing
+from compread.store.normalizing import Array, Normalizing, Read
 from compread.store.pooling import Pooling
 from compread.store.schema import ALL_SPLITS, Labels, RunInfo, Split
 from compread.store.typed import parse
@@ -133,27 +134,17 @@ class Store:
         Raises:
             StoreError: they are not [K, K], or not finite.
         """
-        rows = slice(0, self.rows(split))
-        if self._grams:
-            gram = self._answer_gram(split)
-            if self.normalizing is not None:
-                gram = self.normalizing.gram(gram, split, self._answer_gram)
-        elif self.run.label_gram:
-            own = self._word_gram()
-            gram = np.broadcast_to(own, (rows.stop, *own.shape))
-        else:
+        if not self._grams and not self.run.label_gram:
             return None
-        if self.pooling is None:
-            return gram
-        return self.pooling.gram(gram, self._normalized(split, "full", rows))
+        return self._seen(split, GRAM, slice(0, self.rows(split)))
 
     def array(self, split: str, name: str) -> npt.NDArray[np.float32]:
         """One of a split's number arrays: ``parts``, ``full``, ``sum_error`` or ``label_mass``."""
-        return self._pooled(split, name, slice(0, self.rows(split)))
+        return self._seen(split, name, slice(0, self.rows(split)))
 
     def numbers(self, split: str, name: str, rows: slice) -> npt.NDArray[np.float32]:
         """``array`` of some rows alone, of a slice that lies within the split."""
-        return self._pooled(split, name, rows)
+        return self._seen(split, name, rows)
 
     def iter_parts(
         self, split: str, rows: int | None = None
@@ -167,7 +158,7 @@ class Store:
         chunk = chunk_rows(n, row_bytes)
         step = rows or max(1, _READ_BYTES // (row_bytes * chunk)) * chunk
         for span in spans(n, step):
-            yield span, self._pooled(split, "parts", span)
+            yield span, self._seen(split, "parts", span)
 
     def verify(self) -> None:
         """Read all numbers and texts against their checksums, a piece at a time.
@@ -201,19 +192,18 @@ class Store:
     ) -> None:
         self.close()
 
-    def _word_gram(self) -> Floats:
+    def _word_gram(self, split: str, rows: slice) -> Floats:
         """``RunInfo.label_gram``, which all rows have."""
         k = len(self.axes.labels.word)
         with damage_is_an_error(self.path):
             gram = np.array(self.run.label_gram, dtype=np.float64)
             if gram.shape != (k, k) or not np.isfinite(gram).all():
                 raise ValueError(f"`label_gram` is not {k} by {k} finite numbers")
-        return gram
+        return np.broadcast_to(gram, (rows.stop - rows.start, k, k))
 
-    def _answer_gram(self, split: str) -> Floats:
-        """[N, K, K] as the store has them."""
-        rows = slice(0, self.rows(split))
-        if not rows.stop:
+    def _answer_gram(self, split: str, rows: slice) -> Floats:
+        """[n, K, K] as the store has them."""
+        if rows.stop == rows.start:
             return np.zeros((0, *[len(self.axes.labels.word)] * 2))
         where = f"/{split}/answer_gram"
         with damage_is_an_error(self.path, where):
@@ -231,21 +221,33 @@ class Store:
             raise StoreError(f"{self.path}: no split {split!r}: a store has {known}")
         return self.axes.splits[split]
 
-    def _pooled(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
-        values = self._normalized(split, name, span)
-        if self.pooling is None or name not in ("parts", "full"):
+    def _seen(self, split: str, name: str, span: slice) -> Array:
+        """An array, or ``GRAM``, with its words pooled and its answers made alike in length."""
+        own = self.normalizing
+        if own is None:
+            return self._pooled(self._read, split, name, span)
+        if own.length is None:
+            return own.apply(name, split, span, partial(self._pooled, self._read))
+        return self._pooled(
+            lambda split, name, span: own.apply(name, split, span, self._read), split, name, span
+        )
+
+    def _pooled(self, read: Read, split: str, name: str, span: slice) -> Array:
+        values = read(split, name, span)
+        if self.pooling is None or name not in (*PER_ANSWER, GRAM):
             return values
         if name == "full":
             return self.pooling.full(values)
+        full = read(split, "full", span)
+        if name == GRAM:
+            return self.pooling.gram(values, full)
         bias = next(j for j, c in enumerate(self.components) if c.kind == "bias")
-        return self.pooling.parts(values, self._normalized(split, "full", span), bias)
+        return self.pooling.parts(values, full, bias)
 
-    def _normalized(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
-        if self.normalizing is None:
-            return self._read(split, name, span)
-        return self.normalizing.apply(name, split, span, self._read)
-
-    def _read(self, split: str, name: str, span: slice) -> npt.NDArray[np.float32]:
+    def _read(self, split: str, name: str, span: slice) -> Array:
+        if name == GRAM:
+            gram = self._answer_gram if self._grams else self._word_gram
+            return gram(split, span)
         if span.stop == span.start:  # a store of version 1 has no calibration group
             dtype = self.axes.row_dtype()[name]
             return np.empty((0, *dtype.shape), dtype=np.float32)

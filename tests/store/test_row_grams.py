@@ -132,6 +132,41 @@ def test_words_of_several_tokens_are_pooled(tmp_path: Path) -> None:
         np.testing.assert_allclose(found[n], to_class.T @ gram[n] @ to_class, rtol=1e-6)
 
 
+@pytest.mark.parametrize("pool", ["logsumexp", "max", "mean", "first"])
+def test_a_class_is_less_what_it_is_behind_the_unconditional_prompt(
+    pool: str, tmp_path: Path
+) -> None:
+    """Its words are pooled behind either prompt, the parts by that prompt's own weights."""
+    words = (" yes", " yes indeed", " no")
+    rows = SplitRows((0,), ("a",), ("h",), (RowAnswers(words, (1, 2, 1)),))
+    labels = Labels(words, (-1,) * 3, ("yes", "yes", "no"))
+    full = np.array([[0.0, 1.0, -1.0], [2.0, -1.0, 0.5]], np.float32)
+    parts = np.random.default_rng(1).normal(size=(2, len(sample.AXIS), 3)).astype(np.float32)
+    parts[:, 0] += full - parts.sum(1)
+    gram = grams_of(3, 3)[:, :3, :3]
+    splits = {"test": rows, UNCONDITIONAL: rows}
+    with sample.open_writer(tmp_path / "a.h5", splits, labels) as writer:
+        writer.append([0, 1], parts, full, np.zeros(2), np.zeros(2))
+        path = writer.finish(END, gram)
+    with open_store(path, pool) as plain, open_store(path, pool, "pmi") as store:
+        apart = {
+            name: [plain.array(split, name)[0] for split in ("test", UNCONDITIONAL)]
+            for name in ("full", "parts")
+        }
+        for name, (behind_row, behind_none) in apart.items():
+            np.testing.assert_array_equal(store.array("test", name)[0], behind_row - behind_none)
+        np.testing.assert_allclose(
+            store.array("test", "parts").sum(1), store.array("test", "full"), atol=1e-5
+        )
+        both = [plain.label_gram(split) for split in ("test", UNCONDITIONAL)]
+        np.testing.assert_array_equal(store.label_gram("test"), both[0] + both[1])
+    if pool == "logsumexp":
+        likely = np.exp(full[:, :2].astype(float)).sum(1)
+        assert apart["full"][0][0] - apart["full"][1][0] == pytest.approx(
+            np.log(likely[0] / likely[1]), rel=1e-6
+        )
+
+
 def _set(at: Any, value: float) -> Callable[[Any], None]:
     def edit(file: Any) -> None:
         file["test/answer_gram"][at] = value
