@@ -562,10 +562,10 @@ def test_what_appears_at_a_target_of_a_grid(
     grid = ("--tasks", "sst2", "--data-dir", data, "--limit", 10, "-q", "--seeds", "0-2")
     real = StoreWriter.finish
 
-    def too_late(writer: StoreWriter, info: Any) -> Path:
+    def too_late(writer: StoreWriter, *known: Any) -> Path:
         if writer.path.name == NAME.format(1):
             writer.path.write_text("somebody else's")
-        return real(writer, info)
+        return real(writer, *known)
 
     with monkeypatch.context() as patch:
         patch.setattr(StoreWriter, "finish", too_late)
