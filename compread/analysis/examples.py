@@ -17,27 +17,13 @@ from typing import Any
 import numpy as np
 
 from compread.analysis.predictions import largest
-from compread.analysis.runs import check_rows, normalize_key
+from compread.analysis.runs import normalize_key
 from compread.array_types import Float32, Floats, Ints
 from compread.components import FULL_KEYS, LAYERED, Component
 from compread.errors import UsageError, option
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL, SPLITS
 from compread.store import RunInfo, Store, open_store
 from compread.text import did_you_mean, listed
-
-
-@dataclass(frozen=True, eq=False)
-class ExtremeRows:
-    """The rows of a split that one component is most for, and most against."""
-
-    most_for: Ints
-    """Row numbers within the split, the largest difference first; only of those above 0."""
-    most_against: Ints
-    """The smallest difference first; only of those below 0."""
-    difference: Float32
-    """[N] the component's logit difference on every row."""
-    rival: Ints
-    """[N] the column that the right one is compared with."""
 
 
 def rivals(full: Float32, gold: Ints) -> Ints:
@@ -51,30 +37,6 @@ def logit_differences(logits: Float32, gold: Ints, rival: Ints) -> Float32:
     """[N, ..] each scorer's logit of the right column less the rival's, of logits [N, .., K]."""
     at = np.arange(len(gold))
     return np.asarray(logits[at, ..., gold] - logits[at, ..., rival])
-
-
-def extreme_rows(store: Store, split: str, component: int, most: int = 5) -> ExtremeRows:
-    """The rows that a component moves most towards the right label, and most away from it.
-
-    Args:
-        store: an open store.
-        split: ``train`` or ``test``.
-        component: its place on the component axis.
-        most: how many rows of each.
-
-    Raises:
-        UsageError: the split has no rows.
-        StoreError: the numbers are damaged.
-    """
-    check_rows(store, split)
-    gold = store.gold(split)
-    rival = rivals(store.array(split, "full"), gold)
-    found = np.empty(len(gold), np.float32)
-    for rows, parts in store.iter_parts(split):
-        found[rows] = logit_differences(parts[:, component], gold[rows], rival[rows])
-    against = np.argsort(found, kind="stable")[:most]
-    towards = np.argsort(-found, kind="stable")[:most]
-    return ExtremeRows(towards[found[towards] > 0], against[found[against] < 0], found, rival)
 
 
 @dataclass(frozen=True, eq=False)

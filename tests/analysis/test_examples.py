@@ -1,4 +1,4 @@
-"""Which way components move single rows, and the rows that one moves most."""
+"""Which way components move single rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compread.analysis.examples import breakdowns, extreme_rows, logit_differences, rivals
+from compread.analysis.examples import breakdowns, logit_differences, rivals
 from compread.errors import UsageError
 from compread.store import open_store
 
@@ -19,10 +19,10 @@ import test_row_answers
 
 
 @pytest.mark.parametrize("write", [store_sample.write, test_row_answers.write])
-def test_rows_stand_in_the_order_of_their_differences(
+def test_a_difference_is_over_the_likeliest_wrong_label(
     write: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    """The margin is over the wrong label that the full model has the likeliest."""
+    """The rival is the wrong label that the full model has the likeliest."""
     with open_store(write(tmp_path / "run.h5")) as store:
         numbers = store.split("test")
         by_hand = []
@@ -31,11 +31,9 @@ def test_rows_stand_in_the_order_of_their_differences(
             there = [k for k in wrong if not np.isnan(numbers.full[n, k])]
             rival = max(there, key=lambda k: numbers.full[n, k])
             by_hand.append(numbers.parts[n, 2, gold] - numbers.parts[n, 2, rival])
-        found = extreme_rows(store, "test", 2, most=2)
-    np.testing.assert_allclose(found.difference, by_hand)
-    order = sorted(range(len(by_hand)), key=lambda n: by_hand[n])
-    assert found.most_against.tolist() == [n for n in order[:2] if by_hand[n] < 0]
-    assert found.most_for.tolist() == [n for n in order[::-1][:2] if by_hand[n] > 0]
+        rival = rivals(numbers.full[:], numbers.gold)
+        found = logit_differences(numbers.parts[:, 2], numbers.gold, rival)
+    np.testing.assert_allclose(found, by_hand)
 
 
 def test_differences_add_up_to_the_margin() -> None:
@@ -47,18 +45,6 @@ def test_differences_add_up_to_the_margin() -> None:
     for n in range(6):
         others = [full[n, k] for k in range(3) if k != gold[n]]
         assert margin[n] == pytest.approx(full[n, gold[n]] - max(others), abs=1e-5)
-
-
-def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
-    """With the one that has some."""
-    test = {"test": store_sample.ROWS["test"]}
-    with store_sample.open_writer(tmp_path / "run.h5", splits=test) as writer:
-        rows = np.arange(store_sample.N_TEST)
-        numbers = {k: v[store_sample.N_TRAIN :] for k, v in store_sample.NUMBERS.items()}
-        writer.append(rows, **numbers)
-        path = writer.finish(store_sample.END)
-    with open_store(path) as store, pytest.raises(UsageError, match="try --split test"):
-        extreme_rows(store, "train", 0)
 
 
 @pytest.mark.parametrize("write", [store_sample.write, test_row_answers.write])

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.array_types import Bools, Floats, Ints
-from compread.reweight.probability import cross_entropy, log_softmax
+from compread.reweight.probability import cross_entropy
 from compread.reweight.solvers.sums import sums_of
 
 PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003)
@@ -43,25 +43,6 @@ class Solution:
 
 Value = Callable[[Floats], tuple[float, Floats]]
 """f and its gradient at w ≥ 0."""
-
-
-def objective(
-    weights: Floats, features: Floats, gold: Ints, penalty: float
-) -> tuple[float, Floats]:
-    """The mean cross-entropy + λ Σ w and its gradient [J]; of w ≥ 0 that is f.
-
-    Args:
-        weights: [J] w.
-        features: [N, J, K].
-        gold: [N] column of the right label.
-        penalty: λ.
-    """
-    rows = np.arange(len(gold))
-    logs = log_softmax(np.einsum("njk,j->nk", features, weights))
-    slope = np.exp(logs)
-    slope[rows, gold] -= 1
-    gradient = np.einsum("njk,nk->j", features, slope) / len(gold) + penalty
-    return float(penalty * weights.sum() - logs[rows, gold].mean()), gradient
 
 
 def solve(

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from compread.analysis.examples import extreme_rows
 from compread.cli import main
+from compread.errors import UsageError
 from compread.reweight.weights_file import Weights
 from compread.store import gather, open_store
 from compread.views.browse.heat import map_of
@@ -129,11 +130,27 @@ def test_examples_are_the_rows_with_the_largest_differences(stores: Path) -> Non
     for path in source.paths:
         with open_store(path) as store:
             j = [c.name for c in store.components].index("L0H0")
-            by_hand += extreme_rows(store, "test", j).difference.tolist()
+            split = store.split("test")
+            at = np.arange(len(split))  # of two labels the other one is the rival
+            by_hand += (
+                split.parts[at, j, split.gold] - split.parts[at, j, 1 - split.gold]
+            ).tolist()
     by_hand.sort()
     assert found is not None
     assert [e.difference for e in found] == pytest.approx([*by_hand[:-4:-1], *by_hand[2::-1]])
     assert all((e.prediction == e.gold) == (e.difference > 0) for e in found)
+
+
+def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
+    """With the one that has some."""
+    test = {"test": store_sample.ROWS["test"]}
+    with store_sample.open_writer(tmp_path / "run.h5", splits=test) as writer:
+        rows = np.arange(store_sample.N_TEST)
+        numbers = {k: v[store_sample.N_TRAIN :] for k, v in store_sample.NUMBERS.items()}
+        writer.append(rows, **numbers)
+        path = writer.finish(store_sample.END)
+    with pytest.raises(UsageError, match="try --split test"):
+        Reader(Asked(split="train")).examples(found_in(path)[0], "L0H0")
 
 
 def test_rows_have_their_text_where_it_is_kept(tmp_path: Path) -> None:
