@@ -20,7 +20,6 @@ from compread.analysis.measures import MEASURES
 from compread.analysis.tally import Resampling, Tally, top_two
 from compread.array_types import Float32, Floats, Ints
 from compread.errors import StoreError, UsageError, option
-from compread.store.schema import Split
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,15 +86,6 @@ class ComponentStats:
     """Arrays of length 1."""
     gold_share: Floats
     """[K] share of rows whose right label is each label."""
-
-
-def component_stats(split: Split) -> ComponentStats:
-    """Score every component and the full model on the rows of one split.
-
-    Raises:
-        StoreError: the split has no rows, or a logit is not a finite number.
-    """
-    return stats_of(*collect([(slice(0, len(split)), split.parts)], split.full, split.gold))
 
 
 def collect(

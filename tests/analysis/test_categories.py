@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import component_stats
 
 from compread.analysis.categories import Rules, categorize
-from compread.analysis.components import component_stats
 from compread.components import Component, LayerShape, component_axis
 from compread.errors import UsageError
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import component_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
@@ -9,7 +10,7 @@ from scipy.stats import entropy as scipy_entropy
 from sklearn import metrics
 
 from compread.analysis import tally
-from compread.analysis.components import component_stats, scores_of
+from compread.analysis.components import scores_of
 from compread.analysis.intervals import wilson_interval
 from compread.analysis.tally import Resampling, Tally
 from compread.errors import StoreError

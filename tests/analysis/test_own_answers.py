@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import make_run
+from conftest import component_stats, make_run
 
 from compread.analysis.chance import luck_test
-from compread.analysis.components import collect, component_stats, stats_of
+from compread.analysis.components import collect, stats_of
 from compread.analysis.runs import read_runs
 from compread.analysis.tally import Resampling
 from compread.components import NORMALIZER, LayerShape, component_axis

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import make_run
+from conftest import component_stats, make_run
 
 from compread.analysis.choices import Choices, RowChoices
-from compread.analysis.components import component_stats
 from compread.analysis.measures import MEASURES
 from compread.analysis.ranking import crossfit_accuracy, predicted_keys, rank
 from compread.analysis.runs import RunStats, read_runs

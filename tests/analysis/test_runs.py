@@ -4,12 +4,11 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from conftest import AXIS, make_run
+from conftest import AXIS, component_stats, make_run
 
 from compread.analysis.average import average
 from compread.analysis.chance import LuckTest
 from compread.analysis.change import change
-from compread.analysis.components import component_stats
 from compread.analysis.joint import cauchy, joint_test
 from compread.analysis.repeats import repeats_note
 from compread.analysis.runs import read_runs
