@@ -19,7 +19,7 @@ from manual_place import MADE_BY, copy_for, make_inputs
 from transformers import CONFIG_MAPPING
 from typer.main import get_command
 
-from compread.check import certify_type
+from compread.check.sweep import certify_type
 from compread.cli import app
 from compread.errors import CompreadWarning
 from compread.model import facts

@@ -10,17 +10,14 @@ tokens -> contributions), ``structure`` (that each block and head is read rightl
 processes), ``forecast`` (what a run takes, before it is run).
 """
 
-from compread.extract.batches import plan_batches
 from compread.extract.engine import Engine
 from compread.extract.finishing import Finisher
-from compread.extract.groups import Group, plan_groups, shared_length
 from compread.extract.loop import Extractor
 from compread.extract.outcome import Extraction, ExtractOptions
 from compread.extract.prefix import SharedPrefix
 from compread.extract.preview import preview, preview_answers
 from compread.extract.run_record import RunRecord, asked_run
-from compread.extract.structure import Proof
-from compread.extract.workers import Workers, join_workers, leave_workers, speaks_for_all
+from compread.extract.workers import join_workers, leave_workers, speaks_for_all
 
 __all__ = [
     "Engine",
@@ -28,18 +25,12 @@ __all__ = [
     "Extraction",
     "Extractor",
     "Finisher",
-    "Group",
-    "Proof",
     "RunRecord",
     "SharedPrefix",
-    "Workers",
     "asked_run",
     "join_workers",
     "leave_workers",
-    "plan_batches",
-    "plan_groups",
     "preview",
     "preview_answers",
-    "shared_length",
     "speaks_for_all",
 ]

@@ -6,7 +6,7 @@ module, read by running it), ``trace``, ``anatomy`` and ``find`` (where the part
 otherwise), ``taps`` (hooks at the answer position), ``decompose`` (activations -> parts).
 """
 
-from compread.model.decompose import BatchParts, Decomposer
+from compread.model.decompose import Decomposer
 from compread.model.find import find_anatomy
 from compread.model.load.adapters import load_adapter_config
 from compread.model.load.loading import (
@@ -18,16 +18,12 @@ from compread.model.load.loading import (
     load_without_weights,
 )
 from compread.model.load.quiet import quieten_libraries
-from compread.model.load.request import ModelRequest, choose_device
-from compread.model.taps import Taps
+from compread.model.load.request import ModelRequest
 
 __all__ = [
-    "BatchParts",
     "Decomposer",
     "LoadedModel",
     "ModelRequest",
-    "Taps",
-    "choose_device",
     "context_length",
     "find_anatomy",
     "load_adapter_config",

@@ -14,18 +14,17 @@ says nothing), ``tokens`` (token ids of a prompt set), ``audit`` (what the token
 
 from compread.prompts.answer_tokens import AnswerIds
 from compread.prompts.audit import audit, preflight
-from compread.prompts.build import build_prompt_set, prompt_sets
+from compread.prompts.build import prompt_sets
 from compread.prompts.chat import Chat
 from compread.prompts.files import prompts_of_rows, read_prompt_file
 from compread.prompts.lm_eval import is_lm_eval, lm_eval_sets, refuse_choices
 from compread.prompts.load_tasks import every_task, load_task, mistakes_in, task_names
 from compread.prompts.nearest import Nearest, load_embedder
 from compread.prompts.new_task import NewTask, new_task
-from compread.prompts.sampling import make_pools
-from compread.prompts.sets import Pieces, Prompt, PromptSet, work
+from compread.prompts.sets import Prompt, PromptSet, work
 from compread.prompts.sources import load_rows
-from compread.prompts.tasks import Source, Task, Template, Verbalizer
-from compread.prompts.templates import render, template_fields
+from compread.prompts.tasks import Task
+from compread.prompts.templates import render
 from compread.prompts.tokens import TokenizedSet, tokenize
 from compread.prompts.unconditional import with_unconditional
 
@@ -34,23 +33,17 @@ __all__ = [
     "Chat",
     "Nearest",
     "NewTask",
-    "Pieces",
     "Prompt",
     "PromptSet",
-    "Source",
     "Task",
-    "Template",
     "TokenizedSet",
-    "Verbalizer",
     "audit",
-    "build_prompt_set",
     "every_task",
     "is_lm_eval",
     "lm_eval_sets",
     "load_embedder",
     "load_rows",
     "load_task",
-    "make_pools",
     "mistakes_in",
     "new_task",
     "preflight",
@@ -60,7 +53,6 @@ __all__ = [
     "refuse_choices",
     "render",
     "task_names",
-    "template_fields",
     "tokenize",
     "with_unconditional",
     "work",

@@ -13,7 +13,7 @@ has come · ``run_list`` what a folder was asked for · ``states`` which runs of
 from compread.store.answers import NO_TOKEN, POSITIONS, RowAnswers
 from compread.store.axes import Axes, SplitRows
 from compread.store.finished import check_same_run, is_finished
-from compread.store.gather import gather, setting_names
+from compread.store.gather import gather
 from compread.store.paths import (
     in_model_folder,
     journal_path,
@@ -26,20 +26,13 @@ from compread.store.progress import partial_status
 from compread.store.rank_journals import merge_rank_journals
 from compread.store.reader import Store, open_store
 from compread.store.run_list import Asked, RunList
-from compread.store.schema import (
-    ALL_SPLITS,
-    CALIBRATION,
-    Labels,
-    RunInfo,
-    Split,
-)
+from compread.store.schema import ALL_SPLITS, Labels, RunInfo, Split
 from compread.store.states import store_states
 from compread.store.target import check_store_target
 from compread.store.writer import StoreWriter
 
 __all__ = [
     "ALL_SPLITS",
-    "CALIBRATION",
     "NO_TOKEN",
     "POSITIONS",
     "Asked",
@@ -64,7 +57,6 @@ __all__ = [
     "part_journals",
     "part_path",
     "partial_status",
-    "setting_names",
     "store_paths",
     "store_states",
 ]

@@ -36,8 +36,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from compread.extract import ExtractOptions, Extractor, plan_batches
-from compread.extract.batches import pad_right
+from compread.extract import ExtractOptions, Extractor
+from compread.extract.batches import pad_right, plan_batches
 from compread.extract.memory import token_budget
 from compread.extract.sum_check import SumCheck
 from compread.model import Decomposer, ModelRequest, load_model, quieten_libraries

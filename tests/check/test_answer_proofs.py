@@ -11,7 +11,8 @@ import torch
 from transformers import AutoConfig
 
 from compread.check import certify
-from compread.extract import Proof, answer_engine, branches
+from compread.extract import answer_engine, branches
+from compread.extract.structure import Proof
 from compread.model import answers
 
 SUM, SHARED = "answers = log p", "answers shared = whole"

@@ -16,11 +16,13 @@ from reference import Intervention, Places, ProjectedJoin, WeightedJoin
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, GPT2Config
 
-from compread.check import causal_types, certify, certify_all, certify_type, twin_sizes
+from compread.check import causal_types, certify, certify_all, twin_sizes
 from compread.check.certify import is_causal
 from compread.check.proofs import prove
+from compread.check.sweep import certify_type
 from compread.check.twin import build_twin, make_loud, shrink
-from compread.extract import Engine, Proof, structure
+from compread.extract import Engine, structure
+from compread.extract.structure import Proof
 from compread.model import facts, find_anatomy
 from compread.model.anatomy import Anatomy, Computed, Layer, Mix, StreamTransform, Write
 from compread.model.norms import FrozenNorm

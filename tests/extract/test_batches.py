@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compread.extract import plan_batches
+from compread.extract.batches import plan_batches
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=60)
 BUDGET = st.integers(1, 200)

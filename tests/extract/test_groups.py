@@ -7,8 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compread.extract import Group, plan_groups, shared_length
-from compread.extract.groups import whole_groups
+from compread.extract.groups import Group, plan_groups, shared_length, whole_groups
 from compread.model.switches import Switches
 
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), min_size=1, max_size=12)

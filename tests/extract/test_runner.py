@@ -17,8 +17,10 @@ from test_loop import SMALL, extractor
 from tiny_folder import byte_tokenizer, review_rows, write_rows
 
 from compread.errors import ResumableError, SumError
-from compread.extract import Engine, Extractor, Group, SharedPrefix, Workers
+from compread.extract import Engine, Extractor, SharedPrefix
+from compread.extract.groups import Group
 from compread.extract.runner import Runner
+from compread.extract.workers import Workers
 from compread.prompts import PromptSet, read_prompt_file, tokenize
 from compread.store import Store, open_store, partial_status
 

@@ -11,7 +11,8 @@ from loud import DEVICES, FAMILIES, LABELS, PROMPTS, engine_of, loud_engine, lou
 
 from compread.extract.launch import HostCopy
 from compread.extract.sum_check import sum_tolerance
-from compread.model import BatchParts, Decomposer, find_anatomy
+from compread.model import Decomposer, find_anatomy
+from compread.model.decompose import BatchParts
 
 HALF = [torch.bfloat16, torch.float16]
 

@@ -10,8 +10,9 @@ import torch
 from loud import engine_of, loud_engine, loud_model, some_prompts
 
 from compread.errors import ModelError
-from compread.model import Taps, find_anatomy
+from compread.model import find_anatomy
 from compread.model.anatomy import Computed
+from compread.model.taps import Taps
 
 
 def hooks(model: Any) -> int:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from compread.errors import PromptError
-from compread.prompts import PromptSet, build_prompt_set, load_task, make_pools, prompt_sets
+from compread.prompts import PromptSet, load_task, prompt_sets
+from compread.prompts.build import build_prompt_set
+from compread.prompts.sampling import make_pools
 
 NEGATIVE, POSITIVE = ("dull", "flat", "tired", "clumsy"), ("warm", "witty", "bright", "lively")
 

@@ -9,7 +9,8 @@ import pytest
 from tokenizers_made import CHAT, byte_level
 
 from compread.errors import PromptError, UsageError
-from compread.prompts import Chat, Pieces, Prompt, PromptSet, tokenize
+from compread.prompts import Chat, Prompt, PromptSet, tokenize
+from compread.prompts.sets import Pieces
 
 LABELS = (" negative", " positive")
 SHOWN = (("Review: dull\nSentiment:", " negative"), ("Review: fine\nSentiment:", " positive"))

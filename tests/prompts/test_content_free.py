@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from compread.errors import UsageError
-from compread.prompts import build_prompt_set, load_task, make_pools
+from compread.prompts import load_task
+from compread.prompts.build import build_prompt_set
 from compread.prompts.content_free import content_free_rows
+from compread.prompts.sampling import make_pools
 
 ROWS = [
     {

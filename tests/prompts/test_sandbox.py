@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from compread.errors import PromptError
-from compread.prompts import Template, Verbalizer, render, template_fields
+from compread.prompts import render
 from compread.prompts.budget import Budget, OverBudgetError
 from compread.prompts.sandbox import bounded_filter
-from compread.prompts.templates import expression_fields, fulfils
+from compread.prompts.tasks import Template, Verbalizer
+from compread.prompts.templates import expression_fields, fulfils, template_fields
 
 WORDS = Verbalizer.of_words((" no", " yes"))
 ROW = {"s": "ab " * 30_000, "n": 3, "deep": [[["x"]]]}

@@ -9,8 +9,9 @@ import datasets
 import pytest
 
 from compread.errors import PromptError
-from compread.prompts import Source, Task, load_rows, load_task, prompt_sets
+from compread.prompts import Task, load_rows, load_task, prompt_sets
 from compread.prompts.sources import Row
+from compread.prompts.tasks import Source
 
 ROWS: list[Row] = [
     {"sentence": "null", "label": 0},

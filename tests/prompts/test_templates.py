@@ -5,8 +5,9 @@ import re
 import pytest
 
 from compread.errors import PromptError
-from compread.prompts import Template, Verbalizer, load_task, render, template_fields
-from compread.prompts.templates import fulfils
+from compread.prompts import load_task, render
+from compread.prompts.tasks import Template, Verbalizer
+from compread.prompts.templates import fulfils, template_fields
 
 
 def template(text: str) -> Template:

@@ -9,7 +9,8 @@ from conftest import make_run
 from store_sample import stop_after
 
 from compread.errors import StoreError, worded
-from compread.store import gather, journal_path, setting_names
+from compread.store import gather, journal_path
+from compread.store.gather import setting_names
 
 
 def test_a_run_counts_once(tmp_path, write_store):

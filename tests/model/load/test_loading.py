@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from tiny_folder import CONTEXT, TINY, byte_tokenizer, save_tiny
 
 from compread.errors import CompreadError, ModelError, UsageError
-from compread.model import ModelRequest, choose_device, load_model
+from compread.model import ModelRequest, load_model
 from compread.model.load.fingerprint import fingerprint
+from compread.model.load.request import choose_device
 
 
 @pytest.fixture(scope="module")
