@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from compread.analysis.components import ComponentStats, collect, stats_of
 from compread.components import LayerShape, component_axis
 from compread.store import Labels, RunInfo, Split, SplitRows, StoreWriter
 
@@ -25,11 +24,6 @@ settings.load_profile("compread")
 
 AXIS = component_axis([LayerShape(2), LayerShape(2), LayerShape(0, mixer=True)])
 PROMPT = "Review: ok\nSentiment: positive\n\n" * 4 + "Review: dull\nSentiment:"
-
-
-def component_stats(split: Split) -> ComponentStats:
-    """Every component and the full model, scored on the rows of one split."""
-    return stats_of(*collect([(slice(0, len(split)), split.parts)], split.full, split.gold))
 
 
 def planted_parts(rng: np.random.Generator, gold: np.ndarray, k: int) -> np.ndarray:

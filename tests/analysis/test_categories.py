@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import component_stats
+from whole_split import component_stats
 
 from compread.analysis.categories import Rules, categorize
 from compread.components import Component, LayerShape, component_axis

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from conftest import component_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 from scipy.stats import entropy as scipy_entropy
 from sklearn import metrics
+from whole_split import component_stats
 
 from compread.analysis import tally
 from compread.analysis.components import scores_of

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import component_stats, make_run
+from conftest import make_run
+from whole_split import component_stats
 
 from compread.analysis.chance import luck_test
 from compread.analysis.components import collect, stats_of

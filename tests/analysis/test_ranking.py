@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import component_stats, make_run
+from conftest import make_run
+from whole_split import component_stats
 
 from compread.analysis.choices import Choices, RowChoices
 from compread.analysis.measures import MEASURES

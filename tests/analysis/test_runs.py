@@ -4,7 +4,8 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from conftest import AXIS, component_stats, make_run
+from conftest import AXIS, make_run
+from whole_split import component_stats
 
 from compread.analysis.average import average
 from compread.analysis.chance import LuckTest
