@@ -1,7 +1,7 @@
 """Rows per second of extract over answers of a row's own, beside lm-eval's own log-probabilities.
 
     python tests/benchmarks/answer_speed.py --model FILE [--rows 300] [--shots 4] [--sample 60]
-        [--batch 64] [--apart]
+        [--batch 64] [--apart] [--softmax float64]
 
 One made prompt set, four choices of 5 to 30 tokens a row, behind the same demonstrations, in one
 process and one loaded model:
@@ -13,7 +13,9 @@ process and one loaded model:
 
 Attribution is what extract spends in hooks, decomposition, judging and writing. The differences are
 those of an answer's log-probability, and of the right choices. ``--apart`` begins each prompt with
-a word of its own, so that rows share nothing. Needs lm-evaluation-harness (``lm-eval[hf]``).
+a word of its own, so that rows share nothing. On a CPU a softmax in float32 over a vocabulary is
+off by some 1e-5 a token, always to one side; with ``--softmax float64`` lm-eval takes it in double
+precision, more slowly. Needs lm-evaluation-harness (``lm-eval[hf]``).
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=60)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--apart", action="store_true")
+    parser.add_argument("--softmax", choices=["float64"])
     options = parser.parse_args()
     quieten_libraries(bars=False)
     loaded = load_model(ModelRequest(options.model, dtype="float32"))
@@ -69,7 +72,7 @@ def main() -> None:
         path.write_text("".join(json.dumps(row) + "\n" for row in made(options)))
         prompts = read_prompt_file(path)
         log_p, ours = extracted(Extractor(loaded), prompts, Path(folder))
-    theirs, rate = by_lm_eval(loaded, prompts.prompts[: options.sample], options.batch)
+    theirs, rate = by_lm_eval(loaded, prompts.prompts[: options.sample], options)
     print(f"lm-eval: {rate:.3f} rows/s; extract: {ours / rate:.1f} x")
     pairs = [(log_p[id_], own) for id_, own in theirs.items()]
     off = max(float(np.abs(a - b).max()) for a, b in pairs)
@@ -127,13 +130,18 @@ def extracted(
 
 
 def by_lm_eval(
-    loaded: Any, rows: Sequence[Prompt], batch: int
+    loaded: Any, rows: Sequence[Prompt], options: argparse.Namespace
 ) -> tuple[dict[str, np.ndarray[Any, Any]], float]:
     """The same of the first rows by lm-eval."""
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    backend = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch)
+    backend = HFLM(
+        pretrained=loaded.model,
+        tokenizer=loaded.tokenizer,
+        batch_size=options.batch,
+        softmax_dtype=options.softmax,
+    )
     asked = [
         Instance(request_type="loglikelihood", doc={}, arguments=(row.text, answer), idx=k)
         for row in rows
@@ -143,7 +151,7 @@ def by_lm_eval(
     said = iter(backend.loglikelihood(asked, disable_tqdm=True))
     seconds = time.perf_counter() - start
     found = {row.id: np.array([next(said)[0] for _ in row.answers]) for row in rows}
-    print(f"lm-eval: {len(rows)} rows in batches of {batch}")
+    print(f"lm-eval: {len(rows)} rows in batches of {options.batch}")
     return found, len(rows) / seconds
 
 
