@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from compread.reweight.label_shares import LabelShares
     from compread.reweight.running import Running
     from compread.reweight.weights_file import Weights
+    from compread.store import RunInfo
 
 EXAMPLE = """\
 compread predict --model gpt2 --weights weights.json --input texts.jsonl > labels.jsonl
@@ -129,7 +130,6 @@ def predict(
     hide_foreign_bars()
     from compread.cli.inputs import read_weights
     from compread.cli.output import note
-    from compread.errors import UsageError
     from compread.extract import Extractor
     from compread.model import ModelRequest, load_model, quieten_libraries
     from compread.reweight.apply import check_model
@@ -138,13 +138,8 @@ def predict(
 
     shares = label_shares_of(label_shares)
     chosen = _chosen(read_weights(weights), method, n_train, store, shares)
-    fit = chosen.first
-    run = fit.run
-    if run.normalize == "pmi":
-        raise UsageError(
-            f"{weights} was fitted with --normalize pmi, which a row alone has no unconditional "
-            "prompt for; fit weights with another"
-        )
+    fit, run = chosen.first, chosen.first.run
+    _check_of_rows(run, weights)
     forms = _Forms.of(chosen, include_path)
     _check_input(input)
     quieten_libraries(bars=False)
@@ -255,6 +250,17 @@ def _chosen(
         return retold_ensemble(choose_ensemble(weights.ensembles, named, n_train), shares)
     named = looking(weights.fits, method, told)
     return retold_ensemble(Ensemble.of_one(choose(weights.fits, named, n_train, store)), shares)
+
+
+def _check_of_rows(run: RunInfo, weights: Path) -> None:
+    """Refuses weights that want more of a row than the row."""
+    from compread.errors import UsageError
+
+    if run.normalize == "pmi":
+        raise UsageError(
+            f"{weights} was fitted with --normalize pmi, which a row alone has no unconditional "
+            "prompt for; fit weights with another"
+        )
 
 
 def _check_input(path: str) -> None:

@@ -193,10 +193,7 @@ def reweight(
     shares = label_shares_of(label_shares)
     names = [name.strip() for name in methods.split(",")]
     if apply is not None:
-        named = named_options(context)
-        if not named <= BESIDE_APPLY:
-            off = ", ".join(sorted(named - BESIDE_APPLY))
-            raise UsageError(f"--apply fits nothing, so leave out {off}")
+        named = _named_beside_apply(context)
         titles = names if "--methods" in named else None
         how = pool.value if "--pool" in named else None
         alike = normalize.value if "--normalize" in named else None
@@ -223,6 +220,20 @@ def reweight(
     emit(document, reweight_view(document, metrics), format, table)
     if export_model is not None:
         export(weights.fits, export_model, model)
+
+
+def _named_beside_apply(context: typer.Context) -> set[str]:
+    """The options that are given, none of which is about fitting.
+
+    Raises:
+        UsageError: one is.
+    """
+    from compread.errors import UsageError
+
+    named = named_options(context)
+    if off := sorted(named - BESIDE_APPLY):
+        raise UsageError(f"--apply fits nothing, so leave out {', '.join(off)}")
+    return named
 
 
 def _fit(

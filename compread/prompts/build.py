@@ -64,21 +64,11 @@ def build_prompt_set(
     n_train = task.train_rows(shots) if n_train is None else n_train
     # By the lender's name, a task shares its demonstrations with the task it borrows them from.
     drawn = draw_labelled(
-        pools.train.queues,
-        (task.lender or task).name,
-        seed=seed,
-        shots=shots,
-        n_train=n_train,
-        budget=task.budget,
-        demo_labels=demo_labels,
-    )
+        pools.train.queues, (task.lender or task).name, seed=seed, shots=shots, n_train=n_train,
+        budget=task.budget, demo_labels=demo_labels,
+    )  # fmt: skip
     shown = _Demonstrations(template, pools.train, drawn, shots, nearest)
-    chosen = [(pools.train, n) for n in drawn.train]
-    chosen += [(pools.test, n) for n in draw_test(pools.test.queues, task.name, limit)]
-    if nearest is not None:
-        nearest.learn([pool.text(template, n) for pool, n in chosen])
-    made = [_prompt(task, template, pool, n, shown) for pool, n in chosen]
-    prompts, twins = without_twins(made)
+    prompts, twins = without_twins(_row_prompts(task, template, pools, drawn, limit, shown))
     if calibration:
         prompts += _content_free(task, template, pools.train, shown)
     protocol = _protocol(
@@ -143,6 +133,22 @@ def prompt_sets(
         for template_id in wanted
         for seed in dict.fromkeys(seeds)
     ]
+
+
+def _row_prompts(
+    task: Task,
+    template: Template,
+    pools: Pools,
+    drawn: Labelled,
+    limit: int | None,
+    shown: _Demonstrations,
+) -> list[Prompt]:
+    """Every train row and test row behind its demonstrations."""
+    chosen = [(pools.train, n) for n in drawn.train]
+    chosen += [(pools.test, n) for n in draw_test(pools.test.queues, task.name, limit)]
+    if shown.nearest is not None:
+        shown.nearest.learn([pool.text(template, n) for pool, n in chosen])
+    return [_prompt(task, template, pool, n, shown) for pool, n in chosen]
 
 
 def _prompt(
