@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 EXAMPLE = """\
 compread predict --model gpt2 --weights weights.json --input texts.jsonl > labels.jsonl
 echo '{"sentence": "a gem"}' | compread predict --model gpt2 --weights weights.json --input -"""
-FIRST_WINDOW, FILE_WINDOW, LAST_WINDOW = 16, 256, 1024
-"""Rows that are run together: few at first of a stream, so that a slow one is answered soon."""
+FIRST_WINDOW, FILE_WINDOW = 16, 256
+"""Rows that are run together at first: few of a stream, so that a slow one is answered soon."""
 UNSCALED = (
     "its probabilities are the softmax of the scores, whose size says little of how often they are "
     "right; fit it again on two or more rows with reweight --save"
@@ -131,6 +131,7 @@ def predict(
     from compread.cli.inputs import read_weights
     from compread.cli.output import note
     from compread.extract import Extractor
+    from compread.extract.predict import windows_of
     from compread.model import ModelRequest, load_model, quieten_libraries
     from compread.reweight.apply import check_model
     from compread.reweight.label_shares import label_shares_of
@@ -164,7 +165,7 @@ def predict(
     running = Running(chosen)
     prompts = (forms.prompts(name, row) for name, row in _rows(input))
     size = FIRST_WINDOW if _streams(input) else FILE_WINDOW
-    for windows, names in forms.answered(Extractor(loaded), _windows(prompts, size)):
+    for windows, names in forms.answered(Extractor(loaded), windows_of(prompts, size)):
         _tell(chosen, running, windows, names, explain)
 
 
@@ -329,22 +330,3 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     name = "standard input" if path == "-" else path
     with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as lines:
         yield from named_rows(lines, name)
-
-
-def _windows(prompts: Iterator[list[Prompt]], size: int) -> Iterator[list[list[Prompt]]]:
-    """Rows to run together; those before a row that is wrong come before its error."""
-    from compread.errors import PromptError
-
-    window: list[list[Prompt]] = []
-    try:
-        for prompt in prompts:
-            window.append(prompt)
-            if len(window) == size:
-                yield window
-                window, size = [], min(2 * size, LAST_WINDOW)
-    except PromptError:
-        if window:
-            yield window
-        raise
-    if window:
-        yield window

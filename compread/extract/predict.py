@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,10 @@ from compread.extract.sharing import ReferenceRun, groups_to_run
 from compread.prompts import PromptSet, TokenizedSet, tokenize
 from compread.store import NO_TOKEN, RowAnswers
 from compread.store.answers import absent_columns, without_absent
+
+LAST_WINDOW = 1024
+"""Rows of a window at most."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -187,3 +192,24 @@ class _Memory:
     def in_order(self) -> tuple[Float32, Float32]:
         rows = [self._rows[n] for n in range(len(self.ids))]
         return np.stack([parts for parts, _ in rows]), np.stack([full for _, full in rows])
+
+
+def windows_of(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Rows to run together: ``size`` at first, then twice as many each time, up to ``LAST_WINDOW``.
+
+    Raises:
+        PromptError: what ``rows`` raised of a row that is wrong; those before it come first.
+    """
+    window: list[T] = []
+    try:
+        for row in rows:
+            window.append(row)
+            if len(window) == size:
+                yield window
+                window, size = [], min(2 * size, LAST_WINDOW)
+    except PromptError:
+        if window:
+            yield window
+        raise
+    if window:
+        yield window
