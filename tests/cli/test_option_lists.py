@@ -8,8 +8,8 @@ from compread.cli import options as cli_options
 from compread.components import KINDS
 from compread.reweight.registry import METHODS
 from compread.views.analyze import VIEWS
-from compread.views.plots.draw import STYLES
 from compread.views.plots.kinds import PLOTS
+from compread.views.plots.palette import STYLES
 from compread.views.render import FORMATS
 
 

@@ -1,16 +1,12 @@
-"""Pictures in files: PNG, SVG and PDF by matplotlib, at the size of a column or a page.
-
-In the style ``paper`` text is 8 points and smaller at that size, so that a picture goes into a
-two-column paper unscaled; ``talk`` is for a slide that is read from the last row.
-"""
+"""Pictures in files: PNG, SVG and PDF by matplotlib, at the size of a column or a page."""
 
 from __future__ import annotations
 
 import io
 import math
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +17,13 @@ from compread.text import printable
 from compread.views.plots.kinds import DEFAULT_STYLE, DEFAULT_THEME
 from compread.views.plots.palette import (
     ONE_WAY,
-    RGB,
     STEP_COLORS,
+    STYLES,
     THEMES,
     TWO_WAYS,
-    Theme,
+    Style,
     group_style,
+    shares,
 )
 from compread.views.plots.pictures import (
     Grid,
@@ -49,65 +46,6 @@ LEGEND: Any = {
     "borderpad": 0.1, "labelspacing": 0.25, "columnspacing": 0.6, "handlelength": 1.4,
 }  # fmt: skip
 """On a ground that lets what lies below shine through, and its words be read."""
-
-
-@dataclass(frozen=True)
-class Style:
-    """Sizes that belong together, and the ground they are on."""
-
-    font: float
-    """Points of titles and of axes' names; the rest is an eighth smaller."""
-    column: float
-    """Inches of width where panels are narrow."""
-    page: float
-    line: float
-    """Points of a curve's width."""
-    theme: Theme = THEMES[DEFAULT_THEME]
-
-    def color(self, colour: RGB) -> tuple[float, ...]:
-        """A group's colour in this theme, as matplotlib takes it."""
-        return _shares(self.theme.color(colour))
-
-    @property
-    def ink(self) -> tuple[float, ...]:
-        """What text and axes are drawn in."""
-        return _shares(self.theme.ink)
-
-    @property
-    def ground(self) -> tuple[float, ...]:
-        """What all is drawn on."""
-        return _shares(self.theme.ground)
-
-    @property
-    def letters(self) -> float:
-        """Characters of a title in an inch of a panel's width."""
-        return 13 * 8 / self.font
-
-    def settings(self) -> Any:
-        """What matplotlib is told."""
-        small, ink, ground = self.font * 7 / 8, self.ink, self.ground
-        return {
-            "figure.facecolor": ground, "axes.facecolor": ground, "savefig.facecolor": ground,
-            "text.color": ink, "axes.labelcolor": ink, "axes.edgecolor": ink, "xtick.color": ink,
-            "ytick.color": ink,
-            "font.size": self.font, "axes.titlesize": self.font, "axes.labelsize": self.font,
-            "xtick.labelsize": small, "ytick.labelsize": small, "legend.fontsize": small,
-            "axes.linewidth": self.line / 2, "lines.linewidth": self.line,
-            "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100,
-            "savefig.dpi": 300, "pdf.fonttype": 42, "svg.fonttype": "path",
-            "svg.hashsalt": "compread", "text.parse_math": False,  # a `$` in a name is a `$`
-        }  # fmt: skip
-
-
-def _shares(colour: RGB) -> tuple[float, ...]:
-    return tuple(part / 255 for part in colour)
-
-
-STYLES: Mapping[str, Style] = {
-    "paper": Style(8, 3.35, 6.9, 1.2),
-    "talk": Style(15, 7.0, 12.0, 2.4),
-}
-"""Of ``paper`` the widths are those of a column and a page."""
 
 
 def draw(
@@ -209,7 +147,7 @@ def _grid(figure: Any, axis: Any, panel: Grid, style: Style) -> None:
 
     stops = ONE_WAY if panel.centre is None else TWO_WAYS
     colours = LinearSegmentedColormap.from_list("compread", [np.array(c) / 255 for c in stops])
-    axis.set_facecolor(_shares(style.theme.empty))
+    axis.set_facecolor(shares(style.theme.empty))
     low, high = panel.low, panel.high
     if panel.centre is not None:
         reach = max(high - panel.centre, panel.centre - low)

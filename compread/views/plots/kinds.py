@@ -172,7 +172,7 @@ PLOTS: Mapping[str, PlotKind] = {
     ),
 }
 STYLE_NAMES = ("paper", "talk")
-"""The sizes of text and lines (``draw.STYLES``)."""
+"""The sizes of text and lines (``palette.STYLES``)."""
 DEFAULT_STYLE = "paper"
 THEME_NAMES = ("light", "dark")
 """The grounds of a picture's file (``palette.THEMES``)."""

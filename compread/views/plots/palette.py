@@ -1,15 +1,22 @@
-"""Colours that colour-blind readers tell apart, on a light ground and on a dark one.
+"""How pictures look: colours that colour-blind readers tell apart, and sizes of text and lines.
 
 Groups have a marker each, and colours near Okabe and Ito's that stand out by 3 to 1 on white and
 on the dark ground alike (WCAG 2.1, 1.4.11), so that a page, a terminal and a figure of either theme
 have the same. Grids run from dark to light where values go one way, and from blue over white to
 orange where they go two; both keep their order in grey.
+
+In the style ``paper`` text is 8 points and smaller at the size of a column or a page, so that a
+picture goes into a two-column paper unscaled; ``talk`` is for a slide that is read from the last
+row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from compread.views.plots.kinds import DEFAULT_THEME
 
 RGB = tuple[int, int, int]
 
@@ -70,6 +77,66 @@ ONE_WAY: tuple[RGB, ...] = (
 TWO_WAYS: tuple[RGB, ...] = (
     (5, 73, 133), (103, 169, 207), (247, 247, 247), (241, 163, 64), (163, 71, 0),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Style:
+    """Sizes that belong together, and the ground they are on."""
+
+    font: float
+    """Points of titles and of axes' names; the rest is an eighth smaller."""
+    column: float
+    """Inches of width where panels are narrow."""
+    page: float
+    line: float
+    """Points of a curve's width."""
+    theme: Theme = THEMES[DEFAULT_THEME]
+
+    def color(self, colour: RGB) -> tuple[float, ...]:
+        """A group's colour in this theme, as matplotlib takes it."""
+        return shares(self.theme.color(colour))
+
+    @property
+    def ink(self) -> tuple[float, ...]:
+        """What text and axes are drawn in."""
+        return shares(self.theme.ink)
+
+    @property
+    def ground(self) -> tuple[float, ...]:
+        """What all is drawn on."""
+        return shares(self.theme.ground)
+
+    @property
+    def letters(self) -> float:
+        """Characters of a title in an inch of a panel's width."""
+        return 13 * 8 / self.font
+
+    def settings(self) -> Any:
+        """What matplotlib is told."""
+        small, ink, ground = self.font * 7 / 8, self.ink, self.ground
+        return {
+            "figure.facecolor": ground, "axes.facecolor": ground, "savefig.facecolor": ground,
+            "text.color": ink, "axes.labelcolor": ink, "axes.edgecolor": ink, "xtick.color": ink,
+            "ytick.color": ink,
+            "font.size": self.font, "axes.titlesize": self.font, "axes.labelsize": self.font,
+            "xtick.labelsize": small, "ytick.labelsize": small, "legend.fontsize": small,
+            "axes.linewidth": self.line / 2, "lines.linewidth": self.line,
+            "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100,
+            "savefig.dpi": 300, "pdf.fonttype": 42, "svg.fonttype": "path",
+            "svg.hashsalt": "compread", "text.parse_math": False,  # a `$` in a name is a `$`
+        }  # fmt: skip
+
+
+def shares(colour: RGB) -> tuple[float, ...]:
+    """A colour as matplotlib takes it."""
+    return tuple(part / 255 for part in colour)
+
+
+STYLES: Mapping[str, Style] = {
+    "paper": Style(8, 3.35, 6.9, 1.2),
+    "talk": Style(15, 7.0, 12.0, 2.4),
+}
+"""Of ``paper`` the widths are those of a column and a page."""
 
 
 def group_style(name: str, number: int) -> tuple[RGB, str, str]:

@@ -12,11 +12,12 @@ from compread.analysis.runs import read_runs
 from compread.analysis.transfer import compare_runs
 from compread.errors import UsageError
 from compread.views.plots import charts
-from compread.views.plots.draw import STYLES, draw
+from compread.views.plots.draw import draw
 from compread.views.plots.palette import (
     FURTHER,
     GROUPS,
     ONE_WAY,
+    STYLES,
     THEMES,
     TWO_WAYS,
     group_style,
