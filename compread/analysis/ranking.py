@@ -212,9 +212,7 @@ def group_runs(runs: Sequence[RunStats], per: str) -> dict[str, list[RunStats]]:
     return groups
 
 
-def crossfit_accuracy(
-    runs: Sequence[RunStats], of: Ints, ascending: bool = False, seed: int = 0
-) -> Floats:
+def crossfit_accuracy(runs: Sequence[RunStats], of: Ints, ascending: bool = False) -> Floats:
     """The cross-fitted accuracy at each place among the components ``of`` [M], mean over the runs.
 
     NaN where a set of rows is a single one.
@@ -222,7 +220,7 @@ def crossfit_accuracy(
     halves = np.zeros((HALVINGS, 2, len(of)))
     for members in row_sets(runs).values():
         counts, gold = set_votes(members, "parts")
-        first = Resampling.draw(gold, HALVINGS, 0, seed).halves.astype(np.float32)
+        first = Resampling.draw(gold, HALVINGS, 0).halves.astype(np.float32)
         sizes = first.sum(axis=1, keepdims=True)
         if len(gold) < 2:
             return np.full(len(of), np.nan)

@@ -76,7 +76,7 @@ def chosen(
     """
     if table is not None:
         document = {table: _list_of(document, table)}
-        view = [plain_table(document[table])]
+        view = [_plain_table(document[table])]
     if form.columns:
         document, view = _with_columns(document, view, form.columns)
     if form.caption:
@@ -85,11 +85,11 @@ def chosen(
     return document, view
 
 
-def plain_table(rows: Sequence[Row], title: str = "") -> Table:
+def _plain_table(rows: Sequence[Row]) -> Table:
     """Every key of some rows as a column; where there is no room the last ones go first."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
     columns = [replace(column_of(key, rows), drop=n) for n, key in enumerate(keys)]
-    return Table(columns, [rows], title=title)
+    return Table(columns, [rows])
 
 
 def column_of(key: str, rows: Sequence[Row]) -> Column:
