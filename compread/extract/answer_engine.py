@@ -68,9 +68,13 @@ class AnswerEngine(Engine):
         answered = [row for row in rows if isinstance(row, AnswerRow)]
         return self._ask(answered, prefix) if answered else super().run(rows, prefix)
 
-    def grams(self, rows: Sequence[Answers]) -> Floats:
-        """[N, K, K] the inner products of the directions of each row's answers."""
-        return self.answers.grams(rows, self.most)
+    def label_gram(self, rows: Sequence[Answers]) -> Floats | None:
+        """[K, K] inner products of the directions of the labels; None where rows differ in them."""
+        return self.answers.grams(rows[:1], self.most)[0] if len(set(rows)) == 1 else None
+
+    def grams(self, rows: Sequence[Answers]) -> Floats | None:
+        """[N, K, K] those of each row's answers; None where all rows have the same."""
+        return self.answers.grams(rows, self.most) if len(set(rows)) > 1 else None
 
     def _ask(self, rows: Sequence[AnswerRow], prefix: SharedPrefix | None) -> BatchParts:
         apart = rows[0].apart

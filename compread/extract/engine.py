@@ -62,8 +62,12 @@ class Engine:
         """
         return self.decomposer.decompose(self.record(rows, prefix))
 
+    def label_gram(self, rows: Sequence[Answers]) -> Floats | None:
+        """[K, K] inner products of the directions of the labels; None where rows differ in them."""
+        return self.decomposer.label_gram.numpy()
+
     def grams(self, rows: Sequence[Answers]) -> Floats | None:
-        """``AnswerDecomposer.grams`` of rows of answers; None where labels are one token each."""
+        """[N, K, K] those of each row's answers; None where all rows have the same."""
         return None
 
     def record(

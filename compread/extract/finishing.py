@@ -33,7 +33,7 @@ class ComputedRun:
     """None where the store was there already, or another worker makes it."""
     command: str = ""
     grams: Floats | None = None
-    """[N, K, K] of the rows' answers (``AnswerDecomposer.grams``); None: labels of one token."""
+    """[N, K, K] of the rows' answers (``AnswerDecomposer.grams``); None: all rows have the same."""
 
     def finish(self) -> Extraction:
         """Write the store, from any thread.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from compread.array_types import Floats
 from compread.errors import CompreadError, ModelError, SumError, option
 from compread.extract import joined
 from compread.extract.answer_engine import AnswerEngine
@@ -135,7 +136,8 @@ class Extractor:
         budget = self.workers.first(lambda: self._budget(options, target))
         head = HeadStart(engine, tokens.ids, budget, wanted=self._starts_anew(options, target))
         rows, groups, warnings = self._plan(engine, tokens, options, head)
-        run = self._describe(prompt_set, groups, budget, options, engine)
+        gram = engine.label_gram(tokens.answers)
+        run = self._describe(prompt_set, groups, budget, options, gram)
         warnings = (*tokens.warnings, *warnings)
         axes = axes_of(prompt_set, tokens, engine)
         loose = () if options.batch_tokens else ("batch_tokens",)
@@ -299,7 +301,7 @@ class Extractor:
         groups: Sequence[Group],
         budget: int,
         options: ExtractOptions,
-        engine: Engine,
+        label_gram: Floats | None,
     ) -> RunInfo:
         shared = [group for group in groups if group.prefix]
         return describe(
@@ -311,9 +313,7 @@ class Extractor:
             tolerance=self.sum_check.tolerance,
             batch_tokens=budget,
             checkpoint=options.checkpoint,
-            label_gram=()
-            if isinstance(engine, AnswerEngine)
-            else tuple(map(tuple, engine.decomposer.label_gram.tolist())),
+            label_gram=() if label_gram is None else tuple(map(tuple, label_gram.tolist())),
         )
 
     def _report(

@@ -157,7 +157,7 @@ class RunInfo:
     label_gram: tuple[tuple[float, ...], ...] = ()
     """[K, K] inner products of the labels' unembeddings, times the square of the logit scale, so
     that the write v with label logits g has the squared length gᵀ G⁻¹ g within their span. Empty
-    where answers are whole texts, whose rows have their own, and in a store older than that."""
+    where rows have answers, and products, of their own, and in a store older than that."""
     worst_sum_error: float = 0.0
     """Largest sum error of any row, in logits."""
     versions: dict[str, str] = field(default_factory=dict)

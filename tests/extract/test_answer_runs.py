@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -107,7 +108,7 @@ def test_the_store_holds_what_the_model_says(tmp_path: Path, share: bool, end: s
 
 
 def test_the_store_holds_what_its_answers_have_in_common(tmp_path: Path) -> None:
-    """Of each row, of words in common as well; K is the most answers of a row."""
+    """Of each row, or once where all rows have the same; K is the most answers of a row."""
     same = [{**row, "options": ["a film", " bad", " bad film"]} for row in rows(5)]
     sets = made(tmp_path), read_prompt_file(write_rows(tmp_path / "words.jsonl", same))
     for prompts, most, own in zip(sets, (4, 3), (True, False), strict=True):
@@ -117,9 +118,15 @@ def test_the_store_holds_what_its_answers_have_in_common(tmp_path: Path) -> None
         engine = extractor()._engine
         assert isinstance(engine, AnswerEngine)
         with open_store(path) as store:
-            assert (store.axes.has_own_answers, store.run.label_gram) == (own, ())
+            assert (store.axes.has_own_answers, not store.run.label_gram) == (own, own)
             found = [store.label_gram(split) for split in ("train", "test")]
-        np.testing.assert_array_equal(np.concatenate(found), engine.grams(answers))
+        wanted = engine.answers.grams(answers, most)
+        np.testing.assert_array_equal(np.concatenate(found), wanted)
+        with h5py.File(path) as file:
+            assert ("answer_gram" in file["test"], file.attrs["format_version"]) == (
+                own,
+                5 if own else 3,
+            )
 
 
 def of_gemma(window: int) -> Extractor:
