@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from compread.errors import UsageError, worded
 from compread.text import printable
@@ -20,6 +20,9 @@ from compread.views.choose import Form, chosen
 from compread.views.parquet import to_parquet
 from compread.views.render import render
 from compread.views.tables import Document, View, other_lists
+
+if TYPE_CHECKING:
+    from compread.views.plots.pictures import Picture
 
 NARROWEST = 40
 LINES = "\n\t"
@@ -63,6 +66,14 @@ def write_styled(text: str) -> None:
     """
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def write_picture(picture: Picture) -> None:
+    """Draw a picture on standard output, as wide and as colourful as that is."""
+    from compread.views.plots.terminal import to_blocks
+
+    out = sys.stdout
+    write_styled(to_blocks(picture, width(out), color_depth(out), unicode(out)))
 
 
 def write_path(path: Path) -> None:

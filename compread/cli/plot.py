@@ -31,7 +31,7 @@ from compread.cli.options import (
     PlotStyle,
     PlotTheme,
 )
-from compread.cli.output import color_depth, note, unicode, width, write_path, write_styled
+from compread.cli.output import note, write_path, write_picture
 from compread.cli.values import number_ranges, path
 from compread.views.plots.kinds import (
     DEFAULT_STYLE,
@@ -183,10 +183,7 @@ def plot(
         )
     )
     if out == "-":
-        from compread.views.plots.terminal import to_blocks
-
-        terminal = sys.stdout
-        write_styled(to_blocks(picture, width(terminal), color_depth(terminal), unicode(terminal)))
+        write_picture(picture)
         return
     drawn = _file(picture, _ending(out).removeprefix("."), style.value, theme.value, inches)
     write_file(path(out), drawn, force)

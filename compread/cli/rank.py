@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +30,7 @@ from compread.cli.options import (
     Per,
     named_options,
 )
-from compread.cli.output import color_depth, emit, unicode, width, write_styled
+from compread.cli.output import emit, write_picture
 
 if TYPE_CHECKING:
     from compread.analysis.metric import Expression
@@ -152,23 +151,19 @@ def rank(
     from compread.analysis.metric import measure_or_metric, ranked_by
     from compread.analysis.ranking import rank as rank_components
     from compread.components import KINDS
-    from compread.errors import UsageError
     from compread.views.rank import ranking_view
 
     asked = measure_or_metric(by)
     metric, by = (None, asked) if isinstance(asked, str) else (asked, by)
-    if weights is None and (by == options.WEIGHT or method is not None):
-        raise UsageError("--by weight and --method want --weights FILE, from reweight --save")
-    if weights is not None and heatmap:
-        raise UsageError(f"--heatmap draws a measure; draw weights with: plot weights {weights}")
-    if per is not None and (metric or by == options.WEIGHT or heatmap):
-        raise UsageError(f"--per shows a measure in a table: leave out --by {by} or --heatmap")
+    _check_choices(by, metric, weights, method, per, heatmap)
     named = [k.value for k in kind or []]
     kinds = KINDS if "all" in named else named or COUNTED_KINDS
     paths = found_stores(stores, "one", across_models).paths
     runs = scored_runs(paths, split.value, pool.value, normalize=normalize.value)
     if heatmap:
-        _draw(runs, metric or by)
+        from compread.views.plots.charts import heatmap as heat_map
+
+        write_picture(heat_map(runs, metric or by))
         return
     rules = Rules(alpha, bias_share, good_accuracy, bad_accuracy)
     fitted = None if weights is None else _weights(weights, runs, method)
@@ -180,6 +175,26 @@ def rank(
     else:
         rows = rank_components(runs, by, kinds, ascending, top, rules, values, parts).rows(fitted)
     emit(rows, ranking_view(rows, runs, by, split.value), format)
+
+
+def _check_choices(
+    by: str,
+    metric: Expression | None,
+    weights: Path | None,
+    method: str | None,
+    per: Per | None,
+    heatmap: bool,
+) -> None:
+    """Refuse options that contradict each other."""
+    from compread.errors import UsageError
+
+    by_weight = by == options.WEIGHT
+    if weights is None and (by_weight or method is not None):
+        raise UsageError("--by weight and --method want --weights FILE, from reweight --save")
+    if weights is not None and heatmap:
+        raise UsageError(f"--heatmap draws a measure; draw weights with: plot weights {weights}")
+    if per is not None and (metric or by_weight or heatmap):
+        raise UsageError(f"--per shows a measure in a table: leave out --by {by} or --heatmap")
 
 
 _OF_EXAMPLES = {"--example", "--component", "--top", "--split", "--pool", "--normalize"}
@@ -221,14 +236,6 @@ def _explain(
     only = {name for one in found for name in scorers(named, one.components)} if named else ()
     rows = [row for one in found for row in one.rows(only)]
     emit(rows, breakdowns_view(found, top, only), format)
-
-
-def _draw(runs: list[RunStats], by: str | Expression) -> None:
-    from compread.views.plots.charts import heatmap
-    from compread.views.plots.terminal import to_blocks
-
-    out = sys.stdout
-    write_styled(to_blocks(heatmap(runs, by), width(out), color_depth(out), unicode(out)))
 
 
 def _weights(file: Path, runs: list[RunStats], method: str | None) -> Floats:
