@@ -98,7 +98,7 @@ class Training:
     content_free_id: tuple[str, ...] = ()
     """[M] what each of them is."""
     label_gram: npt.NDArray[np.float64] | None = None
-    """[N, K, K] inner products of the labels' unembeddings; None where the store has none."""
+    """[N, K, K] inner products of the unembeddings of labels or answers; None: there are none."""
     official: dict[str, Descent] = field(default_factory=dict, init=False, repr=False)
     """How CompRW's official training of these rows ended, by its form, as far as it is known."""
 

@@ -45,6 +45,7 @@ from compread.store import ALL_SPLITS, StoreWriter, open_store
 ATTRIBUTION = (
     (Activations, "pick"),
     (AnswerDecomposer, "decompose"),
+    (AnswerDecomposer, "grams"),
     (SumCheck, "__call__"),
     (StoreWriter, "append"),
     (StoreWriter, "finish"),
