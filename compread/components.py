@@ -14,12 +14,18 @@ have several tokens, ``normalizer`` comes last.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["embed", "head", "mixer", "mlp", "bias", "normalizer"]
 KINDS: tuple[Kind, ...] = ("embed", "head", "mixer", "mlp", "bias", "normalizer")
 LAYERED: tuple[Kind, ...] = ("head", "mixer", "mlp")
 """The kinds that a layer has; the others stand once."""
+KIND_WORDS: dict[str, Kind] = {
+    **{f"{kind}s": kind for kind in LAYERED},
+    **{kind: kind for kind in KINDS},
+}
+"""What kinds are called by those who ask for them: ``heads`` as well as ``head``."""
 
 
 class Component(NamedTuple):
@@ -87,3 +93,17 @@ NORMALIZER = Component("normalizer")
 
 It stands behind the axis of ``component_axis`` where answers are whole texts, and only there.
 """
+
+
+def named(word: str, components: Sequence[Component]) -> list[bool]:
+    """[C] which components a word names, whatever the case of its letters.
+
+    The word is a kind (``heads``, ``mlp``), a layer (``L29``), a name (``L3H5``) or a pattern
+    (``L3H*``).
+    """
+    low = word.lower()
+    if low in KIND_WORDS:
+        return [c.kind == KIND_WORDS[low] for c in components]
+    if low[:1] == "l" and low[1:].isascii() and low[1:].isdigit():
+        return [c.kind in LAYERED and c.layer == int(low[1:]) for c in components]
+    return [fnmatchcase(c.name.lower(), low) for c in components]

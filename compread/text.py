@@ -93,6 +93,30 @@ def model_name(model: str) -> str:
     return model.rstrip("/").rpartition("/")[2] or model
 
 
+def base_settings(settings: Iterable[str | None]) -> dict[str | None, str]:
+    """What runs differ in as tables have it: models by their base names, where those differ.
+
+    ``base_settings(["/models/a.gguf, 4-shot"])`` has ``a.gguf, 4-shot``; None is empty.
+    """
+    whole = list(dict.fromkeys(settings))
+    short = {s: ", ".join(" with ".join(map(model_name, part.split(" with ")))
+                          for part in (s or "").split(", ")) for s in whole}  # fmt: skip
+    return short if len(set(short.values())) == len(whole) else {s: s or "" for s in whole}
+
+
+def base_names(paths: Sequence[str]) -> dict[str, str]:
+    """Each path by as many of its last names as tell it from the others, without ``.h5``.
+
+    ``base_names(["/a/x.h5", "/b/y.h5"])`` has ``x`` and ``y``.
+    """
+    parts = {path: path.removesuffix(".h5").rstrip("/").split("/") for path in paths}
+    for last in range(1, max(map(len, parts.values()), default=0) + 1):
+        names = {path: "/".join(of[-last:]) for path, of in parts.items()}
+        if len(set(names.values())) == len(parts):
+            return names
+    return {path: path for path in paths}
+
+
 def listed(names: Sequence[str], most: int) -> str:
     """The names with commas, the first ``most`` of them: ``a, b and 3 more``."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""

@@ -4,7 +4,17 @@ import json
 
 import pytest
 
-from compread.text import brief, json_text, nearest, one_line, printable, si
+from compread.text import (
+    base_names,
+    base_settings,
+    brief,
+    json_text,
+    nearest,
+    one_line,
+    printable,
+    si,
+    with_class,
+)
 
 HIDDEN = {
     "a colour": ("\x1b[31mred", r"\x1b[31mred"),
@@ -89,3 +99,48 @@ BRIEF = {
 def test_texts_in_one_line_each(texts, lines):
     """What tells each text from the others comes first."""
     assert brief(texts, 20) == lines
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/a/x.h5", "/b/y.h5"], ["x", "y"]),
+        (["/a/x.h5", "/b/x.h5", "/b/y.h5"], ["a/x", "b/x", "b/y"]),
+        (["x.h5", "x.h5"], ["x", "x"]),
+        (["mean", "", "s/x.h5"], ["mean", "", "x"]),
+        ([], []),
+    ],
+)
+def test_paths_are_named_by_their_ends(paths, names):
+    """By as many of their last names as tell them apart."""
+    found = base_names(paths)
+    assert [found[path] for path in paths] == names
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        (["/models/a.gguf, 4-shot", "org/b, 4-shot"], ["a.gguf, 4-shot", "org/b, 4-shot"]),
+        (["/m/a@s1 with ~/lora/x", None], ["a@s1 with x", ""]),
+        (["/runs/1/last", "/runs/2/last"], ["/runs/1/last", "/runs/2/last"]),
+        (["24-shot"], ["24-shot"]),
+    ],
+)
+def test_settings_have_models_by_their_base_names(settings, shown):
+    """Whole where two models would have one name."""
+    assert [base_settings(settings)[setting] for setting in settings] == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "shown"),
+    [
+        ("good", "pos", "good (pos)"),
+        ("good", " Good", "good"),
+        ("“good”", "good", "“good”"),
+        ("“good”", "pos", "“good” (pos)"),
+        ("good", None, "good"),
+    ],
+)
+def test_a_class_stands_behind_a_word_of_another_name(name, of, shown):
+    """And once where both are the same, but for case, spaces and quotes."""
+    assert with_class(name, of) == shown

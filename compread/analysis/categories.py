@@ -26,14 +26,33 @@ import numpy as np
 from compread.analysis.chance import false_discovery, two_sided
 from compread.analysis.components import ComponentStats
 from compread.array_types import Floats
-from compread.components import Component, Kind
+from compread.components import KIND_WORDS, KINDS, Component, Kind
 from compread.errors import UsageError, option
-from compread.options import ALPHA, BIAS_SHARE
+from compread.options import ALL, ALPHA, BIAS_SHARE
+from compread.text import did_you_mean
 
 Category = Literal["good", "bad", "label-biased", "other"]
 CATEGORIES: tuple[Category, ...] = ("good", "bad", "label-biased", "other")
 COUNTED_KINDS: tuple[Kind, ...] = ("head", "mixer", "mlp")
 """What results are about; ``embed`` and ``bias`` are stored so that the sum can be checked."""
+
+
+def kinds_asked(words: Sequence[str]) -> Sequence[Kind]:
+    """The kinds that some words ask for, such as ``heads,mlps``; of none the counted ones.
+
+    Raises:
+        UsageError: a word that is no kind, nor ``all``; the message has the nearest.
+    """
+    found: list[Kind] = []
+    for word in (part.strip() for each in words for part in each.split(",")):
+        kind = KIND_WORDS.get(word.lower())
+        if kind is None and word.lower() != ALL:
+            raise UsageError(
+                f"{option('kind', repr(word))}: {did_you_mean(word, (*KIND_WORDS, ALL))}expected "
+                f"{', '.join(KINDS)} or {ALL}"
+            )
+        found += KINDS if kind is None else (kind,)
+    return tuple(dict.fromkeys(found)) or COUNTED_KINDS
 
 
 @dataclass(frozen=True)

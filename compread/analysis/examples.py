@@ -141,13 +141,13 @@ def _breakdown(store: Store, split: str, ids: Sequence[str], example: str) -> Br
     gold = store.gold(split)[n : n + 1]
     rival = rivals(full, gold)
     own = store.answers(split)[n].text if store.axes.has_own_answers else None
-    texts = store.texts(split)
+    texts = store.texts(split, slice(n, n + 1))
     return Breakdown(
         store=str(store.path),
         run=store.run,
         split=split,
         row=example,
-        text=texts[n] if texts else None,
+        text=texts[0] if texts else None,
         answers=own or store.labels.names,
         classes=own or store.labels.class_names,
         right=int(gold[0]),

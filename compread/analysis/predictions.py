@@ -10,7 +10,7 @@ import numpy as np
 
 from compread.analysis.runs import check_rows
 from compread.array_types import Float32, Ints
-from compread.components import Component
+from compread.components import KIND_WORDS, LAYERED, Component, named
 from compread.errors import UsageError
 from compread.store import Store
 from compread.text import did_you_mean
@@ -51,7 +51,7 @@ def row_predictions(store: Store, split: str, wanted: Sequence[str]) -> Predicti
     Args:
         store: an open store.
         split: ``train`` or ``test``.
-        wanted: ``full``, names of components, or patterns such as ``L3H*``.
+        wanted: ``full``, or what names components (``compread.components.named``).
 
     Raises:
         UsageError: the split has no rows, or nothing has such a name.
@@ -72,24 +72,33 @@ def row_predictions(store: Store, split: str, wanted: Sequence[str]) -> Predicti
 
 
 def scorers(wanted: Sequence[str], components: Sequence[Component]) -> tuple[str, ...]:
-    """The names that some patterns mean, each once: in the order asked for, then that of the axis.
+    """The names that some words mean, each once: in the order asked for, then that of the axis.
 
     ``scorers(["full", "L1H*"], axis)`` is ``("full", "L1H0", "L1H1", ...)``.
 
     Raises:
-        UsageError: a pattern that no name fits, or none at all.
+        UsageError: a word that names nothing, or none at all.
     """
     if not wanted:
         raise UsageError("no component is named: expected full, L14H2, or a pattern such as L3H*")
-    names = [FULL, *(component.name for component in components)]
     found: dict[str, None] = {}
-    for pattern in wanted:
-        fitting = [name for name in names if fnmatchcase(name.lower(), pattern.lower())]
+    for word in wanted:
+        of = named(word, components)
+        fitting = [FULL] if fnmatchcase(FULL, word.lower()) else []
+        fitting += [c.name for c, it in zip(components, of, strict=True) if it]
         if not fitting:
-            hint = did_you_mean(pattern, names)
-            raise UsageError(
-                f"there is no component {pattern!r}: {hint}expected full, a name ({names[1]}, ... "
-                f"{names[-1]}), a pattern such as L3H*, or * for all"
-            )
+            raise nothing_named(word, components, FULL)
         found |= dict.fromkeys(fitting)
     return tuple(found)
+
+
+def nothing_named(word: str, components: Sequence[Component], *others: str) -> UsageError:
+    """The error for a word that names no component, nor any of what else may be named."""
+    names = [c.name for c in components]
+    layers = [f"L{layer}" for layer in sorted({c.layer for c in components if c.layer >= 0})]
+    kinds = [f"{kind}s" for kind in LAYERED if any(c.kind == kind for c in components)]
+    hint = did_you_mean(word, [*others, *KIND_WORDS, *layers, *names])
+    known = [*others, f"a component ({names[1]} to {names[-2]})", "a pattern such as L3H*"]
+    known += [f"a layer (L0 to {layers[-1]})"] if layers else []
+    *most, last = [*known, *kinds]
+    return UsageError(f"there is no component {word!r}: {hint}expected {', '.join(most)} or {last}")

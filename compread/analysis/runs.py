@@ -23,6 +23,7 @@ from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL
 from compread.store import Store, open_store
 from compread.store.answers import token_counts
 from compread.store.schema import Labels, RunInfo
+from compread.text import model_name
 
 HALVINGS, SHUFFLES = 20, 200
 """How many random halves, and shuffles of the labels, ``analyze`` takes."""
@@ -214,8 +215,10 @@ def check_same_components(one: RunStats, other: RunStats) -> None:
         StoreError: they do; the message names both.
     """
     if one.components != other.components:
+        ours, theirs = (
+            f"{len(of.components)} of {model_name(of.info.model)}" for of in (one, other)
+        )
         raise StoreError(
-            f"{one.path} and {other.path} have different components ({len(one.components)} of "
-            f"{one.info.model} and {len(other.components)} of {other.info.model}); only runs of "
-            "models with the same layers and heads can be compared component by component"
+            f"{one.path} and {other.path} have different components ({ours} and {theirs}); only "
+            "runs of models with the same layers and heads can be compared component by component"
         )

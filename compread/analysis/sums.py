@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,16 @@ import numpy as np
 
 from compread.analysis.average import average
 from compread.analysis.components import ComponentStats, Scores
+from compread.analysis.predictions import nothing_named
 from compread.analysis.runs import RunStats, normalize_key, run_stats
 from compread.analysis.summary import run_keys
 from compread.array_types import Bools
-from compread.components import LAYERED, Component
+from compread.components import LAYERED, Component, named
 from compread.errors import UsageError, flag, option
 from compread.options import DEFAULT_NORMALIZATION, DEFAULT_POOL
 from compread.store import open_store
 from compread.store.gather import setting_names
-from compread.text import did_you_mean
 
-KINDS_NAMED = {"heads": "head", "mlps": "mlp", "mixers": "mixer"}
-"""What kinds are called in a group."""
 WHOLE = "all components"
 """The sum of all: the full model's own logits but for its rounding and a soft-cap."""
 
@@ -56,26 +53,16 @@ SumsOf = Callable[[Sequence[Component]], Sequence[PartialSum]]
 def matching(group: str, components: Sequence[Component]) -> Bools:
     """[C] which components a group such as ``L29,L3H*,mlps`` names.
 
-    A part of it is a component, a pattern, a layer (``L29``) or a kind (``heads``).
+    A part of it is a component, a pattern, a layer or a kind (``compread.components.named``).
 
     Raises:
         UsageError: there is nothing of that name; the message has the nearest.
     """
     found = np.zeros(len(components), bool)
-    names = [c.name.lower() for c in components]
     for part in filter(None, map(str.strip, group.split(","))):
-        low = part.lower()
-        layer = int(low[1:]) if low[:1] == "l" and low[1:].isascii() and low[1:].isdigit() else -1
-        of = [
-            c.kind == KINDS_NAMED[low]
-            if low in KINDS_NAMED
-            else (c.kind in LAYERED and c.layer == layer)
-            if layer >= 0
-            else fnmatchcase(name, low)
-            for c, name in zip(components, names, strict=True)
-        ]
+        of = named(part, components)
         if not any(of):
-            raise _nothing_named(part, components)
+            raise nothing_named(part, components)
         found |= of
     if not found.any():
         raise UsageError("no component is named: expected such as L29, L29MLP, L3H*, heads or mlps")
@@ -236,14 +223,3 @@ def sum_rows(found: Sequence[SumScores]) -> list[dict[str, Any]]:
     """The rows of each store, and of the mean where there is one."""
     mean = mean_scores(found)
     return [row for one in (*found, *([mean] if mean else [])) for row in one.rows()]
-
-
-def _nothing_named(part: str, components: Sequence[Component]) -> UsageError:
-    names = [c.name for c in components]
-    layers = [f"L{layer}" for layer in sorted({c.layer for c in components if c.layer >= 0})]
-    hint = did_you_mean(part, [*KINDS_NAMED, *layers, *names])
-    return UsageError(
-        f"there is no component {part!r}: {hint}expected a component ({names[1]} to {names[-2]}), "
-        f"a pattern such as L3H*, a layer (L0 to {(layers or ['L0'])[-1]}), or "
-        f"{', '.join(KINDS_NAMED)}"
-    )

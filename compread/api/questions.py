@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from compread.analysis.categories import COUNTED_KINDS, Rules
+from compread.analysis.categories import Rules, kinds_asked
 from compread.analysis.change import change as change_of
 from compread.analysis.examples import breakdowns
 from compread.analysis.measures import DEFAULT_MEASURE, PER
@@ -26,10 +26,8 @@ from compread.api.gathering import (
 )
 from compread.api.results import ComponentResult, Results, in_python, lists_of, result_of
 from compread.api.runs import StorePath, Stores
-from compread.components import KINDS
 from compread.errors import UsageError, option, told_in_python
 from compread.options import (
-    ALL,
     ALPHA,
     BIAS_SHARE,
     CHANGED,
@@ -80,7 +78,7 @@ def rank(
             of your own, which each row then has as ``metric``: arithmetic over the rows' keys
             (``"accuracy - chance"``), or a function from a row to a number.
         top: how many components; 0 for all.
-        kind: the kinds to rank, such as ``head``, or ``all``; None: heads, MLPs and mixers.
+        kind: the kinds to rank, such as ``heads``, or ``all``; None: heads, MLPs and mixers.
         ascending: the lowest first.
         split: ``train`` or ``test``; None: that of the runs, else ``test``.
         alpha: largest corrected p-value that is significant.
@@ -272,7 +270,4 @@ def _scored(
 
 
 def _kinds(kind: str | Sequence[str] | None) -> Sequence[str]:
-    named = [kind] if isinstance(kind, str) else list(kind or ())
-    for name in named:
-        check_choice("kind", name, (*KINDS, ALL))
-    return KINDS if ALL in named else named or COUNTED_KINDS
+    return kinds_asked([kind] if isinstance(kind, str) else list(kind or ()))

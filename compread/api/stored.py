@@ -15,7 +15,7 @@ from compread.array_types import Ints
 from compread.components import Component
 from compread.errors import StoreError, UsageError
 from compread.store import Labels, RowAnswers, RunInfo, Split, Store, open_store
-from compread.text import did_you_mean
+from compread.text import did_you_mean, model_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ class StoredRun:
         if component not in names:
             raise UsageError(
                 f"there is no component {component!r}: {did_you_mean(component, names)}"
-                f"{self.info.model} has {len(names)}, {names[0]} to {names[-1]}"
+                f"{model_name(self.info.model)} has {len(names)}, {names[0]} to {names[-1]}"
             )
         return names.index(component)
 

@@ -42,8 +42,9 @@ from compread.cli import (
 from compread.cli.forms import tabular
 from compread.cli.help import Command, Group
 from compread.cli.output import Named, Unfailing, discard, note
+from compread.cli.values import complaint
 from compread.errors import CompreadError
-from compread.text import one_line, printable
+from compread.text import printable
 from compread.version import __version__
 
 INTERRUPTED = 130
@@ -212,10 +213,8 @@ def _complain(*lines: str, status: int) -> int:
 
 def _usage_lines(error: Any) -> tuple[str, str]:
     """The complaint in one line, and where to read on."""
-    # Newer typers hand on pydantic's words with pydantic's own prefix.
-    message = one_line(error.format_message().replace("Value error, ", ""), 1000)
     command = error.ctx.command_path if error.ctx else "compread"
-    return f"error: {message}", f"see: {command} --help"
+    return f"error: {complaint(error)}", f"see: {command} --help"
 
 
 @contextmanager

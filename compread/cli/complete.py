@@ -109,15 +109,26 @@ def methods(incomplete: str) -> list[str]:
     return _in_list(names, incomplete)
 
 
+def kinds(incomplete: str) -> list[str]:
+    """The kinds of components, and all of them."""
+    from compread.components import KINDS
+    from compread.options import ALL
+
+    return _in_list([*KINDS, ALL], incomplete)
+
+
 def components(ctx: typer.Context, incomplete: str) -> list[str]:
-    """``full`` and the components of the first store that is named before."""
+    """``full``, kinds, and the components of the first store that is named before."""
+    from compread.components import LAYERED
     from compread.store import open_store, store_paths
 
     given = _arguments(ctx, "stores")
     with suppress(CompreadError, OSError):
         if given and "-" not in given:
             with open_store(store_paths(given)[0]) as store:
-                return _in_list(["full", *(one.name for one in store.components)], incomplete)
+                kinds = [f"{kind}s" for kind in LAYERED]
+                names = [component.name for component in store.components]
+                return _in_list(["full", *kinds, *names], incomplete)
     return []
 
 

@@ -14,8 +14,9 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from compread.cli.options import Format
+from compread.cli.output import check_binary
 from compread.errors import UsageError
-from compread.views.choose import Form
+from compread.views.choose import Form, check_columns
 from compread.views.render import DEFAULT_FORMAT
 from compread.views.tables import Notes
 
@@ -103,8 +104,9 @@ def tabular(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def with_options(*arguments: Any, **values: Any) -> None:
-        given = {name: values.pop(name) for name in _OPTIONS}
-        command(*arguments, **values, **{_NAME: _form(**given)})
+        form = _form(**{name: values.pop(name) for name in _OPTIONS})
+        check_columns(form.columns, command.__name__)
+        command(*arguments, **values, **{_NAME: form})
 
     parameters = []
     for one in signature.parameters.values():
@@ -133,6 +135,8 @@ def _form(
     if columns is not None and not names:
         raise UsageError("--columns is empty: expected names, such as component,accuracy")
     notes: Notes = "whole" if explain else "none" if no_notes else "brief"
+    if format.value == "parquet":
+        check_binary()  # before what may take minutes
     form = Form(format.value, names, caption or "", label or "", notes)
     form.check()
     return form

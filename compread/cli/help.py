@@ -88,6 +88,12 @@ class _Laid:
             told = [(name, first_sentence(one)) for name, one in commands.items()]
             _write_panel(formatter, "Commands", told)
 
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, those that are too wide in several lines of one shell command."""
+        for line in (getattr(self, "epilog", None) or "").replace("\b\n", "\n").splitlines():
+            shown = shell_lines(line, formatter.width) if line.startswith(" ") else [line]
+            formatter.write("".join(f"{each}\n" for each in shown))
+
 
 class Command(_Laid, TyperCommand):
     """A command whose help is grouped in panels, and whose common options have variables."""
@@ -122,6 +128,21 @@ def wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(
         " ".join(text.split()), width, break_long_words=False, break_on_hyphens=False
     )
+
+
+def shell_lines(line: str, width: int) -> list[str]:
+    r"""A shell command in lines of a width, joined by ``\``; a word that is wider stays whole."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    words = re.findall(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+", line)
+    lines = [indent + words[0]] if words else [line]
+    for number, word in enumerate(words[1:], 2):
+        room = width if number == len(words) else width - 2
+        if len(lines[-1]) + 1 + len(word) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"{indent}  {word}")
+    return lines
 
 
 def first_sentence(command: Any) -> str:

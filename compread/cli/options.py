@@ -11,7 +11,6 @@ import typer
 from compread import options
 from compread.analysis.measures import MEASURES, PER, PER_STORE
 from compread.cli import complete
-from compread.components import KINDS
 from compread.views.plots.kinds import PLOTS, STYLE_NAMES, THEME_NAMES
 from compread.views.render import FORMATS
 
@@ -39,7 +38,6 @@ class Choice(str, Enum):
 if TYPE_CHECKING:
     Ensemble: TypeAlias = Choice
     Format: TypeAlias = Choice
-    Kind: TypeAlias = Choice
     Normalize: TypeAlias = Choice
     Per: TypeAlias = Choice
     Plot: TypeAlias = Choice
@@ -51,7 +49,6 @@ if TYPE_CHECKING:
 else:
     Ensemble = Choice("Ensemble", {name: name for name in options.ENSEMBLES})
     Format = Choice("Format", {name: name for name in FORMATS})
-    Kind = Choice("Kind", {name: name for name in (*KINDS, options.ALL)})
     Normalize = Choice("Normalize", {name: name for name in options.NORMALIZATIONS})
     Per = Choice("Per", {name: name for name in (PER_STORE, *PER)})
     Plot = Choice("Plot", {name: name for name in PLOTS})

@@ -93,15 +93,24 @@ def write_path(path: Path) -> None:
     buffer.flush()
 
 
+def check_binary() -> None:
+    """Refuse to write a binary result where people read.
+
+    Raises:
+        UsageError: stdout is a terminal.
+    """
+    if sys.stdout.isatty():
+        raise UsageError("this result is binary: send it to a file, as in `... > result.parquet`")
+
+
 def write_bytes(data: bytes) -> None:
     """Write a binary result on stdout.
 
     Raises:
-        UsageError: stdout is a terminal.
+        UsageError: as ``check_binary``.
         BrokenPipeError: the reader went away.
     """
-    if sys.stdout.isatty():
-        raise UsageError("this result is binary: send it to a file, as in `... > result.parquet`")
+    check_binary()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 

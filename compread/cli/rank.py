@@ -26,11 +26,11 @@ from compread.cli.options import (
     SPLIT,
     STORES,
     TEST,
-    Kind,
     Per,
     named_options,
 )
 from compread.cli.output import emit, write_picture
+from compread.components import KINDS
 
 if TYPE_CHECKING:
     from compread.analysis.metric import Expression
@@ -56,9 +56,14 @@ BY = Annotated[
 ]
 TOP = Annotated[int, typer.Option("--top", min=0, help="Components to show; 0 shows all.")]
 ONLY_KIND = Annotated[
-    list[Kind] | None,
+    list[str] | None,
     typer.Option(
-        "--kind", help="Rank this kind only; may be repeated. [default: head, mlp, mixer]"
+        "--kind",
+        metavar="KIND,...",
+        autocompletion=complete.kinds,
+        help=f"Rank these only: {', '.join(KINDS)} or all; may be repeated.  [default: heads, "
+        "mixers, mlps]",
+        show_default=False,
     ),
 ]
 ASCENDING = Annotated[bool, typer.Option("--ascending", help="Lowest first.")]
@@ -147,17 +152,15 @@ def rank(
             format,
         )
         return
-    from compread.analysis.categories import COUNTED_KINDS, Rules
+    from compread.analysis.categories import Rules, kinds_asked
     from compread.analysis.metric import measure_or_metric, ranked_by
     from compread.analysis.ranking import rank as rank_components
-    from compread.components import KINDS
     from compread.views.rank import ranking_view
 
     asked = measure_or_metric(by)
     metric, by = (None, asked) if isinstance(asked, str) else (asked, by)
     _check_choices(by, metric, weights, method, per, heatmap)
-    named = [k.value for k in kind or []]
-    kinds = KINDS if "all" in named else named or COUNTED_KINDS
+    kinds = kinds_asked(kind or ())
     paths = found_stores(stores, "one", across_models).paths
     runs = scored_runs(paths, split.value, pool.value, normalize=normalize.value)
     if heatmap:

@@ -18,6 +18,7 @@ from compread.reweight.rows import check_labels
 from compread.reweight.scoring import HeldOutAccuracy, test_scores
 from compread.store import Store
 from compread.store.schema import RunInfo
+from compread.text import model_name
 
 
 @dataclass(frozen=True)
@@ -238,4 +239,4 @@ def check_model(fit: Fit, fingerprint: str, found: str) -> None:
 
 def model_of(run: RunInfo) -> str:
     """A run's model as messages name it: two types of one model are two models."""
-    return f"{run.model} in {run.dtype}"
+    return f"{model_name(run.model)} in {run.dtype}"

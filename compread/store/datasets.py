@@ -133,8 +133,8 @@ class Group:
         return [value for piece in _pieces(found) for value in piece]
 
 
-def decoded(found: Guarded) -> list[Any]:
-    """A dataset of texts as a list, or a list of lists where it has two axes.
+def decoded(found: Guarded, rows: slice = slice(None)) -> list[Any]:
+    """A dataset of texts, or some of its rows, as a list, or a list of lists where it has two axes.
 
     Raises:
         ValueError: a piece is missing, or is not UTF-8.
@@ -143,15 +143,16 @@ def decoded(found: Guarded) -> list[Any]:
     def text(value: Any) -> Any:
         return [one.decode() for one in value] if isinstance(value, list) else value.decode()
 
-    return [text(value) for piece in _pieces(found) for value in piece]
+    return [text(value) for piece in _pieces(found, rows) for value in piece]
 
 
-def _pieces(found: Guarded) -> Iterator[list[Any]]:
+def _pieces(found: Guarded, rows: slice = slice(None)) -> Iterator[list[Any]]:
     """A dataset's rows piece by piece: one long text pads all the others in memory."""
     found.check_whole()
-    n = found.shape[0]
+    first, last, _ = rows.indices(found.shape[0])
     row_bytes = found.dtype.itemsize * math.prod(found.shape[1:])
-    return (found.read(span).tolist() for span in spans(n, chunk_rows(n, row_bytes)))
+    for span in spans(last - first, chunk_rows(found.shape[0], row_bytes)):
+        yield found.read(slice(first + span.start, first + span.stop)).tolist()
 
 
 def _check_text(found: Guarded) -> None:

@@ -16,6 +16,7 @@ from compread.store.paths import paths_on, store_paths
 from compread.store.reader import peek_run
 from compread.store.schema import RunInfo
 from compread.store.states import unfinished
+from compread.text import base_settings
 
 Models = Literal["one", "revisions", "any"]
 """Which models may stand together: one, or several revisions of one, or any."""
@@ -65,7 +66,7 @@ def gather(
     _check_models({path: runs[path] for path in paths}, models)
     infos = tuple(runs[path] for path in paths)
     settings = dict.fromkeys(name for name in setting_names(infos) if name)
-    return Gathered(paths, tuple(notes), tuple(settings), infos)
+    return Gathered(paths, tuple(notes), tuple(base_settings(settings).values()), infos)
 
 
 def setting_names(runs: Sequence[RunInfo]) -> list[str | None]:
@@ -153,7 +154,8 @@ def _revision(run: RunInfo) -> str | None:
 
 
 def _described(run: RunInfo) -> str:
-    return f"{_model(run)} in {run.dtype} (fingerprint {run.fingerprint})"
+    named = base_settings([_model(run)])[_model(run)]
+    return f"{named} in {run.dtype} (fingerprint {run.fingerprint})"
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -105,8 +105,8 @@ class Store:
         """Whether the store keeps its rows' texts."""
         return bool(self._texts)
 
-    def texts(self, split: str) -> tuple[str, ...]:
-        """[N] the text of each row of a split: its own input, or its whole prompt.
+    def texts(self, split: str, rows: slice = slice(None)) -> tuple[str, ...]:
+        """[N] the text of each row of a split, or of some: its own input, or its whole prompt.
 
         Empty where the store keeps none.
 
@@ -117,7 +117,7 @@ class Store:
         if split not in self._texts:
             return ()
         with damage_is_an_error(self.path, f"/{split}/text"):
-            return tuple(decoded(self._texts[split]))
+            return tuple(decoded(self._texts[split], rows))
 
     def gold(self, split: str) -> npt.NDArray[np.int64]:
         """[N] the right label of each row of a split."""

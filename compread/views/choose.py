@@ -15,11 +15,44 @@ from typing import Any
 
 from compread.analysis.measures import MEASURES
 from compread.errors import UsageError, option
-from compread.text import nearest
-from compread.views.tables import Column, Document, Notes, Row, Table, View, as_tables, plain
+from compread.text import model_name, nearest
+from compread.views.tables import (
+    Column,
+    Document,
+    Notes,
+    Row,
+    Table,
+    View,
+    as_tables,
+    plain,
+    without_absent,
+)
 
 EXACT = ("json", "csv", "parquet")
 """Forms for programs: every row and every key, no heading, caption or note."""
+_RUN = "store model revision task template seed shots n normalize"
+COLUMNS: Mapping[str, str] = {
+    "rank": "rank component kind layer head accuracy accuracy_low accuracy_high accuracy_sd chance "
+    "margin_sd predicted direct_share tied p_value q_value category crossfit_accuracy n stores "
+    "weight metric in longest_chance shortest_chance normalize store task split row right rival "
+    "step prediction logit_difference running_sum",
+    "analyze": f"{_RUN} accuracy full full_accuracy full_macro_f1 full_mcc full_ece best best_sd "
+    "worst worst_sd best_at_last p_value crossfit by_train by_chance all count good bad biased "
+    "share head mlp mixer heads mlps mixers kind layer pair_kind pairs pairs_found pearson "
+    "spearman iou halves apart oracle transferred ceiling prompts other component change sum "
+    "components attention top_share agreement margin macro_f1 mcc before after",
+    "predictions": "store task split row component prediction class gold gold_class correct margin "
+    "text normalize",
+    "reweight": f"{_RUN} method recipe n_train accuracy accuracy_low accuracy_high accuracy_sd "
+    "train_accuracy epochs gap temperature ece ece_adaptive brier log_loss scaled setting runs "
+    "tasks versus p difference low high tasks_won unit units fitted fitted_on fitted_task "
+    "fitted_template fitted_seed about alone transductive recipes row_alone ensemble stores "
+    "store_accuracy prompt",
+    "check": "model_type verdict reason worst_error layers components shared_prefix proof error "
+    "allowed holds state where",
+}
+"""Keys of the results that take a while, or parts of them that stand between their underscores, by
+command: what has none of these is no column of any. Measures and methods are others."""
 LINE = 10
 """Characters of a line of a heading that is made of a key."""
 
@@ -60,6 +93,29 @@ class Form:
             )
 
 
+def check_columns(names: Sequence[str], command: str) -> None:
+    """Refuse columns that no result of a command has, before there is one.
+
+    Of a name that may be one only the result itself can tell.
+
+    Raises:
+        UsageError: such a name; the message has the nearest.
+    """
+    if command not in COLUMNS or not names:
+        return
+    known = [*COLUMNS[command].split(), *(MEASURES if command == "rank" else ())]
+    for name in names:
+        word = f"_{_word(name)}_"
+        if any(f"_{key}_" in word or word in f"_{key}_" for key in known):
+            continue
+        if command == "reweight":  # of which each method is a column of some tables
+            from compread.reweight.registry import METHODS
+
+            if any(f"_{_word(method)}_" in word for method in METHODS):
+                continue
+        raise _unknown(name, names, known)
+
+
 def chosen(
     document: Document, view: View, form: Form, table: str | None = None
 ) -> tuple[Document, View]:
@@ -78,7 +134,7 @@ def chosen(
         document = {table: _list_of(document, table)}
         view = [_plain_table(document[table])]
     if form.columns:
-        document, view = _with_columns(document, view, form.columns)
+        document, view = _with_columns(document, view, form)
     if form.caption:
         first, *others = as_tables(document, view)
         view = [replace(first, title=form.caption), *others]
@@ -97,6 +153,8 @@ def column_of(key: str, rows: Sequence[Row]) -> Column:
     measure = MEASURES.get(key)
     if measure and measure.of and not measure.always:  # where it is not sorted by
         return Column(key, measure.header, format=measure.format)
+    if key == "model":  # whole in JSON; a folder's path would take the table's room
+        return Column(key, justify="left", format=lambda row: model_name(row.get(key) or ""))
     values = [plain(row.get(key)) for row in rows]
     text = any(isinstance(value, (str, list)) for value in values)
     words = textwrap.wrap(key.replace("_", " "), LINE) or [key]
@@ -114,23 +172,26 @@ def _list_of(document: Document, name: str) -> Sequence[Row]:
     raise UsageError(f"{option('table', repr(name))}: {there}{_meant(name, names)}")
 
 
-def _with_columns(document: Document, view: View, columns: Sequence[str]) -> tuple[Document, View]:
+def _with_columns(document: Document, view: View, form: Form) -> tuple[Document, View]:
     """Both with the columns named; lists that have none of them are left out.
 
-    Tables are those that have all of them.
+    Tables are those that have all of them. Where the form is ``exact``, so are the names: a table
+    has cells of its own making.
     """
-    tables = as_tables(document, view)
+    columns, tables = form.columns, as_tables(document, view)
+    singles = as_tables(document, [t.line_a_row for t in tables if t.line_a_row])
     lists: Mapping[str, Sequence[Row]]
     lists = document if isinstance(document, Mapping) else {"": document}
     headed = {_word(c.one_line): c.key for t in tables for c in t.columns}
     shown = dict.fromkeys(key for t in tables for key in _keys_of(t))
     stored = dict.fromkeys(key for rows in lists.values() for row in rows for key in row)
-    known = {_word(key): key for key in (*stored, *shown)}
-    known |= {word: key for word, key in headed.items() if word not in known}
+    known = {_word(key): key for key in (stored if form.exact else (*stored, *shown))}
+    there = set(known.values())
+    known |= {w: key for w, key in headed.items() if w not in known and key in there}
     keys = [_key(name, known, columns) for name in columns]
     cut = {name: [{k: row[k] for k in keys if k in row} for row in rows] for name, rows in
            lists.items() if any(k in row for row in rows for k in keys)}  # fmt: skip
-    picked = _with_all(tables, keys)
+    picked = _with_all(tables, keys) or _with_all(singles, keys)
     if not picked:  # the view has cells of its own making, or the columns are of several lists
         laid = [Table([], [lists[name]], title=name) for name in cut]
         picked = [_narrowed(t, keys) for t in _with_all(laid, keys) or laid]
@@ -159,7 +220,8 @@ def _narrowed(table: Table, keys: Sequence[str]) -> Table:
     rows = [row for block in table.blocks for row in block]
     there = set(_keys_of(table))
     columns = [own.get(key) or column_of(key, rows) for key in keys if key in there]
-    return replace(table, columns=columns)
+    note, brief = (without_absent(n, table.columns, columns) for n in (table.note, table.brief))
+    return replace(table, columns=columns, note=note, brief=brief)
 
 
 def _key(name: str, known: Mapping[str, str], columns: Sequence[str]) -> str:
@@ -174,10 +236,17 @@ def _key(name: str, known: Mapping[str, str], columns: Sequence[str]) -> str:
     begun = dict.fromkeys(key for other, key in known.items() if other.startswith(f"{word}_"))
     if word and len(begun) == 1:
         return next(iter(begun))
-    several = f"; it may be {' or '.join(begun)}" if begun else _meant(word, known)
-    raise UsageError(
+    raise _unknown(name, columns, list(dict.fromkeys(known.values())), tuple(begun))
+
+
+def _unknown(
+    name: str, columns: Sequence[str], known: Sequence[str], begun: Sequence[str] = ()
+) -> UsageError:
+    """The error for a name of none of the columns known, or the beginning of several."""
+    several = f"; it may be {' or '.join(begun)}" if begun else _meant(_word(name), known)
+    return UsageError(
         f"{option('columns', ','.join(columns))}: there is no column {name!r}; expected names of "
-        f"{', '.join(dict.fromkeys(known.values()))}{several}"
+        f"{', '.join(known)}{several}"
     )
 
 

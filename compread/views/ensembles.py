@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from compread.reweight.registry import title_in
+from compread.text import base_settings
 from compread.views.rank import p_text
 from compread.views.tables import Column, Row, Table
 
@@ -81,7 +82,7 @@ def _gains(average: Sequence[Row]) -> Table:
     columns = [
         Column("method", justify="left"),
         Column("n_train", "n\ntrain"),
-        *([Column("setting", justify="left")] if any(row["setting"] for row in average) else []),
+        *setting_column(average),
         Column("store_accuracy", "store\naccuracy", format=_points("store_accuracy")),
         Column("accuracy", format=_points("accuracy")),
         difference_column(),
@@ -89,6 +90,18 @@ def _gains(average: Sequence[Row]) -> Table:
     if any(row["p"] is not None for row in average):
         columns.append(Column("p", format=lambda row: p_text(row["p"])))
     return Table(columns, [average], title=f"Mean over {tasks}", note=NOTE)
+
+
+def setting_column(rows: Sequence[Row]) -> list[Column]:
+    """What runs of one task differ in beside their prompts, where they do."""
+    if not any(row.get("setting") for row in rows):
+        return []
+    named = base_settings(row.get("setting") for row in rows)
+
+    def text(row: Row) -> str:
+        return named[row.get("setting")]
+
+    return [Column("setting", justify="left", shorten="end", format=text)]
 
 
 def difference_column() -> Column:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from compread.text import base_names
 from compread.views.tables import Column, Table
 
 Measure = Callable[[str], float]
@@ -45,6 +46,39 @@ def shorten(text: str, size: float, side: str | None, measure: Measure) -> str:
     while text and measure(text) > size - measure("..."):
         text = text[1:] if side == "start" else text[:-1]
     return f"...{text}" if side == "start" else f"{text.rstrip()}..."
+
+
+def shortened(
+    texts: Sequence[str], size: float, side: str | None, measure: Measure
+) -> dict[str, str]:
+    """Each text in at most ``size``, cut so that those that differ still do, where they can.
+
+    Paths keep their ends: they are cut at the start, else in the middle of their names.
+    """
+    different = list(dict.fromkeys(texts))
+    first = {text: shorten(text, size, side, measure) for text in different}
+    if side != "start" or len(set(first.values())) == len(different):
+        return first
+    names = base_names(different)
+    for share in (0.0, 0.25, 0.5, 0.75):
+        cut = {text: _cut_inside(names[text], size, share, measure) for text in different}
+        if len(set(cut.values())) == len(different):
+            return cut
+    return first
+
+
+def _cut_inside(text: str, size: float, share: float, measure: Measure) -> str:
+    """The text with something left out behind this share of the room."""
+    if measure(text) <= size:
+        return text
+    room = size - measure("...")
+    head = ""
+    while measure(head + text[len(head)]) <= share * room:
+        head += text[len(head)]
+    tail = text[len(head) :]
+    while tail and measure(head) + measure(tail) > room:
+        tail = tail[1:]
+    return f"{head}...{tail}"
 
 
 def _natural(table: Table, column: Column, measure: Measure) -> float:

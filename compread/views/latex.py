@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from compread.views.fit import fit, shorten
-from compread.views.tables import Column, Row, Table
+from compread.text import base_names
+from compread.views.fit import fit, shortened
+from compread.views.tables import Column, Row, Table, without_absent
 
 ROOM = 240.0
 """Points of a paper's column."""
@@ -48,21 +49,25 @@ def text_width(text: str) -> float:
 def narrowed(table: Table) -> Table:
     """The table with the columns that fit a paper's, its long texts shortened.
 
-    A path keeps its last name alone, without the ending of a store.
+    A path keeps as many of its last names as tell it from the others, without a store's ending.
+    The note is on what is shown.
     """
-    columns = [replace(c, format=_last_name(c)) if c.shorten == "start" else c for c in
+    rows = [row for block in table.blocks for row in block]
+    columns = [replace(c, format=_last_name(c, rows)) if c.shorten == "start" else c for c in
                table.columns]  # fmt: skip
     sizes = fit(replace(table, columns=columns), ROOM, text_width, GAP, SHORTEST)
-    cut = [replace(c, format=_shortened(c, size)) if c.shorten else c for c, size in sizes.items()]
-    return replace(table, columns=cut)
+    cut = [replace(c, format=_shortened(c, size, rows)) if c.shorten else c for c, size in
+           sizes.items()]  # fmt: skip
+    return replace(table, columns=cut, note=without_absent(table.note, columns, cut))
 
 
-def to_latex(table: Table, label: str = "") -> str:
+def to_latex(table: Table, label: str = "", left_out: str = "") -> str:
     r"""A ``table`` environment in booktabs' style, its blocks apart by a rule.
 
     Args:
         table: its title is the caption.
         label: what ``\ref`` finds it by; none where empty.
+        left_out: of which columns the table is less, said in a comment.
     """
     if not table.columns:
         return "".join(f"{latex_escaped(text)}\n" for text in (table.title, table.note) if text)
@@ -73,6 +78,7 @@ def to_latex(table: Table, label: str = "") -> str:
         "\\centering",
         f"\\setlength{{\\tabcolsep}}{{{GAP / 2:g}pt}}",
     ]
+    lines[2:2] = [f"% {left_out}"] if left_out else []
     if table.title:
         lines.append(f"\\caption{{{latex_escaped(table.title)}}}")
     if label:
@@ -106,9 +112,11 @@ def _line(cells: Iterable[str]) -> str:
     return " & ".join(latex_escaped(cell) for cell in cells) + r" \\"
 
 
-def _last_name(column: Column) -> Callable[[Row], str]:
-    return lambda row: column.cell(row).rpartition("/")[2].removesuffix(".h5")
+def _last_name(column: Column, rows: Sequence[Row]) -> Callable[[Row], str]:
+    names = base_names([column.cell(row) for row in rows])
+    return lambda row: names[column.cell(row)]
 
 
-def _shortened(column: Column, size: float) -> Callable[[Row], str]:
-    return lambda row: shorten(column.cell(row), size, column.shorten, text_width)
+def _shortened(column: Column, size: float, rows: Sequence[Row]) -> Callable[[Row], str]:
+    short = shortened([column.cell(row) for row in rows], size, column.shorten, text_width)
+    return lambda row: short[column.cell(row)]

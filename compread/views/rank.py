@@ -16,7 +16,7 @@ from compread.analysis.ranking import group_key, predicted_keys
 from compread.analysis.runs import RunStats
 from compread.options import NORMALIZATIONS
 from compread.store.answers import NO_TOKEN
-from compread.text import model_name, printable
+from compread.text import base_settings, model_name, printable
 from compread.views.tables import MORE, Column, Row, Table, normalized, plain
 
 SHARE = "predicted_"
@@ -139,9 +139,11 @@ def _all_columns(row: Row, digits: int, by: str, titles: Mapping[str, str]) -> l
     ]
     if row["stores"] > 1:
         columns.append(Column("accuracy_sd", "accuracy\nsd", format=".3f", drop=5))
+    start = group_key(by, "")
+    parts = base_settings(key.removeprefix(start) for key in row if key.startswith(start))
     for key in row:
-        if key.startswith(group_key(by, "")):
-            part = printable(key.removeprefix(group_key(by, "")))
+        if key.startswith(start):
+            part = printable(parts[key.removeprefix(start)])
             header, name = f"in\n{_narrow(part)}", f"in {part}"
             columns.append(Column(key, header, format=MEASURES[by].format, drop=1, name=name))
     columns.append(Column("q_value", "q\nvalue", format=lambda row: p_text(row["q_value"]), drop=1))

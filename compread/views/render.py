@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from compread.errors import worded
+from compread.errors import either, worded
 from compread.text import json_text
 from compread.views.latex import narrowed, to_latex
 from compread.views.tables import (
@@ -22,8 +22,11 @@ from compread.views.tables import (
     as_tables,
     long_rows,
     plain,
+    told_apart,
 )
 
+CHOSEN_BY = either("--columns has any", "columns= has any")
+"""How to have what a table leaves out."""
 FORMATS = ("table", "json", "csv", "md", "latex", "parquet")
 """The forms of a result; Parquet is bytes, and so a file of its own (``parquet``)."""
 DEFAULT_FORMAT = "table"
@@ -64,12 +67,8 @@ def render(
         return to_csv(document)
     tables = [table.noted(notes) for table in as_tables(document, view)]
     if format in ("md", "latex"):
-        tables = [replace(table, note=_for_paper(table.note)) for table in tables]
-    if format == "md":
-        return "\n".join(to_markdown(narrowed(table)) for table in tables)
-    if format == "latex":
         return "\n".join(
-            to_latex(narrowed(table), label and label + (f"-{n}" if n > 1 else ""))
+            _on_paper(table, format, notes != "none", label and label + (f"-{n}" if n > 1 else ""))
             for n, table in enumerate(tables, 1)
         )
     if format != "table":
@@ -78,6 +77,22 @@ def render(
 
     told = notes != "none"
     return "\n".join(to_terminal(table, width, color, unicode, told) for table in tables)
+
+
+def _on_paper(table: Table, format: str, told: bool, label: str) -> str:
+    """A table as Markdown or LaTeX, and where it is to be ``told`` what it leaves out."""
+    shown = narrowed(replace(table, note=_for_paper(table.note)))
+    kept = {column.key for column in shown.columns}
+    gone = [column for column in table.columns if column.key not in kept]
+    left_out = ""
+    if gone and told:
+        names = ", ".join(told_apart(gone, shown.columns))
+        left_out = f"left out: {names}; {worded(CHOSEN_BY)}"
+    if format == "latex":
+        return to_latex(shown, label, left_out)
+    if left_out:
+        left_out = f"{left_out[0].upper()}{left_out[1:]}."
+    return to_markdown(replace(shown, note=f"{shown.note} {left_out}".strip()))
 
 
 def _for_paper(note: str) -> str:

@@ -20,7 +20,7 @@ from compread.errors import worded
 from compread.options import DEFAULT_POOL, TOP_SET
 from compread.store.gather import setting_names
 from compread.store.states import StoreState
-from compread.text import model_name, printable
+from compread.text import base_names, base_settings, model_name, printable
 from compread.version import __version__
 from compread.views.analyze import summary_view
 from compread.views.plots import charts
@@ -131,20 +131,6 @@ def report(
     )
 
 
-def base_names(paths: Sequence[str]) -> dict[str, str]:
-    """Each path by as many of its last parts as tell it from the others, without ``.h5``.
-
-    ``base_names(["/a/x.h5", "/b/y.h5"])`` has ``x`` and ``y``.
-    """
-    parts = {path: Path(path).with_suffix("").parts for path in paths}
-    depth = max(map(len, parts.values()), default=1)
-    for last in range(1, depth + 1):
-        names = {path: "/".join(of[-last:]) for path, of in parts.items()}
-        if len(set(names.values())) == len(parts):
-            return names
-    return {path: path for path in paths}
-
-
 def _safe(section: Section) -> Section:
     return replace(
         section,
@@ -180,8 +166,9 @@ def _sections(
     for run, setting in zip(runs, settings, strict=True):
         key = run.info.task, len(run.labels.word), run.components, run.info.fingerprint, setting
         groups.setdefault(key, []).append(run)
+    named = base_settings(settings)
     for key, of in groups.items():
-        yield _group(of, split, rules, pool, key[-1])
+        yield _group(of, split, rules, pool, named[key[-1]])
 
 
 def _parameters(runs: Sequence[RunStats], names: dict[str, str]) -> Table:
@@ -219,9 +206,7 @@ def _unfinished(states: Sequence[StoreState]) -> list[Table]:
     return [Table(columns, [rows], title="Runs that are not finished, and not on this page")]
 
 
-def _group(
-    runs: Sequence[RunStats], split: str, rules: Rules, pool: str, setting: str | None
-) -> Section:
+def _group(runs: Sequence[RunStats], split: str, rules: Rules, pool: str, setting: str) -> Section:
     """The components of runs that share a task, its labels, the model and the setting."""
     few = runs[: charts.MOST_PANELS]
     figures = _figures(charts.heatmap(runs)) + _figures(charts.scatter(few, rules=rules))

@@ -12,10 +12,12 @@ from typing import Any
 from compread.errors import either
 from compread.reweight.registry import title_in
 from compread.reweight.results import FEWEST
+from compread.text import base_settings
 from compread.views.ensembles import (
     METHODS_A_TABLE,
     difference_column,
     ensemble_tables,
+    setting_column,
     store_or_all,
 )
 from compread.views.rank import accuracy_interval, p_text
@@ -124,17 +126,18 @@ def _grids(summary: ResultRows, average: ResultRows) -> list[Table]:
     """
     grids: list[Table] = []
     curves: list[Table] = []
-    for setting in dict.fromkeys(row["setting"] for row in summary):
+    named = base_settings(row["setting"] for row in summary)
+    for setting in named:
         cells = [row for row in summary if row["setting"] == setting]
         means = [row for row in average if row["setting"] == setting]
         tasks = list(dict.fromkeys(row["task"] for row in cells))
         if len(tasks) > 1:
-            grids += _grid(cells)
-            curves += _curves(means, f"Mean over {len(tasks)} tasks{_of(setting)}")
+            grids += _grid(cells, named[setting])
+            curves += _curves(means, f"Mean over {len(tasks)} tasks{_of(named[setting])}")
         elif len({row["n_train"] for row in cells}) > 1:
-            curves += _curves(means, f"{tasks[0]}, {_runs(cells)}{_of(setting)}")
+            curves += _curves(means, f"{tasks[0]}, {_runs(cells)}{_of(named[setting])}")
         else:
-            grids += _grid(cells)
+            grids += _grid(cells, named[setting])
     return grids + curves
 
 
@@ -145,11 +148,11 @@ def _runs(cells: ResultRows) -> str:
     return f"{runs} run{'s' * (counts[-1] > 1)}"
 
 
-def _grid(summary: ResultRows) -> Iterator[Table]:
+def _grid(summary: ResultRows, setting: str) -> Iterator[Table]:
     """Tasks by methods, mean (sd) in each cell; a table for each number of train rows."""
     methods = list(dict.fromkeys(cell["method"] for cell in summary))
-    for n_train, setting in dict.fromkeys((cell["n_train"], cell["setting"]) for cell in summary):
-        cells = [c for c in summary if (c["n_train"], c["setting"]) == (n_train, setting)]
+    for n_train in dict.fromkeys(cell["n_train"] for cell in summary):
+        cells = [cell for cell in summary if cell["n_train"] == n_train]
         title = f"{n_train} train rows, {_runs(cells)} a task{_of(setting)}"
         for some in _few(methods):
             lines: dict[str, dict[str, Any]] = {}
@@ -185,7 +188,7 @@ def _curves(means: ResultRows, title: str) -> Iterator[Table]:
         yield Table(columns, [list(lines.values())], title=title)
 
 
-def _of(setting: str | None) -> str:
+def _of(setting: str) -> str:
     return f", {setting}" if setting else ""
 
 
@@ -193,7 +196,7 @@ def _versus_table(rows: ResultRows) -> Table:
     columns = [
         Column("method", justify="left"),
         Column("n_train", "n\ntrain"),
-        *([Column("setting", justify="left")] if any(row["setting"] for row in rows) else []),
+        *setting_column(rows),
         difference_column(),
         Column("p", format=lambda row: p_text(row["p"])),
         Column(
@@ -254,8 +257,7 @@ def calibration_tables(rows: Sequence[Row]) -> list[Table]:
     if len({row.get("store") for row in rows}) > 1:
         columns.insert(0, Column("store", justify="left", shorten="start", format=store_or_all))
     columns.append(Column("n_train", "n\ntrain", drop=2))
-    if any_has("setting"):
-        columns.append(Column("setting", justify="left", shorten="end"))
+    columns += setting_column(rows)
     columns.append(Column("accuracy", format=".3f", drop=1))
     if any_has("temperature"):
         columns.append(Column("temperature", format=".3g", drop=1))

@@ -79,7 +79,10 @@ def _by_layer(store: str, rows: Sequence[Row], split: str) -> Table:
     ]
     title = f"Accuracy up to each layer, {split} rows: {printable(store)}"
     title += normalized(rows[0].get("normalize"))
-    return Table(columns, [lines, [{"layer": "full model", "all": full}]], title)
+    others = [row for row in rows if row["sum"] != "full"]
+    single = Table([Column("layer", justify="left"), *COLUMNS], [others, [full]], title)
+    blocks = [lines, [{"layer": "full model", "all": full}]]
+    return Table(columns, blocks, title, line_a_row=single)
 
 
 def _accuracy_of(name: str) -> Callable[[Row], str]:

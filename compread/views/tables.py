@@ -9,6 +9,7 @@ makes the forms.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -76,11 +77,47 @@ class Table:
     """A paragraph below it, for what a reader must know and no column says."""
     brief: str = ""
     """What stands below it unless the whole note is asked for; the note where empty."""
+    line_a_row: Table | None = None
+    """Where cells are made of several rows: the same in a line each, for those rows' columns."""
 
     def noted(self, notes: Notes) -> Table:
         """The table with as much below it as is asked for."""
         said = {"whole": self.note, "brief": self.brief or self.note, "none": ""}
         return replace(self, note=said[notes], brief="")
+
+
+def told_apart(columns: Sequence[Column], others: Sequence[Column]) -> list[str]:
+    """What heads each column, in a line; its key where one of the others has the same heading."""
+    titles = [c.one_line for c in [*columns, *others]]
+    return [
+        title if titles.count(title) == 1 else printable(c.key).replace("_", " ")
+        for c, title in zip(columns, titles, strict=False)
+    ]
+
+
+def without_absent(note: str, columns: Sequence[Column], shown: Sequence[Column]) -> str:
+    """A note less its sentences on columns that are not shown.
+
+    Such a sentence begins with their headings and a colon: ``q value: ...``.
+    """
+    kept = []
+    for sentence in re.split(r"(?<=\.) ", note):
+        named = re.match(r"([^:.;]+): ", sentence)
+        subjects = named[1].split(", ") if named else []
+        is_on = {name: any(_heads(name, c) for c in columns) for name in subjects}
+        absent = all(is_on.values()) and not any(_heads(s, c) for s in subjects for c in shown)
+        if not (subjects and absent):
+            kept.append(sentence)
+    return " ".join(kept)
+
+
+def _heads(subject: str, column: Column) -> bool:
+    """Whether a column's heading or key has these words."""
+    words = f" {subject.lower()} "
+    return any(
+        words in f" {re.sub(r'[^a-z0-9]+', ' ', text.lower())} "
+        for text in (column.one_line, column.key)
+    )
 
 
 MORE = either(" More: --explain.", " More: .to_text(explain=True).")

@@ -7,16 +7,18 @@ imports this module only for a table, because rich takes as long to import as a 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 from rich.box import Box
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as Grid
 
-from compread.text import listed, printable
+from compread.text import listed
 from compread.views.fit import fit as fitted
-from compread.views.fit import shorten as shortened
-from compread.views.tables import Column, Table
+from compread.views.fit import shorten as shortened_to
+from compread.views.fit import shortened as shortened_apart
+from compread.views.tables import Column, Table, told_apart, without_absent
 
 SHORTEST = 12
 """Width that a shortened text keeps."""
@@ -47,6 +49,8 @@ def to_terminal(
         padding=(0, 0 if tight else 1, 0, 0),
         border_style="dim",
     )
+    short = {c: shortened([c.cell(row) for block in table.blocks for row in block], size, c.shorten)
+             for c, size in sizes.items() if c.shorten}  # fmt: skip
     least = {c: _least(c, size) for c, size in sizes.items()}
     for c, size in least.items():
         # Rich 13 adds the padding to it, in the last column too; where there is any, all has room.
@@ -54,7 +58,8 @@ def to_terminal(
         grid.add_column(c.title, justify=c.justify, overflow="fold", min_width=own)
     for block in table.blocks:
         for row in block:
-            grid.add_row(*(shorten(c.cell(row), size, c.shorten) for c, size in sizes.items()))
+            cells = ((c, c.cell(row)) for c in sizes)
+            grid.add_row(*(short[c][text] if c in short else text for c, text in cells))
         grid.add_section()
     out = io.StringIO()
     console = _console(out, width, color)
@@ -64,7 +69,8 @@ def to_terminal(
         # Columns that may not be dropped are shown, even where they need longer lines.
         console.print(grid, width=max(width, sum(least.values()) + gaps), crop=False)
     gone = [c for c in table.columns if c not in sizes] if told else []
-    if note := (table.note + _left_out(gone, list(sizes))).strip():
+    note = without_absent(table.note, table.columns, list(sizes))
+    if note := (note + _left_out(gone, list(sizes))).strip():
         console.print(f"\n{note}", width=min(width, LONGEST))
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
@@ -86,7 +92,12 @@ def _least(column: Column, size: float) -> int:
 
 def shorten(text: str, width: float, side: str | None) -> str:
     """The text in at most ``width`` columns, cut at the side named."""
-    return shortened(text, width, side, cell_len)
+    return shortened_to(text, width, side, cell_len)
+
+
+def shortened(texts: Sequence[str], width: float, side: str | None) -> dict[str, str]:
+    """Each of a column's texts in at most ``width`` columns, those that differ still apart."""
+    return shortened_apart(texts, width, side, cell_len)
 
 
 def _console(out: io.StringIO, width: int, color: bool) -> Console:
@@ -106,9 +117,5 @@ def _console(out: io.StringIO, width: int, color: bool) -> Console:
 
 def _left_out(columns: list[Column], kept: list[Column]) -> str:
     """What the note says of columns without room; one is named by its key beside a namesake."""
-    titles = [c.one_line for c in [*columns, *kept]]
-    names = [
-        title if titles.count(title) == 1 else printable(c.key).replace("_", " ")
-        for c, title in zip(columns, titles, strict=False)
-    ]
+    names = told_apart(columns, kept)
     return f" Not shown: {listed(names, NAMED)} (name them as columns)." if names else ""

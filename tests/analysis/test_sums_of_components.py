@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compread.analysis.categories import COUNTED_KINDS, kinds_asked
+from compread.analysis.predictions import FULL, scorers
 from compread.analysis.sums import (
     matching,
     mean_scores,
@@ -17,7 +19,7 @@ from compread.analysis.sums import (
     up_to_layers,
     without_and_only,
 )
-from compread.components import NORMALIZER, LayerShape, component_axis
+from compread.components import KINDS, NORMALIZER, LayerShape, component_axis
 from compread.errors import UsageError
 from compread.store import open_store
 
@@ -33,6 +35,7 @@ AXIS = component_axis([LayerShape(2), LayerShape(2), LayerShape(0, mixer=True)])
         ("L2", "L2MIX L2MLP"),
         ("L*H1", "L0H1 L1H1"),
         ("heads", "L0H0 L0H1 L1H0 L1H1"),
+        ("Head", "L0H0 L0H1 L1H0 L1H1"),
         ("MLPs,mixers", "L0MLP L1MLP L2MIX L2MLP"),
         ("embed,L1,L1H0", "embed L1H0 L1H1 L1MLP"),
     ],
@@ -46,10 +49,10 @@ def test_a_group_names_components(group: str, wanted: str) -> None:
 @pytest.mark.parametrize(
     ("group", "words"),
     [
-        ("head", "there is no component 'head': did you mean 'heads'"),
+        ("haed", "there is no component 'haed': did you mean 'head'"),
         ("L0,L17", r"no component 'L17': .* a layer \(L0 to L2\)"),
         ("L1H7", "did you mean 'L1H"),
-        ("mlp", "did you mean 'mlps'"),
+        ("mpl", "did you mean 'mlp'"),
         (" , ", "no component is named"),
     ],
 )
@@ -57,6 +60,21 @@ def test_an_unknown_group_is_refused(group: str, words: str) -> None:
     """With the nearest name and what there is."""
     with pytest.raises(UsageError, match=words):
         matching(group, AXIS)
+
+
+@pytest.mark.parametrize("group", ["heads", "head", "L1", "L0H1", "l0h*", "mlp", "bias", "*"])
+def test_components_have_one_vocabulary(group: str) -> None:
+    """What a sum is over, and whose predictions are shown, is named alike."""
+    named = [c.name for c, it in zip(AXIS, matching(group, AXIS), strict=True) if it]
+    assert [name for name in scorers([group], AXIS) if name != FULL] == named != []
+
+
+def test_kinds_are_asked_for_in_either_number() -> None:
+    """One by one or with commas, each once; none are those that results are about."""
+    assert kinds_asked(["heads,MLP", "mlps"]) == ("head", "mlp")
+    assert kinds_asked(["all"]) == KINDS and kinds_asked([]) == COUNTED_KINDS
+    with pytest.raises(UsageError, match="'hed': did you mean 'head'"):
+        kinds_asked(["mlp,hed"])
 
 
 def test_sums_are_scored_as_components_are(stores: Path) -> None:

@@ -28,6 +28,7 @@ RANKED = [
     ({"by": "margin", "top": 3, "ascending": True}, ["--by", "margin", "--top", 3, "--ascending"]),
     ({"kind": "head", "split": "train"}, ["--kind", "head", "--split", "train"]),
     ({"kind": ["mlp", "mixer"]}, ["--kind", "mlp", "--kind", "mixer"]),
+    ({"kind": "mlps,mixer"}, ["--kind", "mlp,mixers"]),
     ({"kind": "all", "top": 0, "per": "seed"}, ["--kind", "all", "--top", 0, "--per", "seed"]),
     ({"alpha": 0.2, "good_accuracy": 0.8}, ["--alpha", 0.2, "--good-accuracy", 0.8]),
     ({"bias_share": 0.9, "bad_accuracy": 0.1}, ["--bias-share", 0.9, "--bad-accuracy", 0.1]),

@@ -36,6 +36,22 @@ def test_no_line_is_too_long(capsys: Any, monkeypatch: Any, name: str, columns: 
     assert max(map(len, out.splitlines())) <= columns and set(out.split()) <= wide
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_stay_commands_at_any_width(
+    capsys: Any, monkeypatch: Any, name: str, columns: int
+) -> None:
+    """Long ones stand in several lines, which a shell reads as the one that they are."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    main([*name.split(), "--help"])
+    whole = capsys.readouterr().out.partition("Example:\n")[2]
+    monkeypatch.setenv("COLUMNS", str(columns))
+    main([*name.split(), "--help"])
+    narrow = capsys.readouterr().out.partition("Example:\n")[2]
+    assert re.sub(r" \\\n +", " ", narrow) == whole
+    assert max(map(len, narrow.splitlines()), default=0) <= columns
+
+
 def test_the_options_are_in_panels(capsys: Any) -> None:
     """Model, prompts, run and output stand in this order, each option once, help last."""
     out = help_of(capsys, "extract")

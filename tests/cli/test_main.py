@@ -56,8 +56,8 @@ def test_version(capsys):
         (["rank", "x.h5", "--topp", "3"], "--topp"),
         (["rank", "x.h5", "--top", "many"], "--top"),
         (["rank", "x.h5", "--top", "-1"], "--top"),
-        (["plot", "fog", "x.h5", "-o", "-"], "'fog' is not one of 'scatter'"),
-        (["rank", "x.h5", "--format", "xml"], "'table', 'json', 'csv', 'md'"),
+        (["plot", "fog", "x.h5", "-o", "-"], "'fog' is not one of scatter"),
+        (["rank", "x.h5", "--format", "xml"], "is not one of table, json, csv, md"),
     ],
 )
 def test_usage_errors_are_two_plain_lines(capsys, arguments, words):
@@ -67,6 +67,54 @@ def test_usage_errors_are_two_plain_lines(capsys, arguments, words):
     complaint, hint = err.splitlines()
     assert complaint.startswith("error: ") and words in complaint and out == ""
     assert hint.startswith("see: compread") and hint.endswith("--help")
+
+
+KINDS = "scatter, heatmap, transfer, bias, training, change, weights, reliability, layers, "
+KINDS += "learning, waterfall"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (
+            ["plot", "scater", "x.h5", "-o", "-"],
+            f"KIND 'scater' is not one of {KINDS}; did you mean 'scatter'?",
+        ),
+        (["rank", "x.h5", "--split", "zzz"], "--split 'zzz' is not one of train, test"),
+        (
+            ["rank", "x.h5", "--format", "jsn"],
+            "--format 'jsn' is not one of table, json, csv, md, latex, parquet; did you mean "
+            "'json'?",
+        ),
+        (
+            ["plot", "scatter", "x.h5", "-o", "x.png", "--style", "papr"],
+            "--style 'papr' is not one of paper, talk; did you mean 'paper'?",
+        ),
+        (
+            ["rank", "x.h5", "--kind", "heds"],
+            "--kind 'heds': did you mean 'heads'? expected embed, head, mixer, mlp, bias, "
+            "normalizer or all",
+        ),
+        (["rank", "x.h5", "--top", "-1"], "--top -1: expected a whole number from 0 on"),
+        (["rank", "x.h5", "--top", "ten"], "--top ten: expected a whole number"),
+        (["analyze", "x.h5", "--top", "0"], "--top 0: expected a whole number from 1 on"),
+        (["rank", "x.h5", "--alpha", "small"], "--alpha small: expected a number"),
+        (["plot", "scatter", "x", "--styl", "talk"], "no such option: --styl; did you mean "
+         "'--style'?"),
+        (["rank", "x.h5", "--zzz", "3"], "no such option: --zzz"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_none_is_answered_with_what_was_meant(capsys, arguments, complaint):
+    """Whatever the command: the value, what was expected, and the nearest that there is."""
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.splitlines()[0] == f"error: {complaint}"
+
+
+def test_a_variable_is_named_where_it_is_wrong(capsys, monkeypatch):
+    """Not the option, which nobody gave."""
+    monkeypatch.setenv("COMPREAD_FORMAT", "jsn")
+    assert main(["rank", "x.h5"]) == 2
+    assert capsys.readouterr().err.startswith("error: COMPREAD_FORMAT 'jsn' is not one of table")
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ import pytest
 from compread import options
 from compread.analysis.measures import PER
 from compread.cli import options as cli_options
-from compread.components import KINDS
 from compread.reweight.registry import METHODS
 from compread.views.analyze import VIEWS
 from compread.views.plots.kinds import PLOTS
-from compread.views.plots.palette import STYLES
+from compread.views.plots.palette import STYLES, THEMES
 from compread.views.render import FORMATS
 
 
@@ -18,13 +17,13 @@ from compread.views.render import FORMATS
     [
         (cli_options.Ensemble, options.ENSEMBLES),
         (cli_options.Per, ["store", *PER]),
-        (cli_options.Kind, [*KINDS, options.ALL]),
         (cli_options.Format, FORMATS),
         (cli_options.Split, options.SPLITS),
         (cli_options.Pool, options.POOLS),
         (cli_options.Table, options.TABLES),
         (cli_options.Plot, PLOTS),
         (cli_options.PlotStyle, STYLES),
+        (cli_options.PlotTheme, THEMES),
     ],
 )
 def test_choices_are_the_lists(choice, names):

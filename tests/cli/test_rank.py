@@ -116,6 +116,8 @@ def test_stores_may_come_on_stdin(run, stores, monkeypatch):
         (["--ascending"], "L0H1"),
         (["--kind", "mlp"], "MLP"),
         (["--kind", "mixer"], "L2MIX"),
+        (["--kind", "mixers"], "L2MIX"),
+        (["--kind", "MLPs,embed", "--ascending"], "MLP"),
         (["--kind", "embed"], "embed"),
         (["--kind", "bias", "--kind", "embed", "--top", "1"], ""),
     ],

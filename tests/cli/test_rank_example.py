@@ -13,6 +13,7 @@ import pytest
 
 import compread
 from compread.cli import main
+from compread.store import Store
 
 sys.path.append(str(Path(__file__).parents[1] / "store"))
 import store_sample
@@ -75,3 +76,17 @@ def test_what_does_not_go_together_is_refused(
     """In one line that says which option and what to do."""
     assert main(["rank", str(store), *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_text_of_one_row_is_read(store: Path, monkeypatch: Any) -> None:
+    """And not those of the split."""
+    asked: list[slice] = []
+    read = Store.texts
+
+    def texts(self: Any, split: str, rows: slice = slice(None)) -> Any:
+        asked.append(rows)
+        return read(self, split, rows)
+
+    monkeypatch.setattr(Store, "texts", texts)
+    assert main(["rank", str(store), "--example", "r9"]) == 0
+    assert [rows.stop - rows.start for rows in asked] == [1]

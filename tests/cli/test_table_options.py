@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from typer.main import get_command
 
 from compread.cli import app, main
 from compread.cli.forms import tabular
-from compread.views.choose import chosen
+from compread.views.choose import COLUMNS, check_columns, chosen
 from compread.views.tables import as_tables
 
 OPTIONS = {"--format", "--columns", "--caption", "--label", "--explain", "--no-notes"}
@@ -178,3 +179,86 @@ def test_headings_are_the_names_of_json(stores: Path, monkeypatch: Any, command:
         heading = [word for word in words(column.one_line) if word not in GROUPS]
         rest = iter(words(column.key))
         assert all(word in rest for word in heading), (column.key, column.one_line)
+
+
+MODES = [
+    ["rank", "STORES", "--per", "seed", "--by", "ece"], ["rank", "STORES", "--by", "1 - mcc"],
+    ["rank", "STORE", "--example", "row-12"], ["analyze", "STORES"],
+    ["analyze", "STORES", "--table", "layers", "--table", "pairs"],
+    ["analyze", "STORE", "--versus", "STORE"], ["analyze", "STORE", "--without", "heads"],
+    ["analyze", "STORE", "--early-exit"], ["predictions", "STORE"],
+    ["reweight", "STORES", "--methods", "full,best-one", "--versus", "full", "--metrics"],
+    ["reweight", "STORE", "--methods", "full,best-one", "--oracle"],
+    ["reweight", "--list-methods"], ["check", "llama"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES, ids=" ".join)
+def test_no_column_of_a_result_is_refused_before_it(
+    stores: Path, monkeypatch: Any, mode: list[str]
+) -> None:
+    """Whatever a command prints, by its key or its heading."""
+    seen: list[Any] = []
+    module = import_module("compread.cli.output")
+    monkeypatch.setattr(module, "chosen", lambda *asked: seen.append(asked) or chosen(*asked))
+    places = {"STORES": str(stores), "STORE": str(stores / "sst2-t1-k4-s0.h5")}
+    assert main([places.get(part, part) for part in mode]) == 0
+    ((document, view, *_),) = seen
+    lists = document.values() if isinstance(document, dict) else [document]
+    names = {key for rows in lists for row in rows for key in row}
+    for table in as_tables(document, view):
+        names |= {name for column in table.columns for name in (column.key, column.one_line)}
+    assert len(names) > 5
+    for name in names:
+        check_columns([name], mode[0])
+
+
+@pytest.mark.parametrize("command", sorted(COLUMNS))
+def test_an_unknown_column_is_told_before_any_work(capsys: Any, command: str) -> None:
+    """Not even the store is looked for."""
+    status, out, err = run(capsys, command, "nowhere.h5", "--columns", "stoer,acuracy")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: --columns stoer,acuracy: there is no column 'stoer'; expected")
+
+
+def test_a_binary_result_is_refused_before_any_work(capsys: Any, monkeypatch: Any) -> None:
+    """Where stdout is a terminal, in every command alike."""
+    for command in ("rank", "analyze", "predictions", "reweight", "status", "show"):
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        status, out, err = run(capsys, command, "nowhere.h5", "--format", "parquet")
+        assert (status, out) == (2, "") and "is binary: send it to a file" in err
+
+
+def test_models_are_named_by_their_base_names(
+    write_store: Any, tmp_path: Path, capsys: Any
+) -> None:
+    """In tables and notes; JSON has the whole path, and so has the line of ``show``."""
+    for name in ("a", "b"):
+        one: Any = {"model": f"/far/away/{name}.gguf", "fingerprint": name, "prompt_set": "same"}
+        write_store(tmp_path / f"{name}.h5", **one)
+    _, out, err = run(capsys, "rank", tmp_path, "--across-models", "--per", "model", "--explain")
+    assert "/far" not in out + err.replace(str(tmp_path), "") and "a.gguf" in out
+    _, out, err = run(capsys, "rank", tmp_path)
+    assert "/far" not in err and "is of a.gguf in float32" in err
+    _, out, _ = run(capsys, "analyze", tmp_path, "--table", "runs", "--columns", "store,model")
+    assert "a.gguf" in out and "/far" not in out
+    _, out, _ = run(capsys, "reweight", tmp_path, "--methods", "full")
+    assert "/far" not in out
+    _, out, _ = run(capsys, "show", tmp_path / "a.h5")
+    assert out.count("/far/away/a.gguf") == 1
+    _, out, _ = run(capsys, "analyze", tmp_path / "a.h5", "--format", "json")
+    assert '"model": "/far/away/a.gguf"' in out
+
+
+def test_sums_up_to_layers_have_each_of_their_columns(stores: Path, capsys: Any) -> None:
+    """Those of the grid, or of its rows, with the digits, the title and the names of tables."""
+    store = stores / "sst2-t1-k4-s0.h5"
+    _, out, _ = run(capsys, "analyze", store, "--early-exit", "--columns", "layer,all")
+    assert "Accuracy up to each layer" in out and "full model" in out
+    columns = ["--columns", "layer,sum,accuracy,margin"]
+    _, out, _ = run(capsys, "analyze", store, "--early-exit", *columns)
+    assert "Accuracy up to each layer" in out and "[95 % interval]" in out
+    assert re.search(r"^0 +all +0\.\d{3} \[\.\d\d, \.\d\d\] +[+-]\d\.\d\d$", out, re.MULTILINE)
+    status, _, err = run(capsys, "analyze", store, "--early-exit", "--columns", "attention",
+                         "--format", "csv")  # fmt: skip
+    assert status == 2 and "there is no column 'attention'" in err

@@ -54,6 +54,8 @@ def test_texts_come_back(name: str, tmp_path: Path) -> None:
         assert store.has_texts and store.texts("calibration") == ()
         for split in ("train", "test"):
             assert store.texts(split) == texts(split, store.rows(split))
+            assert store.texts(split, slice(0, 1)) == texts(split, 1)
+        assert store.texts("test", slice(1, 3)) == texts("test", 3)[1:]
     assert contents(tmp_path / "a.h5") == contents(write(sample, tmp_path / "b.h5"))
     with h5py.File(tmp_path / "a.h5") as file:
         assert file.attrs["format_version"] == 4

@@ -5,6 +5,7 @@ import io
 import pandas
 import pytest
 
+from compread.views.choose import Form, chosen
 from compread.views.latex import latex_escaped
 from compread.views.parquet import to_parquet
 from compread.views.render import render
@@ -60,3 +61,39 @@ def test_parquet_of_several_lists_names_them():
     """Lists whose rows have the same keys are one table with the list's name."""
     frame = pandas.read_parquet(io.BytesIO(to_parquet({"a": [{"x": 1}], "b": [{"x": 2}]})))
     assert frame["table"].tolist() == ["a", "b"] and list(frame.columns) == ["table", "x"]
+
+
+WIDE = [Column("component", justify="left"), Column("q_value", "q\nvalue", drop=1)]
+WIDE += [Column(f"long_{n}", f"a rather long heading {n}", drop=2) for n in range(5)]
+NOTE = "q value: against chance. long 1, long 2: what they are, 0.5 by chance. Said of all."
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("latex", "\n% left out: a rather long heading 1, a rather long heading 2, "),
+        ("md", "\n\nq value: against chance. Said of all. Left out: a rather long heading 1, "),
+    ],
+)
+def test_a_page_says_what_it_leaves_out(form, told):
+    """By heading, and how to have it; notes on those columns go; without notes nothing is said."""
+    rows = [{"component": "L0H1"}]
+    text = render(rows, [Table(WIDE, [rows], note=NOTE)], form)
+    assert told in text and "; --columns has any" in text and "what they are" not in text
+    bare = render(rows, [Table(WIDE, [rows], note=NOTE)], form, notes="none")
+    assert "left out" not in bare.lower()
+    few = render(rows, [Table(WIDE[:2], [rows], note=NOTE)], form)
+    assert "left out" not in few.lower() and "q value: against chance" in few
+
+
+def test_a_note_on_a_column_goes_with_it():
+    """In a terminal without room, and where others are chosen; notes on anything else stay."""
+    rows = [{"component": "L0H1", "q_value": 1.0}]
+    table = Table(WIDE, [rows], note=NOTE)
+    assert render(rows, [table], width=200).endswith("\n\n" + NOTE + "\n")
+    narrow = render(rows, [table], width=40)
+    assert "q value: against chance. Said of all. Not shown:" in " ".join(narrow.split())
+    document, view = chosen(rows, [table], Form(columns=("component", "long_1")))
+    assert render(document, view).splitlines()[-1].startswith("long 1, long 2: what they are")
+    document, view = chosen(rows, [table], Form(columns=("component",)))
+    assert render(document, view).splitlines()[-1] == "Said of all."

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from compread.views.render import render
 from compread.views.tables import Column, Table
-from compread.views.terminal import shorten, to_terminal
+from compread.views.terminal import shorten, shortened, to_terminal
 
 PATH = "stores/a-very-long-folder-name/sst2-review-k4-s0.h5"
 ROW = {"path": PATH, "component": "L12H3", "layer": 12, "head": 3, "accuracy": 0.91234}
@@ -174,3 +174,25 @@ def test_styles_only_on_request():
     view = [Table(COLUMNS, [[ROW]], title="Title")]
     assert "\x1b" not in render([ROW], view)
     assert "\x1b[1mTitle\x1b[0m" in render([ROW], view, color=True)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["a/cr-good-bad-k4-s0.h5", "a/cr-sentiment-k4-s0.h5", "a/cr-good-bad-k4-s1.h5"],
+        ["one/run.h5", "another/run.h5", "mean"],
+        [f"runs/{task}-with-a-long-template-name.h5" for task in ("sst2", "qqp", "mnli")],
+    ],
+)
+@pytest.mark.parametrize("width", [12, 16, 24])
+def test_names_that_differ_do_so_when_shortened(paths, width):
+    """Cut at the start or inside, no two stores are named alike."""
+    found = shortened(paths, width, "start")
+    assert len(set(found.values())) == len(paths)
+    assert all(len(text) <= width for text in found.values())
+
+
+def test_names_that_cannot_differ_are_cut_at_the_start():
+    """Where there is no room for what tells them apart."""
+    paths = [f"{'x' * 20}{n}{'y' * 20}" for n in range(3)]
+    assert set(shortened(paths, 12, "start").values()) == {"...yyyyyyyyy"}

@@ -19,7 +19,7 @@ from compread.analysis.sums import (
 from compread.errors import UsageError, option
 from compread.reweight.fit import Fit
 from compread.reweight.results import summarize
-from compread.text import printable, with_class
+from compread.text import base_settings, printable, with_class
 from compread.views.plots.charts import MOST_PANELS, info_name
 from compread.views.plots.pictures import Line, Lines, Picture, Steps
 from compread.views.tables import normalized
@@ -96,6 +96,7 @@ def learning(fits: Sequence[Fit], method: str | None = None) -> Picture:
     panels = list(dict.fromkeys((row["task"], row["setting"]) for row in rows))
     _check_panels("learning", len(panels))
     found = []
+    named = base_settings(row["setting"] for row in rows)
     for task, setting in panels:
         of = [row for row in rows if (row["task"], row["setting"]) == (task, setting)]
         places = sorted({row["n_train"] for row in of})
@@ -103,7 +104,7 @@ def learning(fits: Sequence[Fit], method: str | None = None) -> Picture:
             _learning_line(name, [row for row in of if row["method"] == name], places, fits)
             for name in dict.fromkeys(row["method"] for row in of)
         ]
-        title = ", ".join(filter(None, [task, setting, f"{of[0]['runs']} stores"]))
+        title = ", ".join(filter(None, [task, named[setting], f"{of[0]['runs']} stores"]))
         places_named = tuple(map(str, places))
         found.append(Lines(tuple(lines), places_named, "train rows", "accuracy", printable(title)))
     return Picture(found)
