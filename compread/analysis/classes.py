@@ -66,11 +66,13 @@ def common_classes(labels: Sequence[Labels], tasks: Sequence[str], paths: Sequen
                 "not averaged; give runs of as many labels, or `compread analyze`, which keeps "
                 "runs apart"
             )
-    same = tuple(_key(word) for word in first)
-    keys = [tuple(_key(word) for word in of.word) for of in labels]
-    if len(set(same)) == len(same) and all(set(of) == set(same) for of in keys):
-        columns = tuple(tuple(of.index(key) for key in same) for of in keys)
-        return Classes(first, _called(first, labels, columns), columns, by_name=True)
+    for named in ([of.class_names for of in labels], [of.word for of in labels]):
+        if (columns := _by_name(named)) is not None:
+            alike = all(
+                _same_words(of, labels[0], at) for of, at in zip(labels, columns, strict=True)
+            )
+            names = first if alike else labels[0].class_names
+            return Classes(names, _called(names, labels, columns), columns, by_name=True)
     by_name = all(of.word == first for of in labels)
     if by_name:
         names = first
@@ -80,6 +82,20 @@ def common_classes(labels: Sequence[Labels], tasks: Sequence[str], paths: Sequen
         names = tuple(_joined([of.word[k] for of in labels]) for k in in_order)
     columns = (in_order,) * len(labels)
     return Classes(names, _called(names, labels, columns), columns, by_name)
+
+
+def _by_name(named: Sequence[Sequence[str]]) -> tuple[tuple[int, ...], ...] | None:
+    """For each run the columns of the first one's names; None where a run has other names."""
+    keys = [tuple(map(_key, names)) for names in named]
+    same = keys[0]
+    if len(set(same)) < len(same) or any(set(of) != set(same) for of in keys):
+        return None
+    return tuple(tuple(of.index(key) for key in same) for of in keys)
+
+
+def _same_words(labels: Labels, others: Labels, columns: Sequence[int]) -> bool:
+    words = (labels.word[k] for k in columns)
+    return all(_key(a) == _key(b) for a, b in zip(words, others.word, strict=True))
 
 
 def _called(

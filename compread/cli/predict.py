@@ -180,8 +180,15 @@ class _Forms:
     @classmethod
     def of(cls, chosen: Ensemble, include_path: Path | None) -> _Forms:
         """Those of the runs that the weights were fitted on."""
+        from compread.errors import UsageError
         from compread.prompts.new_rows import NewRows
 
+        if len(chosen.members) > 1 and chosen.first.run.template is None:
+            raise UsageError(
+                "these weights are of an ensemble of prompt files, which have no template to word "
+                "a new row with: extract a file of each wording of it, and give the stores to "
+                "reweight --apply"
+            )
         made = [
             NewRows.of_run(
                 fit.run.task, fit.run.template, fit.run.template_text, fit.run.protocol,

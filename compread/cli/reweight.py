@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +41,7 @@ BESIDE_APPLY = {
     "--apply", "--label-shares", "--methods", "--metrics", "--pool", "--normalize",
     "--table", *TABLE_OPTIONS,
 }  # fmt: skip
+OF_EXPORT = {"--export-model", "--model", "--force"}
 
 
 N_TRAIN = Annotated[
@@ -192,21 +194,26 @@ def reweight(
     trained = registry.recipe_of(recipe, signed)
     shares = label_shares_of(label_shares)
     names = [name.strip() for name in methods.split(",")]
+    if model is not None and export_model is None:
+        raise UsageError("--model goes with --export-model PATH")
     if apply is not None:
-        named = _named_beside_apply(context)
+        named = _named_beside_apply(context, export_model is not None)
         titles = names if "--methods" in named else None
         how = pool.value if "--pool" in named else None
         alike = normalize.value if "--normalize" in named else None
-        _apply(apply, stores, titles, how, alike, metrics, shares, format)
+        weights = _named(apply, titles, shares)
+        if export_model is not None:
+            check_export(weights.fits, export_model, force, bool(weights.ensembles))
+        _apply(weights, stores, how, alike, metrics, format)
+        if export_model is not None:
+            export(weights.fits, export_model, model)
         return
     budgets = _budgets(n_train)
     chosen = registry.make_methods(names, trained, shares)
     if save is not None:
         check_target(save, force)
-    if model is not None and export_model is None:
-        raise UsageError("--model goes with --export-model PATH")
     if export_model is not None:
-        check_export(chosen, export_model, force)
+        check_export(chosen, export_model, force, ensemble is not None)
     calibrates = metrics or save is not None
     how = ensemble.value if ensemble is not None else None
     given = "--methods" in named_options(context)
@@ -222,7 +229,7 @@ def reweight(
         export(weights.fits, export_model, model)
 
 
-def _named_beside_apply(context: typer.Context) -> set[str]:
+def _named_beside_apply(context: typer.Context, exports: bool) -> set[str]:
     """The options that are given, none of which is about fitting.
 
     Raises:
@@ -231,7 +238,7 @@ def _named_beside_apply(context: typer.Context) -> set[str]:
     from compread.errors import UsageError
 
     named = named_options(context)
-    if off := sorted(named - BESIDE_APPLY):
+    if off := sorted(named - BESIDE_APPLY - (OF_EXPORT if exports else set())):
         raise UsageError(f"--apply fits nothing, so leave out {', '.join(off)}")
     return named
 
@@ -307,32 +314,37 @@ def _list_methods(format: Form) -> None:
     emit(rows, columns, format)
 
 
-def _apply(
-    file: Path,
-    stores: Sequence[str],
-    titles: list[str] | None,
-    pool: str | None,
-    normalize: str | None,
-    metrics: bool,
-    shares: LabelShares,
-    format: Form,
-) -> None:
-    from compread.analysis.repeats import repeats
+def _named(file: Path, titles: list[str] | None, shares: LabelShares) -> Weights:
+    """What a weights file has of the methods named, told of the labels' shares."""
     from compread.cli.inputs import read_weights
-    from compread.cli.output import emit
-    from compread.reweight.apply import normalization_of, pooling_of
-    from compread.reweight.ensemble_apply import applied, named
-    from compread.store import open_store
-    from compread.views.reweight import apply_view
+    from compread.reweight.ensemble_apply import named
 
     weights = read_weights(file)
     fits, some = named(weights.fits, weights.ensembles, titles, shares)
-    how, alike = pooling_of(fits, pool), normalization_of(fits, normalize)
+    return replace(weights, fits=tuple(fits), ensembles=tuple(some))
+
+
+def _apply(
+    weights: Weights,
+    stores: Sequence[str],
+    pool: str | None,
+    normalize: str | None,
+    metrics: bool,
+    format: Form,
+) -> None:
+    from compread.analysis.repeats import repeats
+    from compread.cli.output import emit
+    from compread.reweight.apply import normalization_of, pooling_of
+    from compread.reweight.ensemble_apply import applied
+    from compread.store import open_store
+    from compread.views.reweight import apply_view
+
+    how, alike = pooling_of(weights.fits, pool), normalization_of(weights.fits, normalize)
     with ExitStack() as opened:
         paths = found_stores(stores).paths
         there = [opened.enter_context(open_store(path, how, alike)) for path in paths]
         tell_repeats([repeats(store, "test") for store in there], "test")
-        rows = applied(fits, some, there)
+        rows = applied(weights.fits, weights.ensembles, there)
     emit(rows, apply_view(rows, metrics), format)
 
 

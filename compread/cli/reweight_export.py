@@ -12,20 +12,29 @@ if TYPE_CHECKING:
     from compread.reweight.method import Method
 
 
-def check(methods: Sequence[Method], folder: Path, force: bool) -> None:
+def check(
+    methods: Sequence[Method] | Sequence[Fit], folder: Path, force: bool, together: bool
+) -> None:
     """Refuse before any fit what could not be exported after it.
 
+    ``together`` is whether the fits are those of an ensemble.
+
     Raises:
-        UsageError: no method has a weight for each component.
+        UsageError: no method has a weight for each component, or there is more than one prompt.
         TargetError: something else is at the target.
     """
     from compread.errors import UsageError
     from compread.output_files import check_made_folder
 
+    if together:
+        raise UsageError(
+            "--export-model makes one model of one prompt's weights, and an ensemble averages the "
+            "scores of several prompts: fit without --ensemble, and export that"
+        )
     if not any(method.fitted.axes.get("weights") == "C" for method in methods):
         raise UsageError(
             "--export-model saves weights of components, which none of these methods has: "
-            f"{', '.join(method.title for method in methods)}; add blend or comprw to --methods"
+            f"{', '.join(dict.fromkeys(method.title for method in methods))}; take blend or comprw"
         )
     check_made_folder(folder, force)
 

@@ -125,7 +125,7 @@ class Ensemble:
             "task": self.first.run.task,
             "ensemble": self.how,
             "stores": [member.store for member in self.members],
-            "templates": list(dict.fromkeys(member.run.template for member in self.members)),
+            "templates": list(dict.fromkeys(member.run.wording for member in self.members)),
             "seeds": list(dict.fromkeys(member.run.seed for member in self.members)),
             "method": self.first.method,
             "recipe": self.first.recipe,

@@ -67,7 +67,7 @@ def apply_ensembles(
 
 
 def _of_task(some: Sequence[Ensemble], store: Store) -> list[Ensemble]:
-    found = [one for one in some if one.first.run.task == store.run.task]
+    found = [one for one in some if store.run.task in {of.run.task for of in one.members}]
     if not found:
         tasks = " and ".join(dict.fromkeys(one.first.run.task for one in some))
         raise StoreError(
@@ -93,11 +93,11 @@ def _member(one: Ensemble, store: Store) -> int:
     """The number of the member that scores a store."""
     numbers = range(len(one.members))
     own = [n for n in numbers if same_prompt(one.members[n].run, store.run)]
-    alike = [n for n in numbers if one.members[n].run.template == store.run.template]
+    alike = [n for n in numbers if one.members[n].run.wording == store.run.wording]
     if not own and not alike:
-        there = ", ".join(dict.fromkeys(str(member.run.template) for member in one.members))
+        there = ", ".join(dict.fromkeys(member.run.wording for member in one.members))
         raise StoreError(
-            f"{store.path} is of template {store.run.template}, and the ensemble of {there}; fit "
+            f"{store.path} is of template {store.run.wording}, and the ensemble of {there}; fit "
             "it with a store of that template, or leave this one out"
         )
     return (own or alike)[0]
@@ -116,11 +116,11 @@ def _bound(one: Ensemble, chosen: Sequence[int], stores: Sequence[Store]) -> Ens
             )
         own = same_prompt(member.run, store.run)
         members.append(member if own else replace(member, fitted=member.fitted.elsewhere()))
-    there = {store.run.template for store in stores}
+    there = {store.run.wording for store in stores}
     for member in one.members:
-        if member.run.template not in there:
+        if member.run.wording not in there:
             raise StoreError(
-                f"the ensemble has a member of template {member.run.template} of {member.run.task}"
+                f"the ensemble has a member of template {member.run.wording} of {member.run.task}"
                 ", and no store is of that; give one with the same test rows"
             )
     return replace(

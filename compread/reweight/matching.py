@@ -13,7 +13,6 @@ import numpy as np
 from compread.errors import StoreError, option
 from compread.store import Store
 from compread.store.gather import setting_of
-from compread.store.schema import RunInfo
 
 
 def matched(
@@ -53,19 +52,23 @@ def _check_train_rows(stores: Sequence[Store]) -> None:
 def _groups(stores: Sequence[Store], how: str) -> list[list[int]]:
     found: dict[tuple[Any, ...], list[int]] = {}
     for number, store in enumerate(stores):
-        if store.run.template is None:
+        if store.run.template is None and how != "templates":
             raise StoreError(
-                f"{store.path} is of a prompt file, which names neither template nor seed, so "
-                f"{option('ensemble', how)} cannot tell what it goes with; give stores of a task"
+                f"{store.path} is of a prompt file, which names no seed, so "
+                f"{option('ensemble', how)} cannot tell what it goes with; give "
+                f"{option('ensemble', 'templates')}, to which each file is a wording"
             )
-        found.setdefault(_belongs(store.run, how), []).append(number)
+        found.setdefault(_belongs(store, how), []).append(number)
     for members in found.values():
         if len(members) < 2:
             raise StoreError(_alone(stores[members[0]], how))
     return list(found.values())
 
 
-def _belongs(run: RunInfo, how: str) -> tuple[Any, ...]:
+def _belongs(store: Store, how: str) -> tuple[Any, ...]:
+    run = store.run
+    if run.template is None:  # its task is its file; what it goes with has the same rows
+        return (*setting_of(run), tuple(store.axes.splits["test"].id))
     same = {"templates": (run.seed,), "seeds": (run.template,), "both": ()}
     return (run.task, *setting_of(run), *same[how])
 
@@ -74,6 +77,12 @@ def _alone(store: Store, how: str) -> str:
     run = store.run
     fixed = {"templates": f" and seed {run.seed}", "seeds": f" and template {run.template}"}
     varied = {"templates": "templates", "seeds": "seeds", "both": "templates or seeds"}
+    if run.template is None:
+        return (
+            f"{store.path} is the only store of a prompt file with its model and test rows (by "
+            f"their ids): {option('ensemble', how)} averages several wordings of the same rows; "
+            "give another, or leave this one out"
+        )
     return (
         f"{store.path} is the only store of task {run.task}{fixed.get(how, '')} with its model and "
         f"shots: {option('ensemble', how)} averages stores of one task that differ in their "

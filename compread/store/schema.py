@@ -184,6 +184,11 @@ class RunInfo:
         "normalize",
     )
 
+    @property
+    def wording(self) -> str:
+        """What tells the prompts of the same rows apart: the template, or the prompt file."""
+        return self.task if self.template is None else self.template
+
     def to_dict(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
         return {f.name: getattr(self, f.name) for f in fields(self)}

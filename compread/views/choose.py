@@ -40,7 +40,7 @@ COLUMNS: Mapping[str, str] = {
     "worst worst_sd best_at_last p_value crossfit by_train by_chance all count good bad biased "
     "share head mlp mixer heads mlps mixers kind layer pair_kind pairs pairs_found pearson "
     "spearman iou halves apart oracle transferred ceiling prompts other component change sum "
-    "components attention top_share agreement margin macro_f1 mcc before after",
+    "components attention top_share agreement margin macro_f1 mcc before after q_value low high",
     "predictions": "store task split row component prediction class gold gold_class correct margin "
     "text normalize",
     "reweight": f"{_RUN} method recipe n_train accuracy accuracy_low accuracy_high accuracy_sd "

@@ -56,7 +56,7 @@ def _side_by_side(runs: Sequence[Row], together: Sequence[Row]) -> Iterator[Tabl
                 blocks[stores] = [
                     {
                         "task": of[store]["task"],
-                        "prompt": f"{of[store]['template']}, seed {of[store]['seed']}",
+                        "prompt": _prompt(of[store]),
                         **{m: _percent(alone[store, m]) for m in some},
                     }
                     for store in stores
@@ -73,6 +73,13 @@ def _side_by_side(runs: Sequence[Row], together: Sequence[Row]) -> Iterator[Tabl
         if labelled != {n_train}:
             rows += f", {' or '.join(map(str, sorted(labelled)))} in all"
         yield Table(columns, list(blocks.values()), title=rows)
+
+
+def _prompt(run: Row) -> str:
+    """What tells a store's prompts from those of the others."""
+    if run["template"] is None:
+        return "prompt file"
+    return f"{run['template']}, seed {run['seed']}"
 
 
 def _gains(average: Sequence[Row]) -> Table:

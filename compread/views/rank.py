@@ -16,7 +16,7 @@ from compread.analysis.ranking import group_key, predicted_keys
 from compread.analysis.runs import RunStats
 from compread.options import NORMALIZATIONS
 from compread.store.answers import NO_TOKEN
-from compread.text import base_settings, model_name, printable
+from compread.text import base_settings, listed, model_name, printable
 from compread.views.tables import MORE, Column, Row, Table, normalized, plain
 
 SHARE = "predicted_"
@@ -35,6 +35,8 @@ LENGTH_NOTE = (
     "fewest tokens, of rows whose answers differ in that; {longest_chance:.2f} and "
     "{shortest_chance:.2f} by chance."
 )
+CLASSES = 8
+"""Classes whose words the note says."""
 MEASURE_NOTES = {
     "mcc": " MCC: Matthews' correlation of predicted and right {columns}, 0 by chance.",
     "ece": (
@@ -58,7 +60,7 @@ def ranking_view(rows: Sequence[Row], runs: Sequence[RunStats], by: str, split: 
     note = NOTE.format(together=together, interval=interval, **words)
     note += LENGTH_NOTE.format(**full) if full.get("longest_chance") is not None else ""
     note += MEASURE_NOTES.get(by, "").format(**words)
-    told = _matched(runs) + _ties(ranked) + _crossfit(ranked)
+    told = _classes(runs) + _matched(runs) + _ties(ranked) + _crossfit(ranked)
     named = by.replace("_", " ") if by in MEASURES else by
     title = f"Components by {printable(named)}: {_source(runs, split)}"
     digits = decimals([row["margin"] for row in ranked])
@@ -228,8 +230,22 @@ def _matched(runs: Sequence[RunStats]) -> str:
     if classes.by_name:
         return ""
     titles = classes.labels(runs[0].labels.token_id).titles
-    listed = ", ".join(map(printable, titles))
-    return f" The stores have different label words; they are matched by their order: {listed}."
+    names = ", ".join(map(printable, titles))
+    return f" The stores have different label words; they are matched by their order: {names}."
+
+
+def _classes(runs: Sequence[RunStats]) -> str:
+    """The words of each class, where several templates have other words for it."""
+    words: dict[str, dict[str, None]] = {}
+    for labels in (run.labels for run in runs):
+        for name, word in zip(labels.class_names, labels.names, strict=True):
+            words.setdefault(name, {})[word] = None
+    if classes_of(runs).names != runs[0].labels.class_names or list(words) == [
+        word for of in words.values() for word in of
+    ]:
+        return ""
+    told = [f"{name} by {'/'.join(of)}" for name, of in words.items() if list(of) != [name]]
+    return f" Classes are asked for: {printable(listed(told, CLASSES))}."
 
 
 def _ties(ranked: Sequence[Mapping[str, Any]]) -> str:

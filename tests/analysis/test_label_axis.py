@@ -29,6 +29,27 @@ def test_labels_are_matched_by_name_else_by_order(words, tasks, names, second):
     assert found.by_name == (words[0][0].strip() in (w.strip().lower() for w in words[1]))
 
 
+@pytest.mark.parametrize(
+    ("words", "second", "names", "columns"),
+    [
+        ((" bad", " good"), ("neg", "pos"), (" bad", " good"), (0, 1)),
+        ((" sad", " happy"), ("neg", "pos"), ("neg", "pos"), (0, 1)),
+        ((" happy", " sad"), ("pos", "neg"), ("neg", "pos"), (1, 0)),
+        ((" bad", " good"), ("no", "yes"), (" bad", " good"), (0, 1)),
+        ((" Good", " bad"), ("yes", "no"), (" bad", " good"), (1, 0)),
+        ((" sad", " happy"), ("no", "yes"), ("bad/sad", "good/happy"), (0, 1)),
+    ],
+)
+def test_classes_of_a_name_are_one_whatever_their_words(words, second, names, columns):
+    """A column is headed by the words where they are alike, else by the class's name."""
+    first = Labels((" bad", " good"), (1, 2), ("neg", "pos"))
+    labels = [first, Labels(words, (1, 2), second)]
+    found = common_classes(labels, ("cr", "cr"), ["a.h5", "b.h5"])
+    assert found.names == names and found.columns == ((0, 1), columns)
+    assert found.by_name == ("neg" in second or "bad" in words[0] + words[1])
+    assert found.classes == (("neg", "pos") if "neg" in second else names)
+
+
 def test_other_words_are_one_test_over_shared_rows(tmp_path, write_store):
     """Two templates' accuracies are averaged; their rows, of equal ids, stand in one test."""
     paths = [

@@ -72,6 +72,16 @@ def test_the_folder_is_the_model_with_the_fit_s_weights(made: SimpleNamespace) -
     assert not torch.allclose(logits(made.model, "Review: x"), wanted, atol=1e-3)
 
 
+def test_weights_of_a_file_are_exported_as_at_their_fit(made: SimpleNamespace, run: Run) -> None:
+    """The scores on the stores are printed, and the folder has the same weights."""
+    status, out, err = run("--apply", made.saved, "--export-model", made.folder / "applied")
+    assert status == 0 and "comprw" in out and "model: comprw of 10 train rows in" in err
+    one, other = (json.loads((made.folder / name / "compread_weights.json").read_text())
+                  for name in ("whole", "applied"))  # fmt: skip
+    assert one == other
+    torch.testing.assert_close(logits(made.folder / "whole"), logits(made.folder / "applied"))
+
+
 def test_the_folder_is_as_open_to_others_as_any_new_one(made: SimpleNamespace, run: Run) -> None:
     """Each file and the folder have the permissions that the umask leaves."""
     folder, before = made.folder / "shared", os.umask(0o027)
@@ -176,7 +186,9 @@ def test_what_is_to_be_replaced_stays_until_it_is(
         (["--export-model", "x", "--methods", "full"], 2, "none of these methods has: full"),
         (["--export-model", "x", "--model", "nowhere"], 1, "nowhere"),
         (["--export-model", "x", "--model", "OTHER"], 4, "fingerprint"),
-        (["--export-model", "x", "--apply", "w.json"], 2, "--apply fits nothing"),
+        (["--export-model", "x", "--apply", "SAVED", "--methods", "full"], 2, "none of these"),
+        (["--apply", "SAVED", "--force"], 2, "--apply fits nothing, so leave out --force"),
+        (["--export-model", "x", "--ensemble", "seeds"], 2, "fit without --ensemble"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(
@@ -186,7 +198,8 @@ def test_what_cannot_be_exported_is_one_line(
     """With the right exit status, and no folder is left."""
     other = save_tiny(tmp_path / "other", seed=3)
     monkeypatch.chdir(tmp_path)
-    got, out, err = run(*[str(other) if word == "OTHER" else word for word in arguments])
+    places = {"OTHER": other, "SAVED": made.saved}
+    got, out, err = run(*[places.get(word, word) for word in arguments])
     last = err.splitlines()[-1]
     assert got == status and last.startswith("error: ") and message in last
     assert [one.name for one in tmp_path.iterdir()] == ["other"]

@@ -240,7 +240,8 @@ def test_models_are_named_by_their_base_names(
     assert "/far" not in out + err.replace(str(tmp_path), "") and "a.gguf" in out
     _, out, err = run(capsys, "rank", tmp_path)
     assert "/far" not in err and "is of a.gguf in float32" in err
-    _, out, _ = run(capsys, "analyze", tmp_path, "--table", "runs", "--columns", "store,model")
+    runs = ["--across-models", "--table", "runs", "--columns", "store,model"]
+    _, out, _ = run(capsys, "analyze", tmp_path, *runs)
     assert "a.gguf" in out and "/far" not in out
     _, out, _ = run(capsys, "reweight", tmp_path, "--methods", "full")
     assert "/far" not in out

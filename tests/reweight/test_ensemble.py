@@ -126,6 +126,33 @@ def test_stores_that_differ_in_one_thing_belong_together(make_store, how, groups
     ]  # fmt: skip
 
 
+def test_prompt_files_of_the_same_rows_are_an_ensemble(make_store, tmp_path):
+    """Each is a wording, as a template is: fitted, kept and applied as those are."""
+    of_task = family(make_store, seeds=(0,))
+    from_file = {"template": None, "template_text": None, "seed": None}
+    stores = [
+        replace(s, run=replace(s.run, task=f"ask-{n}", **from_file)) for n, s in enumerate(of_task)
+    ]
+    fits, some = fitted(stores, "templates")
+    _, (wanted,) = fitted(of_task, "templates")
+    rows = [rows_of(s.split("test"), s.components) for s in stores]
+    np.testing.assert_array_equal(some[0].scores(rows), wanted.scores(rows))
+    assert some[0].row()["templates"] == ["ask-0", "ask-1"]
+    Weights(fits, some).write(tmp_path / "w.json")
+    (kept,) = Weights.read(tmp_path / "w.json").ensembles
+    (found,) = apply_ensembles([kept], stores[::-1])
+    assert found.together.test.accuracy == some[0].test.accuracy
+    other = replace(stores[1], run=replace(stores[1].run, prompt_set="another", task="ask-7"))
+    with pytest.raises(StoreError, match=r"is of task ask-7|template ask-7"):
+        apply_ensembles([kept], [stores[0], other])
+    with pytest.raises(StoreError, match="names no seed"):
+        matched(stores, "both")
+    few = replace(stores[1].split("test"), id=tuple(f"x{n}" for n in range(60)))
+    apart = replace(stores[1], splits={**stores[1].splits, "test": few})
+    with pytest.raises(StoreError, match="the only store of a prompt file with its model and test"):
+        matched([stores[0], apart], "templates")
+
+
 def turned(store):
     """A copy of another template whose columns 0, 1, 2 are the store's 2, 0, 1."""
     order = [2, 0, 1]
@@ -201,7 +228,7 @@ def _changed(**changes):
         (_changed(seed=4), "a-0.h5 is the only store of task sst2 and seed 0"),
         (_changed(shots=8), "a-0.h5 is the only store"),
         (_changed(fingerprint="beef"), "a-0.h5 is the only store"),
-        (_changed(template=None), "b-0.h5 is of a prompt file"),
+        (_changed(template=None), "a-0.h5 is the only store of task sst2 and seed 0"),
         (lambda store: replace(store, components=store.components[:-1]), "other components"),
     ],
 )

@@ -98,3 +98,21 @@ def test_changes_stand_by_their_size():
     ]  # fmt: skip
     (table,) = change_view(rows, 2)
     assert [row["component"] for row in table.blocks[1]] == ["c1", "c2"]
+
+
+def test_words_of_classes_are_told(tmp_path, write_store):
+    """In the heading, and where the words of a class differ in the note."""
+    one = write_store(tmp_path / "a.h5", classes=("neg", "pos"))
+    other = write_store(
+        tmp_path / "b.h5", template="t2", words=(" no", " pos"), classes=("neg", "pos")
+    )
+    for paths, heading, told in (
+        ([one], "predicted negative (neg)", ""),
+        ([one, other], "predicted neg", "Classes are asked for: neg by negative/no, pos by "
+         "positive/pos."),
+        ([write_store(tmp_path / "c.h5", template="t3")], "predicted negative", ""),
+    ):  # fmt: skip
+        runs = read_runs(paths)
+        (table,) = ranking_view(rank(runs).rows(), runs, "accuracy", "test")
+        assert heading in [column.one_line for column in table.columns]
+        assert ("Classes are" in table.note) == bool(told) and told in table.note
