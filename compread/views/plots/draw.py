@@ -37,6 +37,8 @@ from compread.views.plots.pictures import (
 )
 
 LONGEST_TICK = 40
+PANEL = (2.3, 2.0)
+"""Inches of a panel of three on a page."""
 LEGEND_TOP = 0.2
 """Share of the height that a legend takes below points of shares."""
 FEW = 50
@@ -77,7 +79,7 @@ def draw(
         ) from error
     out, sizes = io.BytesIO(), replace(STYLES[style], theme=THEMES[theme])
     with matplotlib.rc_context(sizes.settings()):
-        columns = min(3, len(picture.panels)) if _narrow(picture) else 1
+        columns = _columns(len(picture.panels), size) if _narrow(picture) else 1
         rows = math.ceil(len(picture.panels) / columns)
         width = sizes.column if columns == 1 and _narrow(picture) else sizes.page
         if size is not None:
@@ -106,6 +108,19 @@ def draw(
     return out.getvalue()
 
 
+def _columns(panels: int, size: tuple[float, float] | None) -> int:
+    """How many panels stand side by side: as many as a page holds, or what gives them most room."""
+    most = min(3, panels)
+    if size is None:
+        return most
+    width, height = size
+
+    def room(columns: int) -> float:
+        return min(width / columns / PANEL[0], height / math.ceil(panels / columns) / PANEL[1])
+
+    return max(range(1, most + 1), key=room)
+
+
 def _narrow(picture: Picture) -> bool:
     """Whether panels fit a column; a grid of many columns wants the page."""
     return not any(isinstance(p, Grid) and len(p.columns) > 40 for p in picture.panels)
@@ -125,9 +140,10 @@ def _height(panel: Panel, width: float, style: Style) -> float:
 
 def _panel(figure: Any, axis: Any, panel: Panel, width: float, height: float, style: Style) -> None:
     scale = style.font / 8
-    title = wrapped(printable(panel.title), round(style.letters * width))
+    letters = round(style.letters * width)
+    title = wrapped(printable(panel.title), letters)
     if isinstance(panel, (Points, Lines)) and panel.level is not None:
-        title += f"\ndashed: {printable(panel.level_name)}"
+        title += "\n" + wrapped(f"dashed: {printable(panel.level_name)}", letters)
         axis.axhline(panel.level, color=style.ink, linewidth=style.line * 0.6, linestyle="--")
     axis.set_title(title)
     axis.set_xlabel(printable(panel.x_label))
@@ -193,7 +209,8 @@ def _points(axis: Any, panel: Points, style: Style, inches: tuple[float, float])
         axis.set_xlim(-0.03, 1.03)
         axis.set_ylim(-0.03, 1.03)
     place: Any = {"loc": "lower left", "ncols": 2} if panel.unit else {"loc": "best"}
-    below = panel.diagonal or panel.sides is not None
+    narrow = panel.unit and inches[0] < 1.6 * style.font / 8
+    below = panel.diagonal or panel.sides is not None or narrow
     if below:  # Points or words are in every corner; the legend makes room for itself below.
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 4.5}
     legend = axis.legend(**LEGEND, **place)

@@ -222,6 +222,16 @@ def test_a_dark_picture_is_dark_throughout():
     assert "#000000" in draw(a_picture_of_each(), "svg").decode()
 
 
+@pytest.mark.parametrize(
+    ("panels", "size", "columns"),
+    [(2, (3.3, 2), 2), (2, (3.3, 5), 1), (4, (3.3, 3), 2), (9, (6.9, 6), 3), (9, None, 3),
+     (1, (10, 3), 1), (3, (7, 2), 3)],
+)  # fmt: skip
+def test_panels_stand_where_they_have_most_room(panels, size, columns):
+    """Side by side on a page, below one another in a column."""
+    assert draw_module._columns(panels, size) == columns
+
+
 def test_scatter_is_over_the_last_of_two_labels(runs):
     """What always says the first label stands at 0, what always says the last at 1."""
     place = {row["name"]: row["x"] for row in picture_rows(charts.scatter(runs[:1]))}
