@@ -166,7 +166,7 @@ def test_what_is_odd_about_stores_is_a_warning(stores, tmp_path):
     [
         (lambda s: compread.rank(s, by="acuracy"), 'by="acuracy": did you mean \'accuracy\'?'),
         (lambda s: compread.rank(s, by="weight"), 'by="weight" and method want weights'),
-        (lambda s: compread.rank(s, kind="heads"), 'kind="heads": did you mean \'head\'?'),
+        (lambda s: compread.rank(s, kind="hed"), "kind='hed': did you mean 'head'?"),
         (lambda s: compread.rank(s, split="dev"), 'split="dev": there is train, test'),
         (lambda s: compread.rank(s, pool="sum"), 'pool="sum": there is logsumexp'),
         (lambda s: compread.rank(s, alpha=2), "alpha=2"),
