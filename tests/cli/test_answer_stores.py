@@ -88,8 +88,11 @@ def test_the_normalizer_is_not_ranked_among_components(store: Path, capsys: Any)
         ("ece", "the softmax over a row's own answers, in 15 bins"),
     ],
 )
-def test_notes_call_columns_what_they_are(by: str, note: str, store: Path, capsys: Any) -> None:
+def test_notes_call_columns_what_they_are(
+    by: str, note: str, store: Path, capsys: Any, monkeypatch: Any
+) -> None:
     """Where answers are a row's own, no note speaks of labels that rows have in common."""
+    monkeypatch.setenv("COLUMNS", "300")  # notes are on columns that there is room for
     assert main(["rank", str(store), "--by", by, "--explain"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert note in out and "label" not in out
