@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from compread.analysis.change import Change
     from compread.analysis.repeats import Repeats
     from compread.analysis.runs import RunStats
+    from compread.reweight.label_shares import LabelShares
     from compread.store.gather import Gathered, Models
 if TYPE_CHECKING:
     from compread.reweight.weights_file import Weights
@@ -99,3 +101,17 @@ def read_weights(path: Path) -> Weights:
     for doubt in weights.doubts(path):
         note(doubt)
     return weights
+
+
+def read_weights_of(path: Path, titles: Sequence[str] | None, shares: LabelShares) -> Weights:
+    """What a weights file has of some methods, with what they are told of the labels' shares.
+
+    Raises:
+        StoreError: as ``read_weights``.
+        UsageError: as ``compread.reweight.ensemble_apply.named``.
+    """
+    from compread.reweight.ensemble_apply import named
+
+    weights = read_weights(path)
+    fits, some = named(weights.fits, weights.ensembles, titles, shares)
+    return replace(weights, fits=fits, ensembles=some)

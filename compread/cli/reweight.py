@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ import typer
 from compread import options
 from compread.cli import complete
 from compread.cli.forms import FORMAT, ONE_TABLE, TABLE, TABLE_OPTIONS
-from compread.cli.inputs import found_stores, tell_repeats
+from compread.cli.inputs import found_stores, read_weights_of, tell_repeats
 from compread.cli.options import (
     ANY_STORES,
     AS_STORED,
@@ -28,7 +27,6 @@ from compread.cli.reweight_export import export
 from compread.cli.values import PATH
 
 if TYPE_CHECKING:
-    from compread.reweight.label_shares import LabelShares
     from compread.reweight.method import Method
     from compread.reweight.weights_file import Weights
     from compread.views.choose import Form
@@ -201,7 +199,7 @@ def reweight(
         titles = names if "--methods" in named else None
         how = pool.value if "--pool" in named else None
         alike = normalize.value if "--normalize" in named else None
-        weights = _named(apply, titles, shares)
+        weights = read_weights_of(apply, titles, shares)
         if export_model is not None:
             check_export(weights.fits, export_model, force, bool(weights.ensembles))
         _apply(weights, stores, how, alike, metrics, format)
@@ -312,16 +310,6 @@ def _list_methods(format: Form) -> None:
         Column("alone", "row\nalone", format=lambda r: "" if r["transductive"] else "yes"),
     ]
     emit(rows, columns, format)
-
-
-def _named(file: Path, titles: list[str] | None, shares: LabelShares) -> Weights:
-    """What a weights file has of the methods named, told of the labels' shares."""
-    from compread.cli.inputs import read_weights
-    from compread.reweight.ensemble_apply import named
-
-    weights = read_weights(file)
-    fits, some = named(weights.fits, weights.ensembles, titles, shares)
-    return replace(weights, fits=tuple(fits), ensembles=tuple(some))
 
 
 def _apply(
