@@ -103,7 +103,8 @@ def check_columns(names: Sequence[str], command: str) -> None:
     """
     if command not in COLUMNS or not names:
         return
-    known = [*COLUMNS[command].split(), *(MEASURES if command == "rank" else ())]
+    measures = MEASURES if command == "rank" else ()
+    known = list(dict.fromkeys([*COLUMNS[command].split(), *measures]))
     for name in names:
         word = f"_{_word(name)}_"
         if any(f"_{key}_" in word or word in f"_{key}_" for key in known):

@@ -219,6 +219,8 @@ def test_an_unknown_column_is_told_before_any_work(capsys: Any, command: str) ->
     status, out, err = run(capsys, command, "nowhere.h5", "--columns", "stoer,acuracy")
     assert (status, out) == (2, "")
     assert err.startswith("error: --columns stoer,acuracy: there is no column 'stoer'; expected")
+    names = err.partition("expected names of ")[2].partition(";")[0].split(", ")
+    assert len(set(names)) == len(names)
 
 
 def test_a_binary_result_is_refused_before_any_work(capsys: Any, monkeypatch: Any) -> None:
