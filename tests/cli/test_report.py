@@ -12,13 +12,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from contrast import contrast
 
 from compread.cli import main
 from compread.components import LayerShape, component_axis
 from compread.store import part_path
 from compread.store.paths import journal_path
 from compread.views.plots.palette import FURTHER, GROUPS, INK
-from tests.contrast import contrast
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

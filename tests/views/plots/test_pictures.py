@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from contrast import SIGHT, contrast, distance
 
 from compread.analysis.change import Change
 from compread.analysis.runs import read_runs
@@ -36,7 +37,6 @@ from compread.views.plots.pictures import (
     wrapped,
 )
 from compread.views.plots.terminal import to_blocks
-from tests.contrast import SIGHT, contrast, distance
 
 draw_module = import_module("compread.views.plots.draw")
 
