@@ -240,21 +240,32 @@ def _under_words(style: Style) -> Any:
 
 
 def _name_points(axis: Any, panel: Points, style: Style, inches: tuple[float, float]) -> None:
-    """Names beside the points that have one, each at the nearest place that is free."""
-    (x_low, x_high), (y_low, y_high) = axis.get_xlim(), axis.get_ylim()
+    """Names beside the points that have one, each at the nearest place that is free.
+
+    Free of points, of the line and of other names; in a crowd of other names and their points.
+    """
+    low, high = np.transpose([axis.get_xlim(), axis.get_ylim()])
     size = style.font * 6 / 8
-    place = {
-        name: np.array([(x - x_low) / (x_high - x_low), (y - y_low) / (y_high - y_low)])
+    places = {
+        name: (np.array([x, y]) - low) / (high - low)
         for group in panel.groups
         for name, x, y in zip(group.names, group.x, group.y, strict=False)
-        if name in panel.named
     }
     # In shares of the axes: a point's marker, and a name of so many letters.
     dot = np.array([size / 2, size / 2]) / 72 / inches
+    crowd = [(at - dot / 2, at + dot / 2) for at in places.values()]
+    if panel.level is not None:
+        height = (panel.level - low[1]) / (high - low)[1]
+        crowd.append((np.array([0.0, height]), np.array([1.0, height])))
+    place = {name: at for name, at in places.items() if name in panel.named}
     taken = [(at - dot, at + dot) for at in place.values()]
     for name, at in place.items():
         half = np.array([0.36 * len(name) * size, 0.65 * size]) / 72 / inches
-        centre = _free_place(at, half, dot, taken, LEGEND_TOP if panel.unit else 0.0)
+        bottom = LEGEND_TOP if panel.unit else 0.0
+        centre = _free_place(at, half, dot, [*taken, *crowd], bottom)
+        if centre is None:
+            centre = _free_place(at, half, dot, taken, bottom)
+        centre = at + half + dot if centre is None else centre
         taken.append((centre - half, centre + half))
         named = axis.annotate(
             printable(name), at, centre, "axes fraction", "axes fraction", fontsize=size,
@@ -267,7 +278,7 @@ def _name_points(axis: Any, panel: Points, style: Style, inches: tuple[float, fl
 
 def _free_place(
     at: Floats, half: Floats, dot: Floats, taken: Sequence[tuple[Floats, Floats]], bottom: float
-) -> Floats:
+) -> Floats | None:
     """The middle of a box of half sizes [2] near a point [2], over none of those that are taken."""
     for far in np.arange(1.0, 6.0, 0.5):
         for angle in np.radians([0, 180, 90, 270, 45, 135, 225, 315]):
@@ -276,7 +287,7 @@ def _free_place(
             inside = low[0] >= 0 and low[1] >= bottom and high.max() <= 1
             if inside and not any((low < b).all() and (high > a).all() for a, b in taken):
                 return np.asarray(centre)
-    return np.asarray(at + half + dot)
+    return None
 
 
 def _group_name(group: Group, panel: Points) -> str:

@@ -323,6 +323,25 @@ def test_names_lie_apart():
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+def test_a_name_is_over_no_point_and_no_line():
+    """Where there is a place that is free of both; a name in a crowd is there all the same."""
+    from matplotlib.figure import Figure
+
+    at = np.array([0.5, 0.44, 0.56])  # a line at its height, and points left and right of it
+    few = Group("good", at, np.array([0.5, 0.5, 0.5]), ("L1MLP", "L2H1", "L3H1"))
+    x, y = (of.ravel() for of in np.meshgrid(np.linspace(0, 1, 40), np.linspace(0, 1, 40)))
+    many = Group("other", x, y, tuple(f"L9H{n}" for n in range(len(x))))
+    for groups, free in (((few,), True), ((few, many), False)):
+        panel = Points(groups, "x", "y", level=0.5, unit=True, named=("L1MLP",))
+        axis = Figure(figsize=(3.35, 2.6)).subplots()
+        axis.set_xlim(0, 1)
+        axis.set_ylim(0, 1)
+        draw_module._name_points(axis, panel, STYLES["paper"], (2.7, 1.8))
+        (name,) = axis.texts
+        height = 0.65 * name.get_fontsize() / 72 / 1.8
+        assert (abs(name.get_position()[1] - 0.5) > height) == free
+
+
 def test_weights_are_centred_on_unchanged(runs):
     """A weight that leaves a component as it is has the middle of the scale's colours."""
     values = np.linspace(0.2, 1.4, len(runs[0].components))
