@@ -126,7 +126,7 @@ def _weights(
         options |= quantization(request.quantize, DTYPES.get(request.dtype))
     if request.attention:
         options["attn_implementation"] = request.attention
-    with as_model_error(request.name, "model"):
+    with as_model_error(request.name, "model"), _no_code_for_generating():
         # Some quantized models cannot be moved once they are loaded.
         if device is not None and (request.quantize or packed):
             placed = {"": str(device)}
@@ -143,6 +143,27 @@ def _weights(
         if device is not None and not getattr(model, "hf_device_map", None):
             model = model.to(device)
     return model
+
+
+@contextmanager
+def _no_code_for_generating() -> Iterator[None]:
+    """Models load without the code that a folder may bring for generating, which nothing needs.
+
+    transformers 4.57 runs that of a local folder whether its code is trusted or not.
+    """
+    from transformers import GenerationMixin
+
+    mixin: Any = GenerationMixin
+    before = mixin.load_custom_generate
+
+    def nothing(*_: Any, **__: Any) -> None:
+        raise OSError("there is none")
+
+    mixin.load_custom_generate = nothing
+    try:
+        yield
+    finally:
+        mixin.load_custom_generate = before
 
 
 def _config(name: str, source: ModelSource) -> Any:
