@@ -156,7 +156,9 @@ def test_a_number_that_is_not_finite_is_not_kept(tmp_path: Path) -> None:
             writer.append([0], parts, FULL[:1], np.zeros(1), np.zeros(1))
 
 
-def _set(path: str, at: Any, value: Any) -> Callable[[Any], None]:
+def set_at(path: str, at: Any, value: Any) -> Callable[[Any], None]:
+    """An edit of a store's file that sets some numbers of a dataset."""
+
     def edit(file: Any) -> None:
         file[path][at] = value
 
@@ -164,24 +166,29 @@ def _set(path: str, at: Any, value: Any) -> Callable[[Any], None]:
 
 
 EDITS: dict[str, tuple[Callable[[Any], None], str]] = {
-    "a number without an answer": (_set("test/full", (1, 3), 0.0), "/test/full of row 'c' is NaN"),
-    "an answer without a number": (_set("test/full", (0, 3), np.nan), "/test/full of row 'b'"),
-    "another text": (_set("test/answer", (0, 1), b" Parma"), "does not agree with its checksum"),
-    "another length": (_set("test/answer", (0, 1), b" Rome"), "byte counts do not agree"),
-    "another count": (_set("test/answer_tokens", (0, 1), 2), "does not agree with its checksum"),
-    "no count": (_set("test/answer_tokens", (0, 1), 0), "do not agree"),
-    "negative bytes": (_set("test/answer_bytes", (1, 3), -1), "do not agree"),
+    "a number without an answer": (
+        set_at("test/full", (1, 3), 0.0), "/test/full of row 'c' is NaN",
+    ),
+    "an answer without a number": (set_at("test/full", (0, 3), np.nan), "/test/full of row 'b'"),
+    "another text": (set_at("test/answer", (0, 1), b" Parma"), "does not agree with its checksum"),
+    "another length": (set_at("test/answer", (0, 1), b" Rome"), "byte counts do not agree"),
+    "another count": (set_at("test/answer_tokens", (0, 1), 2), "does not agree with its checksum"),
+    "no count": (set_at("test/answer_tokens", (0, 1), 0), "do not agree"),
+    "negative bytes": (set_at("test/answer_bytes", (1, 3), -1), "do not agree"),
     "no answers": (lambda file: file["test"].pop("answer"), "/test/answer is missing"),
     "version 2": (lambda file: file.attrs.modify("format_version", 2), "checksum"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", EDITS)
-def test_an_edited_store(name: str, tmp_path: Path) -> None:
-    """What somebody changed in the answers or their numbers is found."""
-    edit, message = EDITS[name]
-    path = write(tmp_path / "x.h5")
+def check_edit(path: Path, edit: Callable[[Any], None], message: str) -> None:
+    """See that opening or verifying a store that was edited says what is wrong with it."""
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
         edit(file)
     with pytest.raises(StoreError, match=message), open_store(path) as store:
         store.verify()
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edited_store(name: str, tmp_path: Path) -> None:
+    """What somebody changed in the answers or their numbers is found."""
+    check_edit(write(tmp_path / "x.h5"), *EDITS[name])

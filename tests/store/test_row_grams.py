@@ -22,6 +22,7 @@ from compread.store import Labels, RowAnswers, SplitRows, open_store
 sys.path.append(str(Path(__file__).parents[1]))
 from stores import rot
 
+GRAM = "test/answer_gram"
 ARCHIVE = Path(__file__).parent / "data" / "store-v5.h5"
 K = sample.K
 
@@ -167,16 +168,11 @@ def test_a_class_is_less_what_it_is_behind_the_unconditional_prompt(
         )
 
 
-def _set(at: Any, value: float) -> Callable[[Any], None]:
-    def edit(file: Any) -> None:
-        file["test/answer_gram"][at] = value
-
-    return edit
-
-
 EDITS: dict[str, tuple[Callable[[Any], None], str]] = {
-    "not finite": (_set((0, 1, 1), np.inf), "/test/answer_gram .*not finite"),
-    "of no answer": (_set((1, 3, 0), 1.0), "/test/answer_gram .*stands where a row has no answer"),
+    "not finite": (sample.set_at(GRAM, (0, 1, 1), np.inf), "/test/answer_gram .*not finite"),
+    "of no answer": (
+        sample.set_at(GRAM, (1, 3, 0), 1.0), "/test/answer_gram .*stands where a row has no answer",
+    ),
     "none": (lambda file: file["test"].pop("answer_gram"), "/test/answer_gram is missing"),
     "version 4": (lambda file: file.attrs.modify("format_version", 4), "checksum"),
     "version 3": (lambda file: file.attrs.modify("format_version", 3), "checksum"),
@@ -186,12 +182,7 @@ EDITS: dict[str, tuple[Callable[[Any], None], str]] = {
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edited_store(name: str, tmp_path: Path) -> None:
     """What somebody changed in them is found."""
-    edit, message = EDITS[name]
-    path = write(tmp_path / "x.h5")
-    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
-        edit(file)
-    with pytest.raises(StoreError, match=message), open_store(path) as store:
-        store.verify()
+    sample.check_edit(write(tmp_path / "x.h5"), *EDITS[name])
 
 
 def test_a_rotten_byte_is_found(tmp_path: Path) -> None:
