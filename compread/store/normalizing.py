@@ -122,15 +122,7 @@ def divided(values: Float32, answers: Sequence[RowAnswers], run: RunInfo) -> Flo
     """Numbers of rows [N, .., K] as a run's are: by the length that ``run.normalize`` names."""
     if run.normalize == "none":
         return values
-    return _divided(values, answers, length_by(run.normalize, run))
-
-
-def _divided(
-    values: Float32,
-    answers: Sequence[RowAnswers],
-    length: Callable[[RowAnswers], tuple[int, ...]],
-) -> Float32:
-    return _over(values, _lengths(answers, values.shape[-1], length))
+    return _over(values, _lengths(answers, values.shape[-1], length_by(run.normalize, run)))
 
 
 def _over(values: Array, lengths: Float32) -> Array:
