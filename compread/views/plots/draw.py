@@ -244,6 +244,8 @@ def _name_points(axis: Any, panel: Points, style: Style, inches: tuple[float, fl
 
     Free of points, of the line and of other names; in a crowd of other names and their points.
     """
+    if not panel.named:
+        return
     low, high = np.transpose([axis.get_xlim(), axis.get_ylim()])
     size = style.font * 6 / 8
     places = {
@@ -280,12 +282,13 @@ def _free_place(
     at: Floats, half: Floats, dot: Floats, taken: Sequence[tuple[Floats, Floats]], bottom: float
 ) -> Floats | None:
     """The middle of a box of half sizes [2] near a point [2], over none of those that are taken."""
+    begins, ends = np.array(taken).swapaxes(0, 1)  # [M, 2] each: there are a thousand points
     for far in np.arange(1.0, 6.0, 0.5):
         for angle in np.radians([0, 180, 90, 270, 45, 135, 225, 315]):
             centre = at + (half + far * dot) * [np.cos(angle), np.sin(angle)]
             low, high = centre - half, centre + half
             inside = low[0] >= 0 and low[1] >= bottom and high.max() <= 1
-            if inside and not any((low < b).all() and (high > a).all() for a, b in taken):
+            if inside and not ((low < ends) & (high > begins)).all(axis=1).any():
                 return np.asarray(centre)
     return None
 
