@@ -21,10 +21,8 @@ Kind = Literal["embed", "head", "mixer", "mlp", "bias", "normalizer"]
 KINDS: tuple[Kind, ...] = ("embed", "head", "mixer", "mlp", "bias", "normalizer")
 LAYERED: tuple[Kind, ...] = ("head", "mixer", "mlp")
 """The kinds that a layer has; the others stand once."""
-KIND_WORDS: dict[str, Kind] = {
-    **{f"{kind}s": kind for kind in LAYERED},
-    **{kind: kind for kind in KINDS},
-}
+KIND_PLURALS: dict[str, Kind] = {f"{kind}s": kind for kind in LAYERED}
+KIND_WORDS: dict[str, Kind] = {**KIND_PLURALS, **{kind: kind for kind in KINDS}}
 """What kinds are called by those who ask for them: ``heads`` as well as ``head``."""
 
 

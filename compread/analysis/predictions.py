@@ -10,7 +10,7 @@ import numpy as np
 
 from compread.analysis.runs import check_rows
 from compread.array_types import Float32, Ints
-from compread.components import KIND_WORDS, LAYERED, Component, named
+from compread.components import KIND_PLURALS, KIND_WORDS, Component, named
 from compread.errors import UsageError
 from compread.store import Store
 from compread.text import did_you_mean
@@ -96,7 +96,8 @@ def nothing_named(word: str, components: Sequence[Component], *others: str) -> U
     """The error for a word that names no component, nor any of what else may be named."""
     names = [c.name for c in components]
     layers = [f"L{layer}" for layer in sorted({c.layer for c in components if c.layer >= 0})]
-    kinds = [f"{kind}s" for kind in LAYERED if any(c.kind == kind for c in components)]
+    there = {c.kind for c in components}
+    kinds = [word for word, kind in KIND_PLURALS.items() if kind in there]
     hint = did_you_mean(word, [*others, *KIND_WORDS, *layers, *names])
     known = [*others, f"a component ({names[1]} to {names[-2]})", "a pattern such as L3H*"]
     known += [f"a layer (L0 to {layers[-1]})"] if layers else []

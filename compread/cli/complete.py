@@ -119,16 +119,15 @@ def kinds(incomplete: str) -> list[str]:
 
 def components(ctx: typer.Context, incomplete: str) -> list[str]:
     """``full``, kinds, and the components of the first store that is named before."""
-    from compread.components import LAYERED
+    from compread.components import KIND_PLURALS
     from compread.store import open_store, store_paths
 
     given = _arguments(ctx, "stores")
     with suppress(CompreadError, OSError):
         if given and "-" not in given:
             with open_store(store_paths(given)[0]) as store:
-                kinds = [f"{kind}s" for kind in LAYERED]
                 names = [component.name for component in store.components]
-                return _in_list(["full", *kinds, *names], incomplete)
+                return _in_list(["full", *KIND_PLURALS, *names], incomplete)
     return []
 
 
