@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import answer_sample
 import numpy as np
 import pytest
+import store_sample
 
 from compread.analysis.examples import breakdowns, logit_differences, rivals
 from compread.errors import UsageError
 from compread.store import open_store
 
-sys.path.append(str(Path(__file__).parents[1] / "store"))
-import store_sample
-import test_row_answers
 
-
-@pytest.mark.parametrize("write", [store_sample.write, test_row_answers.write])
+@pytest.mark.parametrize("write", [store_sample.write, answer_sample.write])
 def test_a_difference_is_over_the_likeliest_wrong_label(
     write: Callable[[Path], Path], tmp_path: Path
 ) -> None:
@@ -47,7 +44,7 @@ def test_differences_add_up_to_the_margin() -> None:
         assert margin[n] == pytest.approx(full[n, gold[n]] - max(others), abs=1e-5)
 
 
-@pytest.mark.parametrize("write", [store_sample.write, test_row_answers.write])
+@pytest.mark.parametrize("write", [store_sample.write, answer_sample.write])
 def test_a_breakdown_runs_from_embed_to_the_sum_of_all(
     write: Callable[[Path], Path], tmp_path: Path
 ) -> None:
@@ -83,7 +80,7 @@ def test_a_breakdown_runs_from_embed_to_the_sum_of_all(
 def test_each_store_that_has_the_example_is_told_of(tmp_path: Path) -> None:
     """The others are left out; their ids count as known ones."""
     one = store_sample.write(tmp_path / "one.h5")
-    other = test_row_answers.write(tmp_path / "other.h5")
+    other = answer_sample.write(tmp_path / "other.h5")
     assert [found.store for found in breakdowns([one, other, one], "test", "c")] == [str(other)]
     assert len(breakdowns([one, other, one], "test", "r9")) == 2
 

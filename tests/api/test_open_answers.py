@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from answer_sample import ABSENT, ANSWERS, AXIS, FULL, PARTS, write
 
 import compread
 from compread.errors import UsageError
-
-sys.path.append(str(Path(__file__).parents[1] / "store"))
-from test_row_answers import ABSENT, ANSWERS, AXIS, FULL, PARTS, write
 
 
 @pytest.fixture

@@ -14,4 +14,4 @@ import sys
 from pathlib import Path
 
 # The models, stores and prompt files that the tests make.
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "store")]
+sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -12,7 +12,7 @@ from conftest import AXIS, make_run, planted_parts
 from compread.store import Labels, SplitRows, StoreWriter, open_store
 from compread.store.schema import ALL_SPLITS
 
-ARCHIVES = sorted((Path(store_sample.__file__).parent / "data").glob("store-v*.h5"))
+ARCHIVES = sorted((Path(store_sample.__file__).parent / "store" / "data").glob("store-v*.h5"))
 
 
 def planted(path: Path, seed: int = 0, n_train: int = 20, n_test: int = 60) -> Path:

@@ -167,7 +167,9 @@ def _pytest_here(tree: Path, arguments: list[str], environment: dict[str, str]) 
     temporary = tree.parent / "temporary"
     # Plugins that are imported already cannot be rewritten, which would be a warning.
     os.environ |= {"PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}
-    sys.path.insert(0, str(tree))
+    # What the tests share is taken from the copy as well.
+    here = (ROOT, ROOT / "tests")
+    sys.path[:] = [str(tree), *(path for path in sys.path if Path(path).resolve() not in here)]
     quiet = os.open(tree.parent / "pytest.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number in (1, 2):
         os.dup2(quiet, number)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from answer_sample import ANSWERS, FULL, write
 
 from compread.cli import main
-
-sys.path.append(str(Path(__file__).parents[1] / "store"))
-from test_row_answers import ANSWERS, FULL, write
 
 
 @pytest.fixture

@@ -5,20 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import answer_sample
 import numpy as np
 import pytest
+from store_sample import ROWS, write
 
 from compread.cli import main
 from compread.store import open_store
-
-sys.path.append(str(Path(__file__).parents[1] / "store"))
-import test_row_answers
-from store_sample import ROWS, write
 
 
 @pytest.fixture
@@ -66,9 +63,9 @@ def test_wrong_keeps_the_rows_of_the_first_one(store: Path, capsys: Any) -> None
 
 def test_answers_of_a_row_s_own_are_named_by_their_texts(tmp_path: Path, capsys: Any) -> None:
     """A column that a row has no answer for is never predicted."""
-    store = test_row_answers.write(tmp_path / "cloze.h5")
+    store = answer_sample.write(tmp_path / "cloze.h5")
     rows = said(capsys, store, "--component", "full")
-    full, answers = test_row_answers.FULL, test_row_answers.ANSWERS
+    full, answers = answer_sample.FULL, answer_sample.ANSWERS
     with open_store(store) as one:
         numbers = one.split("test")
         texts = [of.text for of in one.answers("test")]
@@ -79,7 +76,7 @@ def test_answers_of_a_row_s_own_are_named_by_their_texts(tmp_path: Path, capsys:
 
 def test_how_answers_are_made_alike_is_said(tmp_path: Path, capsys: Any) -> None:
     """In each row, and above the table; nothing where they are as stored."""
-    store = test_row_answers.write(tmp_path / "cloze.h5")
+    store = answer_sample.write(tmp_path / "cloze.h5")
     assert {r["normalize"] for r in said(capsys, store, "--normalize", "bytes")} == {"bytes"}
     assert "log p per UTF-8 byte" in said(capsys, store, "--normalize", "bytes", form="md")
     assert "normalize" not in said(capsys, store)[0]

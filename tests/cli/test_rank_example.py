@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import store_sample
 
 import compread
 from compread.cli import main
 from compread.store import Store
-
-sys.path.append(str(Path(__file__).parents[1] / "store"))
-import store_sample
 
 
 @pytest.fixture

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import answer_sample as sample
 import h5py
 import numpy as np
 import pytest
-import test_row_answers as sample
 from numpy.typing import NDArray
 from store_sample import END, contents
+from stores import rot
 
 from compread.errors import StoreError
 from compread.options import UNCONDITIONAL
 from compread.store import Labels, RowAnswers, SplitRows, open_store
-
-sys.path.append(str(Path(__file__).parents[1]))
-from stores import rot
 
 GRAM = "test/answer_gram"
 ARCHIVE = Path(__file__).parent / "data" / "store-v5.h5"
@@ -79,7 +76,7 @@ def test_a_store_of_version_5_is_read_for_ever() -> None:
 
 def test_a_store_without_them_has_none() -> None:
     """As those of version 3 and 4."""
-    with open_store(sample.ARCHIVE) as store:
+    with open_store(Path(__file__).parent / "data" / "store-v3.h5") as store:
         assert store.label_gram("test") is None
         store.verify()
 

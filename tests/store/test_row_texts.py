@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import answer_sample
 import h5py
 import numpy as np
 import pytest
 import store_sample
-import test_row_answers
 from store_sample import END, RUN, contents
+from stores import rot
 
 from compread.errors import StoreError, TargetError
 from compread.store import StoreWriter, is_finished, open_store
 
-sys.path.append(str(Path(__file__).parents[1]))
-from stores import rot
-
 ARCHIVE = Path(__file__).parent / "data" / "store-v4.h5"
-SAMPLES: dict[str, Any] = {"labels": store_sample, "answers": test_row_answers}
+SAMPLES: dict[str, Any] = {"labels": store_sample, "answers": answer_sample}
 
 
 def texts(split: str, n: int) -> tuple[str, ...]:
@@ -39,8 +36,8 @@ def write(sample: Any, path: Path) -> Path:
     """The sample with texts, whole."""
     if sample is store_sample:
         return store_sample.write(path, splits=with_texts(sample))
-    with test_row_answers.open_writer(path, with_texts(sample)) as writer:
-        test_row_answers.keep(writer, [0, 1, 2, 3])
+    with answer_sample.open_writer(path, with_texts(sample)) as writer:
+        answer_sample.keep(writer, [0, 1, 2, 3])
         return writer.finish(END)
 
 
@@ -67,7 +64,7 @@ def test_texts_come_back(name: str, tmp_path: Path) -> None:
 def test_a_store_of_version_4_is_read_for_ever() -> None:
     """The archived store, made by that version's writer, gives exactly these values."""
     with open_store(ARCHIVE) as store:
-        test_row_answers.assert_equals_sample(store)
+        answer_sample.assert_equals_sample(store)
         assert store.texts("train") == texts("train", 1)
         assert store.texts("test") == texts("test", 3)
         store.verify()

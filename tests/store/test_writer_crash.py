@@ -14,7 +14,8 @@ from store_sample import BATCHES, N, contents, open_writer, write
 import compread
 from compread.errors import TargetError
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(compread.__file__).parents[1])}
+ROOTS = (Path(compread.__file__).parents[1], Path(__file__).parents[1])
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ROOTS))}
 SCRIPT = [sys.executable, str(Path(__file__).with_name("crash_writer.py"))]
 
 

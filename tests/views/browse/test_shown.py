@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import answer_sample
 import numpy as np
 import pytest
+import store_sample
 
 from compread.cli import main
 from compread.errors import UsageError
@@ -19,10 +20,6 @@ from compread.views.browse.heat import map_of
 from compread.views.browse.reading import Asked, Reader
 from compread.views.browse.rows import Filter, next_of, ordered, with_beside
 from compread.views.browse.sources import Source, sources
-
-sys.path.append(str(Path(__file__).parents[2] / "store"))
-import store_sample
-import test_row_answers
 
 
 def found_in(*where: Path) -> list[Source]:
@@ -166,12 +163,12 @@ def test_rows_have_their_text_where_it_is_kept(tmp_path: Path) -> None:
 
 def test_answers_of_a_rows_own_are_told(tmp_path: Path) -> None:
     """Not the position of an answer, but its text; and a component of all its numbers."""
-    source = found_in(test_row_answers.write(tmp_path / "own.h5"))[0]
+    source = found_in(answer_sample.write(tmp_path / "own.h5"))[0]
     reader = Reader(Asked())
     shown = reader.read(source)
     assert shown is not None and shown.rows[-1]["component"] == "normalizer"
     found = reader.examples(source, "full")
-    answers = {text for row in test_row_answers.ANSWERS for text in row.text}
+    answers = {text for row in answer_sample.ANSWERS for text in row.text}
     assert found and {e.gold for e in found} | {e.prediction for e in found} <= answers
 
 
