@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from compread.analysis.categories import COUNTED_KINDS
 from compread.array_types import Float32
 from compread.components import NORMALIZER, Component
 from compread.errors import StoreError, UsageError, option
-from compread.reweight.blocks import blocks
+from compread.reweight.blocks import blocks, for_each_block
 from compread.store.schema import Labels, Split
 
 if TYPE_CHECKING:
@@ -65,19 +65,25 @@ class Rows:
         Args:
             span: of the rows; all of them by default.
         """
-        return self._turned(span, np.float64)
+        start, stop, _ = span.indices(len(self))
+        copy = self._room(stop - start, np.float64)
+        self._turn(span, copy)
+        return copy.swapaxes(1, 2)
 
     def carrying_single(self) -> Float32:
         """[N, J, K] those of all rows as they are held: half the memory to go through."""
-        return self._turned(slice(None), np.float32)
+        copy = self._room(len(self), np.float32)
+        for_each_block(lambda span: self._turn(span, copy[span]), self.parts)
+        return copy.swapaxes(1, 2)
 
-    def _turned(self, span: slice, dtype: type[Number]) -> npt.NDArray[Number]:
+    def _room(self, rows: int, dtype: type[Number]) -> npt.NDArray[Number]:
+        """[n, K, J]."""
+        return np.empty((rows, self.full.shape[1], int(self.reweighted().sum())), dtype)
+
+    def _turn(self, span: slice, copy: npt.NDArray[Any]) -> None:
         used, parts = self.reweighted(), self.parts[span]
-        rows, _, labels = parts.shape
-        copy = np.empty((rows, labels, int(used.sum())), dtype)
         for some in blocks(parts, TURNED_BYTES):
             copy[some] = parts[some][:, used].swapaxes(1, 2)
-        return copy.swapaxes(1, 2)
 
     def __len__(self) -> int:
         return len(self.full)

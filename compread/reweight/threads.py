@@ -33,9 +33,9 @@ def blas_threads(count: int) -> Iterator[None]:
         yield
 
 
-def shares(rows: int) -> list[slice]:
-    """Spans of about equal size, ``SHARES`` of them at most."""
-    return list(spans(rows, max(1, -(-rows // SHARES))))
+def shares(rows: int, most: int = SHARES) -> list[slice]:
+    """Spans of about equal size, so many of them at most."""
+    return list(spans(rows, max(1, -(-rows // most))))
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

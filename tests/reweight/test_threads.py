@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from compread.reweight import threads
+from compread.reweight import blocks, threads
 from compread.reweight.fit import reweight
 from compread.reweight.methods.full import Full
 from compread.reweight.solvers.sums import InBlocks
@@ -35,11 +35,11 @@ def test_numbers_do_not_depend_on_the_cores(monkeypatch):
     """Scores, loss and gradient are the same to the bit with one thread and with many."""
     rng = np.random.default_rng(0)
     sums = InBlocks.of(rng.normal(size=(50, 40, 3)), (0.0, rng.normal(size=(40, 3))))
-    weights, right = rng.normal(size=(2, 40)), np.eye(3)[rng.integers(0, 3, (2, 50))]
+    weights, gold = rng.normal(size=(2, 40)), rng.integers(0, 3, (2, 50))
     found = []
     for count in (1, 5):
         monkeypatch.setattr(threads, "cores", lambda count=count: count)
-        found.append(sums.descent(weights, right))
+        found.append(sums.descent(weights, gold))
     for alone, many in zip(*found, strict=True):
         np.testing.assert_array_equal(alone, many)
 
@@ -83,3 +83,35 @@ def test_a_fault_in_a_thread_is_raised():
 
     with pytest.raises(ValueError, match=r"^0 in"):
         threads.in_threads(fail, range(3))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5, 23])
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+def test_blocks_are_all_rows_once(monkeypatch, rows, size):
+    """Whoever goes through them, in a share of the rows or in all; sums are over all of them."""
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", size)
+    values = np.random.default_rng(rows).normal(size=(rows, 2, 3))
+    seen = np.zeros(rows, int)
+
+    def look(span):
+        seen[span] += 1
+
+    blocks.for_each_block(look, values)
+    assert (seen == 1).all()
+    total = blocks.sum_of_blocks(lambda span: values[span].sum(axis=0), values)
+    np.testing.assert_allclose(total, values.sum(axis=0), atol=1e-12)
+    share = slice(rows // 3, rows - rows // 4)
+    spans = list(blocks.blocks(values, share=share))
+    assert [n for span in spans for n in range(rows)[span]] == list(range(rows)[share])
+    assert all(48 * (span.stop - span.start) <= max(48, size) for span in spans)
+
+
+def test_a_sum_of_blocks_does_not_depend_on_the_cores(monkeypatch):
+    """It is the same to the bit with one thread and with many."""
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 100)
+    values = np.random.default_rng(1).normal(size=(500, 2, 3))
+    found = []
+    for count in (1, 5):
+        monkeypatch.setattr(threads, "cores", lambda count=count: count)
+        found.append(blocks.sum_of_blocks(lambda span: values[span].sum(axis=0), values))
+    np.testing.assert_array_equal(*found)

@@ -222,16 +222,13 @@ def fit_weights(training: Sequence[Training]) -> list[tuple[int, Floats, float]]
         signal = Signal.of(run.rows)
         own = ~run.rows.absent if run.rows.own_answers else None
         ridge = ridge_weights(signal, run.gold, own)
-        uniform = np.ones(signal.shape[1])
-        model = weighted_sum(signal, uniform)
+        weightings = np.stack([np.ones(signal.shape[1]), end.weights, ridge.weights])
+        scores = weighted_sum(signal, weightings)
         margins = right_scores(ridge.left_out, run.gold, 1.0, own)
-        learned = max(LEAST_LEARNED, float(ndtr(advantage(margins, model, run.gold, own))))
+        learned = max(LEAST_LEARNED, float(ndtr(advantage(margins, scores[0], run.gold, own))))
         rest = (1 - learned) / 2
-        whole[run.rows.reweighted()] = _average(
-            (uniform, model, rest, 0.0),
-            (end.weights, weighted_sum(signal, end.weights), rest, 0.0),
-            (ridge.weights, weighted_sum(signal, ridge.weights), learned, SMALLEST),
-        )
+        shares, least = (rest, rest, learned), (0.0, 0.0, SMALLEST)
+        whole[run.rows.reweighted()] = _average(weightings, scores, shares, least)
         found.append((end.epochs, whole, float(margins.mean())))
     return found
 
@@ -256,12 +253,14 @@ def advantage(margins: Floats, model: Floats, gold: Ints, own: Bools | None = No
     return float(ahead.mean() / error) if error > SMALLEST * np.abs(ahead).max() else 0.0
 
 
-def _average(*weightings: tuple[Floats, Floats, float, float]) -> Floats:
-    """[J] weightings [J] by their scores [N, K], shares, and what a size must be more than."""
-    weights = np.zeros(len(weightings[0][0]))
-    for w, scores, share, least in weightings:
-        size = np.sqrt((scores**2).mean())
-        if size > least:
+def _average(
+    weightings: Floats, scores: Floats, shares: Sequence[float], least: Sequence[float]
+) -> Floats:
+    """[J] weightings [W, J] by scores [W, N, K], shares and what a size must be more than."""
+    weights = np.zeros(weightings.shape[1])
+    for w, own, share, smallest in zip(weightings, scores, shares, least, strict=True):
+        size = np.sqrt((own**2).mean())
+        if size > smallest:
             weights += share * w / size
     # Nothing varies over the train rows, as with a single one: the model as it is.
     return weights if weights.any() else np.ones_like(weights)

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compread.array_types import Floats
-from compread.reweight.blocks import blocks
+from compread.reweight.blocks import for_each_block
 from compread.reweight.cost import Size, Work
 from compread.reweight.method import Fitted, Method
 from compread.reweight.rows import Rows, Training
@@ -56,10 +56,14 @@ class ComponentWeights(Fitted):
 
 
 def weighted_sum(parts: npt.NDArray[np.floating] | Signal, weights: Floats) -> Floats:
-    """[N, K] Σ_j w_j g[j, y] of parts [N, J, K]."""
-    scores = np.empty((len(parts), parts.shape[2]))
-    for span in blocks(parts):
-        scores[span] = np.matmul(weights, np.asarray(parts[span], dtype=float))
+    """[.., N, K] Σ_j w_j g[j, y] of parts [N, J, K], for one weighting [J] or several [.., J]."""
+    scores = np.empty((*weights.shape[:-1], len(parts), parts.shape[2]))
+
+    def sum_up(span: slice) -> None:
+        summed = np.matmul(weights, np.asarray(parts[span], dtype=float))
+        scores[..., span, :] = summed if weights.ndim == 1 else summed.swapaxes(0, 1)
+
+    for_each_block(sum_up, parts)
     return scores
 
 

@@ -61,11 +61,11 @@ def solve(
     begin = np.full(count, 0.5) if start is None else start
     if signed:
         begin = np.concatenate([begin.clip(0, None), (-begin).clip(0, None)])
-    sums, right = sums_of([features]), np.eye(features.shape[2])[gold][None]
+    sums = sums_of([features])
 
     def value(w: Floats) -> tuple[float, Floats]:
         weights = w[:count] - w[count:] if signed else w
-        _, loss, gradient = sums.descent(weights[None], right)
+        _, loss, gradient = sums.descent(weights[None], gold[None])
         slopes = np.concatenate([gradient[0], -gradient[0]]) if signed else gradient[0]
         return float(penalty * w.sum() + loss[0]), slopes + penalty
 

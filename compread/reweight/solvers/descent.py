@@ -109,7 +109,6 @@ def descend(sums: Sums, gold: Ints, recipe: Recipe) -> tuple[Descent, ...]:
         One ``Descent`` for each of the R runs; a run's result does not depend on the others.
     """
     runs, rows = gold.shape
-    right = np.eye(sums.labels)[gold]  # [R, N, K]
     weights = np.ones((runs, sums.columns))
     best = np.full(runs, recipe.first_best)
     missed = np.zeros(runs, dtype=np.int64)
@@ -117,7 +116,7 @@ def descend(sums: Sums, gold: Ints, recipe: Recipe) -> tuple[Descent, ...]:
     going = np.ones(runs, dtype=bool)
 
     for epoch in range(recipe.epochs):
-        scores, loss, step = sums.descent(_used(weights, recipe), right, going)
+        scores, loss, step = sums.descent(_used(weights, recipe), gold, going)
         if recipe.summed:
             loss, step = loss * rows, step * rows
         check = epoch % recipe.check_every == 0

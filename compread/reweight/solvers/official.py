@@ -13,9 +13,11 @@ import numpy as np
 from compread.array_types import Floats
 from compread.reweight.rows import Training
 from compread.reweight.solvers.descent import Descent, Recipe, descend, descend_each
-from compread.reweight.solvers.sums import CACHE_BYTES, InBlocks
+from compread.reweight.solvers.sums import CACHE_BYTES, Followed, InBlocks
 
 OFFICIAL = Recipe()
+FOLLOWED_BYTES = 1 << 26
+"""Of features in single precision from which training follows them."""
 RAW, CENTRED = "raw", "centred"
 """The forms: contributions as they are, and less their mean over the train rows."""
 
@@ -58,7 +60,9 @@ def _train(run: Training, forms: tuple[str, ...]) -> None:
         features.mean(axis=0, dtype=float) if form == CENTRED else np.zeros(()) for form in forms
     ]
     gold = np.stack([run.gold] * len(forms))
-    ends = descend(InBlocks.of(features, levels), gold, OFFICIAL)
+    sums = InBlocks.of(features, levels)
+    # Smaller ones are multiplied in double precision before memory has brought the next.
+    ends = descend(Followed(sums) if features.nbytes > FOLLOWED_BYTES else sums, gold, OFFICIAL)
     run.official.update(zip(forms, ends, strict=True))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from compread.array_types import Bools, Floats, Ints
-from compread.reweight.blocks import blocks
+from compread.reweight.blocks import for_each_block, sum_of_blocks
 from compread.reweight.solvers.signal import Signal
 from compread.reweight.threads import blas_threads, cores
 
@@ -51,7 +51,7 @@ def ridge_weights(signal: Floats | Signal, gold: Ints, own: Bools | None = None)
         own: [N, K] which answers a row has, where rows have their own.
     """
     rows, columns, labels = signal.shape
-    squares = sum(np.einsum("njk,njk->j", s, s) for s in (signal[span] for span in blocks(signal)))
+    squares = sum_of_blocks(lambda span: _squares(signal[span]), signal)
     loudness = np.sqrt(np.asarray(squares) / (rows * labels if own is None else own.sum()))
     scale = np.zeros(columns)
     scale[loudness > 0] = loudness[loudness > 0] ** (-LOUDNESS / 2)
@@ -97,20 +97,26 @@ def primal(
     rows, columns, labels = signal.shape
     target = _target(gold, labels, own)
     centred = target - _constant(target, own)
-    normal, moment = level * np.eye(columns), np.zeros(columns)
-    for span in blocks(signal):
+
+    def equations(span: slice) -> Floats:
+        """[J + 1, J] xᵀx, and below it xᵀ target."""
         x = _features(signal[span], scale)
-        normal += x.T @ x
-        moment += target[span].ravel() @ x
+        return np.vstack([x.T @ x, target[span].ravel() @ x])
+
+    system = np.asarray(sum_of_blocks(equations, signal))
+    normal = system[:-1] + level * np.eye(columns)
     factor = cho_factor(normal, lower=True, overwrite_a=True)
-    weights = cho_solve(factor, moment)
+    weights = cho_solve(factor, system[-1])
     residuals, rests = np.empty((rows, labels)), np.empty((rows, labels, labels))
-    for span in blocks(signal):
+
+    def leave_out(span: slice) -> None:
         x = _features(signal[span], scale)
         residuals[span] = centred[span] - (x @ weights).reshape(-1, labels)
         # xᵀ behind the factor [J, n·K]: H of a row is the product of its columns with each other.
         half = solve_triangular(factor[0], x.T, lower=True).T.reshape(-1, labels, columns)
         rests[span] = np.eye(labels) - half @ half.swapaxes(1, 2)
+
+    for_each_block(leave_out, signal)
     return scale * weights, _left_out(rests, residuals, target, own)
 
 
@@ -137,6 +143,12 @@ def _target(gold: Ints, labels: int, own: Bools | None) -> Floats:
 def _constant(target: Floats, own: Bools | None) -> Floats | float:
     """[K] what a regression of targets [N, K] has as its constant."""
     return target.mean(axis=0) if own is None else 0.0
+
+
+def _squares(signal: Floats) -> Floats:
+    """[J] Σ of signal² [n, J, K] over rows and labels."""
+    squares: Floats = np.einsum("njk,njk->j", signal, signal)
+    return squares
 
 
 def _features(signal: Floats, scale: Floats) -> Floats:

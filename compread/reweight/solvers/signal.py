@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compread.array_types import Floats
-from compread.reweight.blocks import BLOCK_BYTES, blocks
+from compread.reweight.blocks import BLOCK_BYTES, sum_of_blocks
 from compread.reweight.rows import Rows
 
 
@@ -32,7 +32,7 @@ class Signal:
         if rows.own_answers:
             level = np.zeros((int(rows.reweighted().sum()), rows.full.shape[1]))
         else:
-            total = sum(rows.carrying(span).sum(axis=0) for span in blocks(rows.parts))
+            total = sum_of_blocks(lambda span: rows.carrying(span).sum(axis=0), rows.parts)
             level = np.asarray(total / max(1, len(rows)))
         signal = cls(rows, level)
         return signal[:] if rows.parts.size * 8 <= BLOCK_BYTES else signal

@@ -21,21 +21,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compread.array_types import Bools, Float32, Floats
+from compread.array_types import Bools, Float32, Floats, Ints
 from compread.reweight.blocks import blocks
+from compread.reweight.probability import row_cross_entropy, softmax_and_normalizer
 from compread.reweight.threads import in_threads, shares
 from compread.store.layout import spans
 
 CACHE_BYTES = 2**21
 """Runs are fitted side by side as long as their features fit in a core's cache; beyond that, one
 after the other is faster, since every epoch reads all features."""
-BLOCK_BYTES = 2 * CACHE_BYTES
+BLOCK_BYTES = 4 * CACHE_BYTES
 """Of larger features gone through at a time: fewer calls than with what one core's cache holds,
 and the cache that cores share holds it."""
 ROWS_BYTES = 2**17
 """Of label probabilities gone through at a time: with what is made of them, half a core's cache."""
-
-
+AFRESH = 20
+"""Descents after which scores that were followed are made anew in double precision."""
 ABSENT = -1e30
 """The score of an answer that a row does not have: no probability, and no slope."""
 
@@ -54,13 +55,13 @@ class Sums(ABC):
 
     @abstractmethod
     def descent(
-        self, weights: Floats, right: Floats, going: Bools | None = None
+        self, weights: Floats, gold: Ints, going: Bools | None = None
     ) -> tuple[Floats, Floats, Floats]:
         """The scores [R, N, K] at weights, the mean cross-entropy [R] and its gradient [R, J].
 
         Args:
             weights: [R, J].
-            right: [R, N, K] 1 at the right label.
+            gold: [R, N] column of the right label.
             going: [R] the runs that are asked for, by default all; what comes back for the others
                 means nothing.
         """
@@ -92,12 +93,12 @@ class SideBySide(Sums):
         return scores if self.absent is None else scores + self.absent
 
     def descent(
-        self, weights: Floats, right: Floats, going: Bools | None = None
+        self, weights: Floats, gold: Ints, going: Bools | None = None
     ) -> tuple[Floats, Floats, Floats]:
         """A second product, with the slopes."""
         scores = self.scores(weights)
-        loss, slope = cross_entropy(scores, right)
-        slope /= right.shape[1]
+        loss, slope = row_cross_entropy(scores, gold)
+        slope /= gold.shape[1]
         gradient: Floats = (slope.reshape(len(slope), 1, -1) @ self.flat)[:, 0]
         return scores, loss.mean(axis=-1), gradient
 
@@ -119,6 +120,22 @@ class _Scratch(threading.local):
 
 
 _scratch = _Scratch()
+
+
+@dataclass
+class Point:
+    """Weights of R runs, and what they make of the rows."""
+
+    weights: Floats
+    """[R, J]."""
+    scores: Floats
+    """[R, N, K]."""
+    likely: Floats
+    """[R, N, K] the probability of each label."""
+    normalizer: Floats
+    """[R, N] log Σ exp score."""
+    gradient: Floats
+    """[R, J] of the rows' cross-entropy by the weights, summed, with features as they are held."""
 
 
 @dataclass(frozen=True)
@@ -162,44 +179,107 @@ class InBlocks(Sums):
         return scores if self.absent is None else scores + self.absent
 
     def descent(
-        self, weights: Floats, right: Floats, going: Bools | None = None
+        self, weights: Floats, gold: Ints, going: Bools | None = None
     ) -> tuple[Floats, Floats, Floats]:
         """Both products of each run with a block while it is in the cache, by several threads."""
-        scores, loss = np.zeros_like(right), np.zeros(right.shape[:2])
-        level = self._level(weights)
+        point = self.certain(gold)
+        self.move(point, weights, going)
+        return self.found(point, gold)
+
+    def certain(self, gold: Ints) -> Point:
+        """Weights of 0, and each right label for sure, where no weight has a slope."""
+        likely = np.eye(self.labels)[gold]
+        scores = np.zeros_like(likely)
+        if self.absent is not None:
+            scores += self.absent
+        weights = np.zeros((len(gold), self.columns))
+        return Point(weights, scores, likely, np.zeros(gold.shape), np.zeros_like(weights))
+
+    def move(
+        self, point: Point, weights: Floats, going: Bools | None = None, single: bool = False
+    ) -> None:
+        """Take a point to other weights, by the products of what is different there.
+
+        Args:
+            point: where to start; it is changed.
+            weights: [R, J].
+            going: [R], as for ``descent``.
+            single: whether features are multiplied as they are held, not in double precision.
+        """
+        moved, point.weights = weights - point.weights, weights.copy()
+        level = self._level(moved)
         runs = range(len(weights)) if going is None else np.flatnonzero(going)
+        steps = moved.astype(np.float32) if single else moved
 
-        def go_through(share: slice) -> tuple[Floats, Floats]:
-            gradient, slopes = np.zeros_like(weights), np.zeros((len(weights), self.labels))
-            for block in blocks(self.features[share], BLOCK_BYTES):
-                span = slice(share.start + block.start, share.start + block.stop)
-                flat = self._flat(span)
-                here = scores[:, span]
+        def go_through(share: slice) -> Floats:
+            gradient = np.zeros_like(weights)
+            for span in blocks(self.features, BLOCK_BYTES, share):
+                flat, here, before = (
+                    self._flat(span, single),
+                    point.scores[:, span],
+                    point.likely[:, span],
+                )
+                change = np.zeros((len(weights), len(flat)), flat.dtype)
                 for r in runs:
-                    np.dot(flat, weights[r], out=here[r].reshape(-1))
+                    np.dot(flat, steps[r], out=change[r])
+                here += change.reshape(here.shape)
                 here -= level
-                if self.absent is not None:
-                    here += self.absent[span]
-                loss[:, span], slope = cross_entropy(here, right[:, span])
-                slopes += slope.sum(axis=1)
+                likely, point.normalizer[:, span] = softmax_and_normalizer(here)
+                np.subtract(likely, before, out=change.reshape(here.shape), casting="same_kind")
+                before[:] = likely
                 for r in runs:
-                    gradient[r] += slope[r].reshape(-1) @ flat
-            return gradient, slopes
+                    gradient[r] += change[r] @ flat
+            return gradient
 
-        found = in_threads(go_through, shares(len(self.features)))
-        gradient, slopes = (sum(each) for each in zip(*found, strict=True))
-        gradient -= np.matmul(slopes[:, None], self.levels)[:, 0]
-        return scores, loss.mean(axis=-1), gradient / right.shape[1]
+        point.gradient += sum(in_threads(go_through, shares(len(self.features))))
 
-    def _flat(self, span: slice) -> Floats:
+    def found(self, point: Point, gold: Ints) -> tuple[Floats, Floats, Floats]:
+        """What ``descent`` gives, at a point."""
+        slopes = (point.likely - np.eye(self.labels)[gold]).sum(axis=1)
+        gradient = point.gradient - np.matmul(slopes[:, None], self.levels)[:, 0]
+        loss = point.normalizer - np.take_along_axis(point.scores, gold[..., None], -1)[..., 0]
+        return point.scores.copy(), loss.mean(axis=-1), gradient / gold.shape[1]
+
+    def _flat(self, span: slice, single: bool = False) -> npt.NDArray[Any]:
         """[n·K, J] the features of n rows, until the thread asks for others."""
         flat = self.features[span].reshape(-1, self.columns)
-        return _scratch.double(flat)
+        return flat if single else _scratch.double(flat)
 
     def _level(self, weights: Floats) -> Floats:
         """[R, 1, K] the sums of the levels."""
         level: Floats = np.matmul(self.levels, weights[..., None]).swapaxes(1, 2)
         return level
+
+
+class Followed(Sums):
+    """Features of single precision, at weights that move a little from one descent to the next.
+
+    Only what is different is multiplied, as it is held in memory, and added in double precision to
+    what was there. So what single precision rounds off is some millionth of what has moved since
+    all was multiplied in double precision, ``AFRESH`` descents ago at most.
+    """
+
+    def __init__(self, sums: InBlocks) -> None:
+        """At no weights yet."""
+        self.sums, self.columns, self.labels = sums, sums.columns, sums.labels
+        self._point: Point | None = None
+        self._steps = 0
+
+    def scores(self, weights: Floats) -> Floats:
+        """All in double precision."""
+        return self.sums.scores(weights)
+
+    def descent(
+        self, weights: Floats, gold: Ints, going: Bools | None = None
+    ) -> tuple[Floats, Floats, Floats]:
+        """From where the descent before was, of the same rows."""
+        if self._point is None or self._steps % AFRESH == 0:
+            self._point = self.sums.certain(gold)
+            self.sums.move(self._point, weights, going)
+        else:
+            self.sums.move(self._point, weights, going, single=True)
+        self._steps += 1
+        return self.sums.found(self._point, gold)
 
 
 @dataclass(frozen=True)
@@ -222,16 +302,16 @@ class Diagonal(Sums):
         return weights[:, None] * self.diagonal
 
     def descent(
-        self, weights: Floats, right: Floats, going: Bools | None = None
+        self, weights: Floats, gold: Ints, going: Bools | None = None
     ) -> tuple[Floats, Floats, Floats]:
         """Each label's slopes times its feature, some rows at a time."""
-        runs, rows, labels = right.shape
-        scores, loss = np.empty_like(right), np.empty((runs, rows))
+        runs, rows, labels = self.diagonal.shape
+        scores, loss = np.empty_like(self.diagonal), np.empty((runs, rows))
         gradient = np.zeros_like(weights)
         for span in spans(rows, max(1, ROWS_BYTES // (8 * runs * labels))):
             features = self.diagonal[:, span]
             np.multiply(weights[:, None], features, out=scores[:, span])
-            loss[:, span], slope = cross_entropy(scores[:, span], right[:, span])
+            loss[:, span], slope = row_cross_entropy(scores[:, span], gold[:, span])
             gradient += np.einsum("rnk,rnk->rk", slope, features)
         return scores, loss.mean(axis=-1), gradient / rows
 
@@ -251,15 +331,3 @@ def _without_absent(
     if not absent.any():
         return features, None
     return np.where(absent[..., None], 0.0, features), np.where(absent, ABSENT, 0.0)
-
-
-def cross_entropy(scores: Floats, right: Floats) -> tuple[Floats, Floats]:
-    """The cross-entropy of each row [..., N] and its gradient by the scores [..., N, K]."""
-    slope = scores - np.maximum.reduce(scores, axis=-1, keepdims=True)
-    own = np.add.reduce(slope * right, axis=-1)
-    np.exp(slope, out=slope)
-    total = np.add.reduce(slope, axis=-1, keepdims=True)
-    loss: Floats = np.log(total)[..., 0] - own
-    slope /= total
-    slope -= right
-    return loss, slope

@@ -52,6 +52,26 @@ def test_large_rows_are_trained_as_small_ones_are(monkeypatch, training, make_st
     np.testing.assert_allclose(large.raw, small.raw, atol=1e-12)
 
 
+@pytest.mark.parametrize("threshold", [0, 1 << 40])
+def test_very_large_rows_end_where_large_ones_do(monkeypatch, training, make_store, threshold):
+    """Followed in single precision, both forms: the same epoch, weights to a millionth."""
+    followed = []
+    real = official.Followed.descent
+    monkeypatch.setattr(official.Followed, "descent", lambda *a: followed.append(1) or real(*a))
+    monkeypatch.setattr(official, "CACHE_BYTES", 1)
+    official.train_together([training], [official.RAW, official.CENTRED])
+    assert not followed
+    monkeypatch.setattr(official, "FOLLOWED_BYTES", threshold)
+    again = training_of(
+        make_store(seed=6, labels=3).split("train"), training.rows.components, None, "s.h5"
+    )
+    official.train_together([again], [official.RAW, official.CENTRED])
+    assert bool(followed) == (threshold == 0)
+    for form, end in training.official.items():
+        assert again.official[form].epochs == end.epochs
+        np.testing.assert_allclose(again.official[form].raw, end.raw, atol=1e-6)
+
+
 def test_what_is_known_is_not_trained_again(training):
     """A second method that uses a form takes the first one's training."""
     first = official.ends([training], official.RAW)
