@@ -18,7 +18,7 @@ from compread.errors import ModelError
 from compread.model import facts
 from compread.model.blocks import config_value
 from compread.model.load.adapters import with_random_adapter
-from compread.model.switches import rope_settings, rope_type
+from compread.model.switches import rope_settings, rope_type, short_ends
 from compread.model.trace import CausalLM
 from compread.text import one_line
 
@@ -145,8 +145,7 @@ def _bring_near(small: dict[str, Any]) -> None:
     width = small.get("head_dim") or small.get("hidden_size", 0) // heads
     for rope in rope_settings(small):
         long = rope_type(rope) in facts.LONG_ROPE
-        named = facts.LONG_FROM in rope or facts.LONG_FROM in small
-        if facts.GROWING_ROPE in rope_type(rope) or (long and not named):
+        if facts.GROWING_ROPE in rope_type(rope) or (long and None in short_ends(rope, small)):
             small["max_position_embeddings"] = twin_sizes.TWIN_SWITCH
         if not long:
             continue

@@ -200,6 +200,8 @@ BY_LAYER = "per_layer_config"
 SHARED_KV = "num_kv_shared_layers"
 """Config entry that says how many of the last layers use earlier layers' keys and values."""
 CONTEXT_LENGTH = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
+ROPE = "rope_parameters"
+"""Entry that says all of a rotation since transformers 5; of 4.57 no family reads it."""
 LONG_ROPE = ("longrope", "su")
 """Types of rotation with one table for short batches and one for long."""
 LONG_FROM = "original_max_position_embeddings"

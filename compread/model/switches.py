@@ -55,13 +55,13 @@ class Switches:
 def find_switches(config: Any) -> Switches:
     """The switches that a config names."""
     text = config.get_text_config(decoder=True)
+    values = text.to_dict()
     at: set[Any] = set()
     beyond: list[int] = []
-    for rope in rope_settings(text.to_dict()):
+    for rope in rope_settings(values):
         if rope_type(rope) in facts.LONG_ROPE:
-            # One release reads the first of the two, another the second.
-            stated = {rope.get(facts.LONG_FROM), getattr(text, facts.LONG_FROM, None)} - {None}
-            at |= stated or {getattr(text, "max_position_embeddings", None)}
+            own = getattr(text, "max_position_embeddings", None)
+            at |= {own if end is None else end for end in short_ends(rope, values)}
         elif facts.GROWING_ROPE in rope_type(rope):
             beyond.append(text.max_position_embeddings)
     rates = (getattr(text, facts.KEYS_IN_ONE, None) or {}).values()
@@ -69,6 +69,19 @@ def find_switches(config: Any) -> Switches:
         if best := getattr(text, name, None):
             beyond.append(int(best) * min(rates, default=1))
     return Switches(tuple(sorted(at - {None})), min(beyond, default=None))
+
+
+def short_ends(rope: dict[str, Any], values: dict[str, Any]) -> set[Any]:
+    """Up to which lengths a LongRoPE may rotate by its short factors; None: the model's own.
+
+    transformers 5 reads the rotation's entry; 4.57 the config's, or else the model's length, and
+    the rotation's besides in one family.
+    """
+    own, of_rope = values.get(facts.LONG_FROM), rope.get(facts.LONG_FROM)
+    if of_rope is None:
+        return {own}
+    alone = own is None and facts.ROPE in values
+    return {of_rope} if alone else {own, of_rope}
 
 
 def stretched(config: Any) -> float:

@@ -36,7 +36,7 @@ PHI3 = Family(
     {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
      "num_attention_heads": 4, "num_key_value_heads": 2, "bos_token_id": 0, "eos_token_id": 1,
      "pad_token_id": 1, "max_position_embeddings": 2048, "original_max_position_embeddings": 46,
-     "rope_scaling": {"type": "longrope", "rope_type": "longrope", **FACTORS}},
+     "rope_scaling": {"type": "longrope", **FACTORS}},
 )  # fmt: skip
 DYNAMIC = replace(
     TINY,
@@ -147,7 +147,7 @@ def test_a_model_that_remembers_earlier_rows_is_not_kept(tmp_path: Path) -> None
 
 def longrope(count: int, **more: Any) -> dict[str, Any]:
     """A LongRoPE of a real model's size."""
-    rope = {"type": "longrope", "rope_type": "longrope", **more}
+    rope = {"type": "longrope", **more}
     rope["short_factor"] = [1 + 0.01 * i for i in range(count)]
     rope["long_factor"] = [1.08 * 1.09**i for i in range(count)]
     return rope
@@ -157,12 +157,14 @@ PHI35 = {"hidden_size": 3072, "num_attention_heads": 32, "max_position_embedding
 PHI35 |= {"original_max_position_embeddings": 4096, "rope_scaling": longrope(48)}
 PHI4 = {**PHI35, "num_attention_heads": 24, "num_key_value_heads": 8, "partial_rotary_factor": 0.75}
 MSCALE = {"short_mscale": 1.243, "long_mscale": 1.243, "original_max_position_embeddings": 4096}
+IN_ROTATION = {"rope_scaling": longrope(64, factor=8.0, original_max_position_embeddings=4096)}
 GROWING = {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}
 SWITCHING: dict[str, tuple[str, dict[str, Any]]] = {
     "Phi-3.5": ("phi3", PHI35),
     "Phi-4-mini": ("phi3", PHI4),
     "Phi-4-multimodal": ("phi4_multimodal", PHI4),
     "Phi-3.5-MoE": ("phimoe", {**PHI35, "rope_scaling": longrope(64, **MSCALE)}),
+    "Llama, LongRoPE": ("llama", {**IN_ROTATION, "max_position_embeddings": 32768}),
     "Llama, dynamic": ("llama", GROWING),
     "InternLM3, dynamic": ("internlm3", GROWING),
     "GPT-NeoX, dynamic": ("gpt_neox", GROWING),

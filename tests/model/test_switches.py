@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,8 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from compread.model.switches import RotationTables, Switches, find_switches, stretched
 
-LONG = {"type": "longrope", "rope_type": "longrope", "factor": 4.0}
-LONG |= {"short_factor": [1.0] * 4, "long_factor": [1.0, 4.0, 16.0, 32.0]}
+LONG = {"type": "longrope", "short_factor": [1.0] * 4, "long_factor": [1.0, 4.0, 16.0, 32.0]}
 HEADS = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
 DYNAMIC = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4}
 PLAIN = {"rope_type": "default", "rope_theta": 1e4}
@@ -24,11 +25,6 @@ CASES: dict[str, tuple[str, dict[str, Any], Switches]] = {
     "one table": ("llama", {}, Switches()),
     "its own entry": ("phi3", {**PHI, "rope_scaling": LONG}, Switches((46,))),
     "named but not used": ("phi3", PHI, Switches()),
-    "in the rotation": (
-        "llama",
-        {**HEADS, "rope_scaling": {**LONG, "original_max_position_embeddings": 30}},
-        Switches((30,)),
-    ),
     "grows": (
         "llama",
         {"max_position_embeddings": 512, "rope_scaling": DYNAMIC},
@@ -72,14 +68,49 @@ class Config:
              "original_max_position_embeddings": 9},
             Switches((8, 9)),
         ),
+        ({"rope_parameters": {**LONG, "original_max_position_embeddings": 8}}, Switches((8,))),
+        ({"rope_scaling": {**LONG, "original_max_position_embeddings": 8}}, Switches((8, 64))),
         ({"rope_scaling": {"type": "su", "short_factor": [1.0]}}, Switches((64,))),
         ({"rope_scaling": {"type": "linear", "factor": 2.0}}, Switches()),
     ],
-    ids=["by kind of layer", "two lengths", "an old name", "another scaling"],
+    ids=["by kind of layer", "two lengths", "in the rotation", "in an old one", "an old name",
+         "another scaling"],
 )  # fmt: skip
 def test_other_ways_to_say_it(values: dict[str, Any], expected: Switches) -> None:
     """Rotations by kind of layer and under older names; where two lengths are stated, both."""
     assert find_switches(Config(max_position_embeddings=64, **values)) == expected
+
+
+NEAR = {"max_position_embeddings": 16, "original_max_position_embeddings": 8}
+TINY = {**HEADS, "vocab_size": 61, "intermediate_size": 20, "num_hidden_layers": 2}
+WIDE = {"type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "factor": 2.0}
+STATED = {**WIDE, "original_max_position_embeddings": 8}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("phi3", {**PHI, **NEAR, "rope_scaling": LONG}),
+        ("phimoe", {**NEAR, "rope_scaling": {**STATED, "short_mscale": 1.0, "long_mscale": 1.5}}),
+        ("llama", {"max_position_embeddings": 16, "rope_scaling": STATED}),
+        ("llama", {"max_position_embeddings": 16, "rope_scaling": WIDE}),
+        ("llama", {**NEAR, "rope_scaling": STATED}),
+    ],
+    ids=["config", "both, Phi", "rotation", "neither", "both"],
+)
+def test_no_model_switches_elsewhere(kind: str, options: dict[str, Any]) -> None:
+    """Of all lengths, at which one more token behind changes what is computed in front."""
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(kind, **{**TINY, **deepcopy(options)})
+    model = AutoModelForCausalLM.from_config(config).eval()
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, 0, 0.5)
+    tokens = torch.arange(3, 23)[None]
+    with torch.inference_mode():
+        front = [model(input_ids=tokens[:, :n]).logits[0, 3] for n in range(4, 21)]
+    steps = enumerate(pairwise(front), 4)
+    changed = {n for n, (a, b) in steps if float((a - b).abs().max()) > 1e-3}
+    assert changed and changed <= set(find_switches(model.config).marks)
 
 
 def test_stretches() -> None:
