@@ -53,7 +53,13 @@ def as_model_error(name: str, what: str) -> Iterator[None]:
                 f"{name} has pickled weights that hold more than tensors, which could run any "
                 "code; they are not loaded: save them as safetensors where you trust them"
             )
-        elif "does not recognize this architecture" in text:
+        elif "CVE-2025-32434" in text:
+            reason = (
+                f"{name} has pickled weights, which transformers reads with torch 2.6 or newer "
+                f"only, and torch {torch.__version__} is installed: pip install -U torch, or save "
+                "them as safetensors where you trust them"
+            )
+        elif "does not recognize this architecture" in text or "Tokenizer class" in text:
             reason = f"{name}: {first} Try pip install -U transformers"
         elif isinstance(error, ImportError) or "pip install" in text:
             reason = f"loading {name} needs a package that is not installed: {first}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,28 @@ def _config(name: str, source: ModelSource) -> Any:
     from transformers import AutoConfig
 
     with as_model_error(name, "config"):
-        return AutoConfig.from_pretrained(source.place, **source.options)
+        config = AutoConfig.from_pretrained(source.place, **source.options)
+    _check_rotation(config, name)
+    return config
+
+
+def _check_rotation(config: Any, name: str) -> None:
+    """Refuse a rotation that is stated where transformers before 5 does not look.
+
+    It would rotate by the type's defaults, and every number would be another model's.
+    """
+    text = config.get_text_config(decoder=True)
+    installed, stated = version("transformers"), getattr(text, facts.ROPE, None) or {}
+    own_code = not type(text).__module__.startswith("transformers.")
+    if int(installed.partition(".")[0]) >= 5 or own_code:
+        return
+    taken = {key: getattr(text, key, None) for key in stated} | {"rope_type": "default"}
+    if any(taken[key] != value for key, value in stated.items()):
+        raise ModelError(
+            f"{name} states how it rotates positions in `{facts.ROPE}` of its config.json, which "
+            f"transformers {installed} does not read; expected 5 or newer: "
+            "pip install -U transformers"
+        )
 
 
 def _check_attention(request: ModelRequest, config: Any) -> None:

@@ -12,9 +12,12 @@ import torch
 from loud import loud_model
 from safetensors.torch import load_file, save_file
 from tiny_folder import CONTEXT, TINY, byte_tokenizer, save_tiny
+from transformers.utils import import_utils
 
 from compread.errors import CompreadError, ModelError, UsageError
-from compread.model import ModelRequest, load_model
+from compread.model import ModelRequest, load_config, load_model
+from compread.model.load import loading
+from compread.model.load.failures import as_model_error
 from compread.model.load.fingerprint import fingerprint
 from compread.model.load.request import choose_device
 
@@ -116,6 +119,62 @@ def test_a_damaged_folder_is_one_clear_line(
     with pytest.raises(ModelError, match=words) as error:
         load_model(ModelRequest(str(copy)))
     assert str(copy) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_pickled_weights_and_an_old_torch(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With transformers they are read by torch 2.6 or newer only; both ways out are said."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    torch.save(load_file(copy / "model.safetensors"), copy / "pytorch_model.bin")
+    remove("model.safetensors")(copy)
+    monkeypatch.setattr(import_utils, "is_torch_greater_or_equal", lambda *args, **more: False)
+    with pytest.raises(ModelError, match=r"pip install -U torch, or save them as safetensors"):
+        load_model(ModelRequest(str(copy)))
+
+
+def test_a_tokenizer_of_a_newer_transformers(folder: Path) -> None:
+    """What 4.57 says of one that 5 has saved ends in a next step."""
+    said = "Tokenizer class TokenizersBackend does not exist or is not currently imported."
+    words = "TokenizersBackend does not exist .* Try pip install -U transformers"
+    with pytest.raises(ModelError, match=words), as_model_error(str(folder), "tokenizer"):
+        raise ValueError(said)
+
+
+LONGER = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
+
+
+@pytest.mark.parametrize("rope", [{"rope_type": "default", "rope_theta": 5e5}, LONGER])
+def test_a_rotation_that_is_not_read_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rope: dict[str, object]
+) -> None:
+    """A version before 5 would take the type's own, and give other numbers without a word."""
+    copy = with_rotation(folder, tmp_path / "copy", rope)
+    monkeypatch.setattr(loading, "version", lambda package: "4.57.1")
+    words = r"in `rope_parameters` of its config.json, which transformers 4.57.1 does not read"
+    with pytest.raises(ModelError, match=words):
+        load_model(ModelRequest(str(copy)))
+    with pytest.raises(ModelError, match=words):
+        load_config(str(copy))
+
+
+def test_a_rotation_that_is_the_type_s_own_is_taken(folder: Path, tmp_path: Path) -> None:
+    """Whichever version of transformers has written it, and whichever reads it."""
+    copy = with_rotation(folder, tmp_path / "copy", {"rope_type": "default", "rope_theta": 10000.0})
+    found, wanted = (load_model(ModelRequest(str(f))).model.cpu() for f in (copy, folder))
+    tokens = torch.arange(3, 33)[None]
+    assert torch.equal(found(input_ids=tokens).logits, wanted(input_ids=tokens).logits)
+
+
+def with_rotation(folder: Path, copy: Path, rope: dict[str, object]) -> Path:
+    """A copy of a model whose config has a rotation as transformers 5 writes it."""
+    shutil.copytree(folder, copy)
+    values = json.loads((copy / "config.json").read_text())
+    for older in ("rope_theta", "rope_scaling"):
+        values.pop(older, None)
+    (copy / "config.json").write_text(json.dumps({**values, "rope_parameters": rope}))
+    return copy
 
 
 def test_another_architecture_is_not_filled_with_random_weights(
