@@ -42,11 +42,13 @@ class SharedPrefix:
         """Whether rows may still borrow the prefix; a family that cannot is tried only once."""
         self._model = model
         self._argument = cache_argument(model)
-        row = torch.tensor([self.tokens], device=device_of(model))
-        with cache_errors_as_cannot_share(), torch.inference_mode():
-            # The base model has no unembedding, whose logits nobody would read.
-            output = model.base_model(input_ids=row, use_cache=True)
-        self._cache = getattr(output, self._argument, None)
+        # The base model has no unembedding, whose logits nobody would read.
+        base: Any = model.base_model
+        self._cache = None
+        if _takes(base.forward, "use_cache"):
+            row = torch.tensor([self.tokens], device=device_of(model))
+            with cache_errors_as_cannot_share(), torch.inference_mode():
+                self._cache = getattr(base(input_ids=row, use_cache=True), self._argument, None)
         if self._cache is None:
             raise CannotShareError(f"{type(model).__name__} returns no `{self._argument}`")
 
@@ -151,6 +153,11 @@ def shortest_window(config: Any) -> int | None:
 def cache_argument(model: CausalLM) -> str:
     """What the forward calls its cache: `cache` since transformers 5.24, which warns otherwise."""
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+
+
+def _takes(forward: Any, argument: str) -> bool:
+    parameters = inspect.signature(forward).parameters
+    return argument in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def _every_layer(cache: Any, method: str) -> bool:

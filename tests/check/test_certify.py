@@ -83,13 +83,12 @@ def test_a_type_is_certified(kind: str) -> None:
 
 def test_a_factor_for_each_rotation_that_is_left() -> None:
     """LongRoPE's lists are as long as half the part of the twin's heads that is rotated."""
-    rope = {"rope_type": "longrope", "short_factor": [1.0] * 8, "long_factor": [2.0] * 8}
     sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 2}
     for share in (0.5, 1.0):
         config = transformers.Phi3Config(
             **sizes,
             partial_rotary_factor=share,
-            rope_scaling={**rope, "type": "longrope", "partial_rotary_factor": share}
+            rope_scaling={"type": "longrope"}
             | {name: [1.0] * int(16 * share) for name in ("short_factor", "long_factor")},
         )
         small = shrink(config)
@@ -507,7 +506,7 @@ def test_what_the_facts_lack_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         reason = certify(AutoConfig.for_model("bloom")).reason
     assert "read by its line in STEPS of compread/model/facts.py" in reason
     with monkeypatch.context() as changed:
-        changed.setitem(twin_sizes.TWIN_SIZES, "llama", {"hidden_size": 47})
+        changed.setitem(twin_sizes.TWIN_SIZES, "llama", {"hidden_size": -48})
         reason = certify(AutoConfig.for_model("llama")).reason
     assert "no tiny twin of `llama` can be built" in reason
     assert "expected sizes that it takes in compread/check/twin_sizes.py" in reason
