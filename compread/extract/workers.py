@@ -8,6 +8,8 @@ process would have written.
 from __future__ import annotations
 
 import os
+import pickle
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +22,8 @@ T = TypeVar("T")
 
 # A worker waits for the slowest one, however long that has to run; a dead one is noticed at once.
 _PATIENCE = timedelta(days=7)
+_exchanged: deque[tuple[Any, ...]] = deque(maxlen=32)
+"""The tensors of the last exchanges, which outlive the group."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,13 @@ class Workers:
         """
         if self.size == 1:
             return [value]
-        import torch.distributed as dist
-
-        values: list[Any] = [None] * self.size
         try:
-            dist.all_gather_object(values, value)
+            return [pickle.loads(own) for own in _exchange(pickle.dumps(value), self.size)]
         except RuntimeError as error:
             raise ResumableError(
                 "another worker has ended before its work was done; the finished rows are kept: "
                 f"the same command (without {flag('force')}) goes on from there"
             ) from error
-        return values
 
     def all_right(self, error: CompreadError | None = None) -> None:
         """Wait for the others, and fail on every worker with the first error of any.
@@ -82,6 +82,28 @@ class Workers:
                 error = problem
         self.all_right(error)
         return self.gather(value)[0]  # type: ignore[return-value]  # worker 0 has made it
+
+
+def _exchange(mine: bytes, size: int) -> list[bytes]:
+    """What each of ``size`` workers gives, of any length.
+
+    torch's own exchange of objects frees its tensors while a thread may still hold them. Up to
+    torch 2.7 this thread then waits for the interpreter's lock, and whoever destroys the group at
+    the end holds that lock and waits for the thread, for ever. So the tensors are kept.
+    """
+    import torch
+    import torch.distributed as dist
+
+    def gathered(own: torch.Tensor) -> list[torch.Tensor]:
+        found = [torch.empty_like(own) for _ in range(size)]
+        _exchanged.append((own, *found))
+        dist.all_gather(found, own)
+        return found
+
+    lengths = [int(n) for n in gathered(torch.tensor([len(mine)]))]
+    filled = mine.ljust(max(lengths), b"\0")
+    found = gathered(torch.frombuffer(bytearray(filled), dtype=torch.uint8))
+    return [own.numpy().tobytes()[:n] for own, n in zip(found, lengths, strict=True)]
 
 
 def join_workers() -> Workers:
