@@ -214,11 +214,8 @@ class InBlocks(Sums):
         def go_through(share: slice) -> Floats:
             gradient = np.zeros_like(weights)
             for span in blocks(self.features, BLOCK_BYTES, share):
-                flat, here, before = (
-                    self._flat(span, single),
-                    point.scores[:, span],
-                    point.likely[:, span],
-                )
+                flat, here = self._flat(span, single), point.scores[:, span]
+                before = point.likely[:, span]
                 change = np.zeros((len(weights), len(flat)), flat.dtype)
                 for r in runs:
                     np.dot(flat, steps[r], out=change[r])
