@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from compread.cli.progress import GridClock, duration, pace
+from compread.cli import progress
+from compread.cli.progress import GridClock, RowProgress, duration, pace
 from compread.extract.label_mass import mass_warning
 from compread.prompts import work
 
@@ -53,6 +54,55 @@ def test_a_run_that_was_kept_measures_nothing():
     watch.now = 11
     clock.update(5, 10)
     assert clock.seconds_left() == pytest.approx(10)
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """The clock of progress lines, set by hand."""
+    watch = Watch()
+    monkeypatch.setattr(progress.time, "monotonic", watch)
+    return watch
+
+
+@pytest.mark.parametrize("works", [[1], [100, 100]])
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_pipe_is_told_once_after_a_while(watch, capsys, works, quiet):
+    """A line with pace and the time that is left, and of how many runs; none where it is quiet."""
+    with RowProgress("a.h5", GridClock(works, watch), quiet=quiet) as show:
+        for watch.now, done in ((0, 20), (60, 50), (80, 60), (100, 80)):
+            show(done, 100, 50 * (done - 20))
+    lines = capsys.readouterr().err.splitlines()
+    if quiet:
+        assert lines == []
+        return
+    alone = f"a.h5: 60 of 100 rows, {pace(40, 80)}, 25 tokens/s, {duration(80)} left"
+    grid = f"run 1 of 2, {alone}, all runs {duration(280)}"
+    assert lines == [alone if len(works) == 1 else grid]
+
+
+@pytest.mark.parametrize("works", [[1], [100, 100]])
+def test_a_terminal_has_a_bar(watch, monkeypatch, capsys, works):
+    """Its rows from the first call on; pace and the time that is left once rows were run."""
+    said = []
+    bar = SimpleNamespace(
+        start=lambda: said.append("start"),
+        stop=lambda: said.append("stop"),
+        add_task=lambda name, **first: said.append(name) or 7,
+        update=lambda task, **told: said.append((task, told)),
+    )
+    monkeypatch.setattr(progress, "_bar", lambda color, columns: bar)
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
+    with RowProgress("a.h5", GridClock(works, watch), quiet=False) as show:
+        show(20, 100, 0)
+        watch.now = 20
+        show(40, 100, 10)
+    left = duration(60) if len(works) == 1 else f"{duration(60)}, all {duration(160)}"
+    name = "a" if len(works) == 1 else "run 1 of 2 a"
+    assert said == [
+        "start", name, (7, {"completed": 20, "total": 100}), (7, {"completed": 40, "total": 100}),
+        (7, {"speed": pace(20, 20), "left": left}), "stop",
+    ]  # fmt: skip
+    assert capsys.readouterr().err == ""
 
 
 def test_one_run_has_no_place():
