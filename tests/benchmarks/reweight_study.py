@@ -7,11 +7,11 @@ are, and on test rows of which a share has one label, drawn twice with each labe
 every method they have what the default gains over it, with 95 % intervals over tasks (Student's t
 over the tasks' means, runs of one task not being independent). --by-task prints each task's means
 too, and what the default loses to the full model on its worst task is said below. Unfinished stores
-are left out and counted. The stores of the nine tasks in ``compread/docs/reweighting.md`` come from
+are left out and counted. The stores of the ten tasks in ``compread/docs/reweighting.md`` come from
 
     compread extract --model SmolLM2-135M-Instruct.Q4_1.gguf --dtype float32 --templates all \
         --seeds 0 --n-train 60 --limit 300 --data-dir DATA -o STORES --tasks \
-        sst2,qqp,rte,arc_easy,wic,mnli,ag_news,yelp_polarity,boolq_contrast
+        sst2,qqp,rte,arc_easy,wic,mnli,ag_news,yelp_polarity,boolq,boolq_contrast
 
 (and ``--templates review-sentiment --seeds 1`` of sst2; the template ``cloze`` of arc_easy, whose
 rows have answers of their own, was left out.) Tasks of
