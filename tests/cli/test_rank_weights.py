@@ -1,12 +1,15 @@
 """``compread rank --weights``: which components fitted weights turn up and down."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from test_reweight import seal, write_store
 
 from compread.cli import main
+from compread.errors import StoreError
+from compread.reweight.select import mean_weights
 from compread.reweight.weights_file import Weights
 
 
@@ -53,6 +56,18 @@ def test_weights_of_another_model_or_of_no_component_are_refused(capsys, made, t
     main(["reweight", str(stores[0]), "--methods", "full,bc", "--save", str(none)])
     status, out, err = rank(capsys, *stores, "--weights", none)
     assert (status, out) == (2, "") and "--methods blend --save" in err
+
+
+def test_weights_of_other_components_are_refused(capsys, made):
+    """Also of the same model, as where its store was made by another version."""
+    _, path = made
+    fits = Weights.read(path).fits
+    whole = fits[0].components
+    run = SimpleNamespace(path="a.h5", info=fits[0].run, components=whole)
+    assert len(mean_weights(fits, [run]).values) == len(whole)
+    run.components, other = whole[:-1], r"a\.h5 has other components than .*0\.h5"
+    with pytest.raises(StoreError, match=other):
+        mean_weights(fits, [run])
 
 
 def test_each_model_has_its_own_weights(capsys, made, tmp_path):
