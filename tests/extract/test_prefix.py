@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from loud import loud_model
 
 from compread.extract.batches import pad_right
 from compread.extract.groups import shared_length
+from compread.extract.prefix import CannotShareError, SharedPrefix
 
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), min_size=1, max_size=6)
 
@@ -51,3 +55,12 @@ def test_pad_right() -> None:
     assert padded.shape == (2, 3)
     assert padded[0].tolist() == [5, 6, 7] and padded[1, 0] == 8
     assert answer.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("forward", [lambda input_ids: None, lambda input_ids, **more: None])
+def test_a_model_that_keeps_nothing_is_told_as_such(forward: Callable[..., None]) -> None:
+    """Also where its base model takes no `use_cache`, as OpenAI's GPT in transformers 4.57."""
+    model = loud_model("gpt2")
+    model.base_model.forward = forward
+    with pytest.raises(CannotShareError, match=r"^GPT2LMHeadModel returns no `"):
+        SharedPrefix(model, [1, 2])
