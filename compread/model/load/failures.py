@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -66,7 +67,7 @@ def as_model_error(name: str, what: str) -> Iterator[None]:
         elif "gated repo" in text:
             reason = gated(name)
         else:
-            reason = f"cannot load the {what} of {name}: {first}"
+            reason = f"cannot load the {what} of {name}: {first}{_newer(name)}"
         raise ModelError(reason) from error
 
 
@@ -81,6 +82,27 @@ def _cause(error: Exception) -> Exception:
         first = first.__context__
     aside = isinstance(error, ImportError) and not isinstance(first, ImportError)
     return first if aside and isinstance(first, Exception) else error
+
+
+def _newer(name: str) -> str:
+    """A next step where a later transformers has saved a model than the one that reads it."""
+    import transformers
+
+    try:
+        path = _path(name, "config.json")
+        written = str(json.loads(path.read_text("utf-8"))["transformers_version"] if path else "")
+        saved, here = (
+            [int(part) for part in version.split(".")[:2]]
+            for version in (written, transformers.__version__)
+        )
+    except (KeyError, OSError, TypeError, ValueError):
+        return ""
+    if saved <= here:
+        return ""
+    return (
+        f"; transformers {written} has saved it and {transformers.__version__} is installed: try "
+        "pip install -U transformers"
+    )
 
 
 def _damaged(folder: Path) -> str | None:
@@ -138,16 +160,23 @@ def _is_installed(module: str) -> bool:
 
 def _has_file(name: str, file: str) -> bool:
     """Whether a model has a file: in its folder, or in the local cache of the hub."""
+    found = _path(name, file)
+    return found is not None and found.is_file()
+
+
+def _path(name: str, file: str) -> Path | None:
+    """Where a model's file would be; None where the hub's cache does not know it."""
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return (folder / file).is_file()
+        return folder / file
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return isinstance(try_to_load_from_cache(name, file), str)
+        found = try_to_load_from_cache(name, file)
     except HFValidationError:
-        return False
+        return None
+    return Path(found) if isinstance(found, str) else None
 
 
 def no_tokenizer(name: str) -> str:

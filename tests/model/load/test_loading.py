@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -175,6 +176,23 @@ def with_rotation(folder: Path, copy: Path, rope: dict[str, object]) -> Path:
         values.pop(older, None)
     (copy / "config.json").write_text(json.dumps({**values, "rope_parameters": rope}))
     return copy
+
+
+@pytest.mark.parametrize("written", ["99.1.0.dev0", "4.1.0", "later", 5, None])
+def test_a_model_that_a_later_transformers_saved(
+    folder: Path, tmp_path: Path, written: object
+) -> None:
+    """Where the installed one cannot read it, the message has both versions and what to try."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    values = json.loads((copy / "config.json").read_text())
+    values |= {"num_attention_heads": "many", "transformers_version": written}
+    (copy / "config.json").write_text(json.dumps(values))
+    with pytest.raises(ModelError, match="cannot load the config") as error:
+        load_config(str(copy))
+    step = "transformers 99.1.0.dev0 has saved it and .* pip install -U transformers$"
+    assert bool(re.search(step, str(error.value))) == (written == "99.1.0.dev0")
+    assert ("pip" in str(error.value)) == (written == "99.1.0.dev0")
 
 
 def test_another_architecture_is_not_filled_with_random_weights(
