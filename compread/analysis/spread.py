@@ -99,6 +99,15 @@ def _variance(
     return np.maximum(variance, 1 / n), df
 
 
+def df_of_rows(n: int, unit: Floats) -> Floats:
+    """Degrees of freedom of the variance of n rows that are right or wrong, [C].
+
+    It is known worse where few rows are either (kurtosis). ``unit`` [C] is p (1 - p).
+    """
+    df: Floats = 2 / (2 / max(1, n - 1) + np.maximum(0, 1 / unit - 6) / n)
+    return df
+
+
 def _unit(mean: Floats, n: float) -> Floats:
     """P (1 - p), at p = 0 and 1 that of an accuracy that n rows leave possible."""
     p = (mean * n + 1) / (n + 2)
@@ -118,9 +127,7 @@ def _within(one: RowSet, unit: Floats, weight: Floats) -> tuple[Floats, Floats]:
     rest = np.maximum(0, total - by_runs - by_rows)
     few = max(1, n - 1)
     of_rest = rest / few / (runs - 1) / unit
-    # The variance of rows that are right or wrong is known worse where few are either (kurtosis).
-    df = 2 / (2 / few + np.maximum(0, 1 / unit - 6) / n)
-    of_rows, df_rows = shrink(by_rows / few / unit, df, weight)
+    of_rows, df_rows = shrink(by_rows / few / unit, df_of_rows(n, unit), weight)
     of_runs, df_runs = shrink(by_runs / (runs - 1) / unit, np.full(c, runs - 1.0), weight)
     sums = np.maximum(of_runs + of_rows - of_rest, np.maximum(of_runs, of_rows))
     known = of_runs**2 / df_runs + of_rows**2 / df_rows + of_rest**2 / few / (runs - 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compread.analysis.intervals import score_interval, wilson_interval
-from compread.analysis.spread import RowSet, accuracy_interval, shrink
+from compread.analysis.spread import RowSet, accuracy_interval, df_of_rows, shrink
 
 
 def row_set(hit):
@@ -20,6 +20,16 @@ def drawn(rng, s, n, c, accuracy, shared, spread=0.0):
     noise = np.sqrt(shared) * common + np.sqrt(1 - shared) * rng.normal(size=(s, n, c))
     at = ndtri(accuracy) * np.sqrt(1 + spread**2) + spread * rng.normal(size=(s, 1, c))
     return noise < at
+
+
+@pytest.mark.parametrize(("n", "p"), [(60, 0.08), (300, 0.9), (25, 0.2)])
+def test_the_variance_of_rows_is_known_as_well_as_draws_say(n, p):
+    """Over draws the variance of a variance, in its square, is 2 by the degrees of freedom."""
+    right = np.random.default_rng(n).binomial(n, p, 400_000) / n
+    variances = n / (n - 1) * right * (1 - right)
+    found = df_of_rows(n, np.array([p * (1 - p)]))
+    assert 2 / found == pytest.approx(variances.var() / (p * (1 - p)) ** 2, rel=0.02)
+    assert df_of_rows(n, np.array([0.25])) == n - 1  # never better than of normal numbers
 
 
 def test_one_run_has_wilsons_interval():

@@ -63,6 +63,24 @@ def test_weights_that_others_stand_in_for_count(
     assert forecaster().run(prompts, tokens).memory == plain + 10**9
 
 
+def test_memory_has_logits_and_a_shared_beginning(
+    monkeypatch: pytest.MonkeyPatch, prompts: PromptSet
+) -> None:
+    """Two copies of each row's logits, and keys and values of the beginning at each layer."""
+    tokens, module = tokenize(prompts, byte_tokenizer()), import_module("compread.extract.forecast")
+    monkeypatch.setattr(module, "resident_memory", lambda: 0)
+    config = forecaster().model.config
+    whole, shared = (forecaster().run(prompts, tokens, share=share) for share in (False, True))
+    per_token = 2 * 4 * config.hidden_size * config.num_hidden_layers
+    beginning, rest = divmod(shared.memory - whole.memory, per_token)
+    assert 20 < beginning < max(map(len, tokens.ids)) and rest == 0
+    found = []
+    for rows in (3, 5):
+        monkeypatch.setattr(module, "most_rows", lambda *given, rows=rows: rows)
+        found.append(forecaster().run(prompts, tokens).memory)
+    assert found[1] - found[0] == 2 * 2 * 4 * config.vocab_size
+
+
 def test_a_grid_shares_one_model(prompts: PromptSet) -> None:
     """Of several runs everything is added up but the memory."""
     one = forecaster().run(prompts, tokenize(prompts, byte_tokenizer()))

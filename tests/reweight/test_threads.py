@@ -23,6 +23,14 @@ def test_what_comes_back_is_in_order():
     assert threads.in_threads(work, range(20)) == [n * n for n in range(20)]
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_each_core_has_a_thread(monkeypatch, count):
+    """As many items are worked on at once as there are cores."""
+    monkeypatch.setattr(threads, "cores", lambda: count)
+    meet = threading.Barrier(count)
+    assert len(threads.in_threads(lambda item: meet.wait(timeout=60), range(count))) == count
+
+
 @pytest.mark.parametrize("rows", [0, 1, 7, 8, 9, 300])
 def test_shares_are_all_rows_once(rows):
     """Eight at most, one after the other."""

@@ -195,7 +195,12 @@ def test_what_is_left_by_what_was_taken() -> None:
     ]
     left = [state(WAITING, 0), state(WAITING, 0, model="b"), state(WAITING, 0, model="c")]
     assert outlook(ended, now) is None and outlook(left, now) is None
-    found = outlook([*ended, *left], now)
+    of_nothing = (
+        state(FINISHED, 100, began=at),
+        state(FINISHED, 100, began=at, kept=100, seconds=9.0),
+    )
+    assert outlook([*of_nothing, *left], now) is None
+    found = outlook([*ended, *of_nothing, *left], now)
     assert found == Outlook(pytest.approx(20 + 90 + 1000 * 100 / 1500), 0)
     begun = state(PARTIAL, 60, now + 100, began=at, kept=20)  # 400 of work in 100 s
     found = outlook([begun, state(WAITING, 0)], now + 130)
