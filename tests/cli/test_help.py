@@ -61,6 +61,17 @@ def test_the_options_are_in_panels(capsys: Any) -> None:
     assert re.findall(r"^(\w+):$", ranked, re.MULTILINE) == ["Arguments", "Options", "Output"]
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("rank", ["STORE"]), ("tasks", []), ("tasks show", ["TASK..."])]
+)
+def test_arguments_stand_under_their_words(capsys: Any, name: str, words: list[str]) -> None:
+    """Each with its help beside it; a command without any has no such panel."""
+    out = help_of(capsys, name)
+    panel = out.partition("Arguments:\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^  (\S+)  +\w", panel, re.MULTILINE) == words
+    assert ("Arguments:" in out) == bool(words)
+
+
 def test_each_option_of_a_panel_is_there() -> None:
     """No panel and no variable names an option that no command has."""
     there = {name for _, one in every_command(ROOT) for p in one.params for name in p.opts}

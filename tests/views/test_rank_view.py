@@ -6,6 +6,7 @@ from compread.analysis.ranking import rank
 from compread.analysis.runs import read_runs
 from compread.views.analyze import change_view
 from compread.views.rank import accuracy_interval, decimals, p_text, ranking_view
+from compread.views.terminal import fit
 
 
 @pytest.mark.parametrize(
@@ -116,3 +117,25 @@ def test_words_of_classes_are_told(tmp_path, write_store):
         (table,) = ranking_view(rank(runs).rows(), runs, "accuracy", "test")
         assert heading in [column.one_line for column in table.columns]
         assert ("Classes are" in table.note) == bool(told) and told in table.note
+
+
+@pytest.mark.parametrize(("by", "other"), [("accuracy", "margin"), ("margin", "accuracy")])
+def test_what_matters_most_stays_longest(stores, by, other):
+    """As a terminal narrows, what refines or repeats goes first; what sorts stands last."""
+    runs = read_runs(sorted(stores.iterdir()))
+    (table,) = ranking_view(rank(runs, by=by, per="seed").rows(), runs, by, "test")
+    left, gone = list(table.columns), []
+    for width in range(400, 20, -1):
+        kept = list(fit(table, width))
+        gone += [column.key for column in left if column not in kept]
+        left = kept
+    assert [column.key for column in left] == ["component", by]
+    order = " ".join(gone).replace(f" {by}_in_s2 {by}_in_s1 {by}_in_s0", " seeds")
+    assert order.split() == [
+        *("direct_share", "agreement", "entropy", "crossfit_accuracy", "margin_sd"),
+        *("macro_f1", "balanced_accuracy", "accuracy_sd"),
+        *("head", "layer", "kind", "predicted_negative", "predicted_positive"),
+        *(["margin"] if other == "margin" else []),
+        *("rank", "category", "q_value", "seeds"),
+        *(["accuracy"] if other == "accuracy" else []),
+    ]

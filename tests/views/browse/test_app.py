@@ -162,6 +162,29 @@ def test_the_map_moves_and_opens(stores: Path) -> None:
     look(stores / "sst2-t1-k4-s0.h5", steps=steps)
 
 
+def test_the_maps_cursor_is_drawn_where_it_is(stores: Path) -> None:
+    """By keys and by the mouse, the cell under the cursor stands out, and no other."""
+
+    def standing_out(app: Viewer) -> list[tuple[int, int]]:
+        drawn = app.export_screenshot().replace("&#160;", " ")
+        bold = "|".join(re.findall(r"\.([\w-]+) \{[^}]*bold", drawn))
+        cells = re.findall(rf'<text class="(?:{bold})" x="([\d.]+)" y="([\d.]+)"[^>]*> \d</', drawn)
+        place = app.main.query_one(HeatMap).region
+        return [(round((float(y) - 20) / 24.4) - place.y - 1, round(float(x) / 12.2 - 4) // 2)
+                for x, y in cells]  # fmt: skip
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "2")
+        assert standing_out(app) == [(0, 0)]
+        await press(app, pilot, "right", "down")
+        assert standing_out(app) == [(1, 1)]
+        await pilot.click("#map", offset=(5, 2))
+        await settled(app, pilot)
+        assert standing_out(app) == [(1, 0)]
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
 def test_a_click_on_a_views_name_goes_to_it(stores: Path) -> None:
     """Each of the three, its key included; beside them is none."""
 

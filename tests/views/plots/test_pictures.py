@@ -136,6 +136,18 @@ def test_colours_are_those_of_the_terminal(depth, code):
     assert code in text and text.count("\x1b[") == 2 * text.count("\x1b[0m")
 
 
+@pytest.mark.parametrize(("centre", "colours"), [
+    (None, [ONE_WAY[0], ONE_WAY[2], ONE_WAY[4]]), (0.5, [TWO_WAYS[0], TWO_WAYS[2], TWO_WAYS[4]]),
+])  # fmt: skip
+def test_a_terminals_map_has_the_scale_of_its_centre(centre, colours):
+    """Two colours away from a centre, one way without; a cell without a value has none."""
+    values = np.array([[0.0, 0.5, np.nan, 1.0]])
+    grid = Grid(values, ("0",), tuple("abcd"), "x", 0.0, 1.0, centre)
+    row = to_blocks(Picture([grid]), 60, "true").splitlines()[0]
+    low, middle, high = (f"\x1b[48;2;{r};{g};{b}m  \x1b[0m" for r, g, b in colours)
+    assert row == f"0 {low}{middle}  {high}"
+
+
 @pytest.mark.parametrize("value", [0.0, -6.65e29, 1e-300])
 def test_one_point_of_any_size_is_drawn(value):
     """A single point stands in the middle, however large its numbers are."""

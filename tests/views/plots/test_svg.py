@@ -103,3 +103,19 @@ def test_labels_do_not_cover_each_other():
     assert len(places) == 3
     for n, (x, y) in enumerate(places):
         assert all(abs(y - b) >= 10 or abs(x - a) > 35 for a, b in places[:n])
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [("L", "accuracy of the head alone, in points"), (("sst2 t1 s0", "agnews t2 s1"), "cosine")],
+)
+def test_the_legend_of_a_narrow_grid_is_whole(columns, what):
+    """It lies below the columns' names, and the drawing is as wide and as high as it."""
+    grid = Grid(np.full((1, len(columns)), 0.5), ("0",), tuple(columns), what, 0.0, 1.0)
+    root, _ = parsed(grid)
+    (end,) = (t for t in root.iter() if t.tag == "text" and what in t.text)
+    x, y = float(end.get("x")), float(end.get("y"))
+    assert x + 6 * len(end.text) <= float(root.get("width")) and y + 4 <= float(root.get("height"))
+    names = [t for t in root.iter() if t.tag == "text" and t.text in columns]
+    down = [6 * len(t.text) if len(t.text) > 3 else 4 for t in names]
+    assert all(float(t.get("y")) + d < y - 8 for t, d in zip(names, down, strict=True))
