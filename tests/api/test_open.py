@@ -57,6 +57,17 @@ def test_every_form_of_stores_is_opened(stores, monkeypatch, form):
     assert [run.info.seed for run in runs] == [int(name[-4]) for name in expected]
 
 
+def test_a_file_whose_name_looks_like_a_glob_is_meant_itself(stores, tmp_path):
+    """As a shell leaves it where it is quoted; a glob of the same letters is opened elsewhere."""
+    first, second, *_ = sorted(stores.glob("*.h5"))
+    named, other = tmp_path / "run[1].h5", tmp_path / "run1.h5"
+    named.write_bytes(first.read_bytes())
+    other.write_bytes(second.read_bytes())
+    assert compread.open(named).info == compread.open(first).info
+    assert compread.open(other).info == compread.open(second).info != compread.open(first).info
+    assert len(compread.open(str(tmp_path / "run*.h5"))) == 2
+
+
 def test_several_runs_are_a_sequence(stores):
     """They have a length, members and slices, and no arrays of their own."""
     runs = compread.open(stores)
