@@ -31,6 +31,17 @@ def kind_of(model: CausalLM) -> str:
     return f"model type `{model.config.model_type}` ({type(model).__name__})"
 
 
+def how_it_was_read(model: CausalLM, module: nn.Module) -> str:
+    """For a refusal: the names in a layer or block, and what this package is told of its family."""
+    own = [name for name, _ in module.named_parameters(recurse=False)]
+    have = ", ".join([*(name for name, _ in module.named_children()), *own])
+    kind = model.config.get_text_config().model_type
+    steps = f"STEPS of {facts.FILE}"
+    if kind in facts.STEPS:
+        return f"it has: {have}; read by its line in {steps}"
+    return f"it has: {have}; read by the usual names, as {steps} has no line for `{kind}`"
+
+
 def find_steps(
     model: CausalLM, index: int, block: nn.Module, config: Any, trace: Trace
 ) -> tuple[Step, ...]:
@@ -57,11 +68,9 @@ def find_steps(
             write = _write(model, index, kind, module, config, trace, block)
             steps.append(replace(write, **change))
     if not any(isinstance(step, Write) for step in steps):
-        have = ", ".join(name for name, _ in block.named_children())
         raise ModelError(
-            f"{kind_of(model)}: layer {index} has no block under a known name, it has: {have}; "
-            f"expected a line for `{config.model_type}` in STEPS of {facts.FILE}, so the model is "
-            "refused"
+            f"{kind_of(model)}: layer {index} has no block under a known name "
+            f"({how_it_was_read(model, block)}); the model is refused"
         )
     _refuse_repeated(model, index, steps, trace)
     others = changers | {step.module for step in steps if isinstance(step, Write)}
@@ -176,7 +185,8 @@ def _shared_width(
     if not heads or width % heads:
         raise ModelError(
             f"{kind_of(model)}: layer {index}'s output projection reads {width} values, which "
-            f"{heads} heads cannot share equally; the model is refused"
+            f"{heads} heads cannot share equally (as many are seen, or stated by an entry in "
+            f"HEAD_COUNT of {facts.FILE}); the model is refused"
         )
     return int(width)
 
@@ -191,7 +201,7 @@ def _output_projection(model: CausalLM, index: int, mixer: nn.Module, trace: Tra
             return module
     raise ModelError(
         f"{kind_of(model)}: no output projection found in layer {index}'s "
-        f"{type(mixer).__name__}; the model is refused"
+        f"{type(mixer).__name__} ({how_it_was_read(model, mixer)}); the model is refused"
     )
 
 

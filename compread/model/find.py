@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from compread.errors import ModelError
 from compread.model import facts
 from compread.model.anatomy import Anatomy, Layer, Mix, StreamJoin, StreamTransform, Write, like
-from compread.model.blocks import config_value, find_steps, kind_of
+from compread.model.blocks import config_value, find_steps, how_it_was_read, kind_of
 from compread.model.finite import why_not_finite
 from compread.model.streams import after_layer, altup_join, hyper_join
 from compread.model.taps import Taps
@@ -66,7 +66,8 @@ def find_anatomy(model: CausalLM) -> Anatomy:
     if not (misfit := _misfit(logits, trace.logits)) <= _MISFIT[trace.dtype]:
         raise ModelError(
             f"{kind_of(model)}: the unembedding's output does not explain the returned logits (off "
-            f"by {misfit:.1e} of their size); the model is refused rather than attributed wrongly"
+            f"by {misfit:.1e} of their size, by the LOGIT_MULTIPLIER, LOGIT_DIVISOR and SOFT_CAP "
+            f"of {facts.FILE}); the model is refused rather than attributed wrongly"
         )
     return anatomy
 
@@ -247,21 +248,12 @@ def _prove_layer(model: CausalLM, index: int, layer: Layer, trace: Trace) -> Non
     misfit = max(misfit, _misfit(stream, trace.outputs[layer.block]))
     bound = _MISFIT[trace.dtype]
     if not misfit <= bound:
-        have = ", ".join(name for name, _ in layer.block.named_children())
         raise ModelError(
             f"{kind_of(model)}: layer {index}'s blocks do not explain what it writes "
             f"to the residual stream (off by {misfit:.1e} of its size, at most {bound:.0e} "
-            f"expected; it has: {have}; {_in_steps(model)}); the model is refused rather than "
+            f"expected; {how_it_was_read(model, layer.block)}); the model is refused rather than "
             "attributed wrongly"
         )
-
-
-def _in_steps(model: CausalLM) -> str:
-    """What this package is told of a family's layers, and where."""
-    kind = model.config.get_text_config().model_type
-    if kind in facts.STEPS:
-        return f"read by its line in STEPS of {facts.FILE}"
-    return f"read by the usual names, as STEPS of {facts.FILE} has no line for `{kind}`"
 
 
 def _misfit(found: Tensor, expected: Tensor | None) -> float:

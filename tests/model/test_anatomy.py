@@ -108,6 +108,13 @@ def doubled_mixer(model: Any) -> None:
     layer.self_attn = Doubled(layer.self_attn)
 
 
+def own_vector(model: Any) -> None:
+    """Layer 1 multiplies the stream by a vector of its own."""
+    layer = model.model.layers[1]
+    layer.gain = torch.nn.Parameter(torch.full((1,), 1.5))
+    layer.register_forward_hook(lambda module, args, output: output * module.gain)
+
+
 def shift_before_the_head(model: Any) -> None:
     """Something stands between the final norm and the unembedding."""
     model.lm_head.register_forward_pre_hook(lambda module, args: (2 * args[0] + 1,))
@@ -132,7 +139,10 @@ def seven_heads_behind_a_kernel(model: Any) -> None:
 
 
 REFUSALS = {
-    "seven heads": (seven_heads_behind_a_kernel, "reads 48 values, which 7 heads cannot share"),
+    "seven heads": (
+        seven_heads_behind_a_kernel,
+        "reads 48 values, which 7 heads cannot share .*HEAD_COUNT of compread/model/facts.py",
+    ),
     "nine layers": (config(num_hidden_layers=9), "no list of 9 layers found"),
     "unknown mixer": (
         with_block(("blend", "mlp")),
@@ -142,13 +152,17 @@ REFUSALS = {
         with_block(("self_attn", "cook")),
         r"layer 1's blocks do not explain .*it has: .*cook",
     ),
-    "unknown both": (with_block(("blend", "cook")), r"no block under a known name, it has: .*cook"),
+    "unknown both": (with_block(("blend", "cook")), r"no block under a known name .it has: .*cook"),
     "attention twice": (with_block(times=2.0), r"layer 1's blocks do not explain"),
     "a little more": (with_block(times=1.001), r"layer 1's blocks do not explain"),
-    "scaled mixer": (doubled_mixer, "no output projection found in layer 1's Doubled"),
+    "own vector": (own_vector, r"it has: self_attn, mlp, .*layernorm, gain; read by the usual"),
+    "scaled mixer": (
+        doubled_mixer,
+        r"found in layer 1's Doubled .it has: inner; .*facts.py has no line for `llama`",
+    ),
     "after the norm": (shift_before_the_head, "no single norm found"),
     "residual scale": (config(residual_multiplier=0.5), "layer 0's blocks do not"),
-    "logit scale": (config(logit_scale=0.5), "output does not explain the returned logits"),
+    "logit scale": (config(logit_scale=0.5), "returned logits .*LOGIT_MULTIPLIER, .*facts.py"),
     "soft-cap": (config(final_logit_softcapping=2.0), "does not explain the returned logits"),
 }
 
