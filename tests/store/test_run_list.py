@@ -208,14 +208,6 @@ def test_what_is_left_by_what_was_taken() -> None:
     assert outlook([begun, state(WAITING, 0)], now + 100 + 601).processes == 0
 
 
-def test_a_run_that_did_nothing_measures_nothing() -> None:
-    """Just begun, with rows of an earlier process alone, or over in no time by a coarse clock."""
-    now, at = NOON.timestamp(), NOON.isoformat()
-    begun = state(PARTIAL, 20, now + 100, began=at, kept=20)
-    at_once = state(FINISHED, 100, began=at, seconds=0.0)
-    assert outlook([begun, at_once, state(WAITING, 0)], now + 100) is None
-
-
 @pytest.mark.parametrize(
     ("model", "name"),
     [
