@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -68,13 +69,11 @@ class Listing(ScrollView, can_focus=True):
     def show(self, columns: dict[Column, int], rows: Sequence[Row], cursor: int = 0) -> None:
         """Other rows, of columns with their widths; the cursor on one of them."""
         self.columns, self.rows = columns, rows
-        titles = [column.title.split("\n") for column in columns]
-        lines = max(map(len, titles), default=0)
         # As rich does, the titles begin on one line.
-        padded = [[*title, *[""] * (lines - len(title))] for title in titles]
-        self._head = [self._line([title[i] for title in padded]) for i in range(lines)]
+        titles = (column.title.split("\n") for column in columns)
+        self._head = [self._line(line) for line in zip_longest(*titles, fillvalue="")]
         width = sum(columns.values()) + len(columns)
-        self.virtual_size = Size(width, lines + len(rows))
+        self.virtual_size = Size(width, len(self._head) + len(rows))
         self.cursor = cursor
         self.action_move(0)
 

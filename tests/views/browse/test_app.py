@@ -122,6 +122,58 @@ def test_the_table_is_sorted_by_keys_and_by_clicks(stores: Path) -> None:
     look(stores / "sst2-t1-k4-s0.h5", steps=steps)
 
 
+def test_a_click_moves_to_a_row_and_a_second_one_chooses_it(stores: Path) -> None:
+    """In the list of runs; below the last row and on a heading is none."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        runs = app.main.query_one("#runs", Listing)
+        for y in (3, 0, 9):
+            await pilot.click("#runs", offset=(3, y))
+            await settled(app, pilot)
+            assert runs.cursor == 2 and app.main.looking.shown is None
+        await pilot.click("#runs", offset=(3, 3))
+        await settled(app, pilot)
+        assert app.main.looking.shown is not None
+        assert app.main.looking.shown.source is app.main.sources[2]
+
+    look(stores, steps=steps)
+
+
+def test_the_row_under_the_cursor_stands_out(stores: Path) -> None:
+    """It alone, wherever keys and mouse have moved the cursor to."""
+
+    def standing_out(app: Viewer) -> list[int]:
+        """Rows in dark letters, as what is reversed has on a dark screen."""
+        drawn, top = app.export_screenshot(), app.main.query_one("#runs").region.y + 1
+        dark = "|".join(re.findall(r"\.([\w-]+) \{ fill: #[0-7]", drawn))
+        lines = re.findall(rf'<text class="(?:{dark})" x="0" y="([\d.]+)"', drawn)
+        rows = [round((float(y) - 20) / 24.4) - top for y in lines]
+        return [row for row in rows if 0 <= row < len(app.main.sources)]
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        assert standing_out(app) == [0]
+        await press(app, pilot, "down")
+        assert standing_out(app) == [1]
+        await pilot.click("#runs", offset=(3, 4))
+        await settled(app, pilot)
+        assert standing_out(app) == [3]
+        await press(app, pilot, "home")
+        assert standing_out(app) == [0]
+
+    look(stores, steps=steps)
+
+
+def test_nothing_is_put_beside_nothing(stores: Path) -> None:
+    """Before an entry is shown, b says what comes first, and reads none."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "b")
+        assert "Enter shows an entry; b puts another beside it" in screen(app)
+        assert app.main.looking.beside is None and app.main.looking.shown is None
+
+    look(stores, steps=steps)
+
+
 def test_a_components_page_has_its_numbers_and_rows(stores: Path) -> None:
     """Statistics, most for and most against; n and p go on, Esc goes back."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -119,3 +121,56 @@ def test_the_legend_of_a_narrow_grid_is_whole(columns, what):
     names = [t for t in root.iter() if t.tag == "text" and t.text in columns]
     down = [6 * len(t.text) if len(t.text) > 3 else 4 for t in names]
     assert all(float(t.get("y")) + d < y - 8 for t, d in zip(names, down, strict=True))
+
+
+def test_the_legend_goes_from_end_to_end_of_the_colours():
+    """Its boxes begin with the colour of the lowest value and end with that of the highest."""
+    root, paths = parsed(GRID)
+    (group,) = (element for element in root.iter() if element.tag == "g")
+    boxes = [path.get("fill") for path in paths if path not in list(group)]
+    assert (boxes[0], boxes[-1]) == ("#054985", "#a34700") and len(set(boxes)) == len(boxes)
+
+
+def test_lines_and_ticks_stand_where_the_points_do():
+    """The level from side to side at its height, x = y from corner to corner, ticks by values."""
+    root, paths = parsed(replace(POINTS, diagonal=True))
+    frame, level, diagonal = (
+        list(map(float, re.findall(r"-?[\d.]+", path.get("d"))))
+        for path in paths
+        if path.get("class") == "frame"
+        or (path.get("class") == "level" and path.get("d")[-3:] != "h12")
+    )
+    left, top, wide, high = frame[:4]
+    assert level == pytest.approx([left, top + 0.6 * high, wide], abs=0.1)
+    assert diagonal == pytest.approx([left, top + high, left + wide, top])
+    texts = [t for t in root.iter() if t.tag == "text"]
+    for share in ("0", "0.25", "0.5", "0.75", "1"):
+        y, x = (t for t in texts if t.text == share)
+        assert float(x.get("x")) == pytest.approx(left + float(share) * wide, abs=0.1)
+        assert float(y.get("y")) - 4 == pytest.approx(top + (1 - float(share)) * high, abs=0.1)
+        assert float(y.get("x")) < left and float(x.get("y")) > top + high
+    _, paths = parsed(replace(POINTS, unit=False))
+    assert f"M{left} " in next(p.get("d") for p in paths if p.get("class") == "level")
+
+
+def key_of(names):
+    """The width and height of a drawing, and (y, x, width) of each name in its key, in order."""
+    at = np.array([0.5])
+    root, _ = parsed(Points(tuple(Group(name, at, at) for name in names), "x", "y", "title"))
+    texts = [t for t in root.iter() if t.tag == "text"][-len(names) :]
+    places = [(float(t.get("y")), float(t.get("x")), 6 * len(t.text)) for t in texts]
+    return float(root.get("width")), float(root.get("height")), places
+
+
+@pytest.mark.parametrize(
+    "names", [["a" * 70, "b"], ["a" * 25, "b" * 25, "c" * 25], list("abcdefghijklmn")]
+)
+def test_a_key_is_inside_the_drawing(names):
+    """Names stand beside each other as far as there is room, else below; no line is empty."""
+    width, height, places = key_of(names)
+    assert all(x + wide <= width or x < 20 for _, x, wide in places)
+    assert places == sorted(places) and places[-1][0] < height < places[-1][0] + 16
+    assert places[0] == (*key_of(["b"])[2][0][:2], 6 * len(names[0]))
+    for (y, x, wide), (below, _, more) in pairwise(places):
+        assert below in (y, y + 16)
+        assert (below == y) == (x + wide + 37 + more <= width)
