@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from compread.cli import complete
-from compread.cli.values import PATH
+from compread.cli.values import FILE, PATH
 
 
 class Selection(str, Enum):
@@ -83,7 +83,9 @@ TASKS = Annotated[
 ]
 PROMPTS = Annotated[
     str | None,
-    typer.Option("--prompts", help="Finished prompts, one JSON object a line; - for stdin."),
+    typer.Option(
+        "--prompts", metavar="FILE", help="Finished prompts, one JSON object a line; - for stdin."
+    ),
 ]
 TEMPLATES = Annotated[
     str | None,
@@ -220,6 +222,6 @@ SHARE = Annotated[
 FORCE = Annotated[bool, typer.Option("--force", help="Replace existing stores and start over.")]
 LOG = Annotated[
     Path | None,
-    typer.Option("--log", help="Add lines to FILE: each run's beginning and end.", **PATH),
+    typer.Option("--log", help="Add two lines a run to FILE: its beginning and end.", **FILE),
 ]
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary on stderr.")]

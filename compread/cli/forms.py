@@ -48,7 +48,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
             str | None,
             typer.Option(
                 "--columns",
-                metavar="C[,C...]",
+                metavar="C,...",
                 help="Only these columns, in this order, by their names in JSON.",
             ),
         ],

@@ -9,10 +9,12 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
+
+from compread.views.plots.kinds import PLOTS
 
 MODEL, PROMPTS, RUN, OUTPUT, OTHER = "Model", "Prompts", "Run", "Output", "Options"
 PANELS: dict[str, tuple[str, ...]] = {
@@ -68,10 +70,24 @@ WIDEST = 30
 """Characters of the names of a choice that stand beside the option."""
 Record = tuple[str, str]
 """An option as it is spelt, and its help."""
+LISTED: Mapping[str, Mapping[str, list[Record]]] = {
+    "plot": {"Kinds": [(name, kind.about) for name, kind in PLOTS.items()]}
+}
+"""By command: what an argument chooses from, where each has a meaning to tell, by its heading."""
 
 
 class _Laid:
     """How a command's help is written: words stay whole, options stand in panels."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Arguments by their words, such as ``[OPTIONS] KIND STORE...``."""
+        pieces: list[str] = [self.options_metavar]  # type: ignore[attr-defined]
+        for parameter in self.get_params(ctx):  # type: ignore[attr-defined]
+            if parameter.param_type_name == "argument":
+                word = _word(parameter)
+                several = "..." if parameter.nargs != 1 else ""
+                pieces.append((word if parameter.required else f"[{word}]") + several)
+        return [*pieces, *filter(None, [getattr(self, "subcommand_metavar", None)])]
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write what the command does, a paragraph for a paragraph."""
@@ -173,19 +189,23 @@ def panels(command: Any, context: Any) -> Iterator[tuple[str, list[Record]]]:
     for parameter in command.get_params(context):
         if (found_record := parameter.get_help_record(context)) is None:
             continue
-        record = _plain(*found_record)
         if parameter.param_type_name == "argument":
-            # Without its type: an argument's name is its word.
-            spelt = record[0].partition(" ")[0]
-            found["Arguments"].append((spelt, record[1]))
+            found["Arguments"].append((_word(parameter), found_record[1]))
         elif "--help" in parameter.opts:
-            last.append(record)
+            last.append(_plain(*found_record))
         else:
-            found[_panel(command.name, parameter.opts)].append(record)
+            found[_panel(command.name, parameter.opts)].append(_plain(*found_record))
     # Under one heading they are simply the options.
     used = [name for name in found if found[name]]
     found[used[-1] if used else OTHER] += last
-    yield from ((name, records) for name, records in found.items() if records)
+    arguments = {"Arguments": found.pop("Arguments")}
+    in_order = {**arguments, **LISTED.get(command.name, {}), **found}
+    yield from ((name, records) for name, records in in_order.items() if records)
+
+
+def _word(argument: Any) -> str:
+    """What stands for an argument: its name, without its type."""
+    return str(argument.metavar or argument.name.upper())
 
 
 def _plain(spelt: str, told: str) -> Record:

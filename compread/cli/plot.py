@@ -52,9 +52,6 @@ EXAMPLE = (
     "compread plot change base/ --versus chat/ -o change.svg"
 )
 ENDINGS = tuple(f".{form}" for form in (*DRAWN, *NUMBERS))
-KINDS = ", ".join(f"{name} ({one.about})" for name, one in PLOTS.items())
-
-
 MOST_INCHES = 60
 """At 300 dots an inch a picture of more takes gigabytes."""
 
@@ -66,10 +63,16 @@ class ColorBy(str, Enum):
     kind = "kind"
 
 
-KIND = Annotated[Plot, typer.Argument(metavar="KIND", help=f"What to draw: {KINDS}.")]
+KIND = Annotated[Plot, typer.Argument(metavar="KIND", help="What to draw; see below.")]
 OUT = Annotated[
     str,
-    typer.Option("-o", "--out", help="A .png, .svg, .pdf, .csv or .json file, or - to draw."),
+    typer.Option(
+        "-o",
+        "--output",
+        "--out",
+        metavar="FILE",
+        help="A .png, .svg, .pdf, .csv or .json file, or - to draw in the terminal.",
+    ),
 ]
 BY = Annotated[
     str,
@@ -77,7 +80,7 @@ BY = Annotated[
         "--by",
         metavar="MEASURE",
         autocompletion=complete.measures,
-        help=f"heatmap: {MEASURE_NAMES}; or arithmetic, as of `rank`.",
+        help=f"heatmap: {MEASURE_NAMES}; or arithmetic, as in rank.",
     ),
 ]
 COLOR = Annotated[ColorBy, typer.Option("--color", help="scatter: what colours are.")]
@@ -187,7 +190,7 @@ def plot(
         return
     drawn = _file(picture, _ending(out).removeprefix("."), style.value, theme.value, inches)
     write_file(path(out), drawn, force)
-    note(f"drew {len(picture.panels)} panel(s) of {kind.value}")
+    note(f"drew {kind.value}, {picture.counted}")
     write_path(path(out))
 
 

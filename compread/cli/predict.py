@@ -42,13 +42,17 @@ UNSCALED = (
 WEIGHTS = Annotated[
     Path,
     typer.Option(
-        "--weights", help="The weights: a file that reweight --save wrote.", show_default=False
+        "--weights",
+        metavar="FILE",
+        help="The weights: a file that reweight --save wrote.",
+        show_default=False,
     ),
 ]
 INPUT = Annotated[
     str,
     typer.Option(
         "--input",
+        metavar="FILE",
         help="The rows to label: JSON Lines, .csv or .parquet; - for JSON Lines on stdin.",
         show_default=False,
     ),

@@ -25,7 +25,7 @@ from compread.cli.options import (
     TEST,
 )
 from compread.cli.output import write_path, write_styled
-from compread.cli.values import PATH
+from compread.cli.values import FILE
 
 EXAMPLE = "compread report stores/ -o report.html"
 
@@ -34,7 +34,8 @@ def report(
     context: typer.Context,
     stores: STORES,
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="The .html file, or - for stdout.", **PATH)
+        Path,
+        typer.Option("-o", "--output", "--out", help="The .html file, or - for stdout.", **FILE),
     ],
     split: SPLIT = TEST,
     top: TOP_K = options.TOP_SET,

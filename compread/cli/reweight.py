@@ -24,7 +24,7 @@ from compread.cli.options import (
 )
 from compread.cli.reweight_export import check as check_export
 from compread.cli.reweight_export import export
-from compread.cli.values import PATH
+from compread.cli.values import FILE, PATH
 
 if TYPE_CHECKING:
     from compread.reweight.method import Method
@@ -45,7 +45,7 @@ OF_EXPORT = {"--export-model", "--model", "--force"}
 N_TRAIN = Annotated[
     str | None,
     typer.Option(
-        metavar="N[,N...]",
+        metavar="N,...",
         help="Fit on the first N train rows of each store; all of them by default.",
         show_default=False,
     ),
@@ -53,7 +53,7 @@ N_TRAIN = Annotated[
 METHODS = Annotated[
     str,
     typer.Option(
-        metavar="M[,M...]",
+        metavar="M,...",
         autocompletion=complete.methods,
         help="Methods to compare, such as full,comprw:convex; --list-methods has all.",
     ),
@@ -115,7 +115,7 @@ APPLY = Annotated[
 ]
 SAVE = Annotated[
     Path | None,
-    typer.Option(help="Keep the weights in this JSON file.", **PATH),
+    typer.Option(help="Keep the weights in this JSON file.", **FILE),
 ]
 EXPORT = Annotated[
     Path | None,

@@ -15,7 +15,7 @@ from compread.cli.forms import FORMAT, TABLE, tabular
 from compread.cli.help import Command, Group
 from compread.cli.output import emit, note, write
 from compread.cli.progress import hide_foreign_bars
-from compread.cli.values import PATH
+from compread.cli.values import FILE, PATH
 
 if TYPE_CHECKING:
     from compread.prompts import NewTask, PromptSet, Task
@@ -70,7 +70,7 @@ def show(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="TASK...", autocompletion=complete.tasks, help="Tasks.", show_default=False
+            metavar="TASK", autocompletion=complete.tasks, help="Tasks.", show_default=False
         ),
     ],
     templates: Annotated[
@@ -140,7 +140,7 @@ def fetch(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="TASK...",
+            metavar="TASK",
             autocompletion=complete.tasks,
             help="Tasks, or all.",
             show_default=False,
@@ -185,7 +185,7 @@ def new(
     source: Annotated[
         Path,
         typer.Option(
-            "--from", help="The rows: a .csv, .jsonl or .parquet.", show_default=False, **PATH
+            "--from", help="The rows: a .csv, .jsonl or .parquet.", show_default=False, **FILE
         ),
     ],
     text: Annotated[
@@ -255,7 +255,7 @@ def _tell_new(made: NewTask, file: Path, source: Path) -> None:
 @tabular
 def validate(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Task files.", show_default=False)
+        list[Path], typer.Argument(metavar="FILE", help="Task files.", show_default=False)
     ],
     model: Annotated[
         str | None,

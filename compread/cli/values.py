@@ -27,6 +27,8 @@ def path(text: str) -> Path:
 
 PATH: dict[str, Any] = {"parser": path, "metavar": "PATH"}
 """What an option for a path is made with."""
+FILE = PATH | {"metavar": "FILE"}
+"""The same where the path is of a file."""
 
 
 def comma_list(values: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from compread.cli import app, main
 from compread.cli.help import ONLY_IN, PANELS, VARIABLES, every_command
+from compread.views.plots.kinds import PLOTS
 
 ROOT: Any = get_command(app)
 NAMES = [name for name, _ in every_command(ROOT)]
@@ -62,7 +63,7 @@ def test_the_options_are_in_panels(capsys: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("rank", ["STORE"]), ("tasks", []), ("tasks show", ["TASK..."])]
+    ("name", "words"), [("rank", ["STORE"]), ("tasks", []), ("tasks show", ["TASK"])]
 )
 def test_arguments_stand_under_their_words(capsys: Any, name: str, words: list[str]) -> None:
     """Each with its help beside it; a command without any has no such panel."""
@@ -70,6 +71,41 @@ def test_arguments_stand_under_their_words(capsys: Any, name: str, words: list[s
     panel = out.partition("Arguments:\n")[2].partition("\n\n")[0]
     assert re.findall(r"^  (\S+)  +\w", panel, re.MULTILINE) == words
     assert ("Arguments:" in out) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("plot", "KIND STORE..."),
+        ("rank", "STORE..."),
+        ("reweight", "[STORE]..."),
+        ("tasks validate", "FILE..."),
+        ("check", "[MODEL]"),
+        ("tasks", "COMMAND [ARGS]..."),
+    ],
+)
+def test_the_usage_has_the_arguments_words(capsys: Any, name: str, words: str) -> None:
+    """In brackets where one may be left out, with dots where several may stand."""
+    assert help_of(capsys, name).startswith(f"Usage: compread {name} [OPTIONS] {words}\n")
+
+
+def test_the_kinds_of_plots_are_listed(capsys: Any) -> None:
+    """A line or more each, behind the arguments."""
+    panel = help_of(capsys, "plot").partition("\n\nKinds:\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^  (\w+)  +\w", panel, re.MULTILINE) == list(PLOTS)
+    assert "  heatmap      a measure by layer and head; Figure 2\n" in panel
+
+
+def test_a_file_is_called_one_and_results_go_to_output(capsys: Any) -> None:
+    """Options for a single file say FILE in every command; --output is where it is written."""
+    for command, option in (
+        ("predict", "--weights"), ("plot", "--weights"), ("reweight", "--save"),
+        ("reweight", "--apply"), ("extract", "--prompts"), ("extract", "--log"),
+        ("predict", "--input"), ("tasks new", "--from"),
+    ):  # fmt: skip
+        assert f"  {option} FILE" in help_of(capsys, command)
+    for command in ("plot", "report"):
+        assert "  -o, --output, --out FILE" in help_of(capsys, command)
 
 
 def test_each_option_of_a_panel_is_there() -> None:

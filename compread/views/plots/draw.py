@@ -102,8 +102,8 @@ def draw(
                 figure.savefig(out, format=format, metadata=metadata)
             except UserWarning as error:
                 raise UsageError(
-                    f"{len(picture.panels)} panel(s) in style {style} do not fit {whole[0]:.3g} x "
-                    f"{whole[1]:.3g} inches: give a larger {option('size', '12x9')}, or fewer"
+                    f"{whole[0]:.3g} x {whole[1]:.3g} inches have no room for {picture.counted} in "
+                    f"style {style}: give a larger {option('size', '12x9')}, or fewer"
                 ) from error
     return out.getvalue()
 

@@ -123,6 +123,11 @@ class Picture:
     panels: Sequence[Panel]
     title: str = ""
 
+    @property
+    def counted(self) -> str:
+        """How many panels there are, such as ``1 panel``."""
+        return f"{len(self.panels)} panel{'s' if len(self.panels) != 1 else ''}"
+
 
 def wrapped(title: str, letters: int) -> str:
     r"""A title in lines of at most so many letters, cut behind commas, colons and semicolons.

@@ -282,7 +282,7 @@ def test_a_picture_is_of_the_size_asked_for(style):
 
 def test_panels_that_do_not_fit_are_refused():
     """In one line with the size that was too small."""
-    with pytest.raises(UsageError, match=r"4 panel\(s\) in style talk do not fit 2 x 1 inches"):
+    with pytest.raises(UsageError, match="2 x 1 inches have no room for 4 panels in style talk"):
         draw(a_picture_of_each(), "png", "talk", (2, 1))
 
 
