@@ -50,6 +50,8 @@ def offered(monkeypatch: Any, capsys: Any, words: list[str], apart: str = "\n") 
         (["rank", "--no-n"], ["--no-notes"]),
         (["rank", "x.h5", "--by", "mar"], ["margin"]),
         (["rank", "x.h5", "--by", "=", "mar"], ["margin"]),
+        (["rank", "x.h5", "--kind", "embed,m"], ["embed,mixer", "embed,mlp"]),
+        (["rank", "x.h5", "--kind", "a"], ["all"]),
         (["extract", "--tasks", "sst2,bool"], ["sst2,boolq", "sst2,boolq_contrast"]),
         (["extract", "--tasks", "sst2", "--templates", "all,sai"], ["all,said"]),
         (["tasks", "sh"], ["show"]),

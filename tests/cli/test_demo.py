@@ -167,6 +167,26 @@ def test_a_failed_download_is_one_line(tmp_path, monkeypatch, capsys):
     assert error.count("\n") == 1 and "give a model of your own with --model" in error
 
 
+def test_a_warning_is_said_once(monkeypatch, capsys):
+    """The model and the data lie in one cache: what is odd about that is said at the first."""
+
+    def fetch(cache, with_progress, warn):
+        warn(f"{cache} is odd")
+        warn(f"{cache} is odd in another folder")
+        return "model"
+
+    def end(*arguments):
+        fetch(*arguments)
+        raise FetchError("no more")
+
+    monkeypatch.setattr(demo, "find_spec", lambda name: True)
+    monkeypatch.setattr(samples, "fetch_model", fetch)
+    monkeypatch.setattr(samples, "fetch_data", end)
+    assert main(["demo"]) == 1
+    warnings = [x for x in capsys.readouterr().err.splitlines() if x.startswith("warning: ")]
+    assert len(warnings) == 1 and warnings[0].endswith(" is odd")
+
+
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_shell_lines(columns):
     """A broken line is the same command to the shell, and an option keeps its value."""

@@ -48,6 +48,22 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"compread {compread.__version__}\n"
 
 
+def test_warnings_and_faults_of_a_process_are_safe_for_a_terminal():
+    """What no command foresaw, and what a library warns of: as Python says it, without escapes."""
+    code = (
+        "import sys, warnings; from compread.cli import main; "
+        "sys.argv[1:] = ['--version']; main(); "
+        "warnings.warn('\\x1b[31mred'); raise ValueError('\\x1b]0;title')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "compread"], capture_output=True, text=True, check=False
+    )
+    lines = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, f"compread {compread.__version__}\n")
+    assert "UserWarning: \\x1b[31mred" in lines[0] and lines[-1] == "ValueError: \\x1b]0;title"
+    assert "Traceback (most recent call last):" in lines and "\x1b" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -94,3 +100,51 @@ def test_few_stores_are_read_by_the_command_alone(
     monkeypatch.setattr(workers, "SCORED_EACH", 2)
     monkeypatch.setattr(workers, "_spread", None)
     assert len(workers.read_all(sorted(stores.iterdir()), "test", "logsumexp", False)) == 3
+
+
+COMMAND = """
+import sys, time
+from compread.cli import parallel
+
+def work(names):
+    print("at work", flush=True)
+    time.sleep(float(sys.argv[1]) * ("b" in names))
+    return names
+
+if __name__ == "__main__":
+    parallel._cores = lambda: 2
+    try:
+        list(parallel._each(work, ["a", "b"], 1))
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "said"), [(signal.SIGKILL, 600, ""), (signal.SIGINT, 2, "interrupted\n")]
+)
+def test_workers_end_with_the_command(
+    tmp_path: Path, number: int, seconds: float, said: str
+) -> None:
+    """Killed alone it leaves none behind; Ctrl-C, which all hear, is answered by it alone."""
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, script, str(seconds)], stdout=pipe, stderr=pipe, text=True,
+        start_new_session=True,
+    ) as command:  # fmt: skip
+        try:
+            assert command.stdout is not None
+            assert [command.stdout.readline() for _ in "ab"] == ["at work\n"] * 2
+            time.sleep(0.3)  # One is idle then, the other at work.
+            if number == signal.SIGKILL:
+                command.kill()
+            else:
+                os.killpg(command.pid, number)
+            # The workers hold the pipes too: these end when the last of them has.
+            out, err = command.communicate(timeout=60)
+            assert out == said and "Traceback" not in err
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(command.pid, signal.SIGKILL)

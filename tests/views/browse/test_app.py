@@ -256,6 +256,36 @@ def test_a_click_on_a_views_name_goes_to_it(stores: Path) -> None:
     look(stores / "sst2-t1-k4-s0.h5", steps=steps)
 
 
+def test_tab_goes_round_the_views(stores: Path) -> None:
+    """From each to the one behind it; in a line that is typed in it stays."""
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        for view in ("map", "runs", "components"):
+            await press(app, pilot, "tab")
+            assert app.main.current == view
+        await press(app, pilot, "slash", "tab")
+        assert app.main.current == "components"
+        await press(app, pilot, "escape", "tab")
+        assert app.main.current == "map"
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+def test_a_page_of_a_store_that_went_away_says_so(tmp_path: Path, write_store: Any) -> None:
+    """The numbers stay, and ? shows the help from there too."""
+    path = write_store(tmp_path / "a.h5")
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        path.unlink()
+        await press(app, pilot, "enter")
+        assert "error: " in screen(app) and str(path.name) in screen(app)
+        assert "0.900 [.83, .94]" in screen(app)
+        await press(app, pilot, "question_mark")
+        assert isinstance(app.screen, HelpPage)
+
+    look(path, steps=steps)
+
+
 def test_two_entries_stand_side_by_side(stores: Path) -> None:
     """Another run's accuracy and the difference, in the table, on the map and on a page."""
 
