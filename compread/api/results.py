@@ -62,7 +62,7 @@ class Printed:
         form = Form(format, names, caption, label, said)
         form.check()
         document, view = chosen(*self._printed(), form)
-        return render(document, view, format, width=width, notes=said, label=label)
+        return render(document, view, format, width=width, notes=said, label=label, in_python=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class Result(Printed, Sequence[Row]):
         return f"<{len(self)} rows of {', '.join(keys[:_NAMED])}{more}>" if keys else "<no rows>"
 
     def __str__(self) -> str:
-        return render(self.rows, self._shown()) if self.rows else "no rows"
+        return render(self.rows, self._shown(), in_python=True) if self.rows else "no rows"
 
     def _printed(self) -> tuple[Document, Tables]:
         return self.rows, self._shown()
@@ -168,7 +168,7 @@ class Results(Printed, Mapping[str, Result]):
         return f"<{type(self).__name__}: {told}>"
 
     def __str__(self) -> str:
-        return render({}, self._tables)
+        return render({}, self._tables, in_python=True)
 
     def _printed(self) -> tuple[Document, Tables]:
         return {name: one.rows for name, one in self.lists.items()}, self._tables

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compread.components import LAYERED
@@ -30,12 +29,11 @@ def breakdowns_view(
 
     With ``only``, names of components, these alone stand there.
     """
-    tables = [table for one in found for table in _tables(one, top, only)]
-    return [*tables[:-1], replace(tables[-1], note=_note(found[-1], only))]
+    return [table for one in found for table in _tables(one, top, only, one is found[-1])]
 
 
-def _tables(found: Breakdown, top: int, only: Collection[str]) -> list[Table]:
-    """What the example is, and its components."""
+def _tables(found: Breakdown, top: int, only: Collection[str], told: bool) -> list[Table]:
+    """What the example is, and its components, with a note where it is to be ``told``."""
     *parts, full = found.rows(only)
     first = [row for row in parts if row["kind"] == "embed"]
     last = [row for row in parts if row["kind"] in ("bias", "normalizer")]
@@ -53,12 +51,17 @@ def _tables(found: Breakdown, top: int, only: Collection[str]) -> list[Table]:
     digits = decimals([row["logit_difference"] for row in shown or [full]])
     columns = _columns(digits, dict(zip(found.answers, titles, strict=True)))
     columns = [column for column in columns if not (only and column.key == "running_sum")]
-    return [Table([], [], title=title, note=note), Table(columns, [b for b in blocks if b])]
+    said_of = _note(found, only, digits) if told else ""
+    return [
+        Table([], [], title=title, note=note),
+        Table(columns, [b for b in blocks if b], note=said_of),
+    ]
 
 
-def _note(found: Breakdown, only: Collection[str]) -> str:
+def _note(found: Breakdown, only: Collection[str], digits: int) -> str:
     answers = found.components[-1].kind == "normalizer"
-    rounds = abs(found.margin - float(found.running[-1])) > 0.01 * abs(found.margin)
+    shown = (f"{value:.{digits}f}" for value in (found.margin, found.running[-1]))
+    rounds = len(set(shown)) > 1
     return NOTE.format(
         number="log p" if answers else "logit",
         one="answer" if answers else "label",

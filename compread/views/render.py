@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from compread.errors import either, worded
+from compread.errors import worded
 from compread.text import json_text
 from compread.views.latex import narrowed, to_latex
 from compread.views.tables import (
+    CHOSEN_BY,
     MORE,
     Document,
     Notes,
@@ -25,8 +26,6 @@ from compread.views.tables import (
     told_apart,
 )
 
-CHOSEN_BY = either("--columns has any", "columns= has any")
-"""How to have what a table leaves out."""
 FORMATS = ("table", "json", "csv", "md", "latex", "parquet")
 """The forms of a result; Parquet is bytes, and so a file of its own (``parquet``)."""
 DEFAULT_FORMAT = "table"
@@ -42,6 +41,7 @@ def render(
     unicode: bool = True,
     notes: Notes = "brief",
     label: str = "",
+    in_python: bool = False,
 ) -> str:
     """The document as text that ends in a line break.
 
@@ -58,6 +58,7 @@ def render(
         unicode: whether the rules of ``table`` may be lines rather than hyphens.
         notes: how much stands below a table.
         label: LaTeX's name of the first table; those behind it are ``label-2`` and so on.
+        in_python: whether what is said of columns left out names arguments and not options.
 
     Markdown and LaTeX have the columns that fit one of a paper's two (``narrowed``).
     """
@@ -66,28 +67,29 @@ def render(
     if format == "csv":
         return to_csv(document)
     tables = [table.noted(notes) for table in as_tables(document, view)]
+    told = notes != "none"
+    chosen_by = worded(CHOSEN_BY, in_python=in_python) if told else ""
     if format in ("md", "latex"):
         return "\n".join(
-            _on_paper(table, format, notes != "none", label and label + (f"-{n}" if n > 1 else ""))
+            _on_paper(table, format, chosen_by, label and label + (f"-{n}" if n > 1 else ""))
             for n, table in enumerate(tables, 1)
         )
     if format != "table":
         raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
     from compread.views.terminal import to_terminal
 
-    told = notes != "none"
-    return "\n".join(to_terminal(table, width, color, unicode, told) for table in tables)
+    return "\n".join(to_terminal(table, width, color, unicode, chosen_by) for table in tables)
 
 
-def _on_paper(table: Table, format: str, told: bool, label: str) -> str:
-    """A table as Markdown or LaTeX, and where it is to be ``told`` what it leaves out."""
+def _on_paper(table: Table, format: str, chosen_by: str, label: str) -> str:
+    """A table as Markdown or LaTeX, what it leaves out and by what one has that, if anything."""
     shown = narrowed(replace(table, note=_for_paper(table.note)))
     kept = {column.key for column in shown.columns}
     gone = [column for column in table.columns if column.key not in kept]
     left_out = ""
-    if gone and told:
+    if gone and chosen_by:
         names = ", ".join(told_apart(gone, shown.columns))
-        left_out = f"left out: {names}; {worded(CHOSEN_BY)}"
+        left_out = f"left out: {names}; {chosen_by}"
     if format == "latex":
         return to_latex(shown, label, left_out)
     if left_out:

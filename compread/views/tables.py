@@ -122,6 +122,8 @@ def _heads(subject: str, column: Column) -> bool:
 
 MORE = either(" More: --explain.", " More: .to_text(explain=True).")
 """Ends a brief note."""
+CHOSEN_BY = either("--columns has any", ".to_text(columns=...) has any")
+"""How to have what a table leaves out."""
 View = Sequence[Column] | Sequence[Table]
 Notes = Literal["brief", "whole", "none"]
 """How much of its notes stands below a table."""

@@ -31,13 +31,14 @@ RULES = "    \n    \n ── \n    \n ── \n    \n    \n    \n"
 
 
 def to_terminal(
-    table: Table, width: int = 80, color: bool = False, unicode: bool = True, told: bool = True
+    table: Table, width: int = 80, color: bool = False, unicode: bool = True, chosen_by: str = ""
 ) -> str:
     """The table as lines of at most ``width`` columns.
 
     A table that is too wide is set tighter, then has its long texts shortened, then loses the
     columns that may be dropped, and at last wraps its cells between words; numbers and headings
-    are never broken. What was left out is said below it where it is to be ``told``.
+    are never broken. What was left out is said below it, with what it can be
+    chosen by, unless that is empty.
     """
     sizes = fit(table, width)
     gaps, room = len(sizes) - 1, width - sum(sizes.values())
@@ -68,9 +69,9 @@ def to_terminal(
     if sizes:
         # Columns that may not be dropped are shown, even where they need longer lines.
         console.print(grid, width=max(width, sum(least.values()) + gaps), crop=False)
-    gone = [c for c in table.columns if c not in sizes] if told else []
+    gone = [c for c in table.columns if c not in sizes] if chosen_by else []
     note = without_absent(table.note, table.columns, list(sizes))
-    if note := (note + _left_out(gone, list(sizes))).strip():
+    if note := (note + _left_out(gone, list(sizes), chosen_by)).strip():
         console.print(f"\n{note}", width=min(width, LONGEST))
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
@@ -115,7 +116,7 @@ def _console(out: io.StringIO, width: int, color: bool) -> Console:
     )
 
 
-def _left_out(columns: list[Column], kept: list[Column]) -> str:
+def _left_out(columns: list[Column], kept: list[Column], chosen_by: str) -> str:
     """What the note says of columns without room; one is named by its key beside a namesake."""
     names = told_apart(columns, kept)
-    return f" Not shown: {listed(names, NAMED)} (name them as columns)." if names else ""
+    return f" Not shown: {listed(names, NAMED)}; {chosen_by}." if names else ""

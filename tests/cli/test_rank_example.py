@@ -45,6 +45,21 @@ def test_the_running_sum_ends_in_the_full_model_s_margin(store: Path, capsys: An
     assert rows[3]["component"] not in table
 
 
+def test_a_sum_that_is_shown_otherwise_than_the_margin_is_told(
+    store: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """The model's own logits are rounded to its format; the note says so where it shows."""
+    parts = store_sample.NUMBERS["parts"]
+    full = parts.sum(axis=1) * np.float32(1.004)
+    with store_sample.open_writer(tmp_path / "rounded.h5") as writer:
+        writer.append(np.arange(len(writer.done)), **{**store_sample.NUMBERS, "full": full})
+        rounded = writer.finish(store_sample.END)
+    for path, told in ((store, False), (rounded, True)):
+        assert main(["rank", str(path), "--example", "r9"]) == 0
+        words = " ".join(capsys.readouterr().out.split())
+        assert ("full model's margin, which it gives in" in words) is told
+
+
 def test_one_head_is_one_line(store: Path, capsys: Any) -> None:
     """The full model stays beside it; a pattern names several."""
     assert main(["rank", str(store), "--example", "r9", "--component", "l0h*"]) == 0

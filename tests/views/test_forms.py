@@ -80,6 +80,8 @@ def test_a_page_says_what_it_leaves_out(form, told):
     rows = [{"component": "L0H1"}]
     text = render(rows, [Table(WIDE, [rows], note=NOTE)], form)
     assert told in text and "; --columns has any" in text and "what they are" not in text
+    spoken = render(rows, [Table(WIDE, [rows], note=NOTE)], form, in_python=True)
+    assert "; .to_text(columns=...) has any" in spoken and "--" not in spoken.partition("left")[2]
     bare = render(rows, [Table(WIDE, [rows], note=NOTE)], form, notes="none")
     assert "left out" not in bare.lower()
     few = render(rows, [Table(WIDE[:2], [rows], note=NOTE)], form)

@@ -54,7 +54,7 @@ def test_columns_that_may_go_are_named():
     """At 38 columns the last droppable column is gone, and the note says so."""
     text = lines(38)
     assert "layer" in text[1] and "head" not in text[1]
-    assert " ".join(text).endswith(" Not shown: head (name them as columns).")
+    assert " ".join(text).endswith(" Not shown: head; --columns has any.")
 
 
 def test_columns_of_a_group_go_together():
@@ -65,9 +65,11 @@ def test_columns_of_a_group_go_together():
         Column("c", drop=1),
         Column("d", "d\ne", drop=1, group="g"),
     ]
-    out = to_terminal(Table(columns, [[dict.fromkeys("abcd", "x" * 20)]]), 64)
+    table = Table(columns, [[dict.fromkeys("abcd", "x" * 20)]])
+    out = to_terminal(table, 64, chosen_by="--columns has any")
     assert out.splitlines()[0].split() == ["a", "c"]
-    assert "Not shown: b, d e (" in out
+    assert "Not shown: b, d e; --columns has any." in out
+    assert "Not shown" not in to_terminal(table, 64)
 
 
 def test_a_column_left_out_beside_its_namesake_has_its_key():
@@ -75,7 +77,7 @@ def test_a_column_left_out_beside_its_namesake_has_its_key():
     columns = [Column("best_chance", "by\nchance"), Column("worst_chance", "by\nchance", drop=1)]
     row = {"best_chance": "x" * 30, "worst_chance": "y" * 30}
     out = " ".join(" ".join(lines(40, columns, [row])).split())
-    assert "Not shown: worst chance (" in out
+    assert "Not shown: worst chance; " in out
 
 
 def test_cells_wrap_when_nothing_else_helps():
