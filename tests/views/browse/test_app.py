@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("textual")
+from rich.console import Console
 from textual.pilot import Pilot
 
 from compread.store import gather
@@ -22,6 +23,7 @@ from compread.views.browse.help import HelpPage
 from compread.views.browse.listing import Listing
 from compread.views.browse.reading import Asked
 from compread.views.browse.sources import sources
+from compread.views.plots.palette import scale_color
 
 Steps = Callable[[Viewer, Pilot[None]], Awaitable[None]]
 
@@ -414,6 +416,34 @@ def test_without_colours_the_map_has_its_digits(stores: Path, monkeypatch: Any) 
         assert line.text.split() == ["H0", "9", "5"]
         styles = [segment.style for segment in line if segment.style is not None]
         assert styles and not any(style.color or style.bgcolor for style in styles)
+
+    look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("depth", "grounds"),
+    [
+        ("standard", ["red", "white", "blue", "white"]),
+        ("truecolor", [scale_color(share, True) for share in (0.95, 0.55, 0.05, 0.55)]),
+    ],
+)
+def test_a_cells_colour_says_what_its_digit_does(
+    stores: Path, monkeypatch: Any, depth: str, grounds: list[Any]
+) -> None:
+    """Of five in a terminal of 16 colours, else one a digit; letters stand out from each."""
+    monkeypatch.setattr(Console, "color_system", depth)
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "2", "down", "down", "down")
+        heat = app.main.query_one(HeatMap)
+        found = []
+        for segment in [s for y in (1, 2) for s in heat.render_line(y) if s.text.strip().isdigit()]:
+            assert segment.style is not None and segment.style.bgcolor and segment.style.color
+            ground, ink = segment.style.bgcolor, segment.style.color
+            found.append(ground.name if ground.triplet is None else tuple(ground.triplet))
+            dark = ground.triplet is not None and sum(ground.triplet) < 380
+            assert ink.name == ("bright_white" if dark else "black")
+        assert found == grounds
 
     look(stores / "sst2-t1-k4-s0.h5", steps=steps)
 
