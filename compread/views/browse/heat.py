@@ -127,7 +127,9 @@ class HeatMap(ScrollView, can_focus=True):
             max(0, min(row, len(self.map.rows) - 1)),
             max(0, min(column, len(self.map.columns) - 1)),
         )
-        room = max(1, self.size.height - 1), max(1, (self.size.width - MARGIN) // CELL)
+        # Without the scrollbars, which ``size`` has in it.
+        width, height = self.scrollable_content_region.size
+        room = max(1, height - 1), max(1, (width - MARGIN) // CELL)
         x, y = self.scroll_offset
         top = max(min(y, self.cursor[0]), self.cursor[0] - room[0] + 1)
         left = max(min(x // CELL, self.cursor[1]), self.cursor[1] - room[1] + 1)

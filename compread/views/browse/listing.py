@@ -85,7 +85,7 @@ class Listing(ScrollView, can_focus=True):
     def action_move(self, by: int) -> None:
         """Move the cursor, as far as there are rows, and the rows under it."""
         self.cursor = max(0, min(self.cursor + by, len(self.rows) - 1))
-        room = max(1, self.size.height - len(self._head) - self.pinned)
+        room = self._room()
         at = self.cursor - self.pinned
         if at >= 0:
             top = max(min(self.scroll_offset.y, at), at - room + 1)
@@ -97,7 +97,7 @@ class Listing(ScrollView, can_focus=True):
 
     def action_page(self, by: int) -> None:
         """Move by what is on the screen."""
-        self.action_move(by * max(1, self.size.height - len(self._head) - self.pinned - 1))
+        self.action_move(by * max(1, self._room() - 1))
 
     def action_choose(self) -> None:
         """Choose the row under the cursor."""
@@ -132,6 +132,11 @@ class Listing(ScrollView, can_focus=True):
         x, width = self.scroll_offset.x, self.size.width
         line = Strip([Segment(set_cell_size(text, max(cell_len(text), x + width)), style)])
         return line.crop(x, x + width)
+
+    def _room(self) -> int:
+        """The lines for rows, without the scrollbar's, which ``size`` has in it."""
+        lines = self.scrollable_content_region.height
+        return max(1, lines - len(self._head) - self.pinned)
 
     def _row_at(self, y: int) -> int | None:
         """Which row is on a line of the screen."""

@@ -216,16 +216,44 @@ def test_the_map_moves_and_opens(stores: Path) -> None:
     look(stores / "sst2-t1-k4-s0.h5", steps=steps)
 
 
+def standing_out(app: Viewer) -> list[tuple[int, int]]:
+    """The cells of the map, by row and column on the screen, that are drawn as its cursor."""
+    drawn = app.export_screenshot().replace("&#160;", " ")
+    bold = "|".join(re.findall(r"\.([\w-]+) \{[^}]*bold", drawn))
+    cells = re.findall(rf'<text class="(?:{bold})" x="([\d.]+)" y="([\d.]+)"[^>]*> \d</', drawn)
+    place = app.main.query_one(HeatMap).region
+    return [(round((float(y) - 20) / 24.4) - place.y - 1, round(float(x) / 12.2 - 4) // 2)
+            for x, y in cells]  # fmt: skip
+
+
+def test_a_large_map_moves_under_its_cursor(tmp_path: Path, write_store: Any) -> None:
+    """No further than the cursor needs to be seen: to the edge that it went beyond."""
+    from compread.components import LayerShape, component_axis
+
+    path = write_store(tmp_path / "a.h5", axis=component_axis([LayerShape(30)] * 60), n_test=20)
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        await press(app, pilot, "2")
+        heat = app.main.query_one(HeatMap)
+        last = heat.size.height - 3, (heat.size.width - 5) // 2 - 1  # A line for each scrollbar.
+        for keys, at, seen in [
+            (["home", *["pageup"] * 3], (0, 0), (0, 0)),
+            (["end"], (0, 59), (0, last[1])),
+            (["left", "left"], (0, 57), (0, last[1] - 2)),
+            (["pagedown"] * 2, (20, 57), (last[0], last[1] - 2)),
+            (["up", "right"], (19, 58), (last[0] - 1, last[1] - 1)),
+            (["pagedown"] * 2, (30, 58), (last[0], last[1] - 1)),
+            (["home"], (30, 0), (last[0], 0)),
+            (["pageup"] * 3, (0, 0), (0, 0)),
+        ]:
+            await press(app, pilot, *keys)
+            assert heat.cursor == at and standing_out(app) == [seen]
+
+    look(path, steps=steps)
+
+
 def test_the_maps_cursor_is_drawn_where_it_is(stores: Path) -> None:
     """By keys and by the mouse, the cell under the cursor stands out, and no other."""
-
-    def standing_out(app: Viewer) -> list[tuple[int, int]]:
-        drawn = app.export_screenshot().replace("&#160;", " ")
-        bold = "|".join(re.findall(r"\.([\w-]+) \{[^}]*bold", drawn))
-        cells = re.findall(rf'<text class="(?:{bold})" x="([\d.]+)" y="([\d.]+)"[^>]*> \d</', drawn)
-        place = app.main.query_one(HeatMap).region
-        return [(round((float(y) - 20) / 24.4) - place.y - 1, round(float(x) / 12.2 - 4) // 2)
-                for x, y in cells]  # fmt: skip
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
         await press(app, pilot, "2")
@@ -418,6 +446,21 @@ def test_without_colours_the_map_has_its_digits(stores: Path, monkeypatch: Any) 
         assert styles and not any(style.color or style.bgcolor for style in styles)
 
     look(stores / "sst2-t1-k4-s0.h5", steps=steps)
+
+
+def test_the_cursor_is_above_the_scrollbar(tmp_path: Path, write_store: Any) -> None:
+    """Where a table is too wide and too long, its last row under the cursor is seen too."""
+    from compread.components import LayerShape, component_axis
+
+    path = write_store(tmp_path / "a.h5", axis=component_axis([LayerShape(30)] * 2), n_test=20)
+
+    async def steps(app: Viewer, pilot: Pilot[None]) -> None:
+        table = app.main.query_one("#components", Listing)
+        await press(app, pilot, "end")
+        assert names(app)[-1] in screen(app)
+        assert table.show_horizontal_scrollbar and table.show_vertical_scrollbar
+
+    look(path, steps=steps, size=(24, 24))
 
 
 @pytest.mark.parametrize(
