@@ -11,6 +11,8 @@ from typing import Any
 
 LONGEST_REASON = 200
 """Characters of another library's message that are quoted."""
+BEGINNING = 3
+"""Letters of a name from which on they say which is meant."""
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -63,8 +65,14 @@ def brief(texts: Sequence[str], longest: int) -> list[str]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like ``name``, or None where none is like it."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    """The known name that is most like ``name``, or None where none is like it.
+
+    One that begins with ``name``, of some letters, is what was meant: the shortest of those.
+    """
+    known = list(known)
+    if begun := [one for one in known if len(name) >= BEGINNING and one.startswith(name)]:
+        return min(begun, key=len)
+    near = difflib.get_close_matches(name, known, n=1)
     return near[0] if near else None
 
 

@@ -75,6 +75,8 @@ def test_the_nearest_name():
     """A slip finds its name; something else finds none."""
     assert nearest("bolq", ["sst2", "boolq"]) == "boolq"
     assert nearest("xyz", ["sst2", "boolq"]) is None
+    assert nearest("acc", ["mcc", "accuracy_low", "accuracy"]) == "accuracy"
+    assert nearest("a", ["mcc", "accuracy"]) is None
 
 
 @pytest.mark.parametrize(
