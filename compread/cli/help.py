@@ -211,8 +211,11 @@ def _word(argument: Any) -> str:
 def _plain(spelt: str, told: str) -> Record:
     """An option as it is spelt, with a word for a value and not a type of Python's.
 
-    A choice whose names are many is spelt ``NAME``, and its help begins with them.
+    A choice whose names are many is spelt ``NAME``, and its help begins with them. What stands in
+    brackets at its end is one list: ``[default: 5; at least 1]``.
     """
+    told = re.sub(r"\]\s+\[(?=[^][]*\]$)", "; ", told)
+    told = re.sub(r"\bx>=(\d+)(?=[^][]*\]$)", r"at least \1", told)
     for types, word in METAVARS.items():
         spelt = re.sub(rf"(?<= )({types})$", word, spelt)
     spelt = re.sub(r"<(?:list\[)?([\w|]+)\]?>$", r"\1", spelt.removesuffix(" ..."))

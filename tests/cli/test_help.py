@@ -124,6 +124,14 @@ def test_no_value_is_called_by_a_type_of_python(capsys: Any, name: str) -> None:
     assert not re.search(r"<[a-z]+( range)?>|<list\[|INTEGER|FLOAT", help_of(capsys, name))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_said_of_a_value_is_one_list_in_words(capsys: Any, name: str) -> None:
+    """Default, variable and bound stand in one pair of brackets, as in ``at least 1``."""
+    _, _, below = help_of(capsys, name).partition("\n")
+    words = " ".join(below.split())
+    assert "] [" not in words and not re.search(r"\bx ?[<>]", words)
+
+
 def test_common_options_may_be_set_once(stores: Path, capsys: Any, monkeypatch: Any) -> None:
     """The help names the variables; the command line goes before them."""
     out = " ".join(help_of(capsys, "extract").split())
