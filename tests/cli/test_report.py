@@ -130,6 +130,16 @@ def test_how_it_and_its_stores_were_made(page):
     )
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_transfer_is_between_runs(stores, tmp_path, number):
+    """Two are enough for it; of one there is no such part."""
+    paths, out = sorted(map(str, stores.iterdir()))[:number], tmp_path / "page.html"
+    assert main(["report", *paths, "-o", str(out)]) == 0
+    text = out.read_text(encoding="utf-8")
+    assert ("Correlation of accuracies between runs" in text) == (number == 2)
+    assert (re.search(r"<h2[^>]*>Transfer", text) is not None) == (number == 2)
+
+
 def test_unfinished_runs_are_named(tmp_path, write_store, capsys):
     """Each of them, however many, with how far it is."""
     write_store(tmp_path / "a.h5")

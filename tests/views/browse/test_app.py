@@ -277,11 +277,17 @@ def test_a_click_on_a_views_name_goes_to_it(stores: Path) -> None:
             (3, "components"),
             (19, "map"),
             (12, "components"),
+            (16, "map"),
+            (15, "components"),
+            (25, "runs"),
+            (24, "map"),
         ]:
             await pilot.click("#views", offset=(x, 0))
+            await settled(app, pilot)
             assert app.main.current == view
         await pilot.click("#views", offset=(50, 0))
-        assert app.main.current == "components"
+        await settled(app, pilot)
+        assert app.main.current == "map"
 
     look(stores / "sst2-t1-k4-s0.h5", steps=steps)
 

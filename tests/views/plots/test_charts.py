@@ -1,4 +1,4 @@
-"""What the pictures of runs are called, and what their colours are centred on."""
+"""What pictures of runs are called, what their colours are centred on, where components stand."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 
 from compread.analysis.runs import read_runs
 from compread.components import LayerShape, component_axis
-from compread.views.plots import charts
+from compread.views.plots import charts, curves
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +66,14 @@ def test_each_component_has_its_place_on_a_map():
             [nan, nan, of["L2MIX"]],
         ],
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "title"),
+    [(1, "sst2 t1 s0"), (2, "sst2, mean of 2 stores"), (3, "sst2, mean of 3 stores")],
+)
+def test_curves_over_layers_are_of_a_run_or_of_a_mean(stores, number, title):
+    """A panel a task, which says so, from the first layer to the last."""
+    paths = sorted(stores.iterdir())[:number]
+    (panel,) = curves.layers(paths, "test", "logsumexp", "none").panels
+    assert (panel.title, panel.places) == (title, ("0", "1", "2"))
