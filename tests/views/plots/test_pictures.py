@@ -369,3 +369,49 @@ def test_a_long_title_is_whole_in_a_terminal():
     lines = to_blocks(Picture([grid]), width=40).splitlines()
     assert " ".join(lines[:2]) == title and max(map(len, lines)) <= 40
     assert "across: layer; down: head" in lines
+
+
+@pytest.mark.parametrize(
+    ("values", "centre", "ends", "grounds"),
+    [
+        ([[0.2, 0.5, 0.6]], 0.5, (0.2, 0.8), (TWO_WAYS[0], TWO_WAYS[2])),
+        ([[0.4, 0.5, 0.9]], 0.5, (0.1, 0.9), (None, TWO_WAYS[2])),
+        ([[0.2, 0.5, 0.6]], None, (0.2, 0.6), (ONE_WAY[0], None)),
+        ([[3.0, 3.0, 3.0]], None, (3.0, 4.0), (ONE_WAY[0], ONE_WAY[0])),
+    ],
+)
+def test_a_map_on_paper_is_as_wide_either_side_of_its_centre(values, centre, ends, grounds):
+    """The scale ends at the value farthest from it; without a centre, at the lowest and highest."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    axis = figure.subplots()
+    low, high = np.min(values), np.max(values)
+    grid = Grid(np.array(values), ("0",), tuple("abc"), "x", low, high, centre)
+    draw_module._grid(figure, axis, grid, STYLES["paper"])
+    (image,) = axis.get_images()
+    assert (image.norm.vmin, image.norm.vmax) == pytest.approx(ends)
+    for value, ground in zip(values[0], grounds, strict=False):
+        if ground is not None:
+            drawn = image.cmap(image.norm(value), bytes=True)[:3]
+            np.testing.assert_allclose(np.int64(drawn), ground, atol=2)
+
+
+def test_a_panel_has_room_for_what_stands_below_it():
+    """Each step of a waterfall, each group named below points and each row of a map is a line."""
+    at = np.zeros(2)
+
+    def steps(n):
+        return Steps(tuple("abcdefgh"[:n]), np.zeros(n), np.zeros(n), 0.0, "all", "x")
+
+    def points(n):
+        return Points((Group("a", at, at),) * n, "x", "y", diagonal=True)
+
+    def grid(n):
+        rows = tuple("abcdefghijklmnopqr"[: 10 + n])
+        return Grid(np.zeros((len(rows), 9)), rows, tuple("abcdefghi"), "x", 0.0, 1.0)
+
+    for panel in (steps, points, grid):
+        heights = [draw_module._height(panel(n), 3.35, STYLES["paper"]) for n in (3, 4, 5)]
+        first, second = np.diff(heights)
+        assert first > 0.05 and first == pytest.approx(second)
