@@ -149,6 +149,14 @@ def test_mistakes_name_the_line(
     assert "\n" not in str(caught.value)
 
 
+def test_no_rows_are_no_prompts() -> None:
+    """Neither a list of none nor a mapping in its place makes a set."""
+    with pytest.raises(PromptError, match="there are no prompts: give one row or more"):
+        prompts_of_rows([])
+    with pytest.raises(PromptError, match=r"prompts\[0\] is 'prompt': expected a mapping"):
+        prompts_of_rows({"prompt": "p", "label": 0})  # type: ignore[arg-type]  # one row alone
+
+
 def test_options_from_python() -> None:
     """A numpy number is a label; half a surrogate pair is told, as it is in a prompt."""
     good = {"prompt": "a", "label": np.int64(1), "options": OPTIONS}
