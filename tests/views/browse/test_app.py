@@ -509,6 +509,17 @@ def test_a_long_table_scrolls_with_its_cursor(tmp_path: Path, write_store: Any) 
         await press(app, pilot, "end")
         assert table.cursor == len(axis) and names(app)[-1] in screen(app)
         assert "full" in screen(app)
+        last = table.size.height - 1
+        for line, row in [(last - 3, len(axis) - 3), (last, len(axis)), (last - 4, len(axis) - 4)]:
+            await pilot.click("#components", offset=(3, line))
+            await settled(app, pilot)
+            assert table.cursor == row
+        # Below the headings the full model stays; the rows that are left move below it.
+        pinned = last - len(axis) + table.scroll_offset.y
+        for line, row in [(pinned + 1, 1 + table.scroll_offset.y), (pinned, 0)]:
+            await pilot.click("#components", offset=(3, line))
+            await settled(app, pilot)
+            assert table.cursor == row
         await press(app, pilot, "home", "pagedown", "down")
         assert str(table.under_cursor["component"]) in screen(app)  # type: ignore[index]
 
