@@ -116,6 +116,16 @@ def test_early_exit_has_a_line_a_layer(run, stores):
     assert list(compread.analyze(stores, early_exit=True)["sums"]) == rows
 
 
+def test_early_exit_of_what_has_no_mean_is_of_each(run, stores, write_store, tmp_path):
+    """Runs of other shots have none, so that each has its table; nor has a single store."""
+    one = stores / "sst2-t1-k4-s0.h5"
+    other = write_store(tmp_path / "b.h5", shots=8)
+    for paths in ([one], [one, other]):
+        status, out, _ = run(*paths, "--early-exit")
+        assert status == 0 and "The other formats have each" not in " ".join(out.split())
+        assert out.count("Accuracy up to each layer") == len(paths)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
