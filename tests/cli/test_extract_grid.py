@@ -300,6 +300,17 @@ def test_prompts_that_fail_are_not_listed(run: Run, films: Any, tmp_path: Path) 
     assert lists_below(tmp_path) == []
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_dry_run_has_a_line_a_run(run: Run, films: Any, seeds: int) -> None:
+    """And of several their sum below; of one there is nothing to sum up."""
+    status, out, _ = run(
+        *films, "--seeds", ",".join(map(str, range(seeds))), "--dry-run", "-o", "o"
+    )
+    assert status == 0 and sum(f"-s{n}" in out for n in range(3)) == seeds
+    rows = [line.split()[1] for line in out.splitlines() if "FLOP " in line]
+    assert rows[:seeds] == ["10"] * seeds and len(rows) == seeds + (seeds > 1)
+
+
 def test_a_log_that_cannot_be_written(run: Run, films: Any, tmp_path: Path) -> None:
     """It is told before the model is loaded."""
     status, out, err = run(*films, "-o", "out", "--log", tmp_path / "none" / "log")
