@@ -243,6 +243,15 @@ def test_a_batch_that_waits_is_kept_as_it_is(overlaps: bool) -> None:
         assert np.allclose(parts, alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_progress_ends_with_all_rows(overlaps: bool) -> None:
+    """Told before the first batch and after each, once more where one waited; never less."""
+    heard: list[tuple[int, int, int]] = []
+    run_of(lambda batch, ids: 0.0, overlaps, lambda *counts: heard.append(counts))
+    assert [heard[0], heard[-1]] == [(0, 8, 0), (8, 8, 32)]
+    assert heard == sorted(heard) and len(heard) == 1 + 8 + overlaps
+
+
 @pytest.mark.parametrize(("overlaps", "before"), [(True, 2), (False, 3)])
 def test_an_interrupted_run_keeps_the_batch_that_waits(overlaps: bool, before: int) -> None:
     """What is computed is kept, whether its turn had come or not."""

@@ -61,6 +61,20 @@ def test_temperatures_are_kept_and_older_files_read(make_store, tmp_path):
         assert (fit.temperature, fit.test.calibration, fit.test.scaled) == (None, None, None)
 
 
+@pytest.mark.parametrize("key", ["recipe", "train_accuracy", "test"])
+def test_what_a_fit_may_lack(written, key):
+    """A recipe, and accuracies that nobody measured; not the rest."""
+    document = json.loads(written.read_text())
+    del document["checksum"]
+    document["fits"][0][key] = None
+    written.write_text(json.dumps(document))
+    assert getattr(Weights.read(written).fits[0], key) is None
+    document["fits"][0]["hyperparameters"] = None
+    written.write_text(json.dumps(document))
+    with pytest.raises(StoreError, match="hyperparameters"):
+        Weights.read(written)
+
+
 def test_the_file_says_what_it_is(written):
     """Format, version, component names and labels are readable without compread."""
     document = json.loads(written.read_text(encoding="utf-8"))
