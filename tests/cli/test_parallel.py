@@ -103,7 +103,7 @@ def test_few_stores_are_read_by_the_command_alone(
 
 
 COMMAND = """
-import sys, time
+import signal, sys, time
 from compread.cli import parallel
 
 def work(names):
@@ -112,6 +112,7 @@ def work(names):
     return names
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs it behind
     parallel._cores = lambda: 2
     try:
         list(parallel._each(work, ["a", "b"], 1))
