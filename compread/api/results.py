@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar, overload
@@ -21,11 +22,12 @@ _TEXTS = [name for name in FORMATS if name != "parquet"]
 """The forms that are text."""
 
 
-class Printed:
+class Printed(ABC):
     """What ``Result`` and ``Results`` have in common: the command's tables as text."""
 
+    @abstractmethod
     def _printed(self) -> tuple[Document, Tables]:
-        raise NotImplementedError
+        """What the command would print, and its tables."""
 
     @told_in_python
     def to_text(

@@ -116,7 +116,7 @@ def tabular(command: Callable[..., None]) -> Callable[..., None]:
         for name, (annotation, default) in _OPTIONS.items():
             parameters.append(one.replace(name=name, annotation=annotation, default=default))
     changed = signature.replace(parameters=parameters)
-    with_options.__signature__ = changed  # type: ignore[attr-defined]
+    with_options.__signature__ = changed  # type: ignore[attr-defined]  # what ``inspect`` looks for
     with_options.__annotations__ = {p.name: p.annotation for p in parameters}
     return with_options
 

@@ -81,8 +81,9 @@ class _Laid:
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Arguments by their words, such as ``[OPTIONS] KIND STORE...``."""
-        pieces: list[str] = [self.options_metavar]  # type: ignore[attr-defined]
-        for parameter in self.get_params(ctx):  # type: ignore[attr-defined]
+        command: Any = self
+        pieces: list[str] = [command.options_metavar]
+        for parameter in command.get_params(ctx):
             if parameter.param_type_name == "argument":
                 word = _word(parameter)
                 several = "..." if parameter.nargs != 1 else ""

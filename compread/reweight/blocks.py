@@ -44,24 +44,21 @@ def for_each_block(work: Callable[[slice], None], parts: Shaped) -> None:
     """Do something with each block of parts [N, C, K], whichever comes first."""
     if len(found := list(blocks(parts))) > 1:
         in_threads(work, found)
-    else:
+    else:  # whose products may have several threads of BLAS, which ``in_threads`` takes away
         for span in found:
             work(span)
 
 
 def sum_of_blocks(work: Callable[[slice], Floats], parts: Shaped) -> Floats | float:
-    """Σ of what ``work`` makes of each block of parts [N, C, K], which it leaves to us; 0 of none.
+    """Σ of what ``work`` makes of each block of parts [N, C, K]; 0 of none.
 
     A sum over many rows rounds alike on every machine.
     """
 
     def over(share: slice) -> Floats | float:
         total: Floats | float = 0.0
-        for number, span in enumerate(blocks(parts, share=share)):
-            if number:
-                total += work(span)
-            else:
-                total = work(span)
+        for span in blocks(parts, share=share):
+            total += work(span)
         return total
 
     count = len(list(blocks(parts)))

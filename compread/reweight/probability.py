@@ -43,7 +43,10 @@ def row_cross_entropy(scores: Floats, gold: Ints) -> tuple[Floats, Floats]:
 
 
 def softmax_and_normalizer(scores: Floats) -> tuple[Floats, Floats]:
-    """The softmax over labels [..., K], contiguous, and log Σ exp score [...]."""
+    """The softmax over labels [..., K], contiguous, and log Σ exp score [...].
+
+    One pass gives both, as training wants them at every step; scipy's two take a pass each.
+    """
     likely = np.empty(scores.shape)
     highest = np.maximum.reduce(scores, axis=-1, keepdims=True)
     np.subtract(scores, highest, out=likely)

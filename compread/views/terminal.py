@@ -37,8 +37,8 @@ def to_terminal(
 
     A table that is too wide is set tighter, then has its long texts shortened, then loses the
     columns that may be dropped, and at last wraps its cells between words; numbers and headings
-    are never broken. What was left out is said below it, with what it can be
-    chosen by, unless that is empty.
+    are never broken. What was left out is said below it, with what it can be chosen by, unless
+    that is empty.
     """
     sizes = fit(table, width)
     gaps, room = len(sizes) - 1, width - sum(sizes.values())

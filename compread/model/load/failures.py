@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -86,21 +87,17 @@ def _cause(error: Exception) -> Exception:
 
 def _newer(name: str) -> str:
     """A next step where a later transformers has saved a model than the one that reads it."""
-    import transformers
-
+    installed = version("transformers")
     try:
         path = _path(name, "config.json")
         written = str(json.loads(path.read_text("utf-8"))["transformers_version"] if path else "")
-        saved, here = (
-            [int(part) for part in version.split(".")[:2]]
-            for version in (written, transformers.__version__)
-        )
+        saved, here = ([int(part) for part in text.split(".")[:2]] for text in (written, installed))
     except (KeyError, OSError, TypeError, ValueError):
         return ""
     if saved <= here:
         return ""
     return (
-        f"; transformers {written} has saved it and {transformers.__version__} is installed: try "
+        f"; transformers {written} has saved it and {installed} is installed: try "
         "pip install -U transformers"
     )
 

@@ -42,7 +42,8 @@ def look(*where: Path, steps: Steps, size: tuple[int, int] = (80, 24), **asked: 
 
 
 async def settled(app: Viewer, pilot: Pilot[None]) -> None:
-    """What was begun is read and drawn."""
+    """What was asked for is begun, read and drawn."""
+    await pilot.pause()
     await app.workers.wait_for_complete()
     await pilot.pause()
 
