@@ -320,7 +320,8 @@ def test_a_page_of_a_store_that_went_away_says_so(tmp_path: Path, write_store: A
         await press(app, pilot, "question_mark")
         assert isinstance(app.screen, HelpPage)
 
-    look(path, steps=steps)
+    # Wide enough for the path of any temporary folder on one line.
+    look(path, steps=steps, size=(300, 24))
 
 
 def test_two_entries_stand_side_by_side(stores: Path) -> None:
