@@ -12,8 +12,8 @@ from torch import Tensor
 # Where a prefix is copied for each row of a batch, this many tokens of keys and values may be held
 # for each token that is computed.
 _HELD_PER_COMPUTED = 4
-# What a batch costs besides its tokens, as a share of the budget: small products are slower.
-_BATCH_COST = 1 / 16
+BATCH_COST = 1 / 16
+"""What a batch costs besides its tokens, as a share of the budget: small products are slower."""
 # Logits over the whole vocabulary that a batch makes at most: 256 MiB of them in float32; on a CPU,
 # whose batches are smaller anyhow, 16 MiB.
 _MOST_LOGITS, _MOST_LOGITS_ON_CPU = 2**26, 2**22
@@ -26,7 +26,11 @@ def most_rows(vocabulary: int, device: torch.device) -> int:
 
 
 def plan_batches(
-    lengths: Sequence[int], budget: int, prefix: int = 0, rows: int | None = None
+    lengths: Sequence[int],
+    budget: int,
+    prefix: int = 0,
+    rows: int | None = None,
+    each: float | None = None,
 ) -> list[list[int]]:
     """Rows grouped into batches, longest first so that memory is known to suffice from the start.
 
@@ -39,6 +43,7 @@ def plan_batches(
             is a batch of its own.
         prefix: tokens that are held for each row besides, as copies of a shared prefix are.
         rows: rows of a batch at most.
+        each: what a batch costs besides its tokens, in tokens; a sixteenth of the budget.
     """
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     widths = np.array([lengths[row] for row in order], dtype=np.int64)
@@ -47,7 +52,8 @@ def plan_batches(
         sizes = np.minimum(sizes, budget * _HELD_PER_COMPUTED // (prefix + widths))
     if rows is not None:
         sizes = np.minimum(sizes, rows)
-    starts = _cheapest_cuts(widths, np.maximum(sizes, 1), budget * _BATCH_COST)
+    each = budget * BATCH_COST if each is None else each
+    starts = _cheapest_cuts(widths, np.maximum(sizes, 1), each)
     ends = [*starts[1:], len(order)] if starts else []
     return [order[start:end] for start, end in zip(starts, ends, strict=True)]
 
@@ -61,23 +67,24 @@ def _cheapest_cuts(
 
     Args:
         widths: [N] tokens of each row, longest first.
-        sizes: [N] rows at most of a batch whose longest row this is.
+        sizes: [N] rows at most of a batch whose longest row this is, never fewer further on.
         each: what a batch costs besides, in tokens.
     """
     n = len(widths)
-    cost = np.full(n + 1, np.inf)
-    cost[0] = 0
-    before = np.zeros(n + 1, dtype=np.int64)
-    for i in range(n):
-        end = min(n, i + int(sizes[i]))
-        through = cost[i] + each + widths[i] * np.arange(1, end - i + 1)
-        better = np.flatnonzero(through < cost[i + 1 : end + 1])
-        cost[i + 1 + better] = through[better]
-        before[i + 1 + better] = i
+    # Of a batch from row i on: what it and all before it cost, but for widths[i] times its end.
+    begun = np.zeros(n)
+    first = np.searchsorted(np.arange(n) + sizes, np.arange(n + 1)).tolist()
+    before = [0] * (n + 1)
+    cost = 0.0
+    for j in range(1, n + 1):
+        begun[j - 1] = cost + each - widths[j - 1] * (j - 1)
+        through = begun[first[j] : j] + widths[first[j] : j] * j
+        best = int(through.argmin())
+        cost, before[j] = float(through[best]), first[j] + best
     starts: list[int] = []
     j = n
     while j:
-        j = int(before[j])
+        j = before[j]
         starts.append(j)
     return starts[::-1]
 

@@ -17,7 +17,7 @@ from compread.extract.answer_rows import reads_of
 from compread.extract.batches import most_rows, plan_batches
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
-from compread.extract.memory import is_out_of_memory, must_fit
+from compread.extract.memory import batch_cost, is_out_of_memory, must_fit
 from compread.model.decompose import BatchParts
 from compread.model.linear import device_of
 
@@ -70,16 +70,23 @@ def plan_group(
     start, model = len(group.prefix), engine.model
     rows = [ids[row][start:] for row in group.rows]
     own = tuple(map(len, rows))
-    with must_fit(f"the shared prefix of {start} tokens"):
-        shared = engine.share(group.prefix)
-    # How many tokens of it each row of a batch holds.
-    held = shared.held(start + max(own)) if shared else 0
     device, reads = device_of(model), max(map(reads_of, rows))
     most = most_rows(model.config.get_text_config().vocab_size, device)
     if reads > 1:
         most = max(1, most * (_ON_CPU if device.type == "cpu" else 1) // reads)
-    batches = plan_batches(own, budget, held, 1 if row_wise else most)
+    most = 1 if row_wise else most
+    held = _held(engine, ids, group)
+    batches = plan_batches(own, budget, held, most, batch_cost(model, budget))
     return [[group.rows[i] for i in batch] for batch in batches]
+
+
+def _held(engine: Engine, ids: Ids, group: Group) -> int:
+    """How many tokens of a group's prefix each row of a batch holds, once it is run."""
+    with must_fit(f"the shared prefix of {len(group.prefix)} tokens"):
+        shared = engine.share(group.prefix)
+    start = len(group.prefix)
+    longest = start + max(len(ids[row][start:]) for row in group.rows)
+    return shared.held(longest) if shared else 0
 
 
 def launch(engine: Engine, own: Ids, prefix: Sequence[int]) -> HostCopy | None:
@@ -102,27 +109,51 @@ def launch(engine: Engine, own: Ids, prefix: Sequence[int]) -> HostCopy | None:
 
 
 class HeadStart:
-    """A run's first batch, launched before the proof that it may be kept.
+    """Batches of a run's first group, launched before the proof that they may be kept.
 
     The proof's two rows are all launches and no work, a tenth of a second in which a GPU would
-    wait; behind the first batch they cost nothing. It is kept if the proof holds, else dropped.
+    wait: they go between two batches that are large enough to be computed meanwhile. These are
+    kept if the proof holds, else dropped.
     """
 
     def __init__(self, engine: Engine, ids: Ids, budget: int, *, wanted: bool) -> None:
         """Nothing is launched yet, and nothing ever where it is not ``wanted``."""
         self._engine, self._ids, self._budget, self._wanted = engine, ids, budget, wanted
-        self._batch: tuple[tuple[int, ...], list[int], HostCopy] | None = None
+        self._group = Group((), ())
+        self._plan: list[list[int]] = []
+        self._held = 0
+        self._launched: dict[tuple[int, ...], HostCopy] = {}
 
     def launch(self, group: Group) -> None:
-        """Launch the first batch of the group that is run first."""
+        """Launch the batch of most tokens that is not launched yet of the group that is run first.
+
+        Raises:
+            ResumableError: the group's prefix does not fit into the device's memory.
+        """
         if not self._wanted:
             return
-        rows = plan_group(self._engine, self._ids, group, self._budget)[0]
-        own = [self._ids[row][len(group.prefix) :] for row in rows]
-        copy = launch(self._engine, own, group.prefix)
-        self._batch = None if copy is None else (tuple(group.prefix), rows, copy)
+        if group != self._group:
+            self._group, self._launched = group, {}
+            self._plan = plan_group(self._engine, self._ids, group, self._budget)
+            self._held = _held(self._engine, self._ids, group)
+        left = [rows for rows in self._plan if tuple(rows) not in self._launched]
+        if not left:
+            return
+        start = len(group.prefix)
+        rows = max(left, key=lambda rows: len(rows) * (len(self._ids[rows[0]]) - start))
+        copy = launch(self._engine, [self._ids[row][start:] for row in rows], group.prefix)
+        if copy is not None:
+            self._launched[tuple(rows)] = copy
+
+    def plan(self, group: Group) -> list[list[int]]:
+        """The rows of each of a group's batches, where they are planned already; else none."""
+        if not self._plan or group != self._group:
+            return []
+        # What was to borrow the prefix may have turned out to need copies.
+        return self._plan if _held(self._engine, self._ids, group) == self._held else []
 
     def take(self, prefix: Sequence[int], rows: Sequence[int]) -> HostCopy | None:
-        """The batch, where it is this one; it is handed out once."""
-        batch, self._batch = self._batch, None
-        return batch[2] if batch and batch[:2] == (tuple(prefix), list(rows)) else None
+        """A batch that was launched, which is handed out once."""
+        if tuple(prefix) != self._group.prefix:
+            return None
+        return self._launched.pop(tuple(rows), None)

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from compread.errors import ResumableError, option
+from compread.extract.batches import BATCH_COST
 from compread.model.linear import device_of, dtype_of
 from compread.model.matrices import layer_matrices
 from compread.model.trace import CausalLM
@@ -22,6 +23,7 @@ _MOST_ON_CPU = 1024
 # On a GPU a batch should compute for longer than it takes to be launched, layer by layer.
 _MOST_ELSEWHERE, _MOST_OF_SMALL = 16384, 65536
 _WORK = _MOST_ELSEWHERE * 10**9  # parameters x tokens
+_LAUNCH = 2 * 10**12  # parameters x tokens computed while a batch is launched
 _LEAST = 64
 # Of the free memory; the rest is for fragments, kernels' workspaces and other processes.
 _SHARE = 0.5
@@ -42,8 +44,22 @@ def token_budget(model: CausalLM, device: torch.device | None = None) -> int:
 
 
 def _most_elsewhere(model: CausalLM) -> int:
-    weights = sum(matrix.numel for matrix in layer_matrices(model))
-    return min(max(_WORK // max(1, weights), _MOST_ELSEWHERE), _MOST_OF_SMALL)
+    return min(max(_WORK // _weights(model), _MOST_ELSEWHERE), _MOST_OF_SMALL)
+
+
+def _weights(model: CausalLM) -> int:
+    return max(1, sum(matrix.numel for matrix in layer_matrices(model)))
+
+
+def batch_cost(model: CausalLM, budget: int) -> float:
+    """What a batch costs besides its tokens, in tokens: a small model's GPU waits for its launch.
+
+    At most a quarter of the budget, or pads would outweigh it.
+    """
+    share = budget * BATCH_COST
+    if device_of(model).type == "cpu":
+        return share
+    return max(share, min(_LAUNCH / _weights(model), budget / 4))
 
 
 def bytes_per_token(model: CausalLM) -> int:

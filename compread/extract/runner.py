@@ -89,7 +89,7 @@ class Runner:
             sum_check: gives the worst error of a batch, or raises ``SumError``.
             workers: the processes that share the batches.
             row_wise: run each row alone.
-            head: the first batch, where it is launched already.
+            head: batches of the first group, where some are launched already.
         """
         self.engine, self.ids, self.writer, self.workers = engine, ids, writer, workers
         self.counts = RowCounts()
@@ -157,7 +157,9 @@ class Runner:
         for group in groups:
             if done[list(group.rows)].all():
                 continue
-            batches = plan_group(self.engine, self.ids, group, budget, row_wise=self._row_wise)
+            batches = (self._head.plan(group) if self._head else []) or plan_group(
+                self.engine, self.ids, group, budget, row_wise=self._row_wise
+            )
             self.counts.tokens_run += len(group.prefix)
             for batch in batches:
                 rows = [row for row in batch if not done[row]]

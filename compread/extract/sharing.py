@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compread.extract.engine import Engine
 from compread.extract.groups import Group, plan_groups, whole_groups
+from compread.extract.launch import HostCopy
 from compread.extract.memory import must_fit
 from compread.extract.prefix import CannotShareError
 from compread.model.decompose import BatchParts
@@ -48,7 +49,8 @@ def groups_to_run(
         ids: the tokens of each prompt.
         tolerance: the largest difference allowed, as a share of the logits' scale.
         seen: prompts that were run whole already.
-        meanwhile: called with the group that is run first, its prefix ready, before its proof.
+        meanwhile: called with the group that is run first, its prefix ready, before its proof and
+            while the proof's numbers are waited for.
 
     Raises:
         ModelError: the model cannot run the prompts at all.
@@ -84,9 +86,13 @@ def _why_not(
             engine.share(group.prefix)
             meanwhile(group)
             known = next((whole.parts for whole in seen if whole.rows == rows), None)
-            misfit = _misfit(engine, rows, group.prefix, known or engine.run(rows))
+            whole = HostCopy(known or engine.run(rows))
+            own = [row[len(group.prefix) :] for row in rows]
+            shared = HostCopy(engine.run(own, engine.share(group.prefix)))
+            meanwhile(group)
     except CannotShareError as error:
         return f"the model cannot go on from a shared prefix ({error})"
+    misfit = _misfit(whole.wait(), shared.wait())
     if misfit <= tolerance:
         return None
     return (
@@ -95,8 +101,5 @@ def _why_not(
     )
 
 
-def _misfit(
-    engine: Engine, rows: Sequence[Ids], prefix: tuple[int, ...], whole: BatchParts
-) -> float:
-    shared = engine.run([row[len(prefix) :] for row in rows], engine.share(prefix))
+def _misfit(whole: BatchParts, shared: BatchParts) -> float:
     return float(((whole.parts - shared.parts).abs().amax((1, 2)) / whole.scale).max())

@@ -106,12 +106,19 @@ class KeptRows:
         Raises:
             OSError: they could not be written; the rows kept before stay kept.
         """
+        # In file order, so that a chunk of the store is read in a few pieces of each batch.
+        records = records[np.argsort(records["row"])]
         self._count(records, self._journal.append(records.tobytes()))
 
     def read(self, start: int, stop: int) -> npt.NDArray[np.void]:
         """The records of the rows numbered ``start`` to ``stop``, all of them kept."""
-        size = self._dtype.itemsize
-        data = [self._journal.read(int(offset), size) for offset in self._offset[start:stop]]
+        size, offsets = self._dtype.itemsize, self._offset[start:stop]
+        begins = np.flatnonzero(np.diff(offsets, prepend=-1) != size)
+        lengths = np.diff(begins, append=len(offsets)) * size
+        data = [
+            self._journal.read(offset, length)
+            for offset, length in zip(offsets[begins].tolist(), lengths.tolist(), strict=True)
+        ]
         return np.frombuffer(b"".join(data), dtype=self._dtype)
 
     def _count(self, records: npt.NDArray[np.void], offset: int) -> None:

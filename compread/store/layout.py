@@ -137,18 +137,27 @@ def _write_axes(file: Any, axes: Axes) -> None:
 
 def _write_numbers(file: Any, axes: Axes, read_rows: ReadRows, sink: Sink) -> None:
     dtype = axes.row_dtype()
+    # Beside the parts a row has a few bytes, and each writing costs more than a row does.
+    small_step = max(1, CHUNK_BYTES // (dtype.itemsize - dtype["parts"].itemsize))
     first = 0
     for split in _written(axes):
         n = len(axes.splits[split])
-        for name in NUMBERS:
-            _create(file[split], name, (n, *dtype[name].shape), np.dtype(NUMBERS[name]))
+        made = {
+            name: _create(file[split], name, (n, *dtype[name].shape), np.dtype(kind))
+            for name, kind in NUMBERS.items()
+        }
         step = chunk_rows(n, dtype["parts"].itemsize)
         packed = ahead(partial(_packed, read_rows, first, step), spans(n, step))
+        waiting: list[dict[str, npt.NDArray[Any]]] = []
+        begun = 0
         for span, (small, parts) in zip(spans(n, step), packed, strict=True):
             start = (span.start, *(0 for _ in dtype["parts"].shape))
-            file[split]["parts"].id.write_direct_chunk(start, parts)
-            for name, values in small.items():
-                file[split][name][span] = values
+            made["parts"].id.write_direct_chunk(start, parts)
+            waiting.append(small)
+            if span.stop == n or span.stop - begun >= small_step:
+                for name in small:
+                    made[name][begun : span.stop] = np.concatenate([one[name] for one in waiting])
+                waiting, begun = [], span.stop
             if sink.is_to_end:
                 return
         first += n
@@ -169,7 +178,8 @@ def _packed(
 ) -> tuple[dict[str, npt.NDArray[Any]], bytes]:
     """The small numbers of a split's rows, and their parts as a chunk of ``step`` rows."""
     records = read_rows(first + span.start, first + span.stop)
-    small = {name: records[name] for name in NUMBERS if name != "parts"}
+    # Copies: a view would keep the parts beside it.
+    small = {name: records[name].copy() for name in NUMBERS if name != "parts"}
     return small, pack(records["parts"].astype(NUMBERS["parts"]), step)
 
 

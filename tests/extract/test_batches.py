@@ -74,3 +74,14 @@ def test_the_plan_depends_on_its_arguments_alone() -> None:
     assert plan_batches([5, 2, 5, 3, 9], 10) == [[4], [0, 2], [3], [1]]
     assert plan_batches([5, 2, 5, 3, 9], 10, prefix=20) == [[4], [0], [2], [3], [1]]
     assert plan_batches([], 10) == []
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(41, 200))
+def test_dearer_batches_are_fewer(lengths: list[int], budget: int) -> None:
+    """What a batch costs besides its tokens is weighed against pads."""
+    usual = plan_batches(lengths, budget)
+    assert usual == plan_batches(lengths, budget, each=budget / 16)
+    assert len(plan_batches(lengths, budget, each=budget / 2)) <= len(usual)
+    # Where batches cost nothing no row is padded.
+    for batch in plan_batches(lengths, budget, each=0):
+        assert len({lengths[row] for row in batch}) == 1

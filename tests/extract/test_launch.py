@@ -1,10 +1,11 @@
-"""A run's first batch may be launched before its proof, and nothing is different for it.
+"""A run's largest batches may be launched around its proof, and nothing is different for it.
 
 A batch's numbers come to the CPU as they are, and wait for their own batch alone.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from test_loop import SMALL, extractor
 from tiny_folder import review_rows, write_rows
 
 from compread.extract import Engine, Extractor, launch, sharing
-from compread.extract.launch import HostCopy
+from compread.extract.groups import plan_groups
+from compread.extract.launch import HeadStart, HostCopy, plan_group
 from compread.model.decompose import BatchParts
 from compread.prompts import PromptSet, read_prompt_file
 from compread.store import open_store
@@ -52,16 +54,25 @@ def batches(
     return run, parts, done
 
 
-def test_the_first_batch_is_run_once_and_earlier(
+def test_the_largest_batches_are_run_once_and_around_the_proof(
     tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Launched before the proof's two rows, it is not run again, and the store is the same."""
+    """Launched before and behind the proof's two rows, they are not run again; same store."""
     late, store, _ = batches(monkeypatch, prompts, tmp_path / "run.h5", early=False)
     (tmp_path / "run.h5").unlink()
     early, same, _ = batches(monkeypatch, prompts, tmp_path / "run.h5", early=True)
-    assert late[0] == 2 and len(late) > 3
-    assert early == [late[1], 2, *late[2:]]
+    assert late == [2, 4, 8, 8, 5, 5]
+    assert early == [8, 2, 8, 4, 5, 5]
     assert same == store
+
+
+def test_a_run_of_one_batch_is_launched_once(
+    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to launch behind the proof."""
+    monkeypatch.setattr(sys.modules[__name__], "WIDE", replace(SMALL, batch_tokens=4000))
+    early, _, done = batches(monkeypatch, prompts, tmp_path / "run.h5", early=True)
+    assert early == [30, 2] and done.rows == 30
 
 
 def test_what_was_launched_is_dropped_where_the_proof_fails(
@@ -72,9 +83,24 @@ def test_what_was_launched_is_dropped_where_the_proof_fails(
     late, store, _ = batches(monkeypatch, prompts, tmp_path / "run.h5", early=False)
     (tmp_path / "run.h5").unlink()
     early, same, done = batches(monkeypatch, prompts, tmp_path / "run.h5", early=True)
-    assert not late and len(early) == 1
+    assert late == [2] and early == [8, 2, 8]
     assert same == store and done.rows == 30
     assert "whole prompts are run" in done.warnings[0]
+
+
+def test_a_plan_that_no_longer_holds_is_made_anew() -> None:
+    """A prefix that was to be borrowed and must be copied leaves room for fewer rows."""
+    engine = loud_engine("llama grouped", torch.float32)
+    ids = [[*range(5, 45), *row] for row in some_prompts(*[3] * 40)]
+    group = plan_groups(ids)[0]
+    head = HeadStart(engine, ids, 120, wanted=True)
+    head.launch(group)
+    assert head.plan(group) == plan_group(engine, ids, group, 120)
+    shared = engine.share(group.prefix)
+    assert shared is not None
+    shared.lends = False
+    assert head.plan(group) == []
+    assert len(plan_group(engine, ids, group, 120)[0]) < 40
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -12,6 +12,7 @@ from loud import loud_model
 
 from compread.extract import memory
 from compread.extract.memory import bytes_per_token, free_memory, token_budget
+from compread.model.matrices import layer_matrices
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -35,6 +36,18 @@ def test_the_budget_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert budget(monkeypatch, 1, CUDA) == budget(monkeypatch, 1, CPU) == 64
     assert budget(monkeypatch, 10**15, CPU) < budget(monkeypatch, 10**15, CUDA)
     assert 64 < budget(monkeypatch, None, CUDA) <= budget(monkeypatch, 10**15, CUDA)
+
+
+def test_a_small_model_on_a_gpu_takes_fewer_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch costs a sixteenth of the budget; where it is launched for longer, up to a quarter."""
+    model = loud_model("llama grouped", torch.float32)
+    assert memory.batch_cost(model, 1600) == 100
+    monkeypatch.setattr(memory, "device_of", lambda model: CUDA)
+    assert memory.batch_cost(model, 1600) == 400
+    weights = sum(matrix.numel for matrix in layer_matrices(model))
+    monkeypatch.setattr(memory, "_LAUNCH", 250 * weights)
+    assert memory.batch_cost(model, 1600) == 250
+    assert memory.batch_cost(model, 16000) == 1000
 
 
 def test_wider_models_take_more() -> None:

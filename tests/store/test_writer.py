@@ -35,7 +35,7 @@ from store_sample import (
 
 from compread.components import LayerShape, component_axis
 from compread.errors import StoreError, TargetError
-from compread.store import Labels, SplitRows, StoreWriter, journal_path, open_store
+from compread.store import Labels, SplitRows, StoreWriter, journal_path, layout, open_store
 from compread.store import writer as writer_module
 from compread.store.finished import OPTIONS, RESULTS
 from compread.store.journal import Journal
@@ -104,8 +104,12 @@ def test_a_split_without_rows_is_there(target: Path) -> None:
         np.testing.assert_array_equal(store.split("test").parts, NUMBERS["parts"][7:])
 
 
-def test_rows_of_many_chunks_come_out_in_order(target: Path) -> None:
+@pytest.mark.parametrize("chunk_bytes", [layout.CHUNK_BYTES, 1 << 12, 1])
+def test_rows_of_many_chunks_come_out_in_order(
+    target: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
+) -> None:
     """A store of several chunks, appended in random order, is in prompt order."""
+    monkeypatch.setattr(layout, "CHUNK_BYTES", chunk_bytes)
     components = component_axis([LayerShape(31)] * 20)
     n, k = 150, 5
     rng = np.random.default_rng(1)
@@ -114,11 +118,14 @@ def test_rows_of_many_chunks_come_out_in_order(target: Path) -> None:
     rows = SplitRows(rng.integers(0, k, n), [str(i) for i in range(n)], ["h"] * n)
     with StoreWriter.open(target, RUN, components, labels, {"test": rows}) as writer:
         for batch in np.array_split(rng.permutation(n), 9):
-            zero = np.zeros(len(batch))
-            writer.append(batch, parts[batch], np.zeros((len(batch), k)), zero, zero)
+            full = parts[batch].sum(1)
+            writer.append(batch, parts[batch], full, np.zeros(len(batch)), batch / n)
         writer.finish(END)
     with open_store(target) as store:
         np.testing.assert_array_equal(store.split("test").parts, parts)
+        np.testing.assert_array_equal(store.split("test").full, parts.sum(1))
+        mass = store.array("test", "label_mass")
+        np.testing.assert_array_equal(mass, (np.arange(n) / n).astype(np.float32))
         for step in (None, 1, 47, 1000):
             pieces = list(store.iter_parts("test", step))
             np.testing.assert_array_equal(np.concatenate([p for _, p in pieces]), parts)
