@@ -111,9 +111,9 @@ def launch(engine: Engine, own: Ids, prefix: Sequence[int]) -> HostCopy | None:
 class HeadStart:
     """Batches of a run's first group, launched before the proof that they may be kept.
 
-    The proof's two rows are all launches and no work, a tenth of a second in which a GPU would
-    wait: they go between two batches that are large enough to be computed meanwhile. These are
-    kept if the proof holds, else dropped.
+    The proof's two passes over two rows are all launches and no work, a tenth of a second in which
+    a GPU would wait: each goes between two batches, large enough to be computed meanwhile. These
+    are kept if the proof holds, else dropped.
     """
 
     def __init__(self, engine: Engine, ids: Ids, budget: int, *, wanted: bool) -> None:

@@ -49,8 +49,8 @@ def groups_to_run(
         ids: the tokens of each prompt.
         tolerance: the largest difference allowed, as a share of the logits' scale.
         seen: prompts that were run whole already.
-        meanwhile: called with the group that is run first, its prefix ready, before its proof and
-            while the proof's numbers are waited for.
+        meanwhile: called with the group that is run first, its prefix ready, before each of the
+            proof's two passes and while their numbers are waited for.
 
     Raises:
         ModelError: the model cannot run the prompts at all.
@@ -87,6 +87,7 @@ def _why_not(
             meanwhile(group)
             known = next((whole.parts for whole in seen if whole.rows == rows), None)
             whole = HostCopy(known or engine.run(rows))
+            meanwhile(group)
             own = [row[len(group.prefix) :] for row in rows]
             shared = HostCopy(engine.run(own, engine.share(group.prefix)))
             meanwhile(group)

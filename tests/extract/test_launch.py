@@ -57,12 +57,12 @@ def batches(
 def test_the_largest_batches_are_run_once_and_around_the_proof(
     tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Launched before and behind the proof's two rows, they are not run again; same store."""
+    """Launched around each of the proof's passes, they are not run again; the store is the same."""
     late, store, _ = batches(monkeypatch, prompts, tmp_path / "run.h5", early=False)
     (tmp_path / "run.h5").unlink()
     early, same, _ = batches(monkeypatch, prompts, tmp_path / "run.h5", early=True)
     assert late == [2, 4, 8, 8, 5, 5]
-    assert early == [8, 2, 8, 4, 5, 5]
+    assert early == [8, 8, 2, 4, 5, 5]
     assert same == store
 
 
@@ -83,7 +83,7 @@ def test_what_was_launched_is_dropped_where_the_proof_fails(
     late, store, _ = batches(monkeypatch, prompts, tmp_path / "run.h5", early=False)
     (tmp_path / "run.h5").unlink()
     early, same, done = batches(monkeypatch, prompts, tmp_path / "run.h5", early=True)
-    assert late == [2] and early == [8, 2, 8]
+    assert late == [2] and early == [8, 8, 2, 4]
     assert same == store and done.rows == 30
     assert "whole prompts are run" in done.warnings[0]
 
