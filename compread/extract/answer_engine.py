@@ -52,6 +52,7 @@ class AnswerEngine(Engine):
         super().__init__(model, anatomy, proof_ids)
         self.answers = AnswerDecomposer(self.decomposer)
         self.most = most
+        self.packs = False
 
     def run(self, rows: Sequence[Sequence[int]], prefix: SharedPrefix | None = None) -> BatchParts:
         """Decompose a batch of prompts, or of ``AnswerRow``s.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,44 @@ def plan_batches(
     return [order[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
+def pack_batches(lengths: Sequence[int], budget: int, rows: int | None = None) -> list[list[int]]:
+    """Rows grouped into batches without pads: the fewest that there can be, about equally large.
+
+    Longest first, and the same for the same arguments, as in ``plan_batches``.
+
+    Args:
+        lengths: tokens of each row beyond the shared prefix.
+        budget: largest number of tokens in a batch; a row that alone has more is a batch of its
+            own.
+        rows: rows of a batch at most.
+    """
+    order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+    ends = np.cumsum([lengths[row] for row in order], dtype=np.int64)
+    most = rows or max(1, len(order))
+    fewest = len(_filled(ends, budget, most))
+    too_few, enough = 0, budget
+    while too_few + 1 < enough:
+        tokens = (too_few + enough) // 2
+        if len(_filled(ends, tokens, most)) > fewest:
+            too_few = tokens
+        else:
+            enough = tokens
+    starts = _filled(ends, enough, most)
+    return [order[start:end] for start, end in pairwise([*starts, len(order)])]
+
+
+def _filled(ends: npt.NDArray[np.int64], tokens: int, rows: int) -> list[int]:
+    """Where batches begin that each take as many rows as they may; rows end at [N] ``ends``."""
+    starts: list[int] = []
+    at = 0
+    while at < len(ends):
+        starts.append(at)
+        begun = int(ends[at - 1]) if at else 0
+        full = int(np.searchsorted(ends, begun + tokens, side="right"))
+        at = max(at + 1, min(full, at + rows))
+    return starts
+
+
 def _cheapest_cuts(
     widths: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], each: float
 ) -> list[int]:
@@ -99,7 +138,10 @@ def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tens
     filled = np.zeros((len(rows), lengths.max()), dtype=np.int64)
     filled[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(rows)
     padded, answer = torch.from_numpy(filled), torch.from_numpy(lengths - 1)
-    if device.type == "cuda":
-        # From pinned memory the copy does not wait for the batch before.
-        padded, answer = padded.pin_memory(), answer.pin_memory()
-    return padded.to(device, non_blocking=True), answer.to(device, non_blocking=True)
+    return to_device(padded, device), to_device(answer, device)
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """A copy of a CPU's tensor that does not wait for the batch before."""
+    pinned = values.pin_memory() if device.type == "cuda" else values
+    return pinned.to(device, non_blocking=True)

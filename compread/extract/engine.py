@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
 
 from compread.array_types import Floats
 from compread.extract.batches import pad_right
+from compread.extract.memory import is_out_of_memory
+from compread.extract.packed import PackedRows
 from compread.extract.prefix import SharedPrefix
 from compread.model.activations import Activations
 from compread.model.anatomy import Anatomy
 from compread.model.answers import Answers
 from compread.model.decompose import BatchParts, Decomposer
-from compread.model.linear import device_of
+from compread.model.linear import device_of, dtype_of
 from compread.model.switches import RotationTables, find_switches
 from compread.model.taps import Taps
 from compread.model.trace import CausalLM
@@ -30,6 +35,10 @@ class Engine:
         """The lengths at which the model begins to compute otherwise."""
         self._tables = RotationTables(model)
         self._prefix: SharedPrefix | None = None
+        half = dtype_of(anatomy.unembedding) in (torch.float16, torch.bfloat16)
+        self.packs = half and device_of(model).type == "cuda"
+        """Whether rows that borrow a prefix are run without pads (``packed``); once they cannot
+        be, they are padded for good."""
 
     def share(self, tokens: Sequence[int]) -> SharedPrefix | None:
         """Run a shared prefix; None where there is nothing to share.
@@ -78,9 +87,28 @@ class Engine:
         all_writes: bool = False,
     ) -> Activations:
         """The activations that ``run`` decomposes, with every block's write where asked for."""
-        tokens, answer = pad_right(rows, device_of(self.model))
-        taps = self._all_taps if all_writes else self.taps
+        taps, device = self._all_taps if all_writes else self.taps, device_of(self.model)
+        if prefix is not None and self.packs and not prefix.held(_longest(rows, prefix)):
+            packed = PackedRows.of(rows, device)
+            self._tables.reset()
+            with self._trying_to_pack():
+                return taps.run(packed.ends, lambda: prefix.packed(packed))
+        tokens, answer = pad_right(rows, device)
         self._tables.reset()  # a row is not computed as the longest before it was
         if prefix is None:
             return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
         return taps.run(answer, lambda: prefix.forward(tokens))
+
+    @contextmanager
+    def _trying_to_pack(self) -> Iterator[None]:
+        """Where a family cannot run rows without pads, go on behind this, and do not try again."""
+        try:
+            yield
+        except Exception as error:  # a family's own code meets positions that begin anew
+            if is_out_of_memory(error):
+                raise
+            self.packs = False
+
+
+def _longest(rows: Sequence[Sequence[int]], prefix: SharedPrefix) -> int:
+    return len(prefix.tokens) + max(map(len, rows))

@@ -36,6 +36,14 @@ class Kernel:
     """
     shares_heads: bool
     """Whether keys may have fewer heads than queries, each for as many of them in a row."""
+    by_rows: (
+        Callable[[Tensor, Tensor, Tensor, Tensor, int, float], tuple[Tensor, Tensor]] | None
+    ) = None
+    """Causal attention within rows one behind the other (``packed``), where there is a kernel.
+
+    (query [1, H, T, E], key, value, starts [B + 1], tokens of the longest row, scale) -> output
+    [1, H, T, E], lse [1, H, T].
+    """
 
 
 def kernel_for(query: Tensor, value: Tensor) -> Kernel | None:
@@ -115,6 +123,20 @@ def _flash(
     return out, lse
 
 
+def _flash_by_rows(
+    query: Tensor, key: Tensor, value: Tensor, starts: Tensor, longest: int, scale: float
+) -> tuple[Tensor, Tensor]:
+    flash = torch.ops.aten._flash_attention_forward
+    by_token = (states[0].transpose(0, 1) for states in (query, key, value))
+    out, lse = flash(
+        *by_token, starts, starts, longest, longest, 0.0, True, False, scale=scale
+    )[:2]  # fmt: skip
+    # Older kernels pad the lse to the longest row, [B, H, T], which nothing here reads.
+    if lse.shape != query.shape[1:3]:
+        raise NotImplementedError(f"flash attention's lse has the shape {tuple(lse.shape)}")
+    return out.transpose(0, 1)[None], lse[None]
+
+
 def _efficient(
     query: Tensor, key: Tensor, value: Tensor, causal: bool, scale: float
 ) -> tuple[Tensor, Tensor]:
@@ -124,5 +146,5 @@ def _efficient(
 
 
 CPU = Kernel(_on_cpu, shares_heads=False)
-FLASH = Kernel(_flash, shares_heads=True)
+FLASH = Kernel(_flash, shares_heads=True, by_rows=_flash_by_rows)
 EFFICIENT = Kernel(_efficient, shares_heads=False)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from compread.extract.answer_rows import reads_of
-from compread.extract.batches import most_rows, plan_batches
+from compread.extract.batches import most_rows, pack_batches, plan_batches
 from compread.extract.engine import Engine
 from compread.extract.groups import Group
 from compread.extract.memory import batch_cost, is_out_of_memory, must_fit
@@ -75,18 +75,26 @@ def plan_group(
     if reads > 1:
         most = max(1, most * (_ON_CPU if device.type == "cpu" else 1) // reads)
     most = 1 if row_wise else most
-    held = _held(engine, ids, group)
-    batches = plan_batches(own, budget, held, most, batch_cost(model, budget))
+    held, packs = _way(engine, ids, group)
+    if packs:
+        batches = pack_batches(own, budget, most)
+    else:
+        batches = plan_batches(own, budget, held, most, batch_cost(model, budget))
     return [[group.rows[i] for i in batch] for batch in batches]
 
 
-def _held(engine: Engine, ids: Ids, group: Group) -> int:
-    """How many tokens of a group's prefix each row of a batch holds, once it is run."""
-    with must_fit(f"the shared prefix of {len(group.prefix)} tokens"):
-        shared = engine.share(group.prefix)
+def _way(engine: Engine, ids: Ids, group: Group) -> tuple[int, bool]:
+    """How a group's rows are run behind its prefix, once that is there.
+
+    Tokens of it that each row of a batch holds, and whether rows are packed without pads.
+    """
     start = len(group.prefix)
-    longest = start + max(len(ids[row][start:]) for row in group.rows)
-    return shared.held(longest) if shared else 0
+    with must_fit(f"the shared prefix of {start} tokens"):
+        shared = engine.share(group.prefix)
+    if shared is None:
+        return 0, False
+    held = shared.held(start + max(len(ids[row][start:]) for row in group.rows))
+    return held, engine.packs and not held
 
 
 def launch(engine: Engine, own: Ids, prefix: Sequence[int]) -> HostCopy | None:
@@ -121,7 +129,7 @@ class HeadStart:
         self._engine, self._ids, self._budget, self._wanted = engine, ids, budget, wanted
         self._group = Group((), ())
         self._plan: list[list[int]] = []
-        self._held = 0
+        self._way = 0, False
         self._launched: dict[tuple[int, ...], HostCopy] = {}
 
     def launch(self, group: Group) -> None:
@@ -132,28 +140,33 @@ class HeadStart:
         """
         if not self._wanted:
             return
-        if group != self._group:
+        if not self._holds(group):
             self._group, self._launched = group, {}
             self._plan = plan_group(self._engine, self._ids, group, self._budget)
-            self._held = _held(self._engine, self._ids, group)
+            self._way = _way(self._engine, self._ids, group)
         left = [rows for rows in self._plan if tuple(rows) not in self._launched]
         if not left:
             return
         start = len(group.prefix)
-        rows = max(left, key=lambda rows: len(rows) * (len(self._ids[rows[0]]) - start))
+        rows = max(left, key=lambda rows: sum(len(self._ids[row]) - start for row in rows))
         copy = launch(self._engine, [self._ids[row][start:] for row in rows], group.prefix)
         if copy is not None:
             self._launched[tuple(rows)] = copy
 
     def plan(self, group: Group) -> list[list[int]]:
         """The rows of each of a group's batches, where they are planned already; else none."""
-        if not self._plan or group != self._group:
-            return []
-        # What was to borrow the prefix may have turned out to need copies.
-        return self._plan if _held(self._engine, self._ids, group) == self._held else []
+        return self._plan if self._holds(group) else []
 
     def take(self, prefix: Sequence[int], rows: Sequence[int]) -> HostCopy | None:
         """A batch that was launched, which is handed out once."""
-        if tuple(prefix) != self._group.prefix:
+        if tuple(prefix) != self._group.prefix or not self._holds(self._group):
             return None
         return self._launched.pop(tuple(rows), None)
+
+    def _holds(self, group: Group) -> bool:
+        """Whether a group is planned, and would be run in the same way again.
+
+        What was to borrow its prefix may have turned out to need copies of it, or pads.
+        """
+        planned = bool(self._plan) and group == self._group
+        return planned and _way(self._engine, self._ids, group) == self._way

@@ -25,6 +25,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from compread.extract.branches import branching
 from compread.extract.joined import joined, kernel_for
+from compread.extract.packed import PackedRows, within_rows
 from compread.model.trace import CausalLM
 
 LENDING = "compread_lending"
@@ -73,13 +74,14 @@ def can_lend(model: CausalLM, cache: Any, longest: int) -> bool:
 
 
 @contextmanager
-def lent(model: CausalLM, cache: Any, seen: Tensor | None = None) -> Iterator[Any]:
+def lent(model: CausalLM, cache: Any, seen: Tensor | PackedRows | None = None) -> Iterator[Any]:
     """A cache to call the model with, whose prefix every row borrows.
 
     Args:
         model: what is run.
         cache: with the prefix.
-        seen: [B, T, T] which of a row's own tokens each of them sees; None: all up to itself.
+        seen: [B, T, T] which of a row's own tokens each of them sees, or the rows that are run
+            one behind the other; None: all up to itself.
 
     Raises:
         CannotLendError: an attention asks for what cannot be lent, or does not ask at all.
@@ -121,7 +123,7 @@ def _attend(
     value: Tensor,
     attention_mask: Tensor | None = None,
     scaling: float | None = None,
-    seen: Tensor | None = None,
+    seen: Tensor | PackedRows | None = None,
     **kwargs: Any,
 ) -> Tensor:
     """What a module's attention returns: query [B, H, T, E] -> [B, T, H, E]."""
@@ -138,7 +140,13 @@ def _attend(
     if window is not None and window < loan.keys.shape[-2] + query.shape[-2]:
         raise CannotLendError("the window is shorter than the prompts")
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    if (kernel := kernel_for(query, value)) is not None:
+    kernel = kernel_for(query, value)
+    if isinstance(seen, PackedRows):
+        if kernel is None or kernel.by_rows is None:
+            raise CannotLendError("no kernel takes rows one behind the other")
+        within = within_rows(kernel, seen)
+        return joined(within, query, key, value, (loan.keys, loan.values), scale)
+    if kernel is not None:
         kernel = kernel if seen is None else branching(kernel, seen)
         return joined(kernel, query, key, value, (loan.keys, loan.values), scale)
     return _at_once(query, key, value, loan.keys, loan.values, scale, seen)

@@ -19,6 +19,7 @@ from compread.errors import ModelError
 from compread.extract.branches import Branches
 from compread.extract.lending import can_lend, lent
 from compread.extract.memory import is_out_of_memory
+from compread.extract.packed import PackedRows
 from compread.model.linear import device_of
 from compread.model.trace import CausalLM
 from compread.text import one_line
@@ -71,6 +72,16 @@ class SharedPrefix:
                 return self._run(tokens, cache)
         with cache_errors_as_cannot_share():
             return self._run(tokens, self._copies(len(tokens)))
+
+    def packed(self, rows: PackedRows) -> Any:
+        """Run rows one behind the other behind the prefix, which they borrow.
+
+        Raises:
+            Exception: whatever the family's own code raises where it cannot do that.
+        """
+        position = rows.position + len(self.tokens)
+        with lent(self._model, self._cache, rows) as cache:
+            return self._run(rows.tokens, cache, position_ids=position)
 
     def branch(self, tokens: Tensor, branches: Branches) -> Any:
         """Run rows [B, T] behind the prefix, each of which is a prompt and several answers.

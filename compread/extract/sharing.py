@@ -96,6 +96,9 @@ def _why_not(
     misfit = _misfit(whole.wait(), shared.wait())
     if misfit <= tolerance:
         return None
+    if engine.packs:
+        engine.packs = False
+        return _why_not(engine, group, ids, tolerance, seen, meanwhile)
     return (
         f"the shared prefix of {len(group.prefix)} tokens changes the parts by {misfit:.1e} "
         f"of the logits' scale (at most {tolerance:.1e} expected)"

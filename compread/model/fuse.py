@@ -103,8 +103,11 @@ def _is_gated(module: nn.Module) -> bool:
 
 def _try(model: CausalLM, fusion: Fusion) -> None:
     """Run a few tokens, in two shapes, so that what cannot be compiled fails before a run."""
+    shapes = [(2, 5), (3, 9)]
+    if device_of(model).type == "cuda":
+        shapes.append((1, 7))  # a batch of packed rows is one row, compiled apart
     try:
-        for shape in ((2, 5), (3, 9)):
+        for shape in shapes:
             tokens = torch.ones(shape, dtype=torch.long, device=device_of(model))
             with torch.inference_mode():
                 model(input_ids=tokens, use_cache=False, logits_to_keep=1)

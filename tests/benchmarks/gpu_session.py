@@ -46,7 +46,7 @@ from compread.prompts import PromptSet, TokenizedSet
 from compread.prompts.sets import Prompt
 
 TESTS = Path(__file__).parents[1]
-ON_CARD = ["joined", "lending", "engine", "launch", "runner"]
+ON_CARD = ["joined", "lending", "packed", "engine", "launch", "runner"]
 SHOTS = {4: 67, 24: 391}
 """Tokens of the shared prefix by the number of demonstrations."""
 OWN = (27.3, 11.0, 6, 62)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -43,6 +44,46 @@ def flash(
     CALLS.append(("flash", is_causal))
     empty = torch.empty(0)
     return out, lse, None, None, query.shape[2], key.shape[2], empty, empty, empty
+
+
+def flash_by_rows(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cum_seq_q: Tensor | None,
+    cum_seq_k: Tensor | None,
+    max_q: int,
+    max_k: int,
+    dropout_p: float,
+    is_causal: bool,
+    return_debug_mask: bool,
+    *,
+    scale: float | None = None,
+    **kwargs: Any,
+) -> tuple[Any, ...]:
+    """Flash attention of rows [T, H, E] that begin where ``cum_seq_q`` says, lse [H, T]."""
+    assert query.dtype == key.dtype == value.dtype
+    assert query.dtype in (torch.float16, torch.bfloat16)
+    assert query.ndim == 3 and query.shape[0] == key.shape[0] and key.shape == value.shape
+    assert query.shape[-1] % 8 == 0 and query.shape[1] % key.shape[1] == 0
+    assert all(states.stride(-1) == 1 for states in (query, key, value))
+    assert is_causal and dropout_p == 0.0 and not return_debug_mask
+    assert cum_seq_q is not None and cum_seq_k is not None
+    assert cum_seq_q.dtype is torch.int32 and torch.equal(cum_seq_q, cum_seq_k)
+    starts = cum_seq_q.tolist()
+    lengths = [end - start for start, end in pairwise(starts)]
+    assert starts[0] == 0 and starts[-1] == len(query) and min(lengths) > 0
+    assert max_q == max_k == max(lengths)
+    group = query.shape[1] // key.shape[1]
+    rows = [
+        _attention(*(x[start:end].transpose(0, 1)[None] for x in (query, key, value)), group,
+                   True, scale)
+        for start, end in pairwise(starts)
+    ]  # fmt: skip
+    out = torch.cat([out[0].transpose(0, 1) for out, _ in rows])
+    CALLS.append(("flash by rows", True))
+    empty = torch.empty(0)
+    return out, torch.cat([lse[0] for _, lse in rows], -1), empty, empty, empty
 
 
 def efficient(
@@ -98,6 +139,7 @@ def stand_ins() -> Iterator[list[tuple[str, bool]]]:
     """Have the stand-ins behind torch's operators for tensors on a CPU; gives their calls."""
     library = torch.library.Library("aten", "IMPL")
     library.impl("_scaled_dot_product_flash_attention", flash, "CPU")
+    library.impl("_flash_attention_forward", flash_by_rows, "CPU")
     library.impl("_scaled_dot_product_efficient_attention", efficient, "CPU")
     CALLS.clear()
     try:
