@@ -266,6 +266,12 @@ class ComponentLogits:
         self.component, self.rows, self.labels, self.values = component, rows, labels, values
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """N rows, K labels."""
+        n, k = self.values.shape
+        return n, k
+
+    @property
     def predictions(self) -> Ints:
         """[N] the label with the largest logit, the first among equals."""
         return largest(self.values)
@@ -288,7 +294,7 @@ class ComponentLogits:
         return np.array(self.values, dtype=dtype, copy=bool(copy) or dtype is not None)
 
     def __repr__(self) -> str:
-        n, k = self.values.shape
+        n, k = self.shape
         return f"<logits of {self.component}: {n} rows, {k} labels ({', '.join(self.labels)})>"
 
     def to_pandas(self) -> Any:

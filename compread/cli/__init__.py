@@ -40,7 +40,7 @@ from compread.cli import (
     view,
 )
 from compread.cli.forms import tabular
-from compread.cli.help import Command, Group
+from compread.cli.help import Command, Group, epilog
 from compread.cli.output import Named, Unfailing, discard, note
 from compread.cli.values import complaint
 from compread.errors import CompreadError
@@ -73,8 +73,9 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback(
-    epilog="\b\nExample:\n  compread extract --model M --prompts F.jsonl -o out.h5\n"
-    "  compread rank out.h5 --top 10"
+    epilog=epilog(
+        "compread extract --model M --prompts F.jsonl -o out.h5\ncompread rank out.h5 --top 10"
+    )
 )
 def _compread(
     version: Annotated[
@@ -98,7 +99,7 @@ for _module in (
     check, show, demo, docs,
 ):  # fmt: skip
     _name = _module.__name__.rpartition(".")[2]
-    _epilog = "\b\nExample:\n" + "\n".join(f"  {x}" for x in _module.EXAMPLE.splitlines())
+    _epilog = epilog(_module.EXAMPLE)
     _command: Any = getattr(_module, _name)
     if isinstance(_command, typer.Typer):
         app.add_typer(_command, name=_name, epilog=_epilog)

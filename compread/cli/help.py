@@ -162,6 +162,12 @@ def shell_lines(line: str, width: int) -> list[str]:
     return lines
 
 
+def epilog(example: str, command: str = "") -> str:
+    """What a command's help ends with: the lines of an example, or those that call ``command``."""
+    lines = [line for line in example.splitlines() if line.startswith(command)]
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 def first_sentence(command: Any) -> str:
     """What a command does, in the first line of its help."""
     return inspect.cleandoc(command.help or "").partition("\n\n")[0].replace("\n", " ")

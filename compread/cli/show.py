@@ -42,5 +42,5 @@ def show(
         return
     for document, text in zip(documents, prompts, strict=True):
         emit(document, store_view(document), format)
-        if format.format == "table" and not format.columns:  # elsewhere it would be commands
+        if text and format.format == "table" and not format.columns:  # elsewhere: commands
             write(f"\n{text}\n")

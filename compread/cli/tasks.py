@@ -12,7 +12,7 @@ import typer
 from compread.cli import complete
 from compread.cli.extract_options import DATA_DIR, INCLUDE_PATH, OFFLINE, REVISION
 from compread.cli.forms import FORMAT, TABLE, tabular
-from compread.cli.help import Command, Group
+from compread.cli.help import Command, Group, epilog
 from compread.cli.output import emit, note, write
 from compread.cli.progress import hide_foreign_bars
 from compread.cli.values import FILE, PATH
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 compread tasks
+compread tasks list --include-path my_tasks/ --format jsonl
 compread tasks show sst2 --data-dir data/
 compread tasks fetch sst2,boolq
 compread tasks new mine --from opinions.csv --text text --label label
@@ -50,7 +51,7 @@ def _tasks(
         _list(include_path, format)
 
 
-@tasks.command("list", cls=Command)
+@tasks.command("list", cls=Command, epilog=epilog(EXAMPLE, "compread tasks list"))
 @tabular
 def list_tasks(include_path: INCLUDE_PATH = None, format: FORMAT = TABLE) -> None:
     """List the tasks with their templates, label words and sources."""
@@ -64,7 +65,7 @@ def _list(include_path: Path | None, format: FORMAT) -> None:
     emit(rows, task_view(rows), format)
 
 
-@tasks.command("show", cls=Command)
+@tasks.command("show", cls=Command, epilog=epilog(EXAMPLE, "compread tasks show"))
 @tabular
 def show(
     names: Annotated[
@@ -134,7 +135,7 @@ def show(
         write(f"{row['prompt']}\n--- right label: {row['label']!r}\n\n")
 
 
-@tasks.command("fetch", cls=Command)
+@tasks.command("fetch", cls=Command, epilog=epilog(EXAMPLE, "compread tasks fetch"))
 @tabular
 def fetch(
     names: Annotated[
@@ -177,7 +178,7 @@ def fetch(
     emit(rows, FETCH_VIEW, format)
 
 
-@tasks.command("new", cls=Command)
+@tasks.command("new", cls=Command, epilog=epilog(EXAMPLE, "compread tasks new"))
 def new(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="What to call the task.", show_default=False)
@@ -251,7 +252,7 @@ def _tell_new(made: NewTask, file: Path, source: Path) -> None:
     note("      compread predict --model MODEL --weights weights.json --input new.csv")
 
 
-@tasks.command("validate", cls=Command)
+@tasks.command("validate", cls=Command, epilog=epilog(EXAMPLE, "compread tasks validate"))
 @tabular
 def validate(
     files: Annotated[

@@ -92,7 +92,12 @@ def columns_of_labels(labels: Sequence[Row]) -> list[Column]:
 
 
 def sample_prompt(run: RunInfo, width: int, whole: bool = False) -> str:
-    """The first row's prompt, indented; its last lines, unless the whole is wanted."""
+    """The first row's prompt, indented; its last lines, unless the whole is wanted.
+
+    Empty where the store keeps none.
+    """
+    if not run.sample_prompt:
+        return ""
     lines = run.sample_prompt.split("\n")
     shown = lines if whole else lines[-PROMPT_LINES:]
     hidden = len(lines) - len(shown)

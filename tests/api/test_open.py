@@ -90,6 +90,7 @@ def test_a_component_is_found_by_its_name(path):
     np.testing.assert_array_equal(found["positive"], run.parts[:, j, 1])
     np.testing.assert_array_equal(found.predictions, run.predictions[:, j])
     assert (found.component, found.labels) == ("L0H1", ("negative", "positive"))
+    assert found.shape == found.values.shape == (100, 2)
     assert len(found) == 100 and "L0H1" in run and "L9H9" not in run
     frame = found.to_pandas()
     assert frame.loc[run.axes["row"][3], "negative"] == run.parts[3, j, 0]

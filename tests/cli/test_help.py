@@ -52,6 +52,16 @@ def test_examples_stay_commands_at_any_width(
     assert max(map(len, narrow.splitlines()), default=0) <= columns
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name])
+def test_each_command_has_an_example_of_its_own(capsys: Any, name: str) -> None:
+    """Subcommands too; each line of theirs calls them."""
+    main([*name.split(), "--help"])
+    lines = capsys.readouterr().out.partition("Example:\n")[2].splitlines()
+    commands = [line.strip() for line in lines if line.lstrip().startswith("compread ")]
+    assert commands
+    assert " " not in name or all(line.startswith(f"compread {name} ") for line in commands)
+
+
 def test_the_options_are_in_panels(capsys: Any) -> None:
     """Model, prompts, run and output stand in this order, each option once, help last."""
     out = help_of(capsys, "extract")

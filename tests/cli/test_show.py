@@ -95,6 +95,19 @@ def open_store_template(path, axis, rows):
     return StoreWriter.open(path, info, axis, Labels((" a", " b"), (1, 2)), rows)
 
 
+def test_a_store_without_its_prompts_shows_none(run, tmp_path):
+    """No heading over nothing."""
+    axis = component_axis([LayerShape(1)])
+    rows = {"test": SplitRows([0, 1], ["a", "b"], ["0"] * 2)}
+    with open_store_template(tmp_path / "s.h5", axis, rows) as writer:
+        shape = (2, len(axis), 2)
+        writer.append([0, 1], np.ones(shape), np.ones((2, 2)), np.zeros(2), np.ones(2))
+        writer.finish(writer.run)
+    status, out, _ = run(tmp_path / "s.h5")
+    assert status == 0 and "Rows" in out and "Sample prompt" not in out
+    assert not out.endswith("\n\n")
+
+
 def test_the_sample_prompt_is_for_reading_alone(run, stores):
     """A prompt may hold what LaTeX and Markdown read as commands: there are tables alone there."""
     for form in ("latex", "md"):
