@@ -11,7 +11,7 @@ from compread.array_types import Floats
 from compread.extract.batches import pad_right
 from compread.extract.memory import is_out_of_memory
 from compread.extract.packed import PackedRows
-from compread.extract.prefix import SharedPrefix
+from compread.extract.prefix import SharedPrefix, shortest_window
 from compread.model.activations import Activations
 from compread.model.anatomy import Anatomy
 from compread.model.answers import Answers
@@ -35,8 +35,7 @@ class Engine:
         """The lengths at which the model begins to compute otherwise."""
         self._tables = RotationTables(model)
         self._prefix: SharedPrefix | None = None
-        half = dtype_of(anatomy.unembedding) in (torch.float16, torch.bfloat16)
-        self.packs = half and device_of(model).type == "cuda"
+        self.packs = device_of(model).type == "cuda" and may_pack(model, anatomy)
         """Whether rows that borrow a prefix are run without pads (``packed``); once they cannot
         be, they are padded for good."""
 
@@ -108,6 +107,16 @@ class Engine:
             if is_out_of_memory(error):
                 raise
             self.packs = False
+
+
+def may_pack(model: CausalLM, anatomy: Anatomy) -> bool:
+    """Whether a GPU's attention has a kernel for rows one behind the other, and sees all of them.
+
+    A window counts tokens of the long row: whether it binds would differ from batch to batch, and
+    so would the plans of several workers.
+    """
+    half = dtype_of(anatomy.unembedding) in (torch.float16, torch.bfloat16)
+    return half and shortest_window(model.config) is None
 
 
 def _longest(rows: Sequence[Sequence[int]], prefix: SharedPrefix) -> int:

@@ -18,6 +18,7 @@ from tiny_folder import review_rows, write_rows
 
 from compread.extract import Engine, Extractor, lending
 from compread.extract.batches import pack_batches
+from compread.extract.engine import may_pack
 from compread.extract.joined import CPU, FLASH
 from compread.extract.packed import PackedRows
 from compread.model import find_anatomy
@@ -128,6 +129,23 @@ def test_a_gpu_reads_its_prompts_packed(name: str, device: str) -> None:
     parts_exact = exact.run([HEAD + row for row in own]).parts
     rounding = float((plain - parts_exact).abs().max())
     assert float((parts - parts_exact).abs().max()) <= 2 * rounding + 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "may"),
+    [
+        ("llama grouped", torch.bfloat16, True),
+        ("llama grouped", torch.float16, True),
+        ("llama grouped", torch.float32, False),
+        ("gemma2", torch.bfloat16, False),
+    ],
+)
+def test_what_may_be_packed(name: str, dtype: torch.dtype, may: bool) -> None:
+    """Half precision, and no window; never on a CPU, whose kernel takes no such rows."""
+    model = loud_model(name, dtype)
+    anatomy = find_anatomy(model)
+    assert may_pack(model, anatomy) == may
+    assert not Engine(model, anatomy, (5, 9, 17)).packs
 
 
 def test_what_cannot_be_packed_is_padded(monkeypatch: pytest.MonkeyPatch) -> None:
