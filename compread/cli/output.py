@@ -197,12 +197,11 @@ def width(out: TextIO) -> int:
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
         return max(NARROWEST, int(columns))
-    if not out.isatty():
-        return 80
+    own = 0
     # Of this very stream: the other one may go into a pipe.
     with suppress(OSError):
-        return max(NARROWEST, os.get_terminal_size(out.fileno()).columns or 80)
-    return 80
+        own = os.get_terminal_size(out.fileno()).columns
+    return max(NARROWEST, own or 80)
 
 
 def color(out: TextIO) -> bool:

@@ -81,6 +81,14 @@ def test_a_type_is_certified(kind: str) -> None:
     assert certificate.worst_error is not None and certificate.worst_error < 1e-6
 
 
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_a_plain_family_shares_its_prefix(kind: str) -> None:
+    """The proof of sharing runs rows behind the prefix, and they are what they are alone."""
+    found = {proof.name: proof for proof in certify(AutoConfig.for_model(kind)).proofs}
+    shared = found["shared prefix = whole"]
+    assert shared.holds and shared.error
+
+
 def test_a_factor_for_each_rotation_that_is_left() -> None:
     """LongRoPE's lists are as long as half the part of the twin's heads that is rotated."""
     sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 2}

@@ -234,6 +234,14 @@ def test_a_grid_says_little_in_a_log(run: Run, films: tuple[Any, ...]) -> None:
     assert status == 0 and not [line for line in err.splitlines() if "warning" not in line]
 
 
+def test_a_grid_says_how_long_the_others_will_take(run: Run, films: tuple[Any, ...]) -> None:
+    """With each of its runs but the last; of one run alone there is nothing to say."""
+    for seeds, told in (("0-2", [True, False]), ("0", [False, False])):
+        status, _, err = run(*films, *SMALL, "--seeds", seeds, "-o", f"s{seeds}/")
+        runs = [line for line in err.splitlines() if " rows in " in line]
+        assert status == 0 and [" left, " in runs[0], " left, " in runs[-1]] == told
+
+
 WORDS_OF_LOG = (": begins, ", ": not made: ", ": done, ")
 
 

@@ -37,6 +37,14 @@ def test_no_line_is_too_long(capsys: Any, monkeypatch: Any, name: str, columns: 
     assert max(map(len, out.splitlines())) <= columns and set(out.split()) <= wide
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_flag_is_off_until_it_is_given(name: str) -> None:
+    """Only one with a switch for off may be on: no other could be turned off."""
+    (command,) = [one for other, one in every_command(ROOT) if other == name]
+    flags = [one for one in command.params if getattr(one, "is_flag", False)]
+    assert [one.name for one in flags if one.default and not one.secondary_opts] == []
+
+
 @pytest.mark.parametrize("columns", [60, 80])
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_stay_commands_at_any_width(

@@ -85,9 +85,8 @@ def _ruler(names: tuple[str, ...], cell: int) -> str:
     """Names under the columns, as many as have room."""
     line = ""
     for i, name in enumerate(names):
-        if len(line) <= i * cell and (i == 0 or len(name) < 4):
-            line = line.ljust(i * cell) + (name if len(name) < 4 else "")
-            line += " " if len(name) < 4 else ""
+        if len(name) < 4 and len(line) <= i * cell:
+            line = line.ljust(i * cell) + name + " "
     return line
 
 

@@ -267,6 +267,14 @@ def test_embed_and_bias_do_not_stretch_the_map_of_changes(runs):
     assert (grid.low, grid.high) == (-0.2, 0.2)
 
 
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_curves_stand_out_from_their_frame(style):
+    """The axes are thinner than what is drawn between them, and ticks smaller than titles."""
+    settings = style.settings()
+    assert 0 < settings["axes.linewidth"] < settings["lines.linewidth"]
+    assert 0 < settings["ytick.labelsize"] < settings["axes.titlesize"]
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_a_picture_is_of_the_size_asked_for(style):
     """Whichever the style; without a size each style has its own width."""

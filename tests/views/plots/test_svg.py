@@ -174,3 +174,60 @@ def test_a_key_is_inside_the_drawing(names):
     for (y, x, wide), (below, _, more) in pairwise(places):
         assert below in (y, y + 16)
         assert (below == y) == (x + wide + 37 + more <= width)
+
+
+def texts_of(panel):
+    """Each text of a drawing with its place: [x, y], and where it is turned about."""
+    root, _ = parsed(panel)
+    found = {}
+    for text in (element for element in root.iter() if element.tag == "text"):
+        turn = re.search(r"rotate\(-90 ([\d.]+) ([\d.]+)\)", text.get("transform", ""))
+        place = float(text.get("x")), float(text.get("y"))
+        found[text.text] = (*place, turn and tuple(map(float, turn.groups())))
+    return root, found
+
+
+@pytest.mark.parametrize("columns", [tuple("0123456"), ("sst2 t1 s0", "agnews t2 s1")])
+def test_names_stand_beside_their_cells(columns):
+    """Rows' at the left and columns' below, every third if short and turned if long."""
+    rows = ("head 0", "head 1", "MLP")
+    grid = replace(GRID, values=np.ones((3, len(columns))), rows=rows, columns=columns)
+    root, texts = texts_of(grid)
+    left, top, cell = map(float, root.get("data-cell").split())
+    bottom, right = top + 3 * cell, left + len(columns) * cell
+    for i, name in enumerate(rows):
+        x, y, _ = texts[name]
+        assert left - cell < x < left and top + (i + 0.5) * cell < y < top + (i + 1) * cell
+    for j, name in enumerate(columns):
+        short = len(name) == 1
+        assert (name in texts) == (not short or j % 3 == 0)
+        if name in texts:
+            x, y, turn = texts[name]
+            assert left + j * cell < x < left + (j + 1) * cell and bottom < y < bottom + 16
+            assert turn == (None if short else (x, y))
+    x, y, turn = texts["layer"]
+    assert (x, turn) == ((left + right) / 2, None) and y > bottom + 14
+    x, y, turn = texts["head"]
+    assert (y, turn) == ((top + bottom) / 2, (x, y)) and x < left
+
+
+def test_what_the_axes_of_a_plane_are_stands_beside_their_middles():
+    """Below the ticks, and turned at the left of them."""
+    root, texts = texts_of(POINTS)
+    (frame,) = (p.get("d") for p in root.iter() if p.get("class") == "frame")
+    left, top, wide, high = map(float, re.findall(r"[\d.]+", frame)[:4])
+    x, y, turn = texts["x"]
+    assert (x, turn) == (left + wide / 2, None) and texts["0"][1] < y < float(root.get("height"))
+    x, y, turn = texts["y"]
+    assert (y, turn) == (top + high / 2, (x, y)) and x < left - 4
+
+
+def test_a_legend_tells_the_ends_of_its_colours():
+    """As far from the centre on either side as the value that is farthest from it."""
+    values = np.array([[0.25, 0.5, 1.0]])
+    grid = Grid(values, ("0",), tuple("abc"), "accuracy", 0.25, 1.0, 0.5)
+    _, texts = texts_of(grid)
+    low, high = texts["0"], texts["1  accuracy"]
+    assert low[1] == high[1] and low[0] < high[0]
+    _, texts = texts_of(replace(grid, centre=None))
+    assert {"0.25", "1  accuracy"} <= texts.keys()
