@@ -12,6 +12,7 @@ import pytest
 import compread
 from compread import cli
 from compread.cli import main
+from compread.cli.values import complaint
 from compread.errors import CompreadError, ResumableError, StoreError, SumError
 
 
@@ -124,6 +125,26 @@ def test_a_value_that_is_none_is_answered_with_what_was_meant(capsys, arguments,
     """Whatever the command: the value, what was expected, and the nearest that there is."""
     assert main(arguments) == 2
     assert capsys.readouterr().err.splitlines()[0] == f"error: {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "value", "expected"),
+    [
+        ("IntRange", {"min": 1}, "0", "a whole number from 1 on"),
+        ("FloatRange", {"max": 1}, "1.5", "a number of 1 at most"),
+        ("FloatRange", {"min": 0, "min_open": True}, "0.0", "a number above 0"),
+        ("FloatRange", {"max": 1, "max_open": True}, "1.0", "a number below 1"),
+        ("IntRange", {}, "ten", "a whole number"),
+        ("FloatRange", {}, "ten", "a number"),
+    ],
+)
+def test_numbers_are_asked_for_alike_whoever_reads_them(kind, limits, value, expected):
+    """Of typer's versions some hand on what click says of a number, and others what pydantic."""
+    click = pytest.importorskip("click")
+    option = click.Option(["--top"], type=getattr(click, kind)(**limits))
+    with pytest.raises(click.BadParameter) as raised:
+        option.type.convert(value, option, None)
+    assert complaint(raised.value) == f"--top {value}: expected {expected}"
 
 
 def test_a_variable_is_named_where_it_is_wrong(capsys, monkeypatch):

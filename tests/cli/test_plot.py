@@ -48,6 +48,17 @@ def test_each_kind_in_each_form(run, stores, tmp_path, kind, ending):
         assert json.loads(out.read_text())[0].keys() >= {"panel"}
 
 
+@pytest.mark.parametrize(
+    ("by", "groups"),
+    [("category", {"good", "bad", "label-biased", "other"}), ("kind", {"head", "mlp", "mixer"})],
+)
+def test_a_scatters_groups_are_those_asked_for(run, store, tmp_path, by, groups):
+    """What components do, or what they are."""
+    out = tmp_path / "x.json"
+    assert run("plot", "scatter", store, "--color", by, "-o", out)[0] == 0
+    assert {row["group"] for row in json.loads(out.read_text())} <= groups
+
+
 @pytest.mark.parametrize(("theme", "dark"), [("light", False), ("dark", True)])
 def test_the_theme_is_that_of_the_file(run, stores, tmp_path, theme, dark):
     """Its corners are near white on ``light``, near black on ``dark``."""

@@ -176,7 +176,7 @@ class Reader:
         full = said.logits[:, said.scorers.index(FULL)]
         found = logit_differences(said.logits[:, 0], gold, rivals(full, gold))
         order = np.argsort(-found, kind="stable")
-        ends = order if len(order) <= 2 * most else np.concatenate([order[:most], order[-most:]])
+        ends = [*order[:most], *order[max(most, len(order) - most) :]]
         return [
             Example(
                 run=run,
@@ -186,5 +186,5 @@ class Reader:
                 difference=float(found[n]),
                 text=printable(texts[n], "\n") if texts else None,
             )
-            for n in ends.tolist()
+            for n in ends
         ]
