@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from compread.cli.output import color, width
+from compread.cli.output import color, note, width
 
 
 @pytest.mark.parametrize(("columns", "wide"), [(120, 120), (20, 40), (0, 80)])
@@ -65,3 +65,21 @@ def test_who_gets_colours(
     with os.fdopen(follower, "w") as terminal, Path(os.devnull).open("w") as pipe:
         assert (color(terminal), color(pipe)) == (on_a_terminal, in_a_pipe)
     os.close(leader)
+
+
+@pytest.mark.parametrize(
+    ("bold", "forced", "printed"),
+    [(True, "1", "\x1b[1mhere\x1b[0m\n"), (True, "0", "here\n"), (False, "1", "here\n")],
+)
+def test_a_note_is_bold_where_it_is_asked_for_and_welcome(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    bold: bool,
+    forced: str,
+    printed: str,
+) -> None:
+    """Elsewhere it is plain text."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("CLICOLOR_FORCE", forced)
+    note("here", bold=bold)
+    assert capsys.readouterr() == ("", printed)
