@@ -40,7 +40,7 @@ def test_shares_are_all_rows_once(rows):
 
 
 def test_numbers_do_not_depend_on_the_cores(monkeypatch):
-    """Scores, loss and gradient are the same to the bit with one thread and with many."""
+    """Loss and gradient are the same to the bit with one thread and with many."""
     rng = np.random.default_rng(0)
     sums = InBlocks.of(rng.normal(size=(50, 40, 3)), (0.0, rng.normal(size=(40, 3))))
     weights, gold = rng.normal(size=(2, 40)), rng.integers(0, 3, (2, 50))

@@ -65,7 +65,7 @@ def solve(
 
     def value(w: Floats) -> tuple[float, Floats]:
         weights = w[:count] - w[count:] if signed else w
-        _, loss, gradient = sums.descent(weights[None], gold[None])
+        loss, gradient = sums.descent(weights[None], gold[None])
         slopes = np.concatenate([gradient[0], -gradient[0]]) if signed else gradient[0]
         return float(penalty * w.sum() + loss[0]), slopes + penalty
 

@@ -116,13 +116,13 @@ def descend(sums: Sums, gold: Ints, recipe: Recipe) -> tuple[Descent, ...]:
     going = np.ones(runs, dtype=bool)
 
     for epoch in range(recipe.epochs):
-        scores, loss, step = sums.descent(_used(weights, recipe), gold, going)
+        loss, step = sums.descent(_used(weights, recipe), gold, going)
         if recipe.summed:
             loss, step = loss * rows, step * rows
         check = epoch % recipe.check_every == 0
         solved = np.zeros(runs, dtype=bool)
         if check and not recipe.check_after_step:
-            solved = _all_right(scores, gold)
+            solved = _all_right(sums.scores(_used(weights, recipe)), gold)
         if recipe.clip:
             # A weight at the edge still moves, as under torch up to 2.13; all weights start there.
             step *= (weights >= 0) & (weights <= 1)

@@ -56,8 +56,8 @@ class Sums(ABC):
     @abstractmethod
     def descent(
         self, weights: Floats, gold: Ints, going: Bools | None = None
-    ) -> tuple[Floats, Floats, Floats]:
-        """The scores [R, N, K] at weights, the mean cross-entropy [R] and its gradient [R, J].
+    ) -> tuple[Floats, Floats]:
+        """The mean cross-entropy [R] at weights, and its gradient [R, J].
 
         Args:
             weights: [R, J].
@@ -94,13 +94,13 @@ class SideBySide(Sums):
 
     def descent(
         self, weights: Floats, gold: Ints, going: Bools | None = None
-    ) -> tuple[Floats, Floats, Floats]:
+    ) -> tuple[Floats, Floats]:
         """A second product, with the slopes."""
         scores = self.scores(weights)
         loss, slope = row_cross_entropy(scores, gold)
         slope /= gold.shape[1]
         gradient: Floats = (slope.reshape(len(slope), 1, -1) @ self.flat)[:, 0]
-        return scores, loss.mean(axis=-1), gradient
+        return loss.mean(axis=-1), gradient
 
 
 class _Scratch(threading.local):
@@ -180,7 +180,7 @@ class InBlocks(Sums):
 
     def descent(
         self, weights: Floats, gold: Ints, going: Bools | None = None
-    ) -> tuple[Floats, Floats, Floats]:
+    ) -> tuple[Floats, Floats]:
         """Both products of each run with a block while it is in the cache, by several threads."""
         point = self.certain(gold)
         self.move(point, weights, going)
@@ -208,8 +208,9 @@ class InBlocks(Sums):
         """
         moved, point.weights = weights - point.weights, weights.copy()
         level = self._level(moved)
-        runs = range(len(weights)) if going is None else np.flatnonzero(going)
-        steps = moved.astype(np.float32) if single else moved
+        runs = slice(None) if going is None or going.all() else np.flatnonzero(going)
+        # One product for all runs: each time that one ends, threads wait for the interpreter.
+        steps = (moved.astype(np.float32) if single else moved)[runs, :, None]
 
         def go_through(share: slice) -> Floats:
             gradient = np.zeros_like(weights)
@@ -217,25 +218,24 @@ class InBlocks(Sums):
                 flat, here = self._flat(span, single), point.scores[:, span]
                 before = point.likely[:, span]
                 change = np.zeros((len(weights), len(flat)), flat.dtype)
-                for r in runs:
-                    np.dot(flat, steps[r], out=change[r])
+                change[runs] = np.matmul(flat, steps)[..., 0]
                 here += change.reshape(here.shape)
                 here -= level
                 likely, point.normalizer[:, span] = softmax_and_normalizer(here)
                 np.subtract(likely, before, out=change.reshape(here.shape), casting="same_kind")
                 before[:] = likely
-                for r in runs:
-                    gradient[r] += change[r] @ flat
+                gradient[runs] += np.matmul(change[runs, None], flat)[:, 0]
             return gradient
 
         point.gradient += sum(in_threads(go_through, shares(len(self.features))))
 
-    def found(self, point: Point, gold: Ints) -> tuple[Floats, Floats, Floats]:
+    def found(self, point: Point, gold: Ints) -> tuple[Floats, Floats]:
         """What ``descent`` gives, at a point."""
-        slopes = (point.likely - np.eye(self.labels)[gold]).sum(axis=1)
+        right = np.stack([np.bincount(own, minlength=self.labels) for own in gold])
+        slopes = point.likely.sum(axis=1) - right
         gradient = point.gradient - np.matmul(slopes[:, None], self.levels)[:, 0]
         loss = point.normalizer - np.take_along_axis(point.scores, gold[..., None], -1)[..., 0]
-        return point.scores.copy(), loss.mean(axis=-1), gradient / gold.shape[1]
+        return loss.mean(axis=-1), gradient / gold.shape[1]
 
     def _flat(self, span: slice, single: bool = False) -> npt.NDArray[Any]:
         """[n·K, J] the features of n rows, until the thread asks for others."""
@@ -268,7 +268,7 @@ class Followed(Sums):
 
     def descent(
         self, weights: Floats, gold: Ints, going: Bools | None = None
-    ) -> tuple[Floats, Floats, Floats]:
+    ) -> tuple[Floats, Floats]:
         """From where the descent before was, of the same rows."""
         if self._point is None or self._steps % AFRESH == 0:
             self._point = self.sums.certain(gold)
@@ -300,17 +300,16 @@ class Diagonal(Sums):
 
     def descent(
         self, weights: Floats, gold: Ints, going: Bools | None = None
-    ) -> tuple[Floats, Floats, Floats]:
+    ) -> tuple[Floats, Floats]:
         """Each label's slopes times its feature, some rows at a time."""
         runs, rows, labels = self.diagonal.shape
-        scores, loss = np.empty_like(self.diagonal), np.empty((runs, rows))
+        loss = np.empty((runs, rows))
         gradient = np.zeros_like(weights)
         for span in spans(rows, max(1, ROWS_BYTES // (8 * runs * labels))):
             features = self.diagonal[:, span]
-            np.multiply(weights[:, None], features, out=scores[:, span])
-            loss[:, span], slope = row_cross_entropy(scores[:, span], gold[:, span])
+            loss[:, span], slope = row_cross_entropy(weights[:, None] * features, gold[:, span])
             gradient += np.einsum("rnk,rnk->rk", slope, features)
-        return scores, loss.mean(axis=-1), gradient / rows
+        return loss.mean(axis=-1), gradient / rows
 
 
 def sums_of(features: Sequence[Floats]) -> Sums:

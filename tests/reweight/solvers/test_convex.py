@@ -108,7 +108,7 @@ def test_the_objective_and_its_slope_are_those_of_the_formula():
     """Value by the formula, slope by differences."""
     features, gold = problem(12, 5, 3)
     w = np.linspace(0.1, 0.9, 5)
-    _, loss, slope = sums_of([features]).descent(w[None], gold[None])
+    loss, slope = sums_of([features]).descent(w[None], gold[None])
     assert loss[0] + 0.1 * w.sum() == pytest.approx(value(w, features, gold, 0.1), abs=1e-12)
     np.testing.assert_allclose(slope[0], gradient(w, features, gold), atol=1e-8)
 

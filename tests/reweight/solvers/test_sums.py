@@ -52,7 +52,7 @@ def test_every_form_is_the_plain_product(monkeypatch, form, block):
         assert sums.features.dtype == held.dtype
     weights = rng.normal(size=(1, features.shape[1]))
     wanted = plain(features, weights[0], gold)
-    for ours, theirs in zip(sums.descent(weights, gold[None]), wanted, strict=True):
+    for ours, theirs in zip(sums.descent(weights, gold[None]), wanted[1:], strict=True):
         np.testing.assert_allclose(ours[0], theirs, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(sums.scores(weights)[0], wanted[0], rtol=1e-12)
     assert (sums.columns, sums.labels) == features.shape[1:]
@@ -77,12 +77,12 @@ def test_runs_with_levels_of_their_own_share_their_features():
     half = sums.descent(weights, both, np.array([False, True]))
     for run, own in enumerate((features, features - level)):
         wanted = plain(own, weights[run], gold)
-        for ours, theirs in zip(found, wanted, strict=True):
+        for ours, theirs in zip(found, wanted[1:], strict=True):
             np.testing.assert_allclose(ours[run], theirs, rtol=1e-12, atol=1e-13)
         np.testing.assert_allclose(sums.scores(weights)[run], wanted[0], rtol=1e-12, atol=1e-13)
     for ours, theirs in zip(half, found, strict=True):
         np.testing.assert_array_equal(ours[1], theirs[1])
-    assert not half[2][0].any()
+    assert not half[1][0].any()
 
 
 def steps_of_training(rng, columns, count):
@@ -94,7 +94,7 @@ def steps_of_training(rng, columns, count):
 
 
 def furthest(sums, exact, rng, gold, count=3 * AFRESH):
-    """How far scores and gradients were from those of ``exact`` at most, over their own size."""
+    """How far losses and gradients were from those of ``exact`` at most, over their own size."""
     away = []
     for weights in steps_of_training(rng, exact.columns, count):
         pairs = zip(sums.descent(weights, gold), exact.descent(weights, gold), strict=True)
@@ -113,7 +113,7 @@ class AllInSingle(InBlocks):
 
 
 def test_what_is_followed_is_nearly_double_precision():
-    """Scores, loss and gradient; by whole weights in single precision they would be far off."""
+    """Loss and gradient; by whole weights in single precision they would be far off."""
     rng = np.random.default_rng(6)
     features = rng.normal(size=(40, 300, 5)).astype(np.float32)
     # Components as loud as late MLPs are, against each other.
@@ -125,7 +125,7 @@ def test_what_is_followed_is_nearly_double_precision():
     followed = furthest(Followed(exact), exact, np.random.default_rng(7), gold)
     single = furthest(AllInSingle.of(features, levels), exact, np.random.default_rng(7), gold)
     assert (followed < 1e-6).all(), followed
-    assert (single > 20 * followed)[[0, 2]].all(), (single, followed)
+    assert (single > 20 * followed).all(), (single, followed)
 
 
 def test_it_is_double_precision_afresh():
