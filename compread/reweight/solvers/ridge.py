@@ -23,6 +23,7 @@ from compread.array_types import Bools, Floats, Ints
 from compread.reweight.blocks import for_each_block, sum_of_blocks
 from compread.reweight.solvers.signal import Signal
 from compread.reweight.threads import blas_threads, cores
+from compread.store.layout import spans
 
 RIDGE = 1.0
 """λ as a multiple of the kernel's mean diagonal."""
@@ -30,6 +31,8 @@ LOUDNESS = 1.5
 """p: a weight's penalty grows with the loudness to this power."""
 LARGE = 512
 """Equations from which on several threads of BLAS are worth it."""
+PANEL = 256
+"""Components of a triangle that are multiplied at a time."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +110,30 @@ def primal(
     normal = system[:-1] + level * np.eye(columns)
     factor = cho_factor(normal, lower=True, overwrite_a=True)
     weights = cho_solve(factor, system[-1])
+    inverse = solve_triangular(factor[0], np.eye(columns), lower=True)
     residuals, rests = np.empty((rows, labels)), np.empty((rows, labels, labels))
 
     def leave_out(span: slice) -> None:
         x = _features(signal[span], scale)
         residuals[span] = centred[span] - (x @ weights).reshape(-1, labels)
-        # xᵀ behind the factor [J, n·K]: H of a row is the product of its columns with each other.
-        half = solve_triangular(factor[0], x.T, lower=True).T.reshape(-1, labels, columns)
+        # By the factor's inverse L: (xᵀx + λ)⁻¹ is LᵀL, so H of a row is its half with itself.
+        half = _by_lower(x, inverse).reshape(-1, labels, columns)
         rests[span] = np.eye(labels) - half @ half.swapaxes(1, 2)
 
     for_each_block(leave_out, signal)
     return scale * weights, _left_out(rests, residuals, target, own)
+
+
+def _by_lower(x: Floats, lower: Floats) -> Floats:
+    """[n, J] x lowerᵀ, of which what is 0 is left out but for a panel's corner.
+
+    scipy has products with triangles, but lets no other thread run meanwhile.
+    """
+    product = np.empty_like(x)
+    for panel in spans(len(lower), PANEL):
+        known = slice(panel.stop)
+        np.matmul(x[:, known], lower[panel, known].T, out=product[:, panel])
+    return product
 
 
 def _left_out(rests: Floats, residuals: Floats, target: Floats, own: Bools | None) -> Floats:

@@ -242,6 +242,7 @@ DEGENERATE = {
 def test_both_systems_have_the_same_answer(monkeypatch, case, labels, block):
     """Weights and left-out scores of the equations by rows are those by components."""
     monkeypatch.setattr(import_module("compread.reweight.blocks"), "BLOCK_BYTES", block)
+    monkeypatch.setattr(import_module("compread.reweight.solvers.ridge"), "PANEL", 5)
     rng = np.random.default_rng(labels)
     signal = centred(
         DEGENERATE[case](rng.normal(size=(9, 12, labels)) * rng.gamma(1, size=(12, 1)))
