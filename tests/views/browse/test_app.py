@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("textual")
 from rich.console import Console
+from stores import rot
 from textual.pilot import Pilot
 
 from compread.store import gather
@@ -368,10 +369,7 @@ def test_a_damaged_store_is_told_and_the_rest_goes_on(tmp_path: Path, write_stor
     """The error stands on the screen in the words of every command."""
     whole = write_store(tmp_path / "a.h5", seed=0)
     damaged = write_store(tmp_path / "b.h5", seed=1)
-    content = bytearray(damaged.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 64] = bytes(64)
-    damaged.write_bytes(bytes(content))
+    rot(damaged)
 
     async def steps(app: Viewer, pilot: Pilot[None]) -> None:
         await press(app, pilot, "down", "down", "enter")

@@ -42,8 +42,8 @@ def test_the_line_of_equals_takes_no_room() -> None:
     x, y = axis.lines[0].get_data()
     assert list(x) == list(y) == [axis.get_xlim()[0], axis.get_ylim()[1]]
     corners = {text.get_text(): text.get_position() for text in axis.texts}
-    assert corners["up"][0] < 0.1 < 0.9 < corners["up"][1]
-    assert corners["down"][1] < 0.1 < 0.9 < corners["down"][0]
+    assert corners["up"][0] < 0.1 < 0.9 < corners["up"][1] < 1
+    assert corners["down"][1] < 0.1 < 0.9 < corners["down"][0] < 1
 
 
 def test_many_points_are_smaller_and_let_others_shine_through() -> None:
