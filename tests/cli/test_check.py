@@ -41,6 +41,25 @@ def test_a_type_whose_prefix_cannot_be_shared(capsys: pytest.CaptureFixture[str]
     assert "certified" in out and "not shared" in out
 
 
+def test_libraries_say_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What transformers warns of while a twin is built is no word of the verdict."""
+    from transformers.utils import logging
+
+    import compread.check as check
+
+    def warns(*_: Any) -> check.Certificate:
+        logging.get_logger("transformers.models").warning("a model of your own")
+        return check.Certificate("bart", "refused", "it is none")
+
+    logging.set_verbosity_warning()
+    monkeypatch.setattr(check, "certify", warns)
+    assert main(["check", "bart"]) == 3
+    shown = capsys.readouterr()
+    assert "it is none" in shown.out and shown.err == ""
+
+
 @pytest.mark.parametrize("arguments", [[], ["gpt2", "--all"]])
 def test_a_model_or_all(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """One of the two is needed, and not both."""

@@ -214,6 +214,12 @@ def test_show_prompts(run: Run, prompts: Path) -> None:
     assert f"--- row r0: the label words have {mass:.1%} of the probability; likeliest: '" in err
 
 
+def test_no_prompts_are_shown_where_none_are_asked_for(run: Run, prompts: Path) -> None:
+    """0 is what leaving the option out is."""
+    status, out, err = run("--prompts", prompts, "-o", "x.h5", "--dry-run", "--show-prompts", 0)
+    assert status == 0 and out and "Review:" not in err
+
+
 def test_the_same_command_again(run: Run, prompts: Path, tmp_path: Path) -> None:
     """A finished store of this very run is kept, and done; ``--force`` makes it anew."""
     command = ("--prompts", prompts, "-o", "run.h5")

@@ -55,13 +55,21 @@ def test_the_first_store_that_cannot_be_read_is_named(stores: Path, tmp_path: Pa
         workers.read_all(paths, "test", "logsumexp", False)
 
 
-@pytest.mark.parametrize("error", [BrokenExecutor, OSError, NotImplementedError])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (BrokenExecutor(), "BrokenExecutor"),
+        (OSError(), "OSError"),
+        (NotImplementedError("no semaphores\nhere"), "no semaphores here"),
+    ],
+)
 @pytest.mark.parametrize("before", [0, 2])
 def test_a_machine_without_processes(
     stores: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    error: type[Exception],
+    error: Exception,
+    reason: str,
     before: int,
 ) -> None:
     """Where workers cannot start, or are killed, the command reads the rest itself and says so."""
@@ -75,7 +83,7 @@ def test_a_machine_without_processes(
     assert told(workers.read_all(paths, "test", "logsumexp", True)) == told(
         read_runs(paths, resample=True)
     )
-    wanted = f"the stores are read by one process, as others cannot be had ({error.__name__})"
+    wanted = f"the stores are read by one process, as others cannot be had ({reason})"
     assert wanted in capsys.readouterr().err
 
 

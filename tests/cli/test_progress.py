@@ -56,6 +56,21 @@ def test_a_run_that_was_kept_measures_nothing():
     assert clock.seconds_left() == pytest.approx(10)
 
 
+@pytest.mark.parametrize(
+    ("revision", "size", "said"),
+    [
+        (None, None, "loading a/b\n"),
+        (None, 1_200_000, "loading a/b, 1.2 MB\n"),
+        ("step10", 1_200_000, "loading a/b step10, 1.2 MB\n"),
+    ],
+)
+def test_what_is_loaded_is_said(monkeypatch, capsys, revision, size, said):
+    """Which revision of the model where one is asked for, and how large it is where one knows."""
+    monkeypatch.setattr("compread.model.load.sources.saved_bytes", lambda request: size)
+    progress.say_loading(SimpleNamespace(name="a/b", revision=revision))
+    assert capsys.readouterr().err == said
+
+
 @pytest.fixture
 def watch(monkeypatch):
     """The clock of progress lines, set by hand."""

@@ -227,6 +227,13 @@ def test_oracles_are_fitted_on_the_test_rows(run, stores):
         assert row["n_train"] == row["n"] == 40 and row["accuracy"] == row["train_accuracy"]
 
 
+@pytest.mark.parametrize("name", ["sst2-s0.h5", "."])
+def test_oracles_stand_in_a_table_of_their_own(run, stores, name):
+    """Of one store and of several, below what is fitted on the train rows; and none unasked."""
+    tables = [run(stores / name, "--methods", "comprw", *more)[1] for more in ([], ["--oracle"])]
+    assert [table.count("fitted on the test rows themselves") for table in tables] == [0, 1]
+
+
 def test_weights_are_applied_to_other_stores(run, stores, tmp_path):
     """On the store they are from the accuracies come back; other stores and tasks get theirs."""
     path = tmp_path / "weights.json"

@@ -158,6 +158,13 @@ def test_names_below_a_map_do_not_touch() -> None:
     assert below == ["  8 9 10  12  14", "  8 10  14"]
 
 
+@pytest.mark.parametrize(("width", "name"), [(40, "template one"), (30, "mplate one"), (9, " one")])
+def test_names_beside_a_map_take_a_third_of_it(width: int, name: str) -> None:
+    """Four characters at least; of a longer one the end is shown."""
+    row = to_blocks(Picture([map_of(np.ones((1, 2)), ("template one",), ("0", "1"))]), width)
+    assert row.startswith(f"{name} ▒")
+
+
 def test_a_sum_that_goes_nowhere_has_bars_of_one_block() -> None:
     """Steps of nothing have no scale."""
     panel = Steps(("a", "b"), np.zeros(2), np.zeros(2), 0.0, "all", "logits")
