@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
@@ -39,12 +39,23 @@ def shares(rows: int, most: int = SHARES) -> list[slice]:
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """What ``work`` makes of each item, in the order of the items."""
+    """What ``work`` makes of each item, in the order of the items.
+
+    Raises:
+        BaseException: what ``work`` raised first in that order; what was not begun is left.
+    """
     items = list(items)
     with blas_threads(1):
         if (workers := min(cores(), len(items))) < 2:
             return [work(item) for item in items]
-        return list(_pool(os.getpid(), workers).map(work, items))
+        waiting = [_pool(os.getpid(), workers).submit(work, item) for item in items]
+        try:
+            # Waiting for one after the other would want the interpreter whenever one is done.
+            wait(waiting, return_when=FIRST_EXCEPTION)
+        finally:
+            for one in waiting:
+                one.cancel()
+        return [one.result() for one in waiting]
 
 
 def cores() -> int:

@@ -93,6 +93,25 @@ def test_a_fault_in_a_thread_is_raised():
         threads.in_threads(fail, range(3))
 
 
+def test_after_a_fault_no_more_is_begun(monkeypatch):
+    """What waits for a thread is left."""
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+    begun, failed = [], threading.Event()
+
+    def work(item):
+        begun.append(item)
+        if item == 1:
+            failed.set()
+            raise ValueError(item)
+        assert failed.wait(timeout=60)
+        time.sleep(0.001)
+
+    with pytest.raises(ValueError, match="1"):
+        threads.in_threads(work, range(500))
+    threads.in_threads(int, range(2))  # behind all that waits
+    assert len(begun) < 250
+
+
 @pytest.mark.parametrize("rows", [0, 1, 5, 23])
 @pytest.mark.parametrize("size", [1, 100, 1 << 20])
 def test_blocks_are_all_rows_once(monkeypatch, rows, size):
