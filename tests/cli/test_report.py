@@ -113,6 +113,17 @@ def test_every_component_is_on_it_as_rank_has_it(page, stores, capsys):
         assert row[1].startswith(f"{one['accuracy']:.3f} ") and row[category] in one["category"]
 
 
+def test_what_one_looks_for_stands_first(page):
+    """The columns that are shown until others are asked for; each is there once."""
+    (names, _), *_ = ranked(page[0])
+    shown = int(re.search(r'data-shown="(\d+)"', page[0])[1])
+    assert names[:shown] == [
+        *("component", "accuracy [95 % interval]", "accuracy sd", "q value", "category", "margin"),
+        *("predicted negative", "predicted positive"),
+    ]
+    assert {"margin sd", "entropy"} <= set(names[shown:]) and len(set(names)) == len(names)
+
+
 def test_paths_are_base_names(page, stores):
     """In headings and tables; what the commands were is at the end."""
     headings = " ".join(re.findall(r"<h[12][^>]*>(.*?)</h[12]>|<title>(.*?)</title>", page[0])[0])
