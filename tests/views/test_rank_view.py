@@ -91,7 +91,7 @@ def test_a_measure_named_in_short_is_explained(stores, by, words):
 
 
 def test_changes_stand_by_their_size():
-    """Losses as large as gains stand beside them."""
+    """Losses as large as gains stand beside them, and the title says over how many pairs."""
     rows = [
         {"component": f"c{i}", "kind": "head", "before": 0.5, "after": 0.5 + d, "change": d,
          "change_low": d, "change_high": d, "q_value": 1.0, "pairs": 1}
@@ -99,6 +99,10 @@ def test_changes_stand_by_their_size():
     ]  # fmt: skip
     (table,) = change_view(rows, 2)
     assert [row["component"] for row in table.blocks[1]] == ["c1", "c2"]
+    assert table.title == "Change of accuracy: 2 of 3 components"
+    rows[-1]["pairs"] = 2
+    (table,) = change_view(rows, 3)
+    assert table.title == "Change of accuracy, mean of 2 pairs of stores: 3 of 3 components"
 
 
 def test_words_of_classes_are_told(tmp_path, write_store):

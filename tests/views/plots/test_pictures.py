@@ -288,6 +288,16 @@ def test_a_picture_is_of_the_size_asked_for(style):
     assert pixels(whole, None)[0] == round(STYLES[style].page * 300)
 
 
+@pytest.mark.parametrize(("columns", "wide"), [(40, False), (41, True)])
+def test_a_map_of_many_layers_has_the_page(columns, wide):
+    """Beyond forty a column is too narrow for it."""
+    names = tuple(map(str, range(columns)))
+    grid = Grid(np.zeros((2, columns)), ("0", "1"), names, "accuracy", 0.0, 1.0)
+    style = STYLES["paper"]
+    inches = int.from_bytes(draw(Picture([grid]), "png")[16:20], "big") / 300
+    assert inches == pytest.approx(style.page if wide else style.column, abs=0.01)
+
+
 def test_panels_that_do_not_fit_are_refused():
     """In one line with the size that was too small."""
     with pytest.raises(UsageError, match="2 x 1 inches have no room for 4 panels in style talk"):
