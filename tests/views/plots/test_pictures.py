@@ -309,6 +309,8 @@ def test_panels_that_do_not_fit_are_refused():
     [
         ("short", ["short"]),
         ("mean of 3 stores, x; full model 0.5", ["mean of 3 stores, x;", "full model 0.5"]),
+        ("mean of 3 stores; full 0.555", ["mean of 3 stores; full 0.555"]),
+        ("mean of 3 stores; full 0.5555", ["mean of 3 stores;", "full 0.5555"]),
         ("a clause longer than its one line, b", ["a clause longer", "than its one line, b"]),
         ("task-with-hyphens a-template-of-one", ["task-with-hyphens", "a-template-of-one"]),
         ("", [""]),
