@@ -7,13 +7,9 @@ from one that has imported the heavy libraries, in a copy of the tree.
 
 from __future__ import annotations
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = "1"
-os.environ |= {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-
 import argparse
 import json
+import os
 import random
 import shutil
 import signal
@@ -41,6 +37,8 @@ HEAVY = ("numpy", "h5py", "scipy.stats", "pandas", "pyarrow.parquet", "hypothesi
 def main(argv: Sequence[str] | None = None) -> int:
     """Sample, run, print; the exit status is 0 whatever survives."""
     options = _options(argv)
+    # Read as the libraries are imported.
+    os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     sys.dont_write_bytecode = True
     _import_heavy()
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
@@ -95,12 +93,15 @@ def sample(package: Path, rooms: Sequence[str], count: int, seed: int) -> list[M
 
 
 def tests_of(mutant: Mutant, tree: Path, calls: dict[str, dict[str, list[str]]]) -> list[str]:
-    """The tests to run against a mutant: those of its room first, then the quickest."""
+    """The tests to run against a mutant: those of its room first, then the quickest.
+
+    The top of a module works for all of its functions, and so does a function whose calls are
+    seen in no test: it is called on import, in a thread that was there or in another process.
+    """
     name = mutant.file.relative_to(tree / "compread")
     seconds: dict[str, float] = calls["seconds"]  # type: ignore[assignment]
-    if mutant.function:
-        found = set(calls["calls"].get(f"{name}:{mutant.function}", []))
-    else:  # The top of a module works for all of its functions.
+    found = set(calls["calls"].get(f"{name}:{mutant.function}", []))
+    if not mutant.function or not found:
         found = {t for key, tests in calls["calls"].items() if key.startswith(f"{name}:")
                  for t in tests}  # fmt: skip
     mirror = f"tests/{name.parts[0]}/"

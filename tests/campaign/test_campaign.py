@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from .case import FAULTS, Attack, Case, Fault, call, control_characters, judge
-from .mutations import count_places, mutant_at
+from .mutants import tests_of as tests_against
+from .mutations import Mutant, count_places, mutant_at
 from .runner import run_attack
 
 ROOT = Path(__file__).parents[2]
@@ -124,3 +125,18 @@ def test_mutants(tmp_path: Path, source: str, changed: list[str]) -> None:
     assert sorted(map(ast.dump, map(ast.parse, mutants))) == sorted(
         map(ast.dump, map(ast.parse, changed))
     )
+
+
+def test_each_mutant_is_judged_by_tests_that_reach_it(tmp_path: Path) -> None:
+    """Those that call its function; of a module's top, or of calls out of sight, its file's."""
+    calls = {
+        "calls": {"store/a.py:5": ["tests/cli/test_x.py::slow"],
+                  "store/a.py:9": ["tests/cli/test_x.py::quick", "tests/store/test_a.py::own"],
+                  "store/b.py:5": ["tests/store/test_b.py::other"]},
+        "seconds": {"tests/cli/test_x.py::slow": 2.0, "tests/cli/test_x.py::quick": 0.1},
+    }  # fmt: skip
+    every = ["tests/store/test_a.py::own", "tests/cli/test_x.py::quick"]
+    every.append("tests/cli/test_x.py::slow")
+    for function, tests in ((5, every[2:]), (9, every[:2]), (0, every), (30, every)):
+        mutant = Mutant(tmp_path / "compread" / "store" / "a.py", 1, function, "", "")
+        assert tests_against(mutant, tmp_path, calls) == tests  # type: ignore[arg-type]
