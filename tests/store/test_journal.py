@@ -15,7 +15,7 @@ from store_sample import BATCHES, C, K, N, contents, open_writer, stop_after, wr
 
 from compread.errors import StoreError, TargetError
 from compread.store import journal_path, partial_status
-from compread.store.journal import MAGIC
+from compread.store.journal import MAGIC, Journal
 
 ROW_BYTES = 8 + 4 * (C * K + K + 2)
 HEAD = 12  # bytes of length and CRC before each payload
@@ -96,6 +96,29 @@ def test_what_follows_the_last_whole_record_is_cut_off(target: Path) -> None:
         journal.write_bytes(data + tail)
         with open_writer(target):
             assert journal.read_bytes() == data
+
+
+def test_a_record_that_a_full_disk_cuts_off_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is as before, and the next record stands behind the last whole one."""
+    journal = Journal(tmp_path / "x.partial")
+    journal.start(b"header")
+    journal.append(b"whole")
+    before, really = journal.path.read_bytes(), os.pwrite
+
+    def fills(fd: int, data: Any, offset: int) -> int:
+        if len(data) < 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really(fd, data[:9], offset)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(os, "pwrite", fills)
+        journal.append(b"cut off")
+    assert journal.path.read_bytes() == before
+    journal.append(b"next")
+    assert [payload for _, payload in journal.resume()] == [b"whole", b"next"]
+    journal.close()
 
 
 def test_the_length_is_under_the_checksum(target: Path) -> None:
