@@ -152,7 +152,7 @@ def number_spans(text: str) -> list[range]:
 def si(value: float, unit: str) -> str:
     """``si(2_500_000, "B")`` is ``"2.5 MB"``."""
     for prefix in ("", "k", "M", "G", "T", "P"):
-        if abs(value) < 1000 or prefix == "P":
+        if abs(value) < 999.5 or prefix == "P":  # what rounds to 1000 has the next prefix
             break
         value /= 1000
     return f"{value:.3g} {prefix}{unit}" if prefix else f"{value:.0f} {unit}"

@@ -9,10 +9,12 @@ from compread.text import (
     base_settings,
     brief,
     json_text,
+    listed,
     nearest,
     one_line,
     printable,
     si,
+    spoken,
     with_class,
 )
 
@@ -80,11 +82,48 @@ def test_the_nearest_name():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0 B"), (999, "999 B"), (2_500_000, "2.5 MB"), (2e18, "2e+03 PB")]
+    ("value", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1 MB"),
+        (2_500_000, "2.5 MB"),
+        (2e18, "2e+03 PB"),
+    ],
 )
 def test_sizes_have_three_digits(value, text):
     """A size is told with the prefix that keeps it short."""
     assert si(value, "B") == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.5, "1 min"),
+        (90, "2 min"),
+        (59.4 * 60, "59 min"),
+        (59.6 * 60, "1 h 00 min"),
+        (6000, "1 h 40 min"),
+        (86_399, "1 d 0 h"),
+        (30 * 3600, "1 d 6 h"),
+    ],
+)
+def test_times_are_told_as_one_says_them(seconds, text):
+    """Two units at most, and none of them full."""
+    assert spoken(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [("ab", "a, b"), ("abc", "a, b, c"), ("abcd", "a, b, c and 1 more"), ("", "")],
+)
+def test_as_many_names_as_there_is_room(names, text):
+    """The rest is counted."""
+    assert listed(names, 3) == text
 
 
 BRIEF = {
