@@ -110,6 +110,19 @@ def test_more_labels_are_never_too_sure(predicted, gold):
         assert (drawn[seen] >= 0.6 * p[seen]).all()
 
 
+@pytest.mark.parametrize("skewness", [-1.2, -0.3, -1e-4, 0.0, 1e-4, 0.002, 0.3, 1.2])
+def test_tails_by_three_moments_equal_scipy(skewness):
+    """Pearson's third law, half a step out on either side; one certain value has no tail."""
+    x, sd = np.arange(0, 30, 3), 4.0
+    flat = np.ones(len(x))
+    above, below = pearson_tails(x, 12 * flat, sd**2 * flat, skewness * sd**3 * flat)
+    law = stats.pearson3(skewness, 12, sd)
+    np.testing.assert_allclose(above, law.sf(x - 0.5), rtol=1e-3, atol=1e-12)
+    np.testing.assert_allclose(below, law.cdf(x + 0.5), rtol=1e-3, atol=1e-12)
+    certain = pearson_tails(x, 12 * flat, 0 * flat, 0 * flat)
+    assert np.array_equal(certain, np.ones((2, len(x))))
+
+
 @pytest.mark.parametrize(
     ("n", "drawn", "marked"),
     [(300, 150, 150), (300, 20, 150), (300, 20, 30), (2000, 1000, 1000), (60, 30, 20)],
