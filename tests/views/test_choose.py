@@ -11,7 +11,7 @@ import pandas
 import pytest
 
 from compread.errors import UsageError
-from compread.views.choose import Form, chosen
+from compread.views.choose import Form, chosen, column_of
 from compread.views.parquet import to_parquet
 from compread.views.render import render
 from compread.views.tables import MORE, Column, Table
@@ -130,3 +130,32 @@ def test_as_much_of_the_notes_as_is_asked_for(form: str) -> None:
     )
     assert "Some of it." in brief and "All of it." in whole
     assert "of it" not in none and ("--explain" in brief) == (form == "table")
+
+
+@pytest.mark.parametrize(
+    ("values", "cells", "justify"),
+    [
+        ([0.5, -0.001, None], ["0.500", "-0.001", ""], "right"),
+        ([0.5, 1000.0], ["0.5", "1e+03"], "right"),
+        ([0.5, 0.0009, 0.0], ["0.5", "0.0009", "0"], "right"),
+        ([999.9, 0.0], ["999.900", "0.000"], "right"),
+        ([True, False, 3], ["yes", "no", "3"], "right"),
+        ([["a", "b"], []], ["a, b", ""], "left"),
+        (["a", None], ["a", ""], "left"),
+    ],
+)
+def test_a_column_that_no_view_has_suits_its_values(
+    values: list[Any], cells: list[str], justify: str
+) -> None:
+    """Three digits, behind the point where all numbers have some there; texts at the left."""
+    rows = [{"some_long_key_of_it": value} for value in values]
+    column = column_of("some_long_key_of_it", rows)
+    assert [column.cell(row) for row in rows] == cells and column.justify == justify
+    assert column.one_line == "some long key of it" and "\n" in column.header
+
+
+def test_a_column_of_models_has_their_base_names() -> None:
+    """A folder's path would take the table's room."""
+    rows = [{"model": "/models/tiny.gguf"}, {"model": "org/big"}, {"model": None}]
+    column = column_of("model", rows)
+    assert [column.cell(row) for row in rows] == ["tiny.gguf", "org/big", ""]
