@@ -26,7 +26,7 @@ from compread.extract.structure import Proof
 from compread.model import facts, find_anatomy
 from compread.model.anatomy import Anatomy, Computed, Layer, Mix, StreamTransform, Write
 from compread.model.norms import FrozenNorm
-from compread.model.switches import rope_settings
+from compread.model.switches import Switches, rope_settings
 
 LABELS = (3, 9, 17)
 PROMPT = [21, 34, 5, 50, 61, 12, 44]
@@ -87,6 +87,28 @@ def test_a_plain_family_shares_its_prefix(kind: str) -> None:
     found = {proof.name: proof for proof in certify(AutoConfig.for_model(kind)).proofs}
     shared = found["shared prefix = whole"]
     assert shared.holds and shared.error
+
+
+def test_rows_lie_on_both_sides_of_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At it and behind it, also behind prefixes that end before it and behind it."""
+    engine = twin_engine("llama")
+    monkeypatch.setattr(engine, "switches", Switches(at=(20,)))
+    lengths: list[int] = []
+    prefixes: list[int] = []
+    record, share = engine.record, engine.share
+
+    def seen(rows: Any, *arguments: Any, **options: Any) -> Any:
+        lengths.extend(map(len, rows))
+        return record(rows, *arguments, **options)
+
+    def shared(prefix: Any) -> Any:
+        prefixes.append(len(prefix))
+        return share(prefix)
+
+    monkeypatch.setattr(engine, "record", seen)
+    monkeypatch.setattr(engine, "share", shared)
+    assert not [proof for proof in prove(engine) if not proof.holds]
+    assert {20, 21, 24} <= set(lengths) and {10, 21} <= set(prefixes)
 
 
 def test_a_factor_for_each_rotation_that_is_left() -> None:

@@ -198,3 +198,23 @@ def test_names_that_cannot_differ_are_cut_at_the_start():
     """Where there is no room for what tells them apart."""
     paths = [f"{'x' * 20}{n}{'y' * 20}" for n in range(3)]
     assert set(shortened(paths, 12, "start").values()) == {"...yyyyyyyyy"}
+
+
+@pytest.mark.parametrize(
+    ("width", "line"), [(40, "one  two  three"), (15, "one  two  three"), (14, "one two three")]
+)
+def test_columns_stand_apart_where_there_is_room(width, line):
+    """By two blanks, and by one where not all would have two."""
+    columns = [Column(word) for word in ("one", "two", "three")]
+    text = to_terminal(Table(columns, [[{}]]), width)
+    assert text.splitlines()[0].strip() == line
+
+
+@pytest.mark.parametrize("columns", [0, 4, 5, 6])
+def test_four_columns_without_room_are_named(columns):
+    """The others are counted."""
+    gone = [Column(f"column_{n}", drop=1) for n in range(columns)]
+    text = to_terminal(Table([Column("kept"), *gone], [[{}]]), 12, chosen_by="--columns has any")
+    flat, names = " ".join(text.split()), ", ".join(c.key for c in gone[:4])
+    more = f" and {columns - 4} more" if columns > 4 else ""
+    assert (f"Not shown: {names}{more}; --columns has any." in flat) == bool(columns)
