@@ -168,6 +168,17 @@ def test_statuses(run, store, arguments, status, words):
     assert err.count("\n") == (1 if status else 0)
 
 
+@pytest.mark.parametrize(
+    "others",
+    [["--by", "1 - mcc"], ["--by", "weight", "--weights", "w.json"], ["--heatmap"]],
+    ids=["arithmetic", "weight", "map"],
+)
+def test_what_is_shown_per_store_is_a_measure_in_a_table(run, store, others):
+    """Everything else with ``--per`` is refused before a file is read."""
+    status, out, err = run(store, "--per", "seed", *others)
+    assert (status, out) == (2, "") and "--per shows a measure in a table" in err
+
+
 def test_stores_that_differ_are_refused(run, store, tmp_path, write_store):
     """Stores of more labels cannot be averaged: status 4, both named."""
     other = write_store(tmp_path / "other.h5", words=(" no", " maybe", " yes"))
