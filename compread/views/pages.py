@@ -35,7 +35,7 @@ def page_rows(pages: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"page": name, "about": about} for name, about in pages]
 
 
-def to_page(markdown: str, width: int = 80, color: bool = True) -> str:
+def to_page(markdown: str, width: int, color: bool) -> str:
     """Markdown as lines for a terminal of ``width`` columns; code keeps its own width."""
     out = io.StringIO()
     console = Console(

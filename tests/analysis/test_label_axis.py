@@ -20,6 +20,7 @@ SAD = (" sad", " happy")
         (((" bad", " good"), (" good", " bad")), ("cr", "cr"), (" bad", " good"), (1, 0)),
         (((" bad", " good"), (" No", " Yes")), ("cr", "cr"), ("bad/No", "good/Yes"), (0, 1)),
         (((" bad", " good"), (" No", " Yes")), ("cr", "qqp"), ("class 0", "class 1"), (0, 1)),
+        ((("bad", "Bad"), ("bad", "Bad")), ("cr", "qqp"), ("bad", "Bad"), (0, 1)),
     ],
 )
 def test_labels_are_matched_by_name_else_by_order(words, tasks, names, second):

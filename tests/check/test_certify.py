@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -244,6 +245,17 @@ def reference_error(kind: str) -> float:
 def test_parts_are_what_is_lost_without_them(kind: str) -> None:
     """Taking a head or block out, all else frozen, lowers the logits by exactly its part."""
     assert reference_error(kind) < 1e-6
+
+
+@pytest.mark.parametrize(("kind", "heads"), [("laguna", [4, 8, 2]), ("diffllama", [2, 2, 2])])
+def test_heads_that_no_kernel_shows_are_those_of_the_config(
+    monkeypatch: pytest.MonkeyPatch, kind: str, heads: list[int]
+) -> None:
+    """As many as are seen where one shows them."""
+    blocks = import_module("compread.model.blocks")
+    monkeypatch.setattr(blocks, "_seen_heads", lambda *_: None)
+    model = build_twin(AutoConfig.for_model(kind))
+    assert [layer.shape.heads for layer in find_anatomy(model).layers] == heads
 
 
 @pytest.mark.parametrize(

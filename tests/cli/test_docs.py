@@ -55,8 +55,8 @@ def test_a_page_on_a_terminal_is_laid_out(name: str) -> None:
 
 def test_colours_are_for_terminals_that_have_them() -> None:
     """Escapes stand in a coloured page and in no other."""
-    assert "\x1b[" in to_page("# Title\n\n`code`\n", color=True)
-    assert "\x1b" not in to_page("# Title\n\n`code`\n", color=False)
+    assert "\x1b[" in to_page("# Title\n\n`code`\n", 80, color=True)
+    assert "\x1b" not in to_page("# Title\n\n`code`\n", 80, color=False)
 
 
 @pytest.mark.parametrize(("name", "words"), [("store", "did you mean stores?"), ("x", "one of ")])

@@ -151,6 +151,17 @@ def test_transfer_is_between_runs(stores, tmp_path, number):
     assert (re.search(r"<h2[^>]*>Transfer", text) is not None) == (number == 2)
 
 
+@pytest.mark.parametrize(
+    ("run", "named"),
+    [({}, "tiny"), ({"checkpoint": "s1"}, "tiny@s1"), ({"adapter": "/m/lora"}, "tiny with lora")],
+)
+def test_a_run_is_of_a_checkpoint_and_an_adapter(tmp_path, write_store, run, named):
+    """As far as there are any, they stand behind the model's name."""
+    out = tmp_path / "report.html"
+    assert main(["report", str(write_store(tmp_path / "a.h5", **run)), "-o", str(out)]) == 0
+    assert named in Page(out.read_text("utf-8")).cells
+
+
 def test_unfinished_runs_are_named(tmp_path, write_store, capsys):
     """Each of them, however many, with how far it is."""
     write_store(tmp_path / "a.h5")

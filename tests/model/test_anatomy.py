@@ -13,6 +13,8 @@ from transformers import AttentionInterface, BertConfig, BertLMHeadModel, BertMo
 
 from compread.errors import ModelError
 from compread.model import find_anatomy
+from compread.model.anatomy import StreamTransform
+from compread.model.streams import STREAM_VERBS
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -209,3 +211,14 @@ def test_a_decoder_with_its_norms_behind_the_sum_is_refused(inner: int) -> None:
     with pytest.raises(ModelError, match=r"`bert` .*layer 0.*the model is refused") as refusal:
         find_anatomy(model)
     assert "\n" not in str(refusal.value)
+
+
+def test_writes_that_a_depth_weighs_have_the_same_share() -> None:
+    """Of N of them each stands in the last stream by the square root of 1/N."""
+    stream = torch.zeros(3)
+    writes = torch.eye(3)
+    for n, write in enumerate(writes, 1):
+        (before,), fields = STREAM_VERBS["depth"](n)
+        assert isinstance(before, StreamTransform)
+        stream = stream * before.factor + fields["scale"] * write
+    torch.testing.assert_close(stream, torch.full((3,), 3**-0.5))

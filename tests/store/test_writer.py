@@ -104,6 +104,18 @@ def test_a_split_without_rows_is_there(target: Path) -> None:
         np.testing.assert_array_equal(store.split("test").parts, NUMBERS["parts"][7:])
 
 
+@pytest.mark.parametrize(
+    ("n", "row_bytes", "rows"),
+    [(10, 1, 10), (4, 25, 4), (5, 25, 4), (9, 51, 1), (9, 1000, 1), (7, 0, 7)],
+)
+def test_a_chunk_is_of_whole_rows(
+    monkeypatch: pytest.MonkeyPatch, n: int, row_bytes: int, rows: int
+) -> None:
+    """As many as its bytes hold, one where a row alone has more, and no more than there are."""
+    monkeypatch.setattr(layout, "CHUNK_BYTES", 100)
+    assert layout.chunk_rows(n, row_bytes) == rows
+
+
 @pytest.mark.parametrize("chunk_bytes", [layout.CHUNK_BYTES, 1 << 12, 1])
 def test_rows_of_many_chunks_come_out_in_order(
     target: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int

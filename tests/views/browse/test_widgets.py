@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from textual.widget import Widget
 from compread.components import LayerShape, component_axis
 from compread.views.browse.heat import CELL, MARGIN, HeatMap, map_of
 from compread.views.browse.listing import Listing
+from compread.views.browse.reading import Asked
 from compread.views.tables import Column
 
 COLUMNS = {Column("name", "the\nname", justify="left"): 6, Column("size", format=".0f"): 5}
@@ -148,6 +151,15 @@ def test_a_wide_table_scrolls_sideways() -> None:
         assert lines(table)[:4] == [line[3:11].rstrip() for line in whole]
 
     alone(table, steps, width=8)
+
+
+def test_nothing_is_drawn_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where other runs were chosen meanwhile, reading is told to stop."""
+    main = import_module("compread.views.browse.main")
+    monkeypatch.setattr(main, "get_current_worker", lambda: SimpleNamespace(is_cancelled=True))
+    drawn: list[str] = []
+    ask = main.MainScreen([], Asked(), [])._asker()
+    assert ask(drawn.append, "read") is False and drawn == []
 
 
 COMPONENTS = component_axis([LayerShape(12)] * 30)

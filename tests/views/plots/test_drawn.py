@@ -119,6 +119,13 @@ def test_a_map_has_as_many_layers_numbered_as_there_is_room(columns: int, step: 
     assert [label.get_text() for label in axis.get_yticklabels()] == ["0", "1", "MLP"]
 
 
+@pytest.mark.parametrize(("name", "turned"), [("cola", False), ("boolq", True)])
+def test_names_below_a_map_are_turned_where_they_are_long(name: str, turned: bool) -> None:
+    """Beyond four characters they would lie over one another."""
+    axis = axis_of(Grid(np.eye(2), ("0", "1"), ("a", name), "cosine", 0, 1))
+    assert {label.get_rotation() for label in axis.get_xticklabels()} == {90 if turned else 0}
+
+
 def test_a_long_name_keeps_its_ends() -> None:
     """Its middle is left out beside an axis, and nothing of one that has room."""
     fits, long = "a" * 40, "begin" + "-" * 60 + "end"
