@@ -40,7 +40,6 @@ TABLES = Annotated[
     typer.Option(
         "--table",
         help="Only this table; may be repeated.  [default: all but layers and pairs]",
-        show_default=False,
     ),
 ]
 TOP_K = Annotated[

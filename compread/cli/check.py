@@ -30,7 +30,6 @@ def check(
         typer.Argument(
             metavar="MODEL",
             help="Hub id, folder, .gguf file, or a bare model type such as gpt_neox.",
-            show_default=False,
         ),
     ] = None,
     every: Annotated[

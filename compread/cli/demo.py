@@ -51,7 +51,6 @@ def demo(
         typer.Option(
             "--model",
             help="Hub id, folder or .gguf file. [default: SmolLM2-135M-Instruct, 93 MB]",
-            show_default=False,
         ),
     ] = None,
     data_dir: Annotated[
@@ -60,7 +59,6 @@ def demo(
             "--data-dir",
             help="Folder with movie_snippets/{train,test}.jsonl, fields sentence and label. "
             "[default: rated snippets, 2.5 MB]",
-            show_default=False,
             **PATH,
         ),
     ] = None,

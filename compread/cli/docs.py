@@ -25,7 +25,6 @@ def docs(
             metavar="NAME",
             autocompletion=complete.pages,
             help="A page.  [default: list them]",
-            show_default=False,
         ),
     ] = None,
     man: Annotated[

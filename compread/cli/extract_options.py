@@ -22,9 +22,7 @@ class Selection(str, Enum):
 # --- the model
 MODEL = Annotated[
     str,
-    typer.Option(
-        "--model", help="The model: a hub id, a folder or a .gguf file.", show_default=False
-    ),
+    typer.Option("--model", help="The model: a hub id, a folder or a .gguf file."),
 ]
 REVISION = Annotated[
     str | None, typer.Option("--revision", help="Branch, tag or commit on the hub.")
@@ -157,7 +155,6 @@ UNCONDITIONAL_PROMPT = Annotated[
         metavar="TEXT",
         help="The prompt without content, such as Answer:  [default: the template's or file's own, "
         "else the token that begins a text]",
-        show_default=False,
     ),
 ]
 DATA_DIR = Annotated[
@@ -193,7 +190,6 @@ OUTPUT = Annotated[
         "--output",
         "-o",
         help="Where to write: a .h5 file for one run, else a folder, such as stores/{model}.",
-        show_default=False,
         **PATH,
     ),
 ]

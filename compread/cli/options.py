@@ -67,7 +67,6 @@ _STORES = typer.Argument(
     metavar="STORE",
     autocompletion=complete.stores,
     help="Stores: .h5 files, folders (subfolders too), or - for paths on standard input.",
-    show_default=False,
 )
 STORES = Annotated[list[str], _STORES]
 ANY_STORES = Annotated[list[str] | None, _STORES]
@@ -98,7 +97,6 @@ GOOD_ACCURACY = Annotated[
     typer.Option(
         "--good-accuracy",
         help="Smallest accuracy of a good component.  [default: the full model's]",
-        show_default=False,
     ),
 ]
 BAD_ACCURACY = Annotated[
@@ -106,6 +104,5 @@ BAD_ACCURACY = Annotated[
     typer.Option(
         "--bad-accuracy",
         help="Largest accuracy of a bad component.  [default: any below chance]",
-        show_default=False,
     ),
 ]

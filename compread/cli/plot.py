@@ -105,7 +105,6 @@ SIZE = Annotated[
         "--size",
         metavar="WxH",
         help="Inches of the whole, such as 3.3x2.5.  [default: a column or a page wide]",
-        show_default=False,
     ),
 ]
 WEIGHTS_FILE = Annotated[

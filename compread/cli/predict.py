@@ -45,7 +45,6 @@ WEIGHTS = Annotated[
         "--weights",
         metavar="FILE",
         help="The weights: a file that reweight --save wrote.",
-        show_default=False,
     ),
 ]
 INPUT = Annotated[
@@ -54,7 +53,6 @@ INPUT = Annotated[
         "--input",
         metavar="FILE",
         help="The rows to label: JSON Lines, .csv or .parquet; - for JSON Lines on stdin.",
-        show_default=False,
     ),
 ]
 METHOD = Annotated[
@@ -80,7 +78,6 @@ LABEL_SHARES = Annotated[
         metavar="S",
         help="As in reweight, over the rows so far; without --method by the form that looks at "
         "them, such as blend.  [default: the weights']",
-        show_default=False,
     ),
 ]
 INCLUDE_PATH = Annotated[

@@ -63,7 +63,6 @@ ONLY_KIND = Annotated[
         autocompletion=complete.kinds,
         help=f"Rank these only: {', '.join(KINDS)} or all; may be repeated.  [default: heads, "
         "mixers, mlps]",
-        show_default=False,
     ),
 ]
 ASCENDING = Annotated[bool, typer.Option("--ascending", help="Lowest first.")]

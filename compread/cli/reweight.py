@@ -47,7 +47,6 @@ N_TRAIN = Annotated[
     typer.Option(
         metavar="N,...",
         help="Fit on the first N train rows of each store; all of them by default.",
-        show_default=False,
     ),
 ]
 METHODS = Annotated[
@@ -63,7 +62,6 @@ RECIPE = Annotated[
     typer.Option(
         help="How comprw is trained: official (the paper's released code), paper (its text), "
         "convex (to the optimum, λ by cross-validation).  [default: official]",
-        show_default=False,
     ),
 ]
 SIGNED = Annotated[
@@ -86,7 +84,6 @@ ENSEMBLE = Annotated[
     typer.Option(
         "--ensemble",
         help="Also combine the stores of a task that differ in this.",
-        show_default=False,
     ),
 ]
 METRICS = Annotated[
@@ -103,7 +100,6 @@ LABEL_SHARES = Annotated[
         help="What methods that look at the rows to predict take for the labels' shares among "
         "them: 0.8,0.2 in the labels' order, train (those of the train rows), balanced or "
         "estimate.  [default: each method's own]",
-        show_default=False,
     ),
 ]
 APPLY = Annotated[

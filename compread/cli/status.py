@@ -23,7 +23,6 @@ def status(
             metavar="STORE",
             autocompletion=complete.stores,
             help="Folders, .h5 files, or - for paths on standard input.",
-            show_default=False,
         ),
     ],
     verify: Annotated[

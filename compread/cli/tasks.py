@@ -70,9 +70,7 @@ def _list(include_path: Path | None, format: FORMAT) -> None:
 def show(
     names: Annotated[
         list[str],
-        typer.Argument(
-            metavar="TASK", autocompletion=complete.tasks, help="Tasks.", show_default=False
-        ),
+        typer.Argument(metavar="TASK", autocompletion=complete.tasks, help="Tasks."),
     ],
     templates: Annotated[
         str,
@@ -144,7 +142,6 @@ def fetch(
             metavar="TASK",
             autocompletion=complete.tasks,
             help="Tasks, or all.",
-            show_default=False,
         ),
     ],
     include_path: INCLUDE_PATH = None,
@@ -180,28 +177,21 @@ def fetch(
 
 @tasks.command("new", cls=Command, epilog=epilog(EXAMPLE, "compread tasks new"))
 def new(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="What to call the task.", show_default=False)
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the task.")],
     source: Annotated[
         Path,
-        typer.Option(
-            "--from", help="The rows: a .csv, .jsonl or .parquet.", show_default=False, **FILE
-        ),
+        typer.Option("--from", help="The rows: a .csv, .jsonl or .parquet.", **FILE),
     ],
     text: Annotated[
         str,
-        typer.Option("--text", help="Columns that a prompt shows: text,title.", show_default=False),
+        typer.Option("--text", help="Columns that a prompt shows: text,title."),
     ],
-    label: Annotated[
-        str, typer.Option("--label", help="Column with the right class.", show_default=False)
-    ],
+    label: Annotated[str, typer.Option("--label", help="Column with the right class.")],
     ids: Annotated[
         str,
         typer.Option(
             "--id",
             help="Column with what each row is called. [default: its place in the file, from 0]",
-            show_default=False,
         ),
     ] = "",
     output: Annotated[
@@ -255,9 +245,7 @@ def _tell_new(made: NewTask, file: Path, source: Path) -> None:
 @tasks.command("validate", cls=Command, epilog=epilog(EXAMPLE, "compread tasks validate"))
 @tabular
 def validate(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Task files.", show_default=False)
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Task files.")],
     model: Annotated[
         str | None,
         typer.Option(
