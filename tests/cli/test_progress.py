@@ -120,6 +120,16 @@ def test_a_terminal_has_a_bar(watch, monkeypatch, capsys, works):
     assert capsys.readouterr().err == ""
 
 
+def test_a_bar_shows_a_name_as_it_is(capsys):
+    """Square brackets are no styles; rows, pace and the time that is left stand behind it."""
+    bar = progress._bar(False, 60)
+    bar.add_task("[b]a", total=10, completed=3, speed="2 rows/s", left="0:05")
+    bar.console.print(bar.get_renderable())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("[b]a ") and " ".join(line.split()[-5:]) == "3/10 rows 2 rows/s 0:05"
+    assert len(line) <= 60
+
+
 def test_one_run_has_no_place():
     """A single run is not called the first of one."""
     clock = GridClock([1])
