@@ -22,7 +22,7 @@ MADE_FOLDER = "compread_weights.json"
 """A file that only folders made by compread have: what was multiplied into the model in it."""
 
 
-def check_target(path: Path, force: bool = False) -> None:
+def check_target(path: Path, force: bool) -> None:
     """Refuses a target before any work is done for it.
 
     Raises:

@@ -47,14 +47,14 @@ def test_an_impossible_target_is_refused(folder, name):
 def test_standard_output_is_no_file():
     """A path of `-` never makes a file of that name."""
     with pytest.raises(TargetError, match="standard output"):
-        check_target(Path("-"))
+        check_target(Path("-"), force=False)
 
 
 def test_a_folder_that_cannot_be_written(folder, monkeypatch):
     """The folder is named, whoever runs the test."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(TargetError, match="cannot be written"):
-        check_target(folder / "new.json")
+        check_target(folder / "new.json", force=False)
 
 
 def test_the_folder_is_on_the_disk_too(folder, monkeypatch):
