@@ -130,6 +130,19 @@ def test_a_bar_shows_a_name_as_it_is(capsys):
     assert len(line) <= 60
 
 
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("place", ["", "run 12 of 12"])
+def test_a_long_name_leaves_room_for_the_bar(capsys, columns, place):
+    """Its end is shown, behind the run's place, and all stands on one line."""
+    title = progress._title(place, f"{'x' * 100}-s0.h5", columns)
+    bar = progress._bar(False, columns)
+    bar.add_task(title, total=1000, completed=300, speed="12.3 rows/s", left="1:02:03")
+    bar.console.print(bar.get_renderable())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{place} ...x".strip()) and "x-s0 " in line
+    assert columns - 30 < len(line.rstrip()) <= columns
+
+
 def test_one_run_has_no_place():
     """A single run is not called the first of one."""
     clock = GridClock([1])
