@@ -149,6 +149,13 @@ def test_sources_that_cannot_be_read(text: str, message: str) -> None:
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize("option", ["'x' | center(n.width)", "[2, 1] | sort(attribute=n.width)"])
+def test_what_a_filter_is_given_must_be_there(option: str) -> None:
+    """Else it is named as it would be where it is printed."""
+    with pytest.raises(PromptError, match="'int object' has no attribute 'width'"):
+        rendered(f"{{{{ {option} }}}}")
+
+
 def test_number_of_very_many_digits() -> None:
     """A number that Python refuses to read, or to print, is one line."""
     with pytest.raises(PromptError, match="digits") as caught:
