@@ -87,8 +87,8 @@ class Listing(ScrollView, can_focus=True):
         self.cursor = max(0, min(self.cursor + by, len(self.rows) - 1))
         room = self._room()
         at = self.cursor - self.pinned
-        if at >= 0:
-            top = max(min(self.scroll_offset.y, at), at - room + 1)
+        if at >= 0 or by:  # a click on a pinned row leaves the others where they are
+            top = max(min(self.scroll_offset.y, max(0, at)), at - room + 1)
             if top != self.scroll_offset.y:
                 self.scroll_to(y=top, animate=False)
         self.refresh()

@@ -75,7 +75,7 @@ def test_a_table_moves_no_further_than_its_cursor() -> None:
         table.show(COLUMNS, ROWS)
         for keys, cursor, top in (
             (["down"] * 7, 7, 0), (["down"], 8, 1), (["up"] * 6, 2, 1), (["up"], 1, 0),
-            (["pagedown"], 7, 0), (["end"], 19, 12), (["pageup"], 13, 12),
+            (["pagedown"], 7, 0), (["end"], 19, 12), (["pageup"], 13, 12), (["home"], 0, 0),
         ):  # fmt: skip
             await pilot.press(*keys)
             await pilot.pause()
