@@ -391,6 +391,14 @@ def test_a_tokenizer_that_changes_the_text_is_a_warning(
     assert "warning: the tokenizer changes upper and lower case" in err.splitlines()
 
 
+def test_a_warning_of_every_run_is_said_once(run: Run, models: Path, data: Path) -> None:
+    """Not again for each run of a grid."""
+    grid = ("--tasks", "sst2", "--data-dir", data, "--seeds", "0-1", "--limit", 4, "--n-train", 4)
+    status, out, err = run(*grid, "-o", "out", model=models / "lower")
+    assert status == 0 and len(out.splitlines()) == 2
+    assert err.count("warning: the tokenizer changes upper and lower case") == 1
+
+
 USAGE = {
     "neither": ([], "give either --tasks or --prompts"),
     "both": (["--tasks", "sst2", "--prompts", "reviews.jsonl"], "give either --tasks or --prompts"),
