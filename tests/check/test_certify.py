@@ -112,6 +112,17 @@ def test_rows_lie_on_both_sides_of_a_switch(monkeypatch: pytest.MonkeyPatch) -> 
     assert {20, 21, 24} <= set(lengths) and {10, 21} <= set(prefixes)
 
 
+def test_a_norm_behind_the_heads_may_shift() -> None:
+    """Each head is proved with its share of a LayerNorm behind the block, and the shift beside."""
+    model = build_twin(AutoConfig.for_model("gemma2"))
+    for layer in model.model.layers:
+        layer.post_attention_layernorm = nn.LayerNorm(model.config.hidden_size)
+    make_loud(model)
+    model.requires_grad_(False)
+    engine = Engine(model, find_anatomy(model), LABELS)
+    assert not [proof for proof in prove(engine) if proof.needed and not proof.holds]
+
+
 def test_a_factor_for_each_rotation_that_is_left() -> None:
     """LongRoPE's lists are as long as half the part of the twin's heads that is rotated."""
     sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 2}
