@@ -103,6 +103,8 @@ def test_changes_stand_by_their_size():
     rows[-1]["pairs"] = 2
     (table,) = change_view(rows, 3)
     assert table.title == "Change of accuracy, mean of 2 pairs of stores: 3 of 3 components"
+    rows[-1]["normalize"] = "tokens"
+    assert change_view(rows, 3)[0].title == f"{table.title}, log p per token"
 
 
 def test_words_of_classes_are_told(tmp_path, write_store):
