@@ -92,7 +92,7 @@ def sample(package: Path, rooms: Sequence[str], count: int, seed: int) -> list[M
     return [mutant_at(*one) for one in chosen]
 
 
-def tests_of(mutant: Mutant, tree: Path, calls: dict[str, dict[str, list[str]]]) -> list[str]:
+def reaching(mutant: Mutant, tree: Path, calls: dict[str, dict[str, list[str]]]) -> list[str]:
     """The tests to run against a mutant: those of its room first, then the quickest.
 
     The top of a module works for all of its functions, and so does a function whose calls are
@@ -116,7 +116,7 @@ def tests_of(mutant: Mutant, tree: Path, calls: dict[str, dict[str, list[str]]])
 
 
 def _judge(mutant: Mutant, tree: Path, calls: dict[str, dict[str, list[str]]]) -> str:
-    tests = tests_of(mutant, tree, calls)
+    tests = reaching(mutant, tree, calls)
     if not tests:
         return UNCALLED
     whole = mutant.file.read_text()

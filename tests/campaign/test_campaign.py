@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from .case import FAULTS, Attack, Case, Fault, call, control_characters, judge
-from .mutants import tests_of as tests_against
+from .mutants import reaching
 from .mutations import Mutant, count_places, mutant_at
 from .runner import run_attack
 
@@ -139,4 +139,4 @@ def test_each_mutant_is_judged_by_tests_that_reach_it(tmp_path: Path) -> None:
     every.append("tests/cli/test_x.py::slow")
     for function, tests in ((5, every[2:]), (9, every[:2]), (0, every), (30, every)):
         mutant = Mutant(tmp_path / "compread" / "store" / "a.py", 1, function, "", "")
-        assert tests_against(mutant, tmp_path, calls) == tests  # type: ignore[arg-type]
+        assert reaching(mutant, tmp_path, calls) == tests  # type: ignore[arg-type]
