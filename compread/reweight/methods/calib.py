@@ -106,7 +106,7 @@ class FollowedDiagonal(Sums):
     ) -> tuple[Floats, Floats]:
         """From where the exponentials were taken, of the same rows, or from here if that is far."""
         near = np.abs(weights - self._start).max(axis=1) * self._largest <= REACH
-        for run in np.flatnonzero(~near):
+        for run in np.flatnonzero(~near).tolist():
             self._take(run, weights[run], gold[run])
         steps = weights - self._start
         powers = np.ones((len(steps), TERMS, self.labels))  # d^m / m!
