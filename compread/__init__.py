@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from compread.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from compread.api.component_logits import ComponentLogits as ComponentLogits
     from compread.api.extraction import extract as extract
     from compread.api.questions import analyze as analyze
     from compread.api.questions import change as change
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from compread.api.results import ComponentResult as ComponentResult
     from compread.api.results import Result as Result
     from compread.api.results import Results as Results
-    from compread.api.runs import ComponentLogits as ComponentLogits
     from compread.api.runs import Runs as Runs
     from compread.api.runs import open as open
     from compread.api.weights import Reweighting as Reweighting
@@ -56,10 +56,11 @@ __all__ = [
 _OFFERED = (*__all__, "open")
 """``open`` is not in ``__all__``: ``from compread import *`` leaves Python's own alone."""
 _MODULES = {
+    "api.component_logits": ("ComponentLogits",),
     "api.extraction": ("extract",),
     "api.questions": ("analyze", "change", "rank"),
     "api.results": ("ComponentResult", "Result", "Results"),
-    "api.runs": ("ComponentLogits", "Runs", "open"),
+    "api.runs": ("Runs", "open"),
     "api.weights": ("Reweighting", "apply_weights", "reweight", "reweighted"),
     "errors": ("CompreadError", "CompreadWarning"),
 }

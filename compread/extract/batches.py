@@ -46,7 +46,7 @@ def plan_batches(
         rows: rows of a batch at most.
         each: what a batch costs besides its tokens, in tokens; a sixteenth of the budget.
     """
-    order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+    order = _longest_first(lengths)
     widths = np.array([lengths[row] for row in order], dtype=np.int64)
     sizes = budget // widths
     if prefix:
@@ -54,9 +54,7 @@ def plan_batches(
     if rows is not None:
         sizes = np.minimum(sizes, rows)
     each = budget * BATCH_COST if each is None else each
-    starts = _cheapest_cuts(widths, np.maximum(sizes, 1), each)
-    ends = [*starts[1:], len(order)] if starts else []
-    return [order[start:end] for start, end in zip(starts, ends, strict=True)]
+    return _cut(order, _cheapest_cuts(widths, np.maximum(sizes, 1), each))
 
 
 def pack_batches(lengths: Sequence[int], budget: int, rows: int | None = None) -> list[list[int]]:
@@ -70,7 +68,7 @@ def pack_batches(lengths: Sequence[int], budget: int, rows: int | None = None) -
             own.
         rows: rows of a batch at most.
     """
-    order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+    order = _longest_first(lengths)
     ends = np.cumsum([lengths[row] for row in order], dtype=np.int64)
     most = rows or max(1, len(order))
     fewest = len(_filled(ends, budget, most))
@@ -81,7 +79,15 @@ def pack_batches(lengths: Sequence[int], budget: int, rows: int | None = None) -
             too_few = tokens
         else:
             enough = tokens
-    starts = _filled(ends, enough, most)
+    return _cut(order, _filled(ends, enough, most))
+
+
+def _longest_first(lengths: Sequence[int]) -> list[int]:
+    return sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+
+
+def _cut(order: list[int], starts: list[int]) -> list[list[int]]:
+    """Rows in batches that begin at ``starts``."""
     return [order[start:end] for start, end in pairwise([*starts, len(order)])]
 
 

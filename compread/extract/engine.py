@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 
 from compread.array_types import Floats
 from compread.extract.batches import pad_right
-from compread.extract.memory import is_out_of_memory
 from compread.extract.packed import PackedRows
-from compread.extract.prefix import SharedPrefix, shortest_window
+from compread.extract.prefix import SharedPrefix, shortest_window, trying
 from compread.model.activations import Activations
 from compread.model.anatomy import Anatomy
 from compread.model.answers import Answers
@@ -87,26 +85,18 @@ class Engine:
     ) -> Activations:
         """The activations that ``run`` decomposes, with every block's write where asked for."""
         taps, device = self._all_taps if all_writes else self.taps, device_of(self.model)
-        if prefix is not None and self.packs and not prefix.held(_longest(rows, prefix)):
-            packed = PackedRows.of(rows, device)
-            self._tables.reset()
-            with self._trying_to_pack():
-                return taps.run(packed.ends, lambda: prefix.packed(packed))
+        if prefix is not None and self.packs:
+            longest = len(prefix.tokens) + max(map(len, rows))
+            if not prefix.held(longest):
+                packed = PackedRows.of(rows, device)
+                self._tables.reset()
+                with trying(self, "packs"):
+                    return taps.run(packed.ends, lambda: prefix.packed(packed))
         tokens, answer = pad_right(rows, device)
         self._tables.reset()  # a row is not computed as the longest before it was
         if prefix is None:
             return taps.run(answer, lambda: self.model(input_ids=tokens, use_cache=False))
         return taps.run(answer, lambda: prefix.forward(tokens))
-
-    @contextmanager
-    def _trying_to_pack(self) -> Iterator[None]:
-        """Where a family cannot run rows without pads, go on behind this, and do not try again."""
-        try:
-            yield
-        except Exception as error:  # a family's own code meets positions that begin anew
-            if is_out_of_memory(error):
-                raise
-            self.packs = False
 
 
 def may_pack(model: CausalLM, anatomy: Anatomy) -> bool:
@@ -117,7 +107,3 @@ def may_pack(model: CausalLM, anatomy: Anatomy) -> bool:
     """
     half = dtype_of(anatomy.unembedding) in (torch.float16, torch.bfloat16)
     return half and shortest_window(model.config) is None
-
-
-def _longest(rows: Sequence[Sequence[int]], prefix: SharedPrefix) -> int:
-    return len(prefix.tokens) + max(map(len, rows))

@@ -25,6 +25,10 @@ _FLASH_CAPABILITY = (8, 0)
 _ALIGNED_BYTES = 16
 
 
+class CannotLendError(Exception):
+    """No kernel does it, or a family's attention needs more than its own keys and the prefix's."""
+
+
 @dataclass(frozen=True)
 class Kernel:
     """An attention kernel that tells its lse."""
@@ -133,7 +137,7 @@ def _flash_by_rows(
     )[:2]  # fmt: skip
     # Older kernels pad the lse to the longest row, [B, H, T], which nothing here reads.
     if lse.shape != query.shape[1:3]:
-        raise NotImplementedError(f"flash attention's lse has the shape {tuple(lse.shape)}")
+        raise CannotLendError(f"flash attention's lse has the shape {tuple(lse.shape)}")
     return out.transpose(0, 1)[None], lse[None]
 
 

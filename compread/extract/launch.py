@@ -150,7 +150,9 @@ class HeadStart:
         start = len(group.prefix)
         rows = max(left, key=lambda rows: sum(len(self._ids[row]) - start for row in rows))
         copy = launch(self._engine, [self._ids[row][start:] for row in rows], group.prefix)
-        if copy is not None:
+        if copy is None:
+            self._wanted = False  # the runner halves what does not fit
+        else:
             self._launched[tuple(rows)] = copy
 
     def plan(self, group: Group) -> list[list[int]]:
@@ -159,9 +161,10 @@ class HeadStart:
 
     def take(self, prefix: Sequence[int], rows: Sequence[int]) -> HostCopy | None:
         """A batch that was launched, which is handed out once."""
-        if tuple(prefix) != self._group.prefix or not self._holds(self._group):
+        if tuple(prefix) != self._group.prefix:
             return None
-        return self._launched.pop(tuple(rows), None)
+        copy = self._launched.pop(tuple(rows), None)
+        return copy if copy is not None and self._holds(self._group) else None
 
     def _holds(self, group: Group) -> bool:
         """Whether a group is planned, and would be run in the same way again.

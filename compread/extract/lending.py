@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from compread.extract.branches import branching
-from compread.extract.joined import joined, kernel_for
+from compread.extract.joined import CannotLendError, joined, kernel_for
 from compread.extract.packed import PackedRows, within_rows
 from compread.model.trace import CausalLM
 
@@ -32,10 +32,6 @@ LENDING = "compread_lending"
 _PLAIN_LAYERS = ("DynamicLayer", "DynamicSlidingWindowLayer")
 # What a model's forward passes on to every attention function, and none of them reads.
 _HARMLESS = ("position_ids", "cache_position", "position_embeddings")
-
-
-class CannotLendError(Exception):
-    """This family's attention needs more than its own keys and the prefix's."""
 
 
 class _Loan:
@@ -142,10 +138,8 @@ def _attend(
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     kernel = kernel_for(query, value)
     if isinstance(seen, PackedRows):
-        if kernel is None or kernel.by_rows is None:
-            raise CannotLendError("no kernel takes rows one behind the other")
-        within = within_rows(kernel, seen)
-        return joined(within, query, key, value, (loan.keys, loan.values), scale)
+        kernel = within_rows(kernel, seen)
+        return joined(kernel, query, key, value, (loan.keys, loan.values), scale)
     if kernel is not None:
         kernel = kernel if seen is None else branching(kernel, seen)
         return joined(kernel, query, key, value, (loan.keys, loan.values), scale)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from compread.extract.batches import to_device
-from compread.extract.joined import Kernel
+from compread.extract.joined import CannotLendError, Kernel
 from compread.model.activations import Positions
 
 
@@ -57,16 +57,21 @@ class PackedRows:
         return Positions(torch.zeros_like(last), last, 1)
 
 
-def within_rows(kernel: Kernel, rows: PackedRows) -> Kernel:
-    """The kernel whose causal attention stays within each of the rows; it has ``by_rows``."""
-    by_rows = kernel.by_rows
-    assert by_rows is not None
+def within_rows(kernel: Kernel | None, rows: PackedRows) -> Kernel:
+    """The kernel, its causal attention kept within each of the rows.
+
+    Raises:
+        CannotLendError: there is none that takes such rows.
+    """
+    if kernel is None or kernel.by_rows is None:
+        raise CannotLendError("no kernel takes rows one behind the other")
+    whole, by_rows = kernel.call, kernel.by_rows
 
     def call(
         query: Tensor, key: Tensor, value: Tensor, causal: bool, scale: float
     ) -> tuple[Tensor, Tensor]:
         if not causal:
-            return kernel.call(query, key, value, False, scale)
+            return whole(query, key, value, False, scale)
         return by_rows(query, key, value, rows.starts.to(query.device), rows.longest, scale)
 
     return replace(kernel, call=call)

@@ -68,7 +68,7 @@ class SharedPrefix:
             CannotShareError: the family cannot go on from a prefix.
         """
         if not self.held(len(self.tokens) + tokens.shape[1]):
-            with self._trying_to_lend(), lent(self._model, self._cache) as cache:
+            with trying(self, "lends"), lent(self._model, self._cache) as cache:
                 return self._run(tokens, cache)
         with cache_errors_as_cannot_share():
             return self._run(tokens, self._copies(len(tokens)))
@@ -93,21 +93,11 @@ class SharedPrefix:
         position = branches.position + shared
         if not self.held(int(position.max()) + 1):
             seen = branches.seen
-            with self._trying_to_lend(), lent(self._model, self._cache, seen) as cache:
+            with trying(self, "lends"), lent(self._model, self._cache, seen) as cache:
                 return self._run(tokens, cache, position_ids=position)
         with cache_errors_as_cannot_share():
             cache = {self._argument: self._copies(len(tokens))}
         return run_branches(self._model, tokens, branches, shared, cache)
-
-    @contextmanager
-    def _trying_to_lend(self) -> Iterator[None]:
-        """Where a family cannot borrow the prefix, go on behind this, and do not try again."""
-        try:
-            yield
-        except Exception as error:  # a family's own code meets a cache that it never saw
-            if is_out_of_memory(error):
-                raise
-            self.lends = False
 
     def _run(self, tokens: Tensor, cache: Any, **more: Any) -> Any:
         return self._model(input_ids=tokens, **{self._argument: cache}, **more)
@@ -120,6 +110,22 @@ class SharedPrefix:
         else:  # states of linear attention can only be reordered: row 0, count times
             cache.reorder_cache(torch.zeros(count, dtype=torch.long))
         return cache
+
+
+@contextmanager
+def trying(owner: object, switch: str) -> Iterator[None]:
+    """Where a family cannot do what is inside, go on behind it, and turn its switch off for good.
+
+    Args:
+        owner: of the switch.
+        switch: its attribute that says whether to try.
+    """
+    try:
+        yield
+    except Exception as error:  # a family's own code meets a cache or positions it never saw
+        if is_out_of_memory(error):
+            raise
+        setattr(owner, switch, False)
 
 
 def run_branches(

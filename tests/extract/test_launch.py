@@ -103,6 +103,17 @@ def test_a_plan_that_no_longer_holds_is_made_anew() -> None:
     assert len(plan_group(engine, ids, group, 120)[0]) < 40
 
 
+def test_what_does_not_fit_is_launched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run halves it later; until then nothing more is launched."""
+    tried: list[int] = []
+    monkeypatch.setattr(launch, "launch", lambda engine, own, prefix: tried.append(len(own)))
+    ids = [[*range(5, 45), *row] for row in some_prompts(*[3] * 40)]
+    head = HeadStart(loud_engine("llama grouped", torch.float32), ids, 60, wanted=True)
+    for _ in range(3):
+        head.launch(plan_groups(ids)[0])
+    assert len(tried) == 1
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_the_numbers_are_the_batches(device: str) -> None:
     """Each of them, on the CPU, also where another batch was launched in between."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -207,15 +207,28 @@ def packs_rows(monkeypatch: pytest.MonkeyPatch, by_rows: Any) -> list[int]:
     return rows
 
 
-@pytest.mark.parametrize("early", [False, True])
-def test_a_run_packs_its_rows(
-    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch, early: bool
-) -> None:
+@pytest.fixture(params=[False, True], ids=["late", "early"])
+def both_ways(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    prompts: PromptSet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Any], tuple[Any, Any, list[int]]]:
+    """A run padded, then packed by a kernel: what ``batches`` gives of both, and rows packed."""
+
+    def run(by_rows: Any) -> tuple[Any, Any, list[int]]:
+        target = tmp_path / "run.h5"
+        padded = batches(monkeypatch, prompts, target, early=False)
+        target.unlink()
+        rows = packs_rows(monkeypatch, by_rows)
+        return padded, batches(monkeypatch, prompts, target, early=request.param), rows
+
+    return run
+
+
+def test_a_run_packs_its_rows(both_ways: Any) -> None:
     """The parts are those of padded batches to rounding, in fewer batches."""
-    padded, parts, _ = batches(monkeypatch, prompts, tmp_path / "run.h5", early=False)
-    (tmp_path / "run.h5").unlink()
-    packed_rows = packs_rows(monkeypatch, row_by_row)
-    run, same, done = batches(monkeypatch, prompts, tmp_path / "run.h5", early=early)
+    (padded, parts, _), (run, same, done), packed_rows = both_ways(row_by_row)
     assert run == packed_rows and sum(run) == 32 and len(run) < len(padded)
     assert done.rows == 30 and not done.warnings
     for split, found in same.items():
@@ -224,16 +237,11 @@ def test_a_run_packs_its_rows(
         assert torch.allclose(numbers, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("early", [False, True])
-def test_rows_that_are_not_apart_are_padded(
-    tmp_path: Path, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch, early: bool
-) -> None:
+def test_rows_that_are_not_apart_are_padded(both_ways: Any, request: pytest.FixtureRequest) -> None:
     """The proof finds it; nothing that was launched before is kept, and the store is the same."""
-    _, store, _ = batches(monkeypatch, prompts, tmp_path / "run.h5", early=False)
-    (tmp_path / "run.h5").unlink()
-    packed_rows = packs_rows(monkeypatch, one_row)
-    _, same, done = batches(monkeypatch, prompts, tmp_path / "run.h5", early=early)
-    assert 2 in packed_rows and len(packed_rows) == (4 if early else 1), "only around the proof"
+    (_, store, _), (_, same, done), packed_rows = both_ways(one_row)
+    around = 4 if "early" in request.node.name else 1
+    assert 2 in packed_rows and len(packed_rows) == around, "only around the proof"
     assert same == store and done.rows == 30
     # The prefix is shared all the same.
     assert not done.warnings and done.tokens_run < done.tokens_whole
