@@ -224,8 +224,8 @@ def _loader() -> type[yaml.SafeLoader]:
             except UnicodeEncodeError as error:
                 what = "it spells half a surrogate pair"
                 raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark) from error
-            except (ValueError, OverflowError, TypeError, KeyError, AttributeError) as error:
-                # A number of 5,000 digits, the day 2001-99-99, !!int x: Python's own words for it.
+            except (ValueError, ArithmeticError, TypeError, LookupError, AttributeError) as error:
+                # A number of 5,000 digits, the day 2001-99-99, !!int x, !!int "": Python's words.
                 what = f"{str(node.value)[:40]!r} cannot be read ({one_line(error, 80)}); quote it"
                 raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark) from error
 
